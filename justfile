@@ -1,0 +1,33 @@
+# What is done often; `just` lists it.
+
+_default:
+    @just --list --unsorted
+
+# All tests, on private servers of their own
+test *args:
+    tests/run.sh {{ args }}
+
+# Everything that must hold before a change is taken
+ci:
+    .ci/run
+
+# Format and lints, as ci wants them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# The documentation, with warnings as errors
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+# The main job; e.g. just movies --database-url postgres://…
+movies *args:
+    cargo run --release --all-features --example movies -- {{ args }}
+
+# Private PostgreSQL and MariaDB until Ctrl-C; prints the exports that the tests need
+servers:
+    tests/run.sh servers
+
+# The benchmarks
+bench *args:
+    cargo bench {{ args }}

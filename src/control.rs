@@ -1,0 +1,390 @@
+//! Control steps (BEGIN, SAVEPOINT and the like) as data, and the [`Ledger`] of those that a session owes its server.
+//!
+//! Used by `runtime`, which owes and takes steps, and by the drivers, which render them. It must not know SQL text, a
+//! connection, a frame or a task: it is pure, and tested against a naive model of a server (`control_tests.rs`).
+
+use std::{fmt, mem, sync::Arc};
+
+use smallvec::SmallVec;
+
+/// Steps in the order in which they are sent. A block and its parent fit in without an allocation.
+pub(crate) type Steps = SmallVec<[Control; 4]>;
+
+/// One step that opens, ends or undoes a transaction or a part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Control {
+    Begin(Settings),
+    Savepoint(Name),
+    Release(Name),
+    RollbackTo(Name),
+    Commit,
+    Rollback,
+}
+
+impl Control {
+    /// Whether this step leaves something open at the server.
+    fn opens(&self) -> bool {
+        match self {
+            Self::Begin(_) | Self::Savepoint(_) => true,
+            Self::Release(_) | Self::RollbackTo(_) | Self::Commit | Self::Rollback => false,
+        }
+    }
+
+    fn is_savepoint(&self, test: impl FnOnce(&Name) -> bool) -> bool {
+        matches!(self, Self::Savepoint(name) if test(name))
+    }
+}
+
+/// The name of a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Made by us: `s<level>` (rule 22).
+    Level(u32),
+    /// Chosen by the caller; it may be the name of an open savepoint too, which is then hidden by the inner one.
+    Given(Arc<str>),
+}
+
+impl Name {
+    /// Whether some server might take the two for one name: SQLite does not tell `A` from `a`, and nothing keeps a
+    /// caller from choosing `s2`.
+    fn clashes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Level(one), Self::Level(other)) => one == other,
+            (Self::Given(one), Self::Given(other)) => {
+                let [one, other] = [one, other].map(|text| text.chars().flat_map(char::to_lowercase));
+                one.eq(other)
+            }
+            (Self::Given(text), Self::Level(level)) | (Self::Level(level), Self::Given(text)) => {
+                text.strip_prefix(['s', 'S']).and_then(|digits| digits.parse().ok()) == Some(*level)
+            }
+        }
+    }
+}
+
+/// The name as it stands, neither quoted nor escaped.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Level(level) => write!(f, "s{level}"),
+            Self::Given(name) => f.write_str(name),
+        }
+    }
+}
+
+/// How much of other transactions' work a transaction may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// Rows that are not committed yet may be seen. PostgreSQL reads it as [`ReadCommitted`](Self::ReadCommitted).
+    ReadUncommitted,
+    /// Each statement sees what was committed before it began.
+    ReadCommitted,
+    /// All statements see what was committed before the first of them began.
+    RepeatableRead,
+    /// As if transactions ran one after another. SQLite always does so.
+    Serializable,
+}
+
+impl Isolation {
+    /// The name that the SQL standard gives this level.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "READ UNCOMMITTED",
+            Self::ReadCommitted => "READ COMMITTED",
+            Self::RepeatableRead => "REPEATABLE READ",
+            Self::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+/// What a transaction was asked to be. Nearly all ask for nothing: that costs a pointer and no allocation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Settings(Option<Arc<Asked>>);
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Asked {
+    isolation: Option<Isolation>,
+    read_only: Option<bool>,
+    deferrable: Option<bool>,
+    locals: Vec<(String, String)>,
+}
+
+impl Settings {
+    #[must_use]
+    pub(crate) fn with_isolation(self, isolation: Isolation) -> Self {
+        self.change(|asked| asked.isolation = Some(isolation))
+    }
+
+    #[must_use]
+    pub(crate) fn with_read_only(self, read_only: bool) -> Self {
+        self.change(|asked| asked.read_only = Some(read_only))
+    }
+
+    #[must_use]
+    pub(crate) fn with_deferrable(self, deferrable: bool) -> Self {
+        self.change(|asked| asked.deferrable = Some(deferrable))
+    }
+
+    /// A setting of the server for this transaction alone; of two for one key the later is kept.
+    #[must_use]
+    pub(crate) fn with_local(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.change(|asked| {
+            asked.locals.retain(|(known, _)| !known.eq_ignore_ascii_case(&key));
+            asked.locals.push((key, value));
+        })
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Asked)) -> Self {
+        change(Arc::make_mut(self.0.get_or_insert_default()));
+        self
+    }
+
+    pub(crate) fn isolation(&self) -> Option<Isolation> {
+        self.0.as_ref()?.isolation
+    }
+
+    pub(crate) fn read_only(&self) -> Option<bool> {
+        self.0.as_ref()?.read_only
+    }
+
+    pub(crate) fn deferrable(&self) -> Option<bool> {
+        self.0.as_ref()?.deferrable
+    }
+
+    pub(crate) fn locals(&self) -> &[(String, String)] {
+        self.0.as_ref().map_or(&[], |asked| &asked.locals)
+    }
+
+    /// What a block asks for by these settings and cannot have in the transaction that is `open` (rule 30).
+    ///
+    /// What was not asked for never conflicts. An open transaction that did not ask has an isolation level that we do
+    /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable. The
+    /// text tells no value of a local setting: it may be a secret.
+    pub(crate) fn conflicts_with(&self, open: &Self) -> Option<String> {
+        let Asked { isolation, read_only, deferrable, locals } = self.0.as_deref()?;
+        if let Some(level) = isolation.filter(|_| *isolation != open.isolation()) {
+            let has = open.isolation().map_or("the server's default", Isolation::name);
+            return Some(format!("isolation level {} was asked for, the open transaction has {has}", level.name()));
+        }
+        if let Some(asked) = read_only.filter(|asked| *asked != open.read_only().unwrap_or(false)) {
+            let (asked, has) = if asked { ("read-only", "read-write") } else { ("read-write", "read-only") };
+            return Some(format!("a {asked} transaction was asked for, the open one is {has}"));
+        }
+        if let Some(asked) = deferrable.filter(|asked| *asked != open.deferrable().unwrap_or(false)) {
+            let (asked, has) = if asked { ("", " not") } else { ("not ", "") };
+            return Some(format!("a transaction {asked}deferrable was asked for, the open one is{has}"));
+        }
+        let missing = |key: &str, value: &str| {
+            !open.locals().iter().any(|(has, held)| has.eq_ignore_ascii_case(key) && held == value)
+        };
+        let (key, _) = locals.iter().find(|(key, value)| missing(key, value))?;
+        Some(format!("the setting {key} was asked for with a value that the open transaction does not have"))
+    }
+}
+
+/// How many steps were owed, cancelled out or dropped, and sent.
+///
+/// Over a ledger's life, and until its tally is taken, `owed == cancelled + sent +` what is still owed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) owed: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) sent: u64,
+}
+
+/// The control steps that a session owes its server, and what the server has open.
+///
+/// A step is never sent on its own but goes ahead of the next statement, so that opposites can cancel out in between.
+/// Rails' lazy transactions were first at this; the ledger takes it on to savepoints and rollbacks.
+///
+/// # What its owner sees to
+/// A name means the innermost open savepoint of that name. Blocks are ended from the inside out; where an outer one is
+/// ended first, those inside end with it, and only names that repeat can then be mistaken. A block that ended with an
+/// outer one must not write any more: its name may be another's by now. Where nothing has that name, nothing is done.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Not yet sent. First what ends something that was sent (a [`Control::Rollback`], or `RollbackTo`s and
+    /// `Release`s), then what opens (`Begin`, `Savepoint`s), outermost first. What was opened and ended unsent is not
+    /// here.
+    owed: Steps,
+    /// What the server has open, outermost first: `Begin`, then `Savepoint`s.
+    open: Steps,
+    /// How many of `open` are left once `owed` is paid.
+    kept: usize,
+    tally: Tally,
+}
+
+impl Ledger {
+    /// Owes a step, or cancels it out against one that is owed already.
+    ///
+    /// COMMIT is not owed but goes out at once: see [`finish`](Self::finish).
+    pub(crate) fn owe(&mut self, step: Control) {
+        match step {
+            Control::Savepoint(name) if self.ends_with_rollback_of(&name) => self.reopen(),
+            Control::Begin(_) | Control::Savepoint(_) => self.push(step),
+            Control::Release(name) => self.release(name),
+            Control::RollbackTo(name) => self.roll_back_to(name),
+            Control::Rollback => self.owe_rollback(),
+            Control::Commit => debug_assert!(false, "a COMMIT goes out at once"),
+        }
+    }
+
+    /// A root was dropped whose session is used on: the next flight rolls it back, unless the server never heard of it.
+    ///
+    /// The transaction is over with this, for [`begun`](Self::begun) too.
+    pub(crate) fn owe_rollback(&mut self) {
+        if self.begun() {
+            self.cancel_from(0);
+            self.forget_open();
+            self.push(Control::Rollback);
+        } else {
+            self.cancel_from(self.openings());
+        }
+    }
+
+    /// All that is owed, to be sent now. From here on it counts as sent.
+    pub(crate) fn take(&mut self) -> Steps {
+        let steps = mem::take(&mut self.owed);
+        self.open.truncate(self.kept);
+        self.open.extend(steps.iter().filter(|step| step.opens()).cloned());
+        self.kept = self.open.len();
+        self.tally.sent += count(steps.len());
+        steps
+    }
+
+    /// What ends the transaction, to be sent now, or `None` if the server never heard of it.
+    ///
+    /// Nothing is open or owed after it, save for the rollback of an earlier root that is owed still.
+    pub(crate) fn finish(&mut self, commit: bool) -> Option<Steps> {
+        if !self.begun() {
+            self.cancel_from(self.openings());
+            return None;
+        }
+        // COMMIT releases every savepoint, ROLLBACK undoes them: only what was rolled back by itself must be told. A
+        // release in front of that one stays, as it may uncover the savepoint that is meant.
+        let undone = self.owed.iter().rposition(|step| matches!(step, Control::RollbackTo(_)));
+        self.cancel_from(undone.filter(|_| commit).map_or(0, |at| at + 1));
+        self.push(if commit { Control::Commit } else { Control::Rollback });
+        let steps = self.take();
+        self.forget_open();
+        Some(steps)
+    }
+
+    /// The connection was replaced before anything took effect on the old one: what was open there is owed again.
+    pub(crate) fn reset(&mut self) {
+        let endings = self.openings();
+        self.tally.cancelled += count(endings);
+        self.tally.owed += count(self.kept);
+        self.open.truncate(self.kept);
+        self.open.extend(self.owed.drain(..).skip(endings));
+        mem::swap(&mut self.owed, &mut self.open);
+        self.kept = 0;
+    }
+
+    /// Whether the Begin of the transaction that is open was sent.
+    pub(crate) fn begun(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Whether anything is owed.
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Whether nothing is owed.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.owes()
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        mem::take(&mut self.tally)
+    }
+
+    /// Whether the last that is owed is to roll back savepoint `name` and to release it.
+    fn ends_with_rollback_of(&self, name: &Name) -> bool {
+        // The innermost of that name is meant by both, as neither of them opens another.
+        matches!(&*self.owed, [.., Control::RollbackTo(undone), Control::Release(ended)] if undone == name && ended == name)
+    }
+
+    /// A block opens where its sibling of the same name was rolled back. Rolled back and not released, the sibling's
+    /// savepoint is what a new one would be.
+    fn reopen(&mut self) {
+        self.cancel_unpushed();
+        self.cancel_from(self.owed.len() - 1);
+        self.kept += 1;
+    }
+
+    fn release(&mut self, name: Name) {
+        if let Some(at) = innermost(&self.owed, &name) {
+            self.cancel_from(at);
+            self.cancel_unpushed();
+        } else if let Some(at) = innermost(&self.open[..self.kept], &name) {
+            self.cancel_from(self.openings());
+            self.kept = at;
+            self.push(Control::Release(name));
+        } else {
+            self.cancel_unpushed();
+        }
+    }
+
+    fn roll_back_to(&mut self, name: Name) {
+        if let Some(at) = innermost(&self.owed, &name) {
+            self.cancel_from(at + 1);
+            return self.cancel_unpushed();
+        }
+        let Some(at) = innermost(&self.open[..self.kept], &name) else {
+            return self.cancel_unpushed();
+        };
+        // All that is owed came after the savepoint was sent, and is undone by rolling back to it. But where the server
+        // still has another of that name inside, what ends that one must stay, or the wrong one would be rolled back.
+        let hidden = self.open[at + 1..].iter().any(|step| step.is_savepoint(|other| other.clashes(&name)));
+        self.cancel_from(if hidden { self.openings() } else { 0 });
+        self.kept = at + 1;
+        let step = Control::RollbackTo(name);
+        if self.owed.last() == Some(&step) {
+            self.cancel_unpushed();
+        } else {
+            self.push(step);
+        }
+    }
+
+    /// Where in `owed` the steps begin that open something.
+    fn openings(&self) -> usize {
+        self.owed.iter().position(Control::opens).unwrap_or(self.owed.len())
+    }
+
+    fn push(&mut self, step: Control) {
+        self.tally.owed += 1;
+        self.owed.push(step);
+    }
+
+    /// A step was to be owed that has cancelled out at once.
+    fn cancel_unpushed(&mut self) {
+        self.tally.owed += 1;
+        self.tally.cancelled += 1;
+    }
+
+    fn cancel_from(&mut self, at: usize) {
+        self.tally.cancelled += count(self.owed.len() - at);
+        self.owed.truncate(at);
+    }
+
+    fn forget_open(&mut self) {
+        self.open.clear();
+        self.kept = 0;
+    }
+}
+
+fn innermost(steps: &[Control], name: &Name) -> Option<usize> {
+    steps.iter().rposition(|step| step.is_savepoint(|other| other == name))
+}
+
+fn count(steps: usize) -> u64 {
+    steps as u64
+}
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

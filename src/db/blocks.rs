@@ -1,0 +1,304 @@
+//! The calls that open blocks: `atomic`, `transaction`, `savepoint` and `connection`.
+
+use std::sync::Arc;
+
+use super::{
+    Database, local,
+    options::Plan,
+    session::DbSession,
+    trace::{self, Observed},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    runtime::{Block, Flight, Frame, Scope, joined, require_runtime, spawn_in_fresh_context},
+};
+
+impl Database {
+    /// Runs `body` in a transaction, or in a savepoint if the current task has one open already.
+    ///
+    /// `Ok` commits and is returned; `Err` rolls exactly this block back, and is returned as it is. Every query on this
+    /// database that the body makes, at any depth of its call tree, takes part. BEGIN and SAVEPOINT are sent with the
+    /// first statement, so a block without statements sends nothing.
+    ///
+    /// # Errors
+    /// The body's own; else, by `E: From<Error>`: `RolledBack` if a statement had failed and the body returned `Ok` all
+    /// the same, so that the block could not be committed; `UnexpectedRollback` if a [`transaction`](Self::transaction)
+    /// that had joined failed; the error of the COMMIT; `CommitUnknown` if the connection broke during it;
+    /// `TurnTimeout` if a sibling block did not end in time; `NoRuntime` outside a tokio runtime.
+    ///
+    /// # Panics
+    /// With the panic of the body, after this block was rolled back.
+    ///
+    /// # Cancel safety
+    /// Dropped at any point, it rolls exactly this block back, and the connection is nobody else's before it is idle.
+    /// Dropped during COMMIT, the commit runs to its end.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table gift (name text unique)").await?;
+    /// db.atomic(|| async {
+    ///     db.execute("insert into gift values ($1)", params!["book"]).await?;
+    ///     let again = db
+    ///         .atomic(|| async { db.execute("insert into gift values ($1)", params!["book"]).await })
+    ///         .await;
+    ///     assert!(again.is_err());                     // only the inner block is rolled back
+    ///     Ok::<_, Error>(())
+    /// })
+    /// .await?;
+    /// assert_eq!(db.query("select * from gift", params![]).await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub async fn atomic<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.run_atomic(&Plan::default(), body).await
+    }
+
+    /// Runs `body` in the transaction that the current task has open, or in a new one.
+    ///
+    /// Inside a transaction it joins: nothing is sent, and an `Err` of the body marks the whole transaction, which then
+    /// can only be rolled back. Outside any [`scope`](crate::scope) the whole body, with BEGIN and COMMIT, runs in a new
+    /// tokio task; inside one it runs in place.
+    ///
+    /// # Errors
+    /// As [`atomic`](Self::atomic).
+    ///
+    /// # Panics
+    /// With the panic of the body, after the transaction was rolled back.
+    ///
+    /// # Cancel safety
+    /// As [`atomic`](Self::atomic); a task that was spawned for it is aborted. Dropped while it has joined, it marks the
+    /// transaction for rollback.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// let db = Database::open("sqlite::memory:")?;
+    /// let inner = db.clone();
+    /// db.transaction(|| async move { inner.batch("create table t (x integer)").await }).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run_transaction(Plan::default(), body).await
+    }
+
+    /// Runs `body` in a savepoint of the transaction that the current task has open.
+    ///
+    /// # Errors
+    /// `NoTransaction` outside a transaction, before anything is sent; else as [`atomic`](Self::atomic).
+    ///
+    /// # Cancel safety
+    /// As [`atomic`](Self::atomic).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, ErrorKind};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// db.atomic(|| async {
+    ///     db.savepoint(|| async { assert_eq!(db.depth(), 2); Ok::<_, Error>(()) }).await
+    /// })
+    /// .await?;
+    /// let outside = db.savepoint(|| async { Ok::<_, Error>(()) }).await;
+    /// assert_eq!(outside.unwrap_err().kind(), ErrorKind::NoTransaction);
+    /// # Ok(()) }
+    /// ```
+    pub async fn savepoint<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.run_savepoint(None, body).await
+    }
+
+    /// As [`savepoint`](Self::savepoint), with a name for the server. It is quoted as the database needs it.
+    ///
+    /// # Errors
+    /// As [`savepoint`](Self::savepoint); `Config` for a name that is empty, holds a NUL character, or is longer than
+    /// the server keeps.
+    ///
+    /// # Cancel safety
+    /// As [`atomic`](Self::atomic).
+    pub async fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.run_savepoint(Some(name), body).await
+    }
+
+    /// Runs `body` with one connection for all its queries, outside a transaction: for session settings, advisory locks
+    /// or temporary tables. Blocks inside use it too. Where a connection is pinned or a transaction open already, the
+    /// body runs on that.
+    ///
+    /// # Errors
+    /// The body's own; `PoolTimeout` and `Connect` come out of its first query.
+    ///
+    /// # Cancel safety
+    /// Dropped at any point, it gives the connection back once it is idle.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// db.connection(|| async {
+    ///     db.batch("create temporary table seen (id integer)").await?;
+    ///     db.execute("insert into seen values ($1)", params![1]).await
+    /// })
+    /// .await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn connection<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        if self.frame().is_some() {
+            return body().await;
+        }
+        require_runtime()?;
+        let context = local::current().unwrap_or_default();
+        let block = Block::pin(&context, DbSession::new(self.inner())).await?;
+        run(block, body).await
+    }
+
+    pub(super) async fn run_atomic<F, Fut, T, E>(&self, plan: &Plan, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let block = self.open_block(plan).await?;
+        if plan.eager {
+            self.pay_now(block.frame()).await?;
+        }
+        run(block, body).await
+    }
+
+    pub(super) async fn run_transaction<F, Fut, T, E>(&self, plan: Plan, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match self.frame().filter(|frame| frame.in_transaction()) {
+            Some(frame) => {
+                check_inner(&plan, &frame)?;
+                frame.check()?;
+                joined(frame.trunk(), body()).await
+            }
+            None if local::current().is_some() => self.run_atomic(&plan, body).await,
+            None => {
+                let db = self.clone();
+                spawn_in_fresh_context(local::SLOT, async move { db.run_atomic(&plan, body).await }).await?
+            }
+        }
+    }
+
+    async fn run_savepoint<F, Fut, T, E>(&self, name: Option<&str>, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let Some(frame) = self.frame().filter(|frame| frame.in_transaction()) else {
+            return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it").into());
+        };
+        if let Some(name) = name {
+            self.inner().dialect.check_name(name)?;
+        }
+        let context = local::current().unwrap_or_default();
+        let block = Block::savepoint(&context, &frame, name.map(Into::into), None).await?;
+        run(block, body).await
+    }
+
+    /// Opens a root or a savepoint, whichever is due.
+    async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
+        require_runtime()?;
+        let context = local::current().unwrap_or_default();
+        let frame = context.innermost(self.id());
+        match frame.filter(|frame| frame.in_transaction()) {
+            Some(parent) => {
+                check_inner(plan, parent)?;
+                Block::savepoint(&context, parent, None, plan.name.clone()).await
+            }
+            None => {
+                self.inner().dialect.check_settings(&plan.settings)?;
+                let session = || DbSession::new(self.inner());
+                Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session).await
+            }
+        }
+    }
+
+    /// Sends what is owed at once, and waits for it.
+    async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
+        let session = frame.trunk().session();
+        let _turn = frame.statement().await?;
+        let mut replayed = false;
+        loop {
+            let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
+            let flight = Flight::new(frame);
+            let observed = Observed::new(&flight, self.inner(), Some(session));
+            let result = trace::steps(&observed, frame, lease.connection().control(&observed, &[])).await;
+            drop(observed);
+            flight.landed();
+            match result {
+                Err(fault)
+                    if super::dispatch::is_lost(&fault) && !replayed && session.replaces(&lease, frame.trunk()) =>
+                {
+                    replayed = true;
+                }
+                result => return result.map_err(|fault| frame.fail(fault)),
+            }
+        }
+    }
+}
+
+/// A block inside another one cannot have settings of its own, nor be durable.
+fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
+    if plan.durable {
+        let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
+        return Err(Error::new(ErrorKind::NotDurable, text));
+    }
+    match frame.settings().and_then(|open| plan.settings.conflicts_with(open)) {
+        Some(conflict) => Err(Error::new(ErrorKind::SettingsMismatch, conflict)),
+        None => Ok(()),
+    }
+}
+
+/// Runs the body of a block, and ends the block as the body ended.
+async fn run<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    match Scope::make(local::SLOT, block.context(), body).await {
+        Ok(value) => {
+            block.commit().await?;
+            Ok(value)
+        }
+        Err(error) => {
+            block.rollback().await;
+            Err(error)
+        }
+    }
+}

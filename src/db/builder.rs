@@ -1,0 +1,173 @@
+//! The options of a database, and how its URL chooses the driver.
+
+use std::time::Duration;
+
+use super::Database;
+use crate::{
+    driver::Driver,
+    error::{Error, ErrorKind},
+};
+
+/// The options of a database, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) max_connections: u32,
+    pub(super) min_connections: u32,
+    pub(super) acquire_timeout: Duration,
+    pub(super) turn_timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) close_timeout: Duration,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) autoconnect: Option<bool>,
+}
+
+/// Options for opening a database.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is opened before `build`"]
+pub struct DatabaseBuilder {
+    url: String,
+    statement_cache: usize,
+    busy_timeout: Duration,
+    options: Options,
+}
+
+impl DatabaseBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        let options = Options {
+            max_connections: 16,
+            min_connections: 0,
+            acquire_timeout: Duration::from_secs(30),
+            turn_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            idle_timeout: Some(Duration::from_secs(10 * 60)),
+            max_lifetime: Some(Duration::from_secs(30 * 60)),
+            autoconnect: None,
+        };
+        Self { url: url.to_owned(), statement_cache: 256, busy_timeout: Duration::from_secs(5), options }
+    }
+
+    /// How many connections there may be at once. Defaults to 16; a database in memory has one.
+    pub fn max_connections(mut self, count: u32) -> Self {
+        self.options.max_connections = count;
+        self
+    }
+
+    /// How many idle connections are held ready. Defaults to 0.
+    pub fn min_connections(mut self, count: u32) -> Self {
+        self.options.min_connections = count;
+        self
+    }
+
+    /// How long a task waits for a connection before [`ErrorKind::PoolTimeout`]. Defaults to 30 s.
+    pub fn acquire_timeout(mut self, wait: Duration) -> Self {
+        self.options.acquire_timeout = wait;
+        self
+    }
+
+    /// How long a statement or a block waits for its turn in a transaction before [`ErrorKind::TurnTimeout`]: a
+    /// statement for a sibling block of its task to end, for instance. Defaults to 60 s.
+    pub fn turn_timeout(mut self, wait: Duration) -> Self {
+        self.options.turn_timeout = wait;
+        self
+    }
+
+    /// How long connecting may take, unless the URL tells. Defaults to 10 s.
+    pub fn connect_timeout(mut self, wait: Duration) -> Self {
+        self.options.connect_timeout = wait;
+        self
+    }
+
+    /// How long [`Database::close`] waits for open transactions before it ends them. Defaults to 5 s.
+    pub fn close_timeout(mut self, wait: Duration) -> Self {
+        self.options.close_timeout = wait;
+        self
+    }
+
+    /// How long an idle connection is kept; `None` for ever. Defaults to 10 min.
+    pub fn idle_timeout(mut self, time: Option<Duration>) -> Self {
+        self.options.idle_timeout = time;
+        self
+    }
+
+    /// How old a connection may grow; `None` without bound. Defaults to 30 min.
+    pub fn max_lifetime(mut self, time: Option<Duration>) -> Self {
+        self.options.max_lifetime = time;
+        self
+    }
+
+    /// Whether a query connects a database that is not connected. Defaults to yes before the first
+    /// [`Database::close`], and no after it.
+    pub fn autoconnect(mut self, yes: bool) -> Self {
+        self.options.autoconnect = Some(yes);
+        self
+    }
+
+    /// How many prepared statements each connection keeps. Defaults to 256.
+    pub fn statement_cache_capacity(mut self, statements: usize) -> Self {
+        self.statement_cache = statements;
+        self
+    }
+
+    /// SQLite: how long a statement waits while another connection writes. Defaults to 5 s.
+    pub fn busy_timeout(mut self, wait: Duration) -> Self {
+        self.busy_timeout = wait;
+        self
+    }
+
+    /// Opens the database, without connecting yet.
+    ///
+    /// # Errors
+    /// `Config` if the URL or an option is not valid, `Unsupported` if this build has no driver for the URL.
+    pub fn build(mut self) -> Result<Database, Error> {
+        let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
+        if self.options.max_connections == 0 {
+            return wrong("max_connections must be at least 1");
+        }
+        if self.options.min_connections > self.options.max_connections {
+            return wrong("min_connections must not be above max_connections");
+        }
+        if self.options.idle_timeout == Some(Duration::ZERO) || self.options.max_lifetime == Some(Duration::ZERO) {
+            return wrong("idle_timeout and max_lifetime must be above zero, or None");
+        }
+        let driver = self.driver()?;
+        if !driver.is_shared() {
+            // The database is gone with its connection: there is one, and it stays.
+            let options = &mut self.options;
+            (options.max_connections, options.min_connections) = (1, 0);
+            (options.idle_timeout, options.max_lifetime) = (None, None);
+        }
+        Ok(Database::new(driver, self.options))
+    }
+
+    fn driver(&self) -> Result<Box<dyn Driver>, Error> {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        match scheme {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => Ok(Box::new(crate::driver::sqlite::SqliteDriver::new(
+                &self.url,
+                self.statement_cache,
+                self.busy_timeout,
+            )?)),
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => Ok(Box::new(crate::driver::postgres::PostgresDriver::new(
+                &self.url,
+                self.statement_cache,
+                self.options.connect_timeout,
+            )?)),
+            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+            "sqlite" | "postgres" | "postgresql" => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
+            )),
+            "mysql" | "mariadb" => {
+                Err(Error::new(ErrorKind::Unsupported, "there is no driver for MySQL and MariaDB in this version"))
+            }
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                format!("the URL of a database begins with \"sqlite:\" or \"postgres:\", not \"{scheme}:\""),
+            )),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The database handle: opening, connecting, closing, and what it counts.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use super::{DatabaseBuilder, Stats, builder::Options, counters::Counters, pool::Pool, registry::Registry};
+use crate::{
+    driver::{Dialect, Driver},
+    error::Error,
+};
+
+/// A database, with its pool of connections.
+///
+/// It is a handle: clones share the pool, and cost next to nothing. Nothing is connected before it is needed.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// use nestling::{Database, Error, params};
+///
+/// let db = Database::open("sqlite::memory:")?;
+/// db.batch("create table account (name text primary key, balance integer not null)").await?;
+///
+/// // Any function, at any depth of the call tree, takes part in the transaction that its task has open.
+/// async fn deposit(db: &Database, name: &str, amount: i64) -> Result<(), Error> {
+///     db.execute("insert into account values ($1, $2)", params![name, amount]).await?;
+///     Ok(())
+/// }
+///
+/// db.atomic(|| async {
+///     deposit(&db, "ada", 100).await?;
+///     let twice = db.atomic(|| async { deposit(&db, "ada", 1).await }).await;   // a savepoint
+///     assert!(twice.expect_err("the name is taken").is_unique_violation());
+///     deposit(&db, "grace", 50).await                                           // the transaction goes on
+/// })
+/// .await?;
+/// assert_eq!(db.query("select * from account", params![]).await?.len(), 2);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+/// What all handles of a database share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) id: usize,
+    pub(super) dialect: Dialect,
+    pub(super) options: Options,
+    pub(super) pool: Pool,
+    pub(super) counters: Arc<Counters>,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl Database {
+    /// Opens a database by its URL: `sqlite::memory:`, `sqlite://file.db`, `postgres://user@host/name`.
+    ///
+    /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
+    ///
+    /// # Errors
+    /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// Options for opening a database.
+    pub fn builder(url: &str) -> DatabaseBuilder {
+        DatabaseBuilder::new(url)
+    }
+
+    pub(super) fn new(driver: Box<dyn Driver>, options: Options) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let (counters, registry) = <(Arc<Counters>, Arc<Registry>)>::default();
+        let dialect = driver.dialect();
+        let pool = Pool::new(driver, options.clone(), Arc::clone(&counters), Arc::clone(&registry));
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { inner: Arc::new(Inner { id, dialect, options, pool, counters, registry }) }
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(super) fn id(&self) -> usize {
+        self.inner.id
+    }
+
+    /// Makes sure that the database can be reached. It need not be called: the first query connects.
+    ///
+    /// Concurrent callers share one attempt. Called again, it does nothing. After [`close`](Self::close) it opens the
+    /// database anew.
+    ///
+    /// # Errors
+    /// `Connect` if no connection can be made. The next call tries again.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the attempt to the other callers, or to the next one.
+    pub async fn connect(&self) -> Result<(), Error> {
+        self.inner.pool.connect().await
+    }
+
+    /// Closes the database: no new query is taken, open transactions are waited for up to
+    /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Called again,
+    /// it does nothing.
+    ///
+    /// # Cancel safety
+    /// Dropped, the database stays closed for new queries; call it again to wait for what is left.
+    pub async fn close(&self) {
+        self.inner.pool.close(self.inner.options.close_timeout).await;
+    }
+
+    /// Whether the database is connected: a connection was made, and it was not closed since.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.inner.pool.is_connected()
+    }
+
+    /// Which SQL the database speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.inner.dialect
+    }
+
+    /// What the database has done since it was opened, and what it is at.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (connections, idle) = self.inner.pool.connections();
+        self.inner.counters.stats(connections, idle)
+    }
+}

@@ -1,0 +1,119 @@
+//! The context of the current task, and the calls that give a future one.
+
+use std::{cell::Cell, fmt};
+
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+
+use super::session::DbSession;
+use crate::runtime::{self, Scope, Slot};
+
+thread_local! {
+    static CURRENT: Cell<Option<runtime::Context<DbSession>>> = const { Cell::new(None) };
+}
+
+/// Where the context of the future that is polled now is kept.
+pub(super) static SLOT: Slot<DbSession> = &CURRENT;
+
+/// The context in place, if the caller is inside a scope.
+pub(super) fn current() -> Option<runtime::Context<DbSession>> {
+    CURRENT
+        .try_with(|cell| {
+            let context = cell.take();
+            cell.set(context.clone());
+            context
+        })
+        .ok()
+        .flatten()
+}
+
+/// Runs a future in a fresh context: transactions that are open outside are not visible inside.
+///
+/// Wrap each request of a service in it. Inside a scope, [`Database::transaction`](crate::Database::transaction) runs in
+/// place instead of in a task of its own.
+///
+/// # Cancel safety
+/// Dropped at any point, it leaves the context outside as it was.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// let db = nestling::Database::open("sqlite::memory:")?;
+/// nestling::scope(async {
+///     assert_eq!(db.depth(), 0);
+///     db.transaction({
+///         let db = db.clone();
+///         || async move {
+///             assert_eq!(db.depth(), 1);
+///             nestling::scope(async { assert_eq!(db.depth(), 0) }).await;
+///             Ok::<_, nestling::Error>(())
+///         }
+///     })
+///     .await
+/// })
+/// .await
+/// # }
+/// ```
+pub fn scope<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    let context = current().unwrap_or_default().fresh();
+    Scope::new(SLOT, context, future)
+}
+
+/// Spawns a future into a task of its own with a fresh context, in the tracing span of the caller.
+///
+/// The task does not take part in the caller's transaction; see [`Context`] for how it can.
+///
+/// # Panics
+/// Outside a tokio runtime, as [`tokio::spawn`] does.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(Scope::new(SLOT, runtime::Context::default(), future).in_current_span())
+}
+
+/// What a task has open: captured, it can be entered by another future, which then takes part in the transaction.
+///
+/// Statements of both then take turns on the one connection. Once the block has ended, whatever is still to run in the
+/// captured context fails with [`ErrorKind::FrameClosed`](crate::ErrorKind::FrameClosed).
+///
+/// # Examples
+/// ```
+/// # use nestling::{Context, Database, Error, params};
+/// # #[tokio::main] async fn main() -> Result<(), Error> {
+/// let db = Database::open("sqlite::memory:")?;
+/// db.batch("create table note (text text)").await?;
+/// db.atomic(|| async {
+///     let (context, other) = (Context::current(), db.clone());
+///     let child = tokio::spawn(context.enter(async move {
+///         other.execute("insert into note values ($1)", params!["from the child"]).await
+///     }));
+///     child.await.expect("the child does not panic")?;
+///     assert_eq!(db.query("select * from note", params![]).await?.len(), 1);
+///     Ok(())
+/// })
+/// .await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Context(Option<runtime::Context<DbSession>>);
+
+impl Context {
+    /// The context of the code that calls this; an empty one outside any scope.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(current())
+    }
+
+    /// Runs a future in this context.
+    pub fn enter<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        Scope::new(SLOT, self.0.unwrap_or_default(), future)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("in_scope", &self.0.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! The database: what a program opens and asks. It owns the task-local context, the pool, and the calls for blocks and
+//! queries; it joins the runtime's frames with the drivers' connections. It knows no models.
+
+mod blocks;
+mod builder;
+mod counters;
+mod database;
+mod dispatch;
+mod lease;
+mod local;
+mod named;
+mod native;
+mod options;
+mod pool;
+mod portable;
+mod queries;
+mod registry;
+mod row_stream;
+mod session;
+mod state;
+mod trace;
+
+pub use self::{
+    builder::DatabaseBuilder,
+    counters::Stats,
+    database::Database,
+    local::{Context, scope, spawn},
+    named::{MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
+    options::TransactionBuilder,
+    portable::Portable,
+    queries::Outcome,
+    row_stream::RowStream,
+    state::Status,
+};
+#[cfg(feature = "postgres")]
+pub use native::PostgresClient;

@@ -1,0 +1,96 @@
+//! The native client of a driver, inside the block that the task has open: for COPY, LISTEN and whatever else the calls
+//! of [`Database`] do not cover. What was done with it is looked at afterwards, so that nothing ends unseen.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::sync::Arc;
+
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresClient;
+use super::{Database, lease::Lease, local, pool::NoDebt, session::DbSession, trace::Observed};
+use crate::{
+    control::{Control, Name},
+    error::{Error, ErrorKind},
+    fault::{Fault, Verdict},
+    runtime::{Flight, Frame},
+};
+
+/// The savepoint around the use of a native client. If it is gone afterwards, so is the transaction.
+fn guard() -> Name {
+    Name::Given("nestling_native".into())
+}
+
+fn wrong_driver(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("this database is not a {what} database"))
+}
+
+impl Database {
+    /// Lends the connection of the block that the task has open, or one of its own.
+    async fn lend<Fut, T, E>(&self, body: impl FnOnce(Arc<Lease>) -> Fut) -> Result<T, E>
+    where
+        Fut: Future<Output = Result<Result<T, E>, Fault>>,
+        E: From<Error>,
+    {
+        match self.frame() {
+            Some(frame) => self.lend_in_frame(&frame, body).await,
+            None => {
+                let held = local::current()
+                    .map_or(0, |context| context.count_sessions(self.id(), |session| session.taken().is_some()));
+                let lease = Arc::new(self.inner().pool.lease(held).await?);
+                body(lease).await.map_err(|fault| fault.error)?
+            }
+        }
+    }
+
+    async fn lend_in_frame<Fut, T, E>(
+        &self,
+        frame: &Arc<Frame<DbSession>>,
+        body: impl FnOnce(Arc<Lease>) -> Fut,
+    ) -> Result<T, E>
+    where
+        Fut: Future<Output = Result<Result<T, E>, Fault>>,
+        E: From<Error>,
+    {
+        let _turn = frame.alone("the native client").await?;
+        let session = frame.trunk().session();
+        let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
+        let connection = lease.connection();
+        // Dropped half-way, the body may have left anything undone: the block is doomed then.
+        let flight = Flight::new(frame);
+        let observed = Observed::new(&flight, self.inner(), Some(session));
+        let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
+        let entered = connection.control(&observed, &into).await;
+        lease.answered();
+        if let Err(fault) = entered {
+            flight.landed();
+            return Err(frame.fail(fault).into());
+        }
+        let result = body(Arc::clone(&lease)).await;
+        let left = if frame.in_transaction() {
+            connection.control(&NoDebt, &[Control::Release(guard())]).await.map_err(what_happened)
+        } else {
+            Ok(())
+        };
+        flight.landed();
+        let lost = left.map_err(|fault| frame.fail(fault));
+        let result = result.map_err(|fault| frame.fail(fault))?;
+        // The body's own error says more than what it led to.
+        let value = result?;
+        lost?;
+        Ok(value)
+    }
+}
+
+/// Why the guard could not be released.
+fn what_happened(fault: Fault) -> Fault {
+    let Fault { error, verdict } = fault;
+    let (verdict, text) = match (verdict, error.code()) {
+        (Verdict::Lost | Verdict::Unsent, _) => return Fault { error, verdict },
+        (_, Some("25P02")) => (Verdict::Doomed, "a statement of the native client has failed"),
+        _ => (Verdict::Gone, "the transaction has ended while the native client was lent"),
+    };
+    Fault::new(verdict, Error::new(ErrorKind::Aborted, text).with_source(error))
+}

@@ -1,0 +1,137 @@
+//! The options of one transaction.
+
+use std::sync::Arc;
+
+use super::Database;
+use crate::{
+    control::{Isolation, Settings},
+    error::Error,
+};
+
+/// What a block is to be, and how.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    pub(super) durable: bool,
+    pub(super) eager: bool,
+    pub(super) name: Option<Arc<str>>,
+}
+
+/// Options for a block, from [`Database::build_transaction`].
+///
+/// Settings ride with BEGIN in the flight of the first statement, so they cost no round trip, and they end with the
+/// transaction. In a block inside another one they are checked against those of the transaction that is open.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is opened before `atomic` or `transaction`"]
+pub struct TransactionBuilder<'d> {
+    db: &'d Database,
+    plan: Plan,
+}
+
+impl Database {
+    /// Options for a block: isolation, read-only and others.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, Isolation, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// let db = Database::open("sqlite::memory:")?;
+    /// let sum: i64 = db
+    ///     .build_transaction()
+    ///     .isolation(Isolation::Serializable)
+    ///     .read_only()
+    ///     .atomic(|| async { db.query_one("select 1 + 1", params![]).await?.get(0) })
+    ///     .await?;
+    /// assert_eq!(sum, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn build_transaction(&self) -> TransactionBuilder<'_> {
+        TransactionBuilder { db: self, plan: Plan::default() }
+    }
+}
+
+impl TransactionBuilder<'_> {
+    /// The isolation level. Defaults to the server's. SQLite is serializable whatever is asked for.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.plan.settings = self.plan.settings.with_isolation(isolation);
+        self
+    }
+
+    /// Nothing may be written. Defaults to the server's setting, which is usually read and write.
+    pub fn read_only(mut self) -> Self {
+        self.plan.settings = self.plan.settings.with_read_only(true);
+        self
+    }
+
+    /// Rows may be written, whatever the server's setting.
+    pub fn read_write(mut self) -> Self {
+        self.plan.settings = self.plan.settings.with_read_only(false);
+        self
+    }
+
+    /// Waits at its begin until it can run without ever failing to serialize: PostgreSQL, together with
+    /// [`Isolation::Serializable`] and [`read_only`](Self::read_only). Elsewhere it changes nothing.
+    pub fn deferrable(mut self) -> Self {
+        self.plan.settings = self.plan.settings.with_deferrable(true);
+        self
+    }
+
+    /// A setting of the server for this transaction alone, as `SET LOCAL` of PostgreSQL makes it: a tenant for row
+    /// security, or `statement_timeout`.
+    pub fn set_local(mut self, key: &str, value: &str) -> Self {
+        self.plan.settings = self.plan.settings.with_local(key, value);
+        self
+    }
+
+    /// The block must be the outermost one: what it did is durable when it has returned.
+    pub fn durable(mut self) -> Self {
+        self.plan.durable = true;
+        self
+    }
+
+    /// Sends BEGIN at once, and waits for it, rather than with the first statement.
+    pub fn eager(mut self) -> Self {
+        self.plan.eager = true;
+        self
+    }
+
+    /// What the block is called in traces and errors. Defaults to no name.
+    pub fn name(mut self, name: &str) -> Self {
+        self.plan.name = Some(name.into());
+        self
+    }
+
+    /// Runs a block, as [`Database::atomic`] does.
+    ///
+    /// # Errors
+    /// As [`Database::atomic`]; `NotDurable` for a durable block inside another one, `SettingsMismatch` if the
+    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have.
+    ///
+    /// # Cancel safety
+    /// As [`Database::atomic`].
+    pub async fn atomic<F, Fut, T, E>(self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.db.run_atomic(&self.plan, body).await
+    }
+
+    /// Runs a transaction, as [`Database::transaction`] does.
+    ///
+    /// # Errors
+    /// As [`atomic`](Self::atomic).
+    ///
+    /// # Cancel safety
+    /// As [`Database::transaction`].
+    pub async fn transaction<F, Fut, T, E>(self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.db.run_transaction(self.plan, body).await
+    }
+}

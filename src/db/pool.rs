@@ -1,0 +1,337 @@
+//! The pool: bb8 behind a queue that serves whoever waits in order of arrival, and the database's being open or closed.
+//! The only place that names bb8's pool.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bb8::{ManageConnection, PooledConnection, RunError};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{builder::Options, counters::Counters, lease::Lease, registry::Registry};
+use crate::{
+    driver::{Connection, Driver, Query, State, Want},
+    error::{Error, ErrorKind},
+    fault::Debt,
+    runtime::require_runtime,
+};
+
+/// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
+const TRUSTED: Duration = Duration::from_millis(500);
+
+/// A connection in the pool.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) connection: Box<dyn Connection>,
+    /// It is thrown away at its return.
+    pub(super) condemned: bool,
+    idle_since: Instant,
+    /// The generation of suspicion in which it was last seen to work.
+    seen: u64,
+}
+
+/// Makes connections for bb8.
+pub(super) struct Manager {
+    driver: Arc<dyn Driver>,
+    connect_timeout: Duration,
+    /// Counts the times that a connection was found dead: those made or seen before are not trusted.
+    suspicion: Arc<AtomicU64>,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Slot;
+    type Error = Error;
+
+    async fn connect(&self) -> Result<Slot, Error> {
+        let seen = self.suspicion.load(Ordering::Acquire);
+        let connection = timeout(self.connect_timeout, self.driver.connect()).await.map_err(|_elapsed| {
+            Error::new(ErrorKind::Connect, format!("no connection was made within {:?}", self.connect_timeout))
+        })??;
+        Ok(Slot { connection, condemned: false, idle_since: Instant::now(), seen })
+    }
+
+    async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
+        let check = Query { sql: "SELECT 1", params: &[] };
+        slot.connection.run(&NoDebt, check, Want::Batch).await.map(|_| ()).map_err(|fault| fault.error)
+    }
+
+    fn has_broken(&self, slot: &mut Slot) -> bool {
+        slot.idle_since = Instant::now();
+        slot.condemned || slot.connection.state() != State::Idle
+    }
+}
+
+/// A flight outside any block owes nothing.
+#[derive(Debug)]
+pub(super) struct NoDebt;
+
+impl Debt for NoDebt {
+    fn pay(&self, send: &mut dyn FnMut(&[crate::control::Control])) -> Result<(), Error> {
+        send(&[]);
+        Ok(())
+    }
+}
+
+/// The connections between an opening of the database and its closing.
+#[derive(Clone)]
+struct Generation {
+    bb8: bb8::Pool<Manager>,
+    permits: Arc<Semaphore>,
+}
+
+enum Phase {
+    /// Never connected, and never closed.
+    Fresh,
+    Open(Generation),
+    Closed,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<(), Error>>>;
+
+/// The pool of one database.
+pub(super) struct Pool {
+    driver: Arc<dyn Driver>,
+    options: Options,
+    counters: Arc<Counters>,
+    registry: Arc<Registry>,
+    suspicion: Arc<AtomicU64>,
+    phase: Arc<Mutex<Phase>>,
+    /// The attempt to connect that is under way.
+    attempt: Arc<Mutex<Option<Attempt>>>,
+}
+
+impl Pool {
+    pub(super) fn new(
+        driver: Box<dyn Driver>,
+        options: Options,
+        counters: Arc<Counters>,
+        registry: Arc<Registry>,
+    ) -> Self {
+        Self {
+            driver: driver.into(),
+            options,
+            counters,
+            registry,
+            suspicion: Arc::default(),
+            phase: Arc::new(Mutex::new(Phase::Fresh)),
+            attempt: Arc::default(),
+        }
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn build(&self) -> Generation {
+        let Options { max_connections, min_connections, connect_timeout, idle_timeout, max_lifetime, .. } =
+            self.options;
+        let manager =
+            Manager { driver: Arc::clone(&self.driver), connect_timeout, suspicion: Arc::clone(&self.suspicion) };
+        let bb8 = bb8::Pool::builder()
+            .max_size(max_connections)
+            .min_idle(min_connections)
+            .idle_timeout(idle_timeout)
+            .max_lifetime(max_lifetime)
+            .connection_timeout(self.options.acquire_timeout)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Generation { bb8, permits: Arc::new(Semaphore::new(max_connections as usize)) }
+    }
+
+    /// The open generation, opened now where that is allowed.
+    fn generation(&self) -> Result<Generation, Error> {
+        let mut phase = self.phase();
+        match &*phase {
+            Phase::Open(generation) => return Ok(generation.clone()),
+            Phase::Fresh if self.options.autoconnect == Some(false) => {
+                return Err(Error::new(ErrorKind::Closed, "the database is not connected; call `connect` first"));
+            }
+            Phase::Closed if self.options.autoconnect != Some(true) => return Err(closed()),
+            Phase::Fresh | Phase::Closed => {}
+        }
+        let generation = self.build();
+        *phase = Phase::Open(generation.clone());
+        Ok(generation)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(&*self.phase(), Phase::Open(generation) if generation.bb8.state().connections > 0)
+    }
+
+    pub(super) fn connections(&self) -> (u64, u64) {
+        match &*self.phase() {
+            Phase::Open(generation) => {
+                let state = generation.bb8.state();
+                (state.connections.into(), state.idle_connections.into())
+            }
+            Phase::Fresh | Phase::Closed => (0, 0),
+        }
+    }
+
+    /// A connection was found dead: the others are looked at before they are used again.
+    pub(super) fn distrust(&self) {
+        self.suspicion.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) async fn connect(&self) -> Result<(), Error> {
+        require_runtime()?;
+        let attempt = {
+            let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Phase::Open(generation) = &*self.phase()
+                && generation.bb8.state().connections > 0
+            {
+                return Ok(());
+            }
+            attempt.get_or_insert_with(|| self.try_connect()).clone()
+        };
+        let result = attempt.clone().await;
+        let mut current = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|current| current.ptr_eq(&attempt)) {
+            *current = None;
+        }
+        result
+    }
+
+    fn try_connect(&self) -> Attempt {
+        let generation = match &*self.phase() {
+            Phase::Open(generation) => generation.clone(),
+            Phase::Fresh | Phase::Closed => self.build(),
+        };
+        let phase = Arc::clone(&self.phase);
+        async move {
+            let slot = generation.bb8.dedicated_connection().await?;
+            // With no room for it, another connection has been made meanwhile.
+            let _ = generation.bb8.add(slot);
+            let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(&*phase, Phase::Open(_)) {
+                *phase = Phase::Open(generation);
+            }
+            Ok(())
+        }
+        .boxed()
+        .shared()
+    }
+
+    /// Waits for a connection. `held` tells how many of this database the task has already.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, it leaves the queue; dropped while it connects, the connection goes.
+    pub(super) async fn lease(&self, held: usize) -> Result<Lease, Error> {
+        require_runtime()?;
+        let generation = self.generation()?;
+        if held >= self.options.max_connections as usize {
+            return Err(self.late(held, None));
+        }
+        let deadline = tokio::time::Instant::now() + self.options.acquire_timeout;
+        let permit = match Arc::clone(&generation.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_none_or_closed) => {
+                let _waiting = self.counters.waiting.during();
+                let waited = tokio::time::timeout_at(deadline, Arc::clone(&generation.permits).acquire_owned()).await;
+                waited.map_err(|_elapsed| self.late(held, None))?.map_err(|_closed| closed())?
+            }
+        };
+        let pooled = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
+            .await
+            .map_err(|_elapsed| self.late(held, None))??;
+        Ok(Lease::new(pooled, permit))
+    }
+
+    fn late(&self, held: usize, source: Option<Error>) -> Error {
+        let Options { max_connections, acquire_timeout, .. } = self.options;
+        let text = match held {
+            0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}"),
+            _ if held >= max_connections as usize => format!(
+                "this task already holds {held} of the {max_connections} connections, and waiting for another would be for ever"
+            ),
+            _ => format!(
+                "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}"
+            ),
+        };
+        let error = Error::new(ErrorKind::PoolTimeout, text);
+        match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+
+    pub(super) async fn close(&self, patience: Duration) {
+        let before = std::mem::replace(&mut *self.phase(), Phase::Closed);
+        let Phase::Open(generation) = before else {
+            return;
+        };
+        generation.permits.close();
+        if timeout(patience, self.registry.empty()).await.is_err() {
+            self.registry.end_all(&closed()).await;
+        }
+    }
+}
+
+async fn checkout(
+    pool: &bb8::Pool<Manager>,
+    suspicion: &AtomicU64,
+) -> Result<PooledConnection<'static, Manager>, Error> {
+    loop {
+        if pool.state().idle_connections > 0 {
+            if let Some(Ok(mut pooled)) = pool.get_owned().now_or_never()
+                && is_fit(&mut pooled, suspicion).await
+            {
+                return Ok(pooled);
+            }
+            // It went back as broken, or another task was faster.
+            continue;
+        }
+        // bb8 would retry until the time is over, and then not say why: so the connection is made here.
+        let fresh = pool.dedicated_connection().await?;
+        if pool.add(fresh).is_err() {
+            // bb8 is making one itself.
+            return pool.get_owned().await.map_err(|error| match error {
+                RunError::User(error) => error,
+                RunError::TimedOut => Error::new(ErrorKind::PoolTimeout, "no connection was made in time"),
+            });
+        }
+    }
+}
+
+/// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
+async fn is_fit(pooled: &mut PooledConnection<'static, Manager>, suspicion: &AtomicU64) -> bool {
+    let slot: &mut Slot = pooled;
+    if slot.idle_since.elapsed() > TRUSTED {
+        // Let the runtime look at the socket: a server that is gone has said so.
+        tokio::task::yield_now().await;
+    }
+    if slot.connection.state() == State::Idle {
+        let now = suspicion.load(Ordering::Acquire);
+        if slot.seen == now {
+            return true;
+        }
+        let check = Query { sql: "SELECT 1", params: &[] };
+        if slot.connection.run(&NoDebt, check, Want::Batch).await.is_ok() {
+            slot.seen = now;
+            return true;
+        }
+    }
+    slot.condemned = true;
+    false
+}
+
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the database is closed")
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (connections, idle) = self.connections();
+        f.debug_struct("Pool").field("connections", &connections).field("idle", &idle).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! [`Portable`]: a statement of sea_query, rendered for the back end at hand.
+//!
+//! Used by `Database::run` and by the models. The only file that turns sea_query's values into ours; it sends nothing.
+
+use sea_query::{
+    DeleteStatement, ForeignKeyCreateStatement, ForeignKeyDropStatement, IndexCreateStatement, IndexDropStatement,
+    InsertStatement, OptionEnum, PostgresQueryBuilder, SchemaStatementBuilder, SelectStatement, SqliteQueryBuilder,
+    TableAlterStatement, TableCreateStatement, TableDropStatement, TableRenameStatement, TableTruncateStatement,
+    UpdateStatement, WithQuery,
+};
+
+use crate::{
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    params::Params,
+    value::Value,
+};
+
+/// A statement of `sea_query` that any back end can run.
+///
+/// Implemented for the statements of queries and of the schema; it cannot be implemented elsewhere. Where a database
+/// lacks a statement altogether (SQLite has no TRUNCATE and cannot change foreign keys), running it is an error of
+/// kind [`Unsupported`](ErrorKind::Unsupported).
+///
+/// # Panics
+///
+/// Where only a part of a statement is not known to a database, such as FULL OUTER JOIN to MySQL, `sea_query` panics
+/// as it writes it.
+#[expect(private_bounds, reason = "the trait is sealed: how a statement is rendered is nobody's business outside")]
+pub trait Portable: Render {}
+
+/// Renders a statement.
+pub(crate) trait Render {
+    /// The text of the statement in a dialect, and its parameters.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the dialect has no such statement.
+    fn render(&self, family: Dialect) -> Result<(String, Params)>;
+}
+
+/// `Portable` for statements: with parameters, without, and without and unknown to SQLite.
+macro_rules! portable {
+    (queries $($query:ty),+; schema $($schema:ty),+; not_sqlite $($other:ty = $what:literal),+;) => {
+        $(portable!(@one $query, |statement, family| {
+            let (sql, values) = match family {
+                Dialect::Postgres => statement.build(PostgresQueryBuilder),
+                Dialect::Sqlite => statement.build(SqliteQueryBuilder),
+                            };
+            Ok((sql, values.into_iter().map(value).collect()))
+        });)+
+        $(portable!(@one $schema, |statement, family| Ok((ddl(statement, family), Params::default())));)+
+        $(portable!(@one $other, |statement, family| match family {
+            Dialect::Sqlite => Err(Error::new(ErrorKind::Unsupported, concat!("SQLite cannot ", $what))),
+            _ => Ok((ddl(statement, family), Params::default())),
+        });)+
+    };
+    (@one $type:ty, |$statement:ident, $family:ident| $render:expr) => {
+        impl Render for $type {
+            fn render(&self, $family: Dialect) -> Result<(String, Params)> {
+                let $statement = self;
+                $render
+            }
+        }
+
+        impl Portable for $type {}
+    };
+}
+
+portable! {
+    queries SelectStatement, InsertStatement, UpdateStatement, DeleteStatement, WithQuery;
+    schema TableCreateStatement, TableDropStatement, TableAlterStatement, TableRenameStatement,
+        IndexCreateStatement, IndexDropStatement;
+    not_sqlite TableTruncateStatement = "truncate a table",
+        ForeignKeyCreateStatement = "add a foreign key to a table",
+        ForeignKeyDropStatement = "drop a foreign key of a table";
+}
+
+fn ddl(statement: &impl SchemaStatementBuilder, family: Dialect) -> String {
+    match family {
+        Dialect::Postgres => statement.build(PostgresQueryBuilder),
+        Dialect::Sqlite => statement.build(SqliteQueryBuilder),
+    }
+}
+
+/// A value of sea_query as one of ours.
+pub(crate) fn value(value: sea_query::Value) -> Value {
+    use sea_query::Value as Sea;
+    match value {
+        Sea::Bool(value) => value.into(),
+        Sea::TinyInt(value) => value.into(),
+        Sea::SmallInt(value) => value.into(),
+        Sea::Int(value) => value.into(),
+        Sea::BigInt(value) => value.into(),
+        Sea::TinyUnsigned(value) => value.into(),
+        Sea::SmallUnsigned(value) => value.into(),
+        Sea::Unsigned(value) => value.into(),
+        Sea::BigUnsigned(value) => value.into(),
+        Sea::Float(value) => value.into(),
+        Sea::Double(value) => value.into(),
+        Sea::String(value) => value.into(),
+        Sea::Enum(OptionEnum::Some(value)) => value.value.into(),
+        Sea::Enum(OptionEnum::None(_)) => Value::Null,
+        Sea::Char(value) => value.into(),
+        Sea::Bytes(value) => value.into(),
+        Sea::Json(value) => value.map(|value| *value).into(),
+        Sea::ChronoDate(value) => value.into(),
+        Sea::ChronoTime(value) => value.into(),
+        Sea::ChronoDateTime(value) => value.into(),
+        Sea::ChronoDateTimeUtc(value) => value.into(),
+        Sea::ChronoDateTimeLocal(value) => value.into(),
+        Sea::ChronoDateTimeWithTimeZone(value) => value.into(),
+        Sea::Uuid(value) => value.into(),
+        Sea::Decimal(value) => value.into(),
+        // Another crate in the tree can switch on features of sea_query that add variants.
+        #[allow(unreachable_patterns)]
+        _ => Value::Invalid("a sea_query value of this kind cannot be sent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_query::{Alias, Expr, ExprTrait, ForeignKey, Query, Table};
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_rendered_for_each_family_with_its_parameters() {
+        let query = Query::select()
+            .column(Alias::new("title"))
+            .from(Alias::new("movie"))
+            .and_where(Expr::col(Alias::new("year")).gt(1990))
+            .limit(5)
+            .take();
+        let (sql, params) = query.render(Dialect::Postgres).unwrap();
+        assert_eq!(sql, r#"SELECT "title" FROM "movie" WHERE "year" > $1 LIMIT $2"#);
+        assert_eq!(params.as_slice(), [Value::I64(1990), Value::U64(5)]);
+        assert!(query.render(Dialect::Sqlite).unwrap().0.contains('?'));
+    }
+
+    #[test]
+    fn what_sqlite_lacks_is_an_error_and_no_panic() {
+        let truncate = Table::truncate().table(Alias::new("movie")).take();
+        assert_eq!(truncate.render(Dialect::Sqlite).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(truncate.render(Dialect::Postgres).unwrap().0, r#"TRUNCATE TABLE "movie""#);
+        let drop = ForeignKey::drop().name("fk").table(Alias::new("movie")).to_owned();
+        assert!(drop.render(Dialect::Sqlite).is_err());
+    }
+
+    #[test]
+    fn values_keep_their_meaning() {
+        assert_eq!(value(sea_query::Value::Int(None)), Value::Null);
+        assert_eq!(value(sea_query::Value::from("x")), Value::Text("x".into()));
+        assert_eq!(value(sea_query::Value::from('x')), Value::Text("x".into()));
+        assert_eq!(value(sea_query::Value::from(7_u64)), Value::U64(7));
+        let json = serde_json::json!([1]);
+        assert_eq!(value(sea_query::Value::from(json.clone())), Value::Json(json));
+    }
+}

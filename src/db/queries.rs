@@ -1,0 +1,206 @@
+//! The calls that run statements: `execute`, `query` and its kin, `batch`, and `run` for portable statements.
+
+use super::{Database, Portable, RowStream};
+use crate::{
+    driver::{Query, Want},
+    error::{Error, ErrorKind},
+    params::Params,
+    row::Row,
+    statement,
+};
+
+/// What came of a statement of [`Database::run`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The rows that it returned.
+    pub rows: Vec<Row>,
+    /// How many rows it affected, or returned.
+    pub affected: u64,
+    /// The row id of the last insert: SQLite.
+    pub last_insert_id: Option<i64>,
+}
+
+impl Database {
+    /// Runs a statement, and tells how many rows it affected.
+    ///
+    /// Inside a block of this database that the task has open it takes part in that; else it is committed on its own,
+    /// on a connection that is borrowed for it.
+    ///
+    /// Parameters are numbered: `$1`, `$2` on all databases. A parameter is encoded for the type that the server expects,
+    /// wherever nothing is lost.
+    ///
+    /// # Errors
+    /// `Server` with the server's code and constraint; `Parameter` for a value that does not fit, before anything is
+    /// sent; `ControlStatement` for BEGIN and the like; `Aborted`, `RollbackOnly`, `FrameClosed` and `TurnTimeout` in
+    /// blocks; `PoolTimeout`, `Connect`, `ConnectionLost` and `Closed` of the connection.
+    ///
+    /// # Cancel safety
+    /// Dropped before the statement is sent, it has no effect. Dropped later, the server is asked to stop it: outside a
+    /// block it may have taken effect; inside one the block can only be rolled back.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table pet (name text, age integer)").await?;
+    /// assert_eq!(db.execute("insert into pet values ($1, $2)", params!["Rex", 3]).await?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub async fn execute(&self, sql: &str, params: impl Into<Params>) -> Result<u64, Error> {
+        let params = params.into();
+        statement::refuse_control(sql)?;
+        let query = Query { sql, params: params.as_slice() };
+        Ok(self.dispatch(query, Want::Count).await?.affected)
+    }
+
+    /// Runs a query, and returns all its rows.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// for row in db.query("select $1 as name, 3 as age", params!["Rex"]).await? {
+    ///     let (name, age): (String, i64) = row.to()?;
+    ///     assert_eq!((name, age), (row.get("name")?, row.get(1)?));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn query(&self, sql: &str, params: impl Into<Params>) -> Result<Vec<Row>, Error> {
+        let params = params.into();
+        statement::refuse_control(sql)?;
+        let query = Query { sql, params: params.as_slice() };
+        Ok(self.dispatch(query, Want::Rows).await?.rows)
+    }
+
+    /// Runs a query that returns exactly one row.
+    ///
+    /// # Errors
+    /// `NoRow`, `ManyRows`; else as [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// let three: i64 = db.query_one("select 1 + $1", params![2]).await?.get(0)?;
+    /// assert_eq!(three, 3);
+    /// # Ok(()) }
+    /// ```
+    pub async fn query_one(&self, sql: &str, params: impl Into<Params>) -> Result<Row, Error> {
+        let row = self.query_opt(sql, params).await?;
+        row.ok_or_else(|| Error::new(ErrorKind::NoRow, "the query returned no row").with_statement(sql))
+    }
+
+    /// Runs a query that returns one row or none.
+    ///
+    /// # Errors
+    /// `ManyRows`; else as [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// assert!(db.query_opt("select 1 where 1 = $1", params![2]).await?.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub async fn query_opt(&self, sql: &str, params: impl Into<Params>) -> Result<Option<Row>, Error> {
+        let mut rows = self.query(sql, params).await?;
+        if rows.len() > 1 {
+            let text = format!("the query returned {} rows where at most one was expected", rows.len());
+            return Err(Error::new(ErrorKind::ManyRows, text).with_statement(sql));
+        }
+        Ok(rows.pop())
+    }
+
+    /// Runs a query, and returns its rows one by one, with flat memory.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); errors that come later come out of the stream.
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute). The stream itself can be dropped at any point.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # let sql = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 1000) select x from n";
+    /// let mut rows = db.stream(sql, params![]).await?;
+    /// let mut sum = 0;
+    /// while let Some(row) = rows.next().await {
+    ///     sum += row?.get::<i64>(0)?;
+    /// }
+    /// assert_eq!(sum, 500_500);
+    /// # Ok(()) }
+    /// ```
+    pub async fn stream(&self, sql: &str, params: impl Into<Params>) -> Result<RowStream, Error> {
+        let params = params.into();
+        statement::refuse_control(sql)?;
+        self.dispatch_stream(Query { sql, params: params.as_slice() }).await
+    }
+
+    /// Runs a text of several statements without parameters: a schema, for instance.
+    ///
+    /// Outside a block PostgreSQL takes them as one transaction; SQLite commits each on its own.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute). The statements ahead of the one that failed have run.
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::Database;
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// db.batch("create table a (x integer); create table b (y text)").await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn batch(&self, sql: &str) -> Result<(), Error> {
+        statement::check_batch(sql)?;
+        self.dispatch(Query { sql, params: &[] }, Want::Batch).await.map(|_| ())
+    }
+
+    /// Runs a statement of `sea_query`, rendered for this database.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::Database;
+    /// use nestling::sea_query::{Alias, Expr, Query};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// let outcome = db.run(Query::select().expr_as(Expr::val(7), Alias::new("seven"))).await?;
+    /// assert_eq!(outcome.rows[0].get::<i64>("seven")?, 7);
+    /// # Ok(()) }
+    /// ```
+    pub async fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
+        let (sql, params) = statement.render(self.dialect())?;
+        let query = Query { sql: &sql, params: params.as_slice() };
+        let answer = self.dispatch(query, Want::Rows).await?;
+        Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id: answer.last_insert_id })
+    }
+}

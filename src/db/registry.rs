@@ -1,0 +1,87 @@
+//! The sessions of a database that have a connection, so that a closing database can wait for them, and end them when
+//! it has waited long enough.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio::{sync::Notify, time::timeout};
+
+use super::session::DbSession;
+use crate::{error::Error, runtime::Trunk};
+
+/// How long the rollback of a session that is ended may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Default)]
+struct Members {
+    next: u64,
+    open: HashMap<u64, Weak<Trunk<DbSession>>>,
+}
+
+/// The sessions that have a connection.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    members: Mutex<Members>,
+    left: Notify,
+}
+
+impl Registry {
+    /// Enters a session until the returned value is dropped.
+    pub(super) fn enter(self: &Arc<Self>, trunk: &Arc<Trunk<DbSession>>) -> Membership {
+        let mut members = self.members();
+        let number = members.next;
+        members.next += 1;
+        members.open.insert(number, Arc::downgrade(trunk));
+        Membership { registry: Arc::clone(self), number }
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no session is there.
+    pub(super) async fn empty(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.members().open.is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Takes their connections from all sessions: their blocks end in `error`.
+    pub(super) async fn end_all(&self, error: &Error) {
+        let open: Vec<_> = self.members().open.values().filter_map(Weak::upgrade).collect();
+        let endings = open.iter().map(|trunk| {
+            trunk.lose(error.clone());
+            trunk.session().end_now()
+        });
+        // What does not roll back in time is thrown away with its connection, which ends it at the server.
+        let _ = timeout(PATIENCE, join_all(endings)).await;
+    }
+}
+
+/// A session's place in the registry.
+#[derive(Debug)]
+pub(super) struct Membership {
+    registry: Arc<Registry>,
+    number: u64,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let gone = {
+            let mut members = self.registry.members();
+            members.open.remove(&self.number);
+            members.open.is_empty()
+        };
+        if gone {
+            self.registry.left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Rows one by one: a stream that holds the turn of its block, or a connection of its own, until it ends.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+
+use super::{lease::Lease, session::DbSession};
+use crate::{
+    driver::Answer,
+    error::Error,
+    fault::Fault,
+    row::Row,
+    runtime::{Frame, Turn},
+};
+
+/// The rows of a query, one by one, with memory that does not grow with their number.
+///
+/// It is a [`Stream`]; [`next`](Self::next) needs no trait in scope. Inside a block it has the block's turn until it
+/// ends or is dropped: other statements of the block wait. Dropped half-way, it gives the turn back, and the rest of
+/// the rows is thrown away.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct RowStream {
+    rows: Option<BoxStream<'static, Result<Row, Fault>>>,
+    // In this order: the connection is at rest before the next statement has its turn.
+    lease: Option<Arc<Lease>>,
+    place: Option<(Arc<Frame<DbSession>>, Turn<DbSession>)>,
+}
+
+impl RowStream {
+    pub(super) fn new(
+        answer: Answer,
+        lease: Arc<Lease>,
+        place: Option<(Arc<Frame<DbSession>>, Turn<DbSession>)>,
+    ) -> Self {
+        Self { rows: answer.stream, lease: Some(lease), place }
+    }
+
+    /// The next row; `None` at the end, and after an error.
+    ///
+    /// # Cancel safety
+    /// Dropped, it loses no row.
+    pub async fn next(&mut self) -> Option<Result<Row, Error>> {
+        futures_util::StreamExt::next(self).await
+    }
+
+    /// The connection and the turn go as soon as the last row was taken.
+    fn end(&mut self) {
+        self.rows = None;
+        self.lease = None;
+        self.place = None;
+    }
+}
+
+impl Stream for RowStream {
+    type Item = Result<Row, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(rows) = self.rows.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let next = match rows.poll_next_unpin(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(row))) => return Poll::Ready(Some(Ok(row))),
+            Poll::Ready(Some(Err(fault))) => Some(Err(match &self.place {
+                Some((frame, _)) => frame.fail(fault),
+                None => fault.error,
+            })),
+            Poll::Ready(None) => None,
+        };
+        self.end();
+        Poll::Ready(next)
+    }
+}
+
+impl Drop for RowStream {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for RowStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowStream").field("ended", &self.rows.is_none()).finish_non_exhaustive()
+    }
+}

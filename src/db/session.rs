@@ -1,0 +1,253 @@
+//! The session that the runtime's frames share: a connection that is leased with the first flight, and given back with
+//! the end of the block that owns it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{
+    database::Inner,
+    lease::Lease,
+    local,
+    pool::NoDebt,
+    registry::Membership,
+    trace::{self, Observed},
+};
+use crate::{
+    control::{Control, Steps, Tally},
+    driver::State,
+    error::{Error, ErrorKind},
+    fault::{Fault, Verdict},
+    runtime::{Frame, Last, Session, Trunk},
+};
+
+/// How long a cancelled statement may take to end before its connection is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the connection of a session is.
+#[derive(Debug)]
+enum Seat {
+    /// Not leased yet.
+    Empty,
+    Taken(Arc<Lease>, Membership),
+    /// Given back: the block that owned the session has ended.
+    Left,
+}
+
+/// A session at the server of one database.
+pub(super) struct DbSession {
+    inner: Arc<Inner>,
+    seat: Mutex<Seat>,
+    /// Held while a connection is leased, so that joined statements lease one together.
+    leasing: tokio::sync::Mutex<()>,
+    /// The cancellation of a dropped statement, while it is under way: nothing is sent meanwhile.
+    cancelling: Mutex<Option<Shared<BoxFuture<'static, ()>>>>,
+    is_cancelling: AtomicBool,
+    /// Whether the server has a transaction open, for the statistics.
+    counted: AtomicBool,
+}
+
+impl DbSession {
+    pub(super) fn new(inner: &Arc<Inner>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            seat: Mutex::new(Seat::Empty),
+            leasing: tokio::sync::Mutex::default(),
+            cancelling: Mutex::default(),
+            is_cancelling: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
+        }
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, if there is one already.
+    pub(super) fn taken(&self) -> Option<Arc<Lease>> {
+        match &*self.seat() {
+            Seat::Taken(lease, _) => Some(Arc::clone(lease)),
+            Seat::Empty | Seat::Left => None,
+        }
+    }
+
+    /// The connection of the session, leased now if this is its first flight, and not before what was cancelled on it
+    /// has ended.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the leasing to the next statement.
+    pub(super) async fn lease(&self, frame: &Frame<Self>) -> Result<Arc<Lease>, Fault> {
+        if let Some(lease) = self.taken() {
+            self.cancelled(&lease).await?;
+            return Ok(lease);
+        }
+        let _leasing = self.leasing.lock().await;
+        if let Some(lease) = self.taken() {
+            return Ok(lease);
+        }
+        let held = local::current().map_or(0, |context| {
+            context.count_sessions(self.inner.id, |session| !std::ptr::eq(session, self) && session.taken().is_some())
+        });
+        let lease =
+            trace::acquire(&self.inner, frame.depth(), self.inner.pool.lease(held)).await.map_err(Fault::kept)?;
+        let lease = Arc::new(lease);
+        let mut seat = self.seat();
+        match &*seat {
+            Seat::Left => {
+                Err(Fault::kept(Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")))
+            }
+            Seat::Empty | Seat::Taken(..) => {
+                *seat = Seat::Taken(Arc::clone(&lease), self.inner.registry.enter(frame.trunk()));
+                Ok(lease)
+            }
+        }
+    }
+
+    /// Whether a statement that was lost with `lease` may be sent again on another connection: nothing can be committed
+    /// if no answer ever came over it. The steps that it had paid are then owed again.
+    pub(super) fn replaces(&self, lease: &Arc<Lease>, trunk: &Trunk<Self>) -> bool {
+        if lease.has_answers() {
+            return false;
+        }
+        let mut seat = self.seat();
+        match &*seat {
+            Seat::Taken(current, _) if Arc::ptr_eq(current, lease) => {
+                *seat = Seat::Empty;
+                drop(seat);
+                lease.condemn();
+                self.ended();
+                trunk.with_ledger(crate::control::Ledger::reset);
+                self.inner.pool.distrust();
+                true
+            }
+            // Another statement of the same flight was faster.
+            Seat::Taken(..) | Seat::Empty => true,
+            Seat::Left => false,
+        }
+    }
+
+    /// Waits until the server has stopped what was dropped.
+    async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
+        if !self.is_cancelling.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let under_way = self.cancelling.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(under_way) = under_way
+            && timeout(PATIENCE, under_way).await.is_err()
+        {
+            lease.condemn();
+            let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
+            return Err(Fault::new(Verdict::Lost, error));
+        }
+        self.is_cancelling.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Looks at steps that are sent, to count open transactions.
+    pub(super) fn note(&self, steps: &[Control]) {
+        for step in steps {
+            match step {
+                Control::Begin(_) if !self.counted.swap(true, Ordering::AcqRel) => {
+                    self.inner.counters.transactions.add(1)
+                }
+                Control::Rollback => self.ended(),
+                _ => {}
+            }
+        }
+    }
+
+    fn ended(&self) {
+        if self.counted.swap(false, Ordering::AcqRel) {
+            self.inner.counters.transactions.sub(1);
+        }
+    }
+
+    /// Ends whatever is open on the connection, which is thrown away then. The trunk is lost already: nothing is sent
+    /// by its frames any more.
+    pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
+        let lease = self.taken();
+        Box::pin(async move {
+            let Some(lease) = lease else { return };
+            lease.condemn();
+            let connection = lease.connection();
+            if connection.state() == State::Busy {
+                connection.cancel().await;
+            }
+            // Should it fail, the connection goes all the same.
+            let _ = connection.control(&NoDebt, &[Control::Rollback]).await;
+        })
+    }
+}
+
+impl Session for DbSession {
+    fn database(&self) -> usize {
+        self.inner.id
+    }
+
+    fn turn_timeout(&self) -> Duration {
+        self.inner.options.turn_timeout
+    }
+
+    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(async move {
+            let session = trunk.session();
+            let Some(lease) = session.taken() else {
+                // It was taken away: the transaction ended with it.
+                return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
+            };
+            session.cancelled(&lease).await?;
+            let last = Last(&trunk);
+            let observed = Observed::new(&last, &session.inner, None);
+            let result = trace::ending(&session.inner, &steps, lease.connection().control(&observed, &steps)).await;
+            session.ended();
+            result
+        })
+    }
+
+    fn interrupt(&self) {
+        let Some(lease) = self.taken() else { return };
+        let Ok(handle) = Handle::try_current() else {
+            // Nobody is there to wait for the server: the connection goes.
+            lease.condemn();
+            return;
+        };
+        let cancelled = handle.spawn(async move { lease.connection().cancel().await });
+        let under_way = cancelled.map(|_ended| ()).boxed().shared();
+        *self.cancelling.lock().unwrap_or_else(PoisonError::into_inner) = Some(under_way);
+        self.is_cancelling.store(true, Ordering::Release);
+    }
+
+    fn release(&self) {
+        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
+        self.ended();
+        if let Seat::Taken(lease, _membership) = seat
+            && Arc::strong_count(&lease) > 1
+            && lease.connection().state() == State::Busy
+            && let Ok(handle) = Handle::try_current()
+        {
+            // A statement of another task is still in flight: it ends now, as its block has.
+            handle.spawn(async move { lease.connection().cancel().await });
+        }
+    }
+
+    fn count(&self, tally: Tally) {
+        self.inner.counters.count(tally);
+    }
+}
+
+impl fmt::Debug for DbSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbSession").field("database", &self.inner.id).field("seat", &*self.seat()).finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! What a program can ask about the transaction it is in.
+
+use super::{Database, local};
+use crate::{
+    control::Name,
+    error::{Error, ErrorKind},
+    runtime::{Context, Frame, Opening},
+};
+
+/// The state of the innermost block that the current task has open on a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// No transaction is open.
+    None,
+    /// A transaction is open, and statements run in it.
+    Open,
+    /// An error has aborted the block: statements fail until it is rolled back.
+    Aborted,
+    /// The transaction will be rolled back, whatever its body returns.
+    RollbackOnly,
+}
+
+impl Database {
+    /// Whether the current task has a transaction open on this database.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        self.depth() > 0
+    }
+
+    /// How many blocks deep the current task is in a transaction of this database; 0 outside one.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.with_frame(|frame| frame.depth()).unwrap_or(0)
+    }
+
+    /// The name of the innermost savepoint that the current task has open; `None` in the outermost block.
+    #[must_use]
+    pub fn current_savepoint(&self) -> Option<String> {
+        self.with_frame(|frame| match frame.opening() {
+            Opening::Savepoint(Name::Level(level)) => Some(format!("s{level}")),
+            Opening::Savepoint(Name::Given(name)) => Some(name.to_string()),
+            Opening::Begin(_) | Opening::Pin => None,
+        })?
+    }
+
+    /// The state of the innermost block that the current task has open.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let status = self.with_frame(|frame| {
+            if !frame.in_transaction() {
+                Status::None
+            } else if frame.trunk().is_rollback_only() {
+                Status::RollbackOnly
+            } else if frame.check().is_err() {
+                Status::Aborted
+            } else {
+                Status::Open
+            }
+        });
+        status.unwrap_or(Status::None)
+    }
+
+    /// Marks the whole transaction, whatever the depth of the caller: its outermost block will roll back, and return
+    /// its `Ok` value all the same. Statements still run.
+    ///
+    /// # Errors
+    /// `NoTransaction` outside a transaction.
+    pub fn set_rollback_only(&self) -> Result<(), Error> {
+        let marked = self.with_frame(|frame| {
+            if frame.in_transaction() {
+                frame.trunk().set_rollback_only();
+            }
+            frame.in_transaction()
+        });
+        if marked == Some(true) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"))
+    }
+
+    fn with_frame<T>(&self, look: impl FnOnce(&Frame<super::session::DbSession>) -> T) -> Option<T> {
+        let context: Context<_> = local::current()?;
+        context.innermost(self.id()).map(|frame| look(frame))
+    }
+}

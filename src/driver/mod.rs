@@ -1,0 +1,124 @@
+//! Drivers: one server session each, behind one small trait. A driver knows how to run a statement together with the
+//! steps that are owed ahead of it, and what an error means for the transaction. It knows no pool, no frames, no models.
+//!
+//! The contract, for whoever writes one:
+//!
+//! * [`Connection::run`] MUST call [`Debt::pay`] for each flight, and put the owed steps on the wire ahead of the
+//!   statement, in one flight where the protocol allows it. It MUST NOT tell the success of a statement before it
+//!   knows that the steps ahead of it succeeded.
+//! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] tells: never idle while
+//!   an answer is outstanding.
+//! * [`Connection::state`] MUST NOT make a round trip.
+//! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
+//! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
+
+mod dialect;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::{any::Any, fmt::Debug};
+
+use futures_util::{future::BoxFuture, stream::BoxStream};
+
+pub use self::dialect::Dialect;
+use crate::{
+    control::Control,
+    error::Error,
+    fault::{Debt, Fault},
+    row::Row,
+    value::Value,
+};
+
+/// A statement with its parameters, as drivers take it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Query<'q> {
+    pub(crate) sql: &'q str,
+    pub(crate) params: &'q [Value],
+}
+
+/// What is wanted of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// How many rows it affected.
+    Count,
+    /// All its rows.
+    Rows,
+    /// Its rows one by one, with flat memory.
+    Stream,
+    /// The text holds several statements and takes no parameters; nothing of their results is wanted.
+    Batch,
+}
+
+/// What came of a statement.
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<Row>,
+    /// With [`Want::Stream`] only.
+    pub(crate) stream: Option<BoxStream<'static, Result<Row, Fault>>>,
+    pub(crate) affected: u64,
+    /// The row id of the last insert, on databases that tell it so.
+    pub(crate) last_insert_id: Option<i64>,
+}
+
+impl Answer {
+    pub(crate) fn count(affected: u64) -> Self {
+        Self { rows: Vec::new(), stream: None, affected, last_insert_id: None }
+    }
+
+    pub(crate) fn rows(rows: Vec<Row>, affected: u64) -> Self {
+        Self { rows, ..Self::count(affected) }
+    }
+
+    pub(crate) fn stream(stream: BoxStream<'static, Result<Row, Fault>>) -> Self {
+        Self { stream: Some(stream), ..Self::count(0) }
+    }
+}
+
+/// What a connection is up to, as far as the client knows without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No transaction is open and nothing is outstanding: it may go to the next user.
+    Idle,
+    /// A transaction is open.
+    Transaction,
+    /// The caller had the native client: nothing is known before a full clean-up.
+    Handled,
+    /// An answer is outstanding.
+    Busy,
+    /// It is of no more use.
+    Broken,
+}
+
+/// One session at a server.
+pub(crate) trait Connection: Debug + Send + Sync + 'static {
+    /// Pays the debt and runs a statement.
+    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>>;
+
+    /// Sends control steps on their own. A last `Rollback` leaves the connection idle from whatever state it was in,
+    /// or fails; a last `Commit` succeeds only if the server has committed.
+    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Asks the server to stop what it is at, and waits until it has.
+    fn cancel(&self) -> BoxFuture<'static, ()>;
+
+    /// What the connection is up to.
+    fn state(&self) -> State;
+
+    /// The driver's own type, for the calls that lend the native client.
+    fn native(&self) -> &(dyn Any + Send + Sync);
+}
+
+/// Makes connections to one database.
+pub(crate) trait Driver: Debug + Send + Sync + 'static {
+    /// Connects. Cancel-safe: dropped, it leaves no session behind.
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>>;
+
+    /// How the database speaks.
+    fn dialect(&self) -> Dialect;
+
+    /// Whether connections may be closed and made anew at will. An in-memory database lives in its one connection.
+    fn is_shared(&self) -> bool {
+        true
+    }
+}

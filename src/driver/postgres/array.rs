@@ -1,0 +1,112 @@
+//! Arrays of one dimension on PostgreSQL's wire: written in binary, or as text where an element can go only so.
+//!
+//! Used by `encode.rs` and `decode.rs`, which know the elements; this file knows the frame around them.
+
+use std::error::Error as StdError;
+
+use bytes::{BufMut, BytesMut};
+use postgres_types::{IsNull, Kind, Type};
+
+use super::encode::{Wire, fit};
+use crate::{
+    cell::{Cell, Elements, Mismatch, ReadElement},
+    value::Value,
+};
+
+/// An array to be sent, its elements fitted to their type.
+pub(super) struct Array<'v> {
+    elements: Vec<Wire<'v>>,
+    /// The OID of the type of the elements.
+    oid: u32,
+    text: bool,
+}
+
+impl<'v> Array<'v> {
+    /// Fits an array to an array type, element by element.
+    pub(super) fn fit(elements: &'v [Value], ty: &Type) -> Option<Self> {
+        let Kind::Array(element) = ty.kind() else {
+            return None;
+        };
+        let elements: Vec<_> = elements.iter().map(|value| fit(value, element)).collect::<Option<_>>()?;
+        // An array in an array has a frame of its own, with all its dimensions.
+        let nested = elements.iter().any(|element| matches!(element, Wire::Array(_)));
+        let mut forms = elements.iter().filter(|element| !matches!(element, Wire::Null));
+        let text = forms.clone().next().is_some_and(Wire::is_text);
+        let uniform = forms.all(|element| element.is_text() == text);
+        (uniform && !nested).then(|| Self { elements, oid: element.oid(), text })
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.text
+    }
+
+    pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+        if self.text { self.write_text(out) } else { self.write_binary(out) }
+    }
+
+    fn write_binary(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+        let nulls = self.elements.iter().any(|element| matches!(element, Wire::Null));
+        out.put_i32(i32::from(!self.elements.is_empty()));
+        out.put_i32(nulls.into());
+        out.put_u32(self.oid);
+        if !self.elements.is_empty() {
+            out.put_i32(self.elements.len().try_into()?);
+            // The index of the first element in SQL.
+            out.put_i32(1);
+        }
+        for element in &self.elements {
+            let at = out.len();
+            out.put_i32(-1);
+            if let IsNull::No = element.write(out)? {
+                let length = i32::try_from(out.len() - at - 4)?;
+                out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// `{"one","two",NULL}`
+    fn write_text(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+        let mut text = BytesMut::new();
+        for (index, element) in self.elements.iter().enumerate() {
+            out.put_u8(if index == 0 { b'{' } else { b',' });
+            text.clear();
+            if let IsNull::Yes = element.write(&mut text)? {
+                out.put_slice(b"NULL");
+                continue;
+            }
+            out.put_u8(b'"');
+            for &byte in &text {
+                if matches!(byte, b'"' | b'\\') {
+                    out.put_u8(b'\\');
+                }
+                out.put_u8(byte);
+            }
+            out.put_u8(b'"');
+        }
+        out.put_u8(b'}');
+        Ok(())
+    }
+}
+
+/// Reads the frame of an array. Arrays of more dimensions than one are handed out as they are.
+pub(super) fn read(raw: &[u8], read: ReadElement) -> Result<Cell<'_>, Mismatch> {
+    let (dimensions, rest) = int(raw)?;
+    let (_nulls, rest) = int(rest)?;
+    let (_oid, rest) = int(rest)?;
+    match dimensions {
+        0 => Ok(Cell::Array(Elements::new(&[], 0, read))),
+        1 => {
+            let (count, rest) = int(rest)?;
+            let (_first, rest) = int(rest)?;
+            let count = usize::try_from(count).map_err(|_| Mismatch::invalid())?;
+            Ok(Cell::Array(Elements::new(rest, count, read)))
+        }
+        _ => Ok(Cell::Other(raw)),
+    }
+}
+
+fn int(raw: &[u8]) -> Result<(i32, &[u8]), Mismatch> {
+    let (int, rest) = raw.split_first_chunk().ok_or_else(Mismatch::invalid)?;
+    Ok((i32::from_be_bytes(*int), rest))
+}

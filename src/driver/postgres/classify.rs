@@ -1,0 +1,119 @@
+//! What an error of tokio-postgres is, and what it means for the transaction.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::{
+    error::{Error, ErrorKind, ServerClass, ServerError},
+    fault::{Fault, Verdict},
+};
+
+/// The error of a connection that could not be made.
+pub(super) fn connect(error: tokio_postgres::Error) -> Error {
+    let text = match error.as_db_error() {
+        Some(told) => format!("the PostgreSQL server refused the connection: {}", told.message()),
+        None => "cannot connect to the PostgreSQL server".into(),
+    };
+    Error::new(ErrorKind::Connect, text).with_source(error)
+}
+
+/// The fault of a statement that was sent. `alive` tells whether the connection still stands.
+pub(super) fn statement(error: tokio_postgres::Error, sql: &str, alive: bool) -> Fault {
+    let fault = match error.as_db_error() {
+        Some(told) if is_end_of_session(told) || !alive => lost(error),
+        Some(told) => Fault::new(Verdict::Doomed, server(told)),
+        // Parameters are checked before they are sent; should one slip through, nothing has left the client.
+        None if is_encoding(&error) => {
+            Fault::kept(Error::new(ErrorKind::Parameter, error.to_string()).with_source(error))
+        }
+        None => lost(error),
+    };
+    Fault { error: fault.error.with_statement(sql), ..fault }
+}
+
+/// The fault of control steps that were sent.
+pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
+    match error.as_db_error() {
+        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(told)),
+        _ => lost(error),
+    }
+}
+
+/// Whether what made the steps fail may have hit their BEGIN, and not only what stands behind it: a cancellation or a
+/// time-out, or a transaction that was open and aborted already.
+pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
+    error.code().is_none_or(|code| code.starts_with("57") || code == "25P02")
+}
+
+fn lost(error: tokio_postgres::Error) -> Fault {
+    let text = match error.as_db_error() {
+        Some(told) => format!("the server ended the connection: {}", told.message()),
+        None => "the connection to the PostgreSQL server was lost".into(),
+    };
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text).with_source(error))
+}
+
+/// The fault of a flight that found the connection dead before it was sent.
+pub(super) fn unsent() -> Fault {
+    let error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server had been lost");
+    Fault::new(Verdict::Unsent, error)
+}
+
+/// Whether the server closes the session with this message.
+fn is_end_of_session(told: &DbError) -> bool {
+    use tokio_postgres::error::Severity;
+    matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+}
+
+fn is_encoding(error: &tokio_postgres::Error) -> bool {
+    // The kinds of tokio-postgres are private; what is neither the server's word nor the transport's is the encoder's.
+    !error.is_closed() && error.source().is_none_or(|source| !source.is::<std::io::Error>())
+}
+
+fn server(told: &DbError) -> Error {
+    let text = |part: Option<&str>| part.map(Into::into);
+    let message = match told.where_().and_then(parameter) {
+        Some(number) => format!("parameter ${number}: {}", told.message()),
+        None => told.message().to_owned(),
+    };
+    Error::server(
+        message,
+        ServerError {
+            code: Some(told.code().code().into()),
+            class: class(told.code()),
+            constraint: text(told.constraint()),
+            table: text(told.table()),
+            column: text(told.column()),
+            detail: text(told.detail()),
+            hint: text(told.hint()),
+        },
+    )
+}
+
+/// The number of the parameter that the server could not read, from the context of its error.
+fn parameter(context: &str) -> Option<u32> {
+    let (_, after) = context.split_once("portal parameter $")?;
+    let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    after[..digits].parse().ok()
+}
+
+fn class(code: &SqlState) -> ServerClass {
+    match code {
+        c if *c == SqlState::UNIQUE_VIOLATION => ServerClass::UniqueViolation,
+        c if *c == SqlState::FOREIGN_KEY_VIOLATION => ServerClass::ForeignKeyViolation,
+        c if *c == SqlState::NOT_NULL_VIOLATION => ServerClass::NotNullViolation,
+        c if *c == SqlState::CHECK_VIOLATION => ServerClass::CheckViolation,
+        c if *c == SqlState::T_R_SERIALIZATION_FAILURE => ServerClass::SerializationFailure,
+        c if *c == SqlState::T_R_DEADLOCK_DETECTED => ServerClass::Deadlock,
+        c if *c == SqlState::LOCK_NOT_AVAILABLE => ServerClass::LockTimeout,
+        c if *c == SqlState::QUERY_CANCELED => ServerClass::Cancelled,
+        _ => ServerClass::Other,
+    }
+}
+
+/// Whether the server no longer accepts a statement that it had prepared, because what it refers to has changed.
+pub(super) fn is_stale_statement(fault: &Fault) -> bool {
+    matches!(fault.error.code(), Some("26000"))
+        || (fault.error.code() == Some("0A000") && fault.error.to_string().contains("cached plan"))
+}

@@ -1,0 +1,286 @@
+//! One session at a PostgreSQL server: statements are prepared once, cached, and pipelined; control steps ride ahead of
+//! them. The order of things on the wire is the affair of [`Wire`].
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
+use tokio_postgres::{Client, NoTls};
+
+use super::{
+    cache::{Cache, Prepared},
+    classify,
+    decode::PgRow,
+    encode::{self, Param},
+    flight::Wire,
+};
+use crate::{
+    control::Control,
+    driver::{Answer, Connection, Dialect, Query, State, Want},
+    error::{Error, ErrorKind},
+    fault::{Debt, Fault, Verdict},
+    row::Row,
+};
+
+/// A connection to PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct PostgresConnection {
+    wire: Arc<Wire>,
+    cache: Cache,
+}
+
+impl PostgresConnection {
+    pub(super) fn new(client: Client, statement_cache: usize) -> Self {
+        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache) }
+    }
+
+    pub(crate) fn wire(&self) -> &Arc<Wire> {
+        &self.wire
+    }
+
+    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        if want == Want::Batch {
+            let request = self.wire.client().batch_execute(query.sql);
+            let (_, outstanding) =
+                self.wire.fly(debt, request, |error, alive| classify::statement(error, query.sql, alive)).await?;
+            outstanding.answered();
+            return Ok(Answer::count(0));
+        }
+        let Some(cached) = self.cache.get(query.sql) else {
+            return self.execute_new(debt, query, want).await;
+        };
+        let Ok(params) = bind(&cached, query) else {
+            // The columns that the statement refers to may have other types by now.
+            return self.execute_new(debt, query, want).await;
+        };
+        let paid = Witness::new(debt);
+        match self.execute(&paid, &cached, query, params, want).await {
+            Err(fault) if classify::is_stale_statement(&fault) => {
+                self.cache.forget(query.sql);
+                self.again(debt, paid.back(), fault, query, want).await
+            }
+            result => result,
+        }
+    }
+
+    /// Runs a statement once more that the server no longer accepted as prepared, wherever that loses nothing: outside a
+    /// transaction, or where the flight had begun the transaction or the savepoint itself.
+    async fn again(
+        &self,
+        debt: &dyn Debt,
+        back: Option<Vec<Control>>,
+        fault: Fault,
+        query: Query<'_>,
+        want: Want,
+    ) -> Result<Answer, Fault> {
+        if self.wire.state() == State::Transaction {
+            let Some(back) = back else { return Err(fault) };
+            self.wire.fly_steps(debt, &back).await?;
+        }
+        self.execute_new(debt, query, want).await
+    }
+
+    async fn execute_new(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        let prepared = self.prepare(debt, query).await?;
+        let params = bind(&prepared, query)?;
+        self.execute(debt, &prepared, query, params, want).await
+    }
+
+    async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
+        let request = self.wire.client().prepare(query.sql);
+        let (statement, outstanding) =
+            self.wire.fly(debt, request, |error, alive| classify::statement(error, query.sql, alive)).await?;
+        outstanding.answered();
+        let prepared = Prepared::new(statement);
+        self.cache.put(query.sql, prepared.clone());
+        Ok(prepared)
+    }
+
+    async fn execute(
+        &self,
+        debt: &dyn Debt,
+        prepared: &Prepared,
+        query: Query<'_>,
+        params: Vec<Param<'_>>,
+        want: Want,
+    ) -> Result<Answer, Fault> {
+        let client = self.wire.client();
+        let classify = |error, alive| classify::statement(error, query.sql, alive);
+        match want {
+            Want::Count | Want::Batch => {
+                let request = client.execute_raw(&prepared.statement, params);
+                let (affected, outstanding) = self.wire.fly(debt, request, classify).await?;
+                outstanding.answered();
+                Ok(Answer::count(affected))
+            }
+            Want::Rows => {
+                let request = async {
+                    let rows = client.query_raw(&prepared.statement, params).await?;
+                    let mut rows = std::pin::pin!(rows);
+                    let mut all = Vec::new();
+                    while let Some(row) = rows.try_next().await? {
+                        all.push(Row::new(PgRow::new(row, Arc::clone(&prepared.columns))));
+                    }
+                    Ok((all, rows.rows_affected().unwrap_or(0)))
+                };
+                let ((rows, affected), outstanding) = self.wire.fly(debt, request, classify).await?;
+                outstanding.answered();
+                Ok(Answer::rows(rows, affected))
+            }
+            Want::Stream => {
+                let request = client.query_raw(&prepared.statement, params);
+                let (rows, outstanding) = self.wire.fly(debt, request, classify).await?;
+                let columns = Arc::clone(&prepared.columns);
+                let sql: Box<str> = query.sql.into();
+                let wire = Arc::clone(&self.wire);
+                // Dropped half-way, it leaves the request outstanding: the connection reads on and throws the rest away.
+                let rows = Box::pin(rows).map(Some).chain(futures_util::stream::once(async { None }));
+                let stream = rows.filter_map(move |row| {
+                    if !matches!(row, Some(Ok(_))) {
+                        outstanding.answered();
+                    }
+                    let row = row.map(|row| match row {
+                        Ok(row) => Ok(Row::new(PgRow::new(row, Arc::clone(&columns)))),
+                        Err(error) => Err(classify::statement(error, &sql, wire.is_alive())),
+                    });
+                    std::future::ready(row)
+                });
+                Ok(Answer::stream(Box::pin(stream)))
+            }
+        }
+    }
+
+    async fn commit(&self, debt: &dyn Debt, before: &[Control]) -> Result<(), Fault> {
+        // COMMIT of an aborted transaction succeeds without a word; an empty SELECT ahead of it fails there (rule 17).
+        let mut text = String::new();
+        for step in before {
+            text.push_str(&Dialect::Postgres.render(step));
+            text.push_str("; ");
+        }
+        text.push_str("SELECT; COMMIT");
+        let request = self.wire.client().batch_execute(&text);
+        match self.wire.fly(debt, request, classify::control).await {
+            Ok((_, outstanding)) => {
+                outstanding.answered();
+                self.wire.set_in_transaction(false);
+                Ok(())
+            }
+            Err(fault) if fault.verdict == Verdict::Lost => {
+                let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
+                let error = Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error);
+                Err(Fault::new(Verdict::Lost, error))
+            }
+            Err(fault) if fault.verdict == Verdict::Unsent => Err(fault),
+            Err(fault) => {
+                // Part of the message may not have run. Should this fail too, the state tells: the connection goes.
+                let _ = self.rollback(debt).await;
+                if fault.error.code() == Some("25P02") {
+                    let text = "the server rolled the transaction back, as a statement in it had failed";
+                    let error = Error::new(ErrorKind::RolledBack, text).with_source(fault.error);
+                    return Err(Fault { error, ..fault });
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
+        self.send("ROLLBACK", debt).await?;
+        self.wire.set_in_transaction(false);
+        if self.wire.is_handled() {
+            // Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It takes our
+            // prepared statements along.
+            self.send("DISCARD ALL", debt).await?;
+            self.cache.clear();
+            self.wire.client().clear_type_cache();
+            self.wire.set_handled(false);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {
+        let request = self.wire.client().batch_execute(text);
+        let (_, outstanding) = self.wire.fly(debt, request, classify::control).await?;
+        outstanding.answered();
+        Ok(())
+    }
+}
+
+fn bind<'q>(prepared: &Prepared, query: Query<'q>) -> Result<Vec<Param<'q>>, Fault> {
+    encode::bind(query.params, prepared.statement.params())
+        .map_err(|error| Fault::kept(error.with_statement(query.sql)))
+}
+
+impl Connection for PostgresConnection {
+    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, debt, query, want))
+    }
+
+    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            match steps.split_last() {
+                Some((Control::Commit, before)) => self.commit(debt, before).await,
+                Some((Control::Rollback, _)) => self.rollback(debt).await,
+                _ => self.wire.fly_steps(debt, steps).await,
+            }
+        })
+    }
+
+    fn cancel(&self) -> BoxFuture<'static, ()> {
+        let wire = Arc::clone(&self.wire);
+        let token = wire.client().cancel_token();
+        Box::pin(async move {
+            if let Err(error) = token.cancel_query(NoTls).await {
+                tracing::debug!(%error, "a cancel request did not reach the server");
+            }
+            // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit what it
+            // was meant for, or nothing: a backend takes no notice of it while it reads its next message.
+            let outstanding = wire.send();
+            match wire.client().batch_execute("").await {
+                Ok(()) => outstanding.answered(),
+                Err(error) if error.as_db_error().is_some() && wire.is_alive() => outstanding.answered(),
+                Err(_) => wire.condemn(),
+            }
+        })
+    }
+
+    fn state(&self) -> State {
+        self.wire.state()
+    }
+
+    fn native(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// Looks at what a debt pays, to know how a flight can be undone.
+struct Witness<'d> {
+    debt: &'d dyn Debt,
+    last: Mutex<Option<Control>>,
+}
+
+impl<'d> Witness<'d> {
+    fn new(debt: &'d dyn Debt) -> Self {
+        Self { debt, last: Mutex::new(None) }
+    }
+
+    /// The steps that lead back to where the flight's own statement began, if its debt ended in one that allows it.
+    fn back(&self) -> Option<Vec<Control>> {
+        match self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()? {
+            Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name)]),
+            begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin]),
+            Control::Release(_) | Control::Commit | Control::Rollback => None,
+        }
+    }
+}
+
+impl Debt for Witness<'_> {
+    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        self.debt.pay(&mut |steps| {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = steps.last().cloned();
+            send(steps);
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! Rows of PostgreSQL: each column is made a [`Cell`] of its binary form when it is asked for.
+//!
+//! Used by the driver for every row. What fits into which Rust type is decided in `from_cell.rs`, not here.
+
+use std::{error::Error as StdError, str, sync::Arc};
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use postgres_types::{FromSql, Kind, Type};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{
+    array,
+    encode::{EPOCH_DAYS, EPOCH_MICROS},
+};
+use crate::{
+    cell::{Cell, Mismatch, ReadElement},
+    row::{Columns, NativeRow},
+};
+
+/// A row as tokio-postgres gave it, and the columns that it shares with the other rows of its statement.
+#[derive(Debug)]
+pub(crate) struct PgRow {
+    row: tokio_postgres::Row,
+    columns: Arc<Columns>,
+}
+
+impl PgRow {
+    pub(crate) fn new(row: tokio_postgres::Row, columns: Arc<Columns>) -> Self {
+        Self { row, columns }
+    }
+}
+
+impl NativeRow for PgRow {
+    #[inline]
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    #[inline]
+    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
+        let Ok(Raw(raw)) = self.row.try_get(index) else {
+            // `Raw` takes every type and never fails: only an index that is not there comes here.
+            return Err(Mismatch::invalid());
+        };
+        match (raw, self.columns.reader(index)) {
+            (None, _) => Ok(Cell::Null),
+            (Some(raw), Some(read)) => read(raw),
+            (raw, None) => cell(self.row.columns()[index].type_(), raw),
+        }
+    }
+}
+
+/// The names and types of a statement's columns; to be made once for each statement.
+pub(crate) fn columns(statement: &tokio_postgres::Statement) -> Arc<Columns> {
+    let types = || statement.columns().iter().map(tokio_postgres::Column::type_);
+    let names = statement.columns().iter().map(tokio_postgres::Column::name);
+    let columns = Columns::new(names.zip(types().map(|ty| Some(type_name(ty)))));
+    Arc::new(columns.with_readers(types().map(reader)))
+}
+
+/// The name of a type as SQL has it: `int4[]` is `_int4` in the catalogue.
+pub(super) fn type_name(ty: &Type) -> String {
+    match ty.kind() {
+        Kind::Array(element) => format!("{}[]", element.name()),
+        _ => ty.name().into(),
+    }
+}
+
+/// The bytes of a cell of whatever type.
+struct Raw<'r>(Option<&'r [u8]>);
+
+impl<'r> FromSql<'r> for Raw<'r> {
+    #[inline]
+    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(Some(raw)))
+    }
+
+    #[inline]
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    #[inline]
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// Makes a cell of the bytes that the server sent for a type.
+pub(crate) fn cell<'r>(ty: &Type, raw: Option<&'r [u8]>) -> Result<Cell<'r>, Mismatch> {
+    let Some(raw) = raw else {
+        return Ok(Cell::Null);
+    };
+    match (reader(ty), ty.kind()) {
+        (Some(read), _) => read(raw),
+        (None, Kind::Domain(base)) => cell(base, Some(raw)),
+        (None, Kind::Array(element)) => array::read(raw, reader(element).unwrap_or(other)),
+        (None, _) => other(raw),
+    }
+}
+
+/// How a type is read whose bytes alone tell the value; arrays need the type of their elements besides.
+fn reader(ty: &Type) -> Option<ReadElement> {
+    Some(match *ty {
+        Type::BOOL => |raw| Ok(Cell::Bool(fixed::<1>(raw)? != [0])),
+        Type::INT2 => |raw| Ok(Cell::I64(i16::from_be_bytes(fixed(raw)?).into())),
+        Type::INT4 => |raw| Ok(Cell::I64(i32::from_be_bytes(fixed(raw)?).into())),
+        Type::INT8 => |raw| Ok(Cell::I64(i64::from_be_bytes(fixed(raw)?))),
+        Type::OID => |raw| Ok(Cell::I64(u32::from_be_bytes(fixed(raw)?).into())),
+        Type::FLOAT4 => |raw| Ok(Cell::F32(f32::from_be_bytes(fixed(raw)?))),
+        Type::FLOAT8 => |raw| Ok(Cell::F64(f64::from_be_bytes(fixed(raw)?))),
+        Type::NUMERIC => |raw| numeric(raw).map(Cell::Decimal),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::CHAR => text,
+        Type::BYTEA => |raw| Ok(Cell::Bytes(raw)),
+        Type::DATE => |raw| date(raw).map(Cell::Date),
+        Type::TIME => |raw| time(raw).map(Cell::Time),
+        Type::TIMESTAMP => |raw| timestamp(raw).map(Cell::DateTime),
+        Type::TIMESTAMPTZ => |raw| Ok(Cell::DateTimeUtc(timestamp(raw)?.and_utc())),
+        Type::UUID => |raw| Ok(Cell::Uuid(Uuid::from_bytes(fixed(raw)?))),
+        Type::JSON => |raw| utf8(raw).map(Cell::Json),
+        Type::JSONB => jsonb,
+        Type::VOID => |_| Ok(Cell::Null),
+        _ => match ty.kind() {
+            Kind::Enum(_) => text,
+            Kind::Domain(base) => return reader(base),
+            Kind::Simple if ty.name() == "citext" => text,
+            _ => return None,
+        },
+    })
+}
+
+fn other(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    Ok(Cell::Other(raw))
+}
+
+#[inline]
+fn fixed<const N: usize>(raw: &[u8]) -> Result<[u8; N], Mismatch> {
+    raw.try_into().map_err(|_| Mismatch::invalid())
+}
+
+#[inline]
+fn utf8(raw: &[u8]) -> Result<&str, Mismatch> {
+    str::from_utf8(raw).map_err(|_| Mismatch::invalid())
+}
+
+#[inline]
+fn text(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    utf8(raw).map(Cell::Text)
+}
+
+/// The first byte is the version of the format; there has been one so far.
+fn jsonb(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    let json = raw.strip_prefix(&[1]).ok_or_else(Mismatch::invalid)?;
+    utf8(json).map(Cell::Json)
+}
+
+/// The ends of the range of the integer stand for infinity, here and in timestamps: chrono has no such days.
+fn date(raw: &[u8]) -> Result<NaiveDate, Mismatch> {
+    i32::from_be_bytes(fixed(raw)?)
+        .checked_add(EPOCH_DAYS)
+        .and_then(NaiveDate::from_num_days_from_ce_opt)
+        .ok_or_else(Mismatch::out_of_range)
+}
+
+/// 24:00:00, which the server knows and chrono does not, is out of range.
+fn time(raw: &[u8]) -> Result<NaiveTime, Mismatch> {
+    let micros = u64::from_be_bytes(fixed(raw)?);
+    let nanos = u32::try_from(micros % 1_000_000 * 1_000).map_err(|_| Mismatch::invalid())?;
+    u32::try_from(micros / 1_000_000)
+        .ok()
+        .and_then(|seconds| NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos))
+        .ok_or_else(Mismatch::out_of_range)
+}
+
+fn timestamp(raw: &[u8]) -> Result<NaiveDateTime, Mismatch> {
+    i64::from_be_bytes(fixed(raw)?)
+        .checked_add(EPOCH_MICROS)
+        .and_then(DateTime::from_timestamp_micros)
+        .map(|moment| moment.naive_utc())
+        .ok_or_else(Mismatch::out_of_range)
+}
+
+/// A numeric is digits to the base of 10,000, the exponent of the first, a sign, and the scale to be shown.
+///
+/// rust_decimal's own conversion rounds what has more digits than it holds; here that is refused.
+fn numeric(raw: &[u8]) -> Result<Decimal, Mismatch> {
+    let (head, tail) = raw.split_first_chunk::<8>().ok_or_else(Mismatch::invalid)?;
+    let [count, weight, sign, scale] = [0, 2, 4, 6].map(|at| u16::from_be_bytes([head[at], head[at + 1]]));
+    let (digits, rest) = tail.as_chunks::<2>();
+    if digits.len() != usize::from(count) || !rest.is_empty() {
+        return Err(Mismatch::invalid());
+    }
+    let sign = match sign {
+        0 => 1,
+        0x4000 => -1,
+        // NaN and infinity
+        _ => return Err(Mismatch::out_of_range()),
+    };
+    let integer = digits
+        .iter()
+        .try_fold(0_i128, |sum, digit| sum.checked_mul(10_000)?.checked_add(u16::from_be_bytes(*digit).into()));
+    // The weight is signed; the exponent is that of the last digit.
+    let exponent = 4 * (i32::from(weight.cast_signed()) + 1 - i32::from(count));
+    // A scale that is too long for a `Decimal` is cut by its zeros, and by nothing else.
+    let scales = (0..=u32::from(scale).min(Decimal::MAX_SCALE)).rev();
+    integer
+        .and_then(|integer| {
+            let mut fitting = scales.filter_map(|scale| {
+                let mantissa = shift(sign * integer, exponent + scale.cast_signed())?;
+                Decimal::try_from_i128_with_scale(mantissa, scale).ok()
+            });
+            fitting.next()
+        })
+        .ok_or_else(Mismatch::out_of_range)
+}
+
+/// The integer times ten to the power of `by`, if that is an integer too.
+fn shift(integer: i128, by: i32) -> Option<i128> {
+    let power = 10_i128.checked_pow(by.unsigned_abs());
+    if integer == 0 {
+        Some(0)
+    } else if by >= 0 {
+        integer.checked_mul(power?)
+    } else {
+        let power = power?;
+        (integer % power == 0).then(|| integer / power)
+    }
+}

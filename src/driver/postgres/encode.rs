@@ -1,0 +1,318 @@
+//! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost.
+//!
+//! Used by the driver before a statement is sent: [`bind`] refuses what does not fit while the transaction is still
+//! whole, for the server's own refusal would doom it. It knows values and types, no connection and no SQL.
+
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use bytes::{BufMut, BytesMut};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use postgres_types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
+use rust_decimal::Decimal;
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use super::{array, decode::type_name};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    exact,
+    value::Value,
+};
+
+/// Days from 0001-01-01, which chrono counts as day 1, to 2000-01-01, which is day 0 on the wire.
+pub(super) const EPOCH_DAYS: i32 = 730_120;
+/// Microseconds from 1970-01-01 to 2000-01-01.
+pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// The first day the server knows, 4714-11-24 BC, as days from its epoch.
+const FIRST_DAY: i32 = -2_451_545;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Fits the parameters of a statement to the types that the server told for them.
+///
+/// # Errors
+/// [`ErrorKind::Parameter`] if there are more or fewer than the statement takes, or if one does not fit. The message
+/// names the parameter and both types, never the value.
+pub(crate) fn bind<'v>(values: &'v [Value], types: &[Type]) -> Result<Vec<Param<'v>>> {
+    check_count(values.len(), types.len())?;
+    let bind = |(index, (value, ty))| {
+        Param::new(value, ty)
+            .map_err(|misfit| Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1)))
+    };
+    values.iter().zip(types).enumerate().map(bind).collect()
+}
+
+fn check_count(given: usize, takes: usize) -> Result<()> {
+    if given == takes {
+        return Ok(());
+    }
+    let noun = if takes == 1 { "parameter" } else { "parameters" };
+    let verb = if given == 1 { "was" } else { "were" };
+    let message = format!("the statement takes {takes} {noun}, {given} {verb} given");
+    Err(Error::new(ErrorKind::Parameter, message))
+}
+
+/// A parameter in the form in which it goes over the wire, fitted to one type: it MUST be sent for that type only.
+pub(crate) struct Param<'v>(Wire<'v>);
+
+impl<'v> Param<'v> {
+    /// Fits a value to a type.
+    pub(crate) fn new(value: &'v Value, ty: &Type) -> Result<Self, Misfit> {
+        fit(value, ty).map(Self).ok_or_else(|| Misfit::new(value, ty))
+    }
+}
+
+impl fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Param").finish_non_exhaustive()
+    }
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        self.0.write(out)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        if self.0.is_text() { Format::Text } else { Format::Binary }
+    }
+
+    to_sql_checked!();
+}
+
+/// Why a value cannot be sent as a type.
+#[derive(Debug)]
+pub(crate) struct Misfit(String);
+
+impl Misfit {
+    #[cold]
+    fn new(value: &Value, ty: &Type) -> Self {
+        if let Kind::Domain(base) = ty.kind() {
+            return Self::new(value, base);
+        }
+        let (from, to) = (value.type_name(), type_name(ty));
+        Self(match (value, ty.kind()) {
+            (Value::Invalid(why), _) => (*why).into(),
+            (Value::Array(elements), Kind::Array(ty)) => Self::of_element(elements, ty),
+            (Value::Text(text), _) if text.contains('\0') => {
+                format!("{from} with a NUL character does not fit into {to}")
+            }
+            (Value::Text(_), _) if matches!(*ty, Type::JSON | Type::JSONB | Type::UUID) => {
+                format!("{from} is no valid {to}")
+            }
+            (Value::DateTime(_), _) if *ty == Type::TIMESTAMPTZ => {
+                format!("{from} has no time zone and {to} is a moment: give a DateTime<Utc>")
+            }
+            (Value::DateTimeUtc(_), _) if *ty == Type::TIMESTAMP => {
+                format!("{from} is a moment and {to} has no time zone: give a NaiveDateTime")
+            }
+            _ => format!("{from} does not fit into {to}"),
+        })
+    }
+
+    fn of_element(elements: &[Value], ty: &Type) -> String {
+        let misfit = |(index, value)| {
+            let Self(why) = Param::new(value, ty).err()?;
+            Some(format!("element {index}: {why}"))
+        };
+        elements.iter().enumerate().find_map(misfit).unwrap_or_else(|| {
+            format!("the elements for {}[] are of types that are sent in different forms", ty.name())
+        })
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Misfit {}
+
+/// What goes over the wire.
+pub(super) enum Wire<'v> {
+    Null,
+    Bool(bool),
+    Int2(i16),
+    Int4(i32),
+    Int8(i64),
+    Oid(u32),
+    Float4(f32),
+    Float8(f64),
+    Date(i32),
+    /// A time of day, or a moment with or without a time zone.
+    Micros(i64),
+    Uuid(Uuid),
+    Bytes(&'v [u8]),
+    /// Text that the server reads itself, as it does what stands in quotes in SQL.
+    Text(Cow<'v, str>),
+    Json(&'v serde_json::Value),
+    Array(array::Array<'v>),
+}
+
+impl Wire<'_> {
+    /// Whether this is sent in the text format. NULL is the same in both.
+    pub(super) fn is_text(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Json(_) => true,
+            Self::Array(array) => array.is_text(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Self::Null => return Ok(IsNull::Yes),
+            Self::Bool(value) => out.put_u8((*value).into()),
+            Self::Int2(value) => out.put_i16(*value),
+            Self::Int4(value) | Self::Date(value) => out.put_i32(*value),
+            Self::Int8(value) | Self::Micros(value) => out.put_i64(*value),
+            Self::Oid(value) => out.put_u32(*value),
+            Self::Float4(value) => out.put_f32(*value),
+            Self::Float8(value) => out.put_f64(*value),
+            Self::Uuid(value) => out.put_slice(value.as_bytes()),
+            Self::Bytes(value) => out.put_slice(value),
+            Self::Text(value) => out.put_slice(value.as_bytes()),
+            Self::Json(value) => serde_json::to_writer(out.writer(), value)?,
+            Self::Array(array) => array.write(out)?,
+        }
+        Ok(IsNull::No)
+    }
+}
+
+/// The one place that decides what fits: `None` if something would be lost.
+pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
+    if let Kind::Domain(base) = ty.kind() {
+        return fit(value, base);
+    }
+    match value {
+        Value::Null => Some(Wire::Null),
+        Value::Bool(value) => (*ty == Type::BOOL).then_some(Wire::Bool(*value)),
+        Value::I64(value) => int((*value).into(), ty),
+        Value::U64(value) => int((*value).into(), ty),
+        Value::F32(value) => float((*value).into(), ty, || value.to_string()),
+        Value::F64(value) => float(*value, ty, || value.to_string()),
+        Value::Decimal(value) => decimal(*value, ty),
+        Value::Text(value) => text(value, ty),
+        Value::Bytes(value) => (*ty == Type::BYTEA).then_some(Wire::Bytes(value)),
+        Value::Date(value) => date(*value, ty),
+        Value::Time(value) => time(*value, ty),
+        Value::DateTime(value) => date_time(*value, ty),
+        Value::DateTimeUtc(value) => moment(*value, ty),
+        Value::Uuid(value) => uuid(value, ty),
+        Value::Json(value) => (matches!(*ty, Type::JSON | Type::JSONB) || is_text(ty)).then_some(Wire::Json(value)),
+        Value::Array(elements) => array::Array::fit(elements, ty).map(Wire::Array),
+        Value::Invalid(_) => None,
+    }
+}
+
+/// Types that take any text as it is.
+fn is_text(ty: &Type) -> bool {
+    matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN) || ty.name() == "citext"
+}
+
+fn written<'v>(value: &impl ToString) -> Wire<'v> {
+    Wire::Text(value.to_string().into())
+}
+
+/// An integer of a type that holds only integers. The outer `None`: the type is not one.
+fn int_type<'v>(int: Option<i128>, ty: &Type) -> Option<Option<Wire<'v>>> {
+    let wire = match *ty {
+        Type::INT2 => int.and_then(|int| int.try_into().ok()).map(Wire::Int2),
+        Type::INT4 => int.and_then(|int| int.try_into().ok()).map(Wire::Int4),
+        Type::INT8 => int.and_then(|int| int.try_into().ok()).map(Wire::Int8),
+        Type::OID => int.and_then(|int| int.try_into().ok()).map(Wire::Oid),
+        _ => return None,
+    };
+    Some(wire)
+}
+
+fn int<'v>(value: i128, ty: &Type) -> Option<Wire<'v>> {
+    int_type(Some(value), ty).unwrap_or_else(|| match *ty {
+        Type::FLOAT4 => exact::int_to_f32(value).map(Wire::Float4),
+        Type::FLOAT8 => exact::int_to_f64(value).map(Wire::Float8),
+        Type::NUMERIC => Some(written(&value)),
+        _ => is_text(ty).then(|| written(&value)),
+    })
+}
+
+/// A float, of which `shortest` gives the shortest digits: those of an `f32` are fewer than those of its `f64`.
+fn float<'v>(value: f64, ty: &Type, shortest: impl FnOnce() -> String) -> Option<Wire<'v>> {
+    match *ty {
+        Type::FLOAT8 => Some(Wire::Float8(value)),
+        Type::FLOAT4 => exact::f64_to_f32(value).map(Wire::Float4),
+        // Infinity is known to the numeric of newer servers only.
+        Type::NUMERIC if !value.is_infinite() => Some(Wire::Text(shortest().into())),
+        _ => int_type(exact::f64_to_int(value), ty)?,
+    }
+}
+
+fn decimal<'v>(value: Decimal, ty: &Type) -> Option<Wire<'v>> {
+    match *ty {
+        Type::NUMERIC => Some(written(&value)),
+        Type::FLOAT8 => exact::decimal_to_f64(value).map(Wire::Float8),
+        _ if is_text(ty) => Some(written(&value)),
+        _ => int_type(exact::decimal_to_int(value), ty)?,
+    }
+}
+
+fn text<'v>(value: &'v str, ty: &Type) -> Option<Wire<'v>> {
+    if value.contains('\0') {
+        return None;
+    }
+    let as_is = Wire::Text(value.into());
+    match *ty {
+        Type::UUID => Uuid::try_parse(value).ok().map(Wire::Uuid),
+        Type::JSON | Type::JSONB => serde_json::from_str::<IgnoredAny>(value).is_ok().then_some(as_is),
+        // The server would take backslashes in it for escapes, and change the bytes.
+        Type::BYTEA => None,
+        _ => int_type(value.trim().parse().ok(), ty).unwrap_or(Some(as_is)),
+    }
+}
+
+fn date<'v>(value: NaiveDate, ty: &Type) -> Option<Wire<'v>> {
+    match *ty {
+        Type::DATE => {
+            let days = value.num_days_from_ce() - EPOCH_DAYS;
+            (days >= FIRST_DAY).then_some(Wire::Date(days))
+        }
+        Type::TIMESTAMP => micros(value.and_time(NaiveTime::MIN)),
+        _ => None,
+    }
+}
+
+fn time<'v>(value: NaiveTime, ty: &Type) -> Option<Wire<'v>> {
+    let seconds = i64::from(value.num_seconds_from_midnight());
+    let micros = seconds * 1_000_000 + i64::from(value.nanosecond() / 1_000);
+    // A leap second at the end of the day would be the 24:00:00 of the server, which is not read back.
+    (*ty == Type::TIME && micros < DAY_MICROS).then_some(Wire::Micros(micros))
+}
+
+fn date_time<'v>(value: NaiveDateTime, ty: &Type) -> Option<Wire<'v>> {
+    (*ty == Type::TIMESTAMP).then(|| micros(value))?
+}
+
+fn moment<'v>(value: DateTime<Utc>, ty: &Type) -> Option<Wire<'v>> {
+    (*ty == Type::TIMESTAMPTZ).then(|| micros(value.naive_utc()))?
+}
+
+/// Microseconds are what the server keeps; clocks give nanoseconds, so these are cut off and not refused.
+fn micros<'v>(value: NaiveDateTime) -> Option<Wire<'v>> {
+    let micros = value.and_utc().timestamp_micros() - EPOCH_MICROS;
+    (micros >= i64::from(FIRST_DAY) * DAY_MICROS).then_some(Wire::Micros(micros))
+}
+
+fn uuid<'v>(value: &'v Uuid, ty: &Type) -> Option<Wire<'v>> {
+    match *ty {
+        Type::UUID => Some(Wire::Uuid(*value)),
+        Type::BYTEA => Some(Wire::Bytes(value.as_bytes())),
+        _ => is_text(ty).then(|| written(value)),
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool but the way
+//! `bb8-postgres` connects, no frames, no models.
+
+mod array;
+mod cache;
+mod classify;
+mod connection;
+mod decode;
+mod encode;
+mod flight;
+
+use std::time::Duration;
+
+use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
+use futures_util::future::BoxFuture;
+use tokio_postgres::{Config, NoTls};
+
+pub(crate) use self::{connection::PostgresConnection, flight::Wire};
+use super::{Connection, Dialect, Driver};
+use crate::error::{Error, ErrorKind};
+
+/// How to reach one PostgreSQL database.
+#[derive(Debug)]
+pub(crate) struct PostgresDriver {
+    manager: PostgresConnectionManager<NoTls>,
+    statement_cache: usize,
+}
+
+impl PostgresDriver {
+    /// Reads a URL or a key-value string, as libpq takes them.
+    pub(crate) fn new(url: &str, statement_cache: usize, connect_timeout: Duration) -> Result<Self, Error> {
+        let mut config: Config = url.parse().map_err(|source| {
+            Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
+        })?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(connect_timeout);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("nestling");
+        }
+        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache })
+    }
+}
+
+impl Driver for PostgresDriver {
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+        Box::pin(async move {
+            let client = self.manager.connect().await.map_err(classify::connect)?;
+            let connection: Box<dyn Connection> = Box::new(PostgresConnection::new(client, self.statement_cache));
+            Ok(connection)
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+}

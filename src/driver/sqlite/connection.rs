@@ -1,0 +1,345 @@
+//! One SQLite database that is open: one piece of work at a time, on the spot or on the connection's thread.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{future::BoxFuture, stream};
+use rusqlite::OpenFlags;
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
+
+use super::{
+    classify,
+    job::{self, Held},
+    place::{self, Place, Worker},
+    stop::Stop,
+    url::Target,
+    values::{self, SqliteRow},
+};
+use crate::{
+    control::Control,
+    driver::{Answer, Connection, Query, State, Want},
+    error::{Error, ErrorKind},
+    fault::{Debt, Fault, Verdict},
+    row::Row,
+    value::Value,
+};
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub(super) target: Target,
+    pub(super) statement_cache: usize,
+    pub(super) busy_timeout: Duration,
+}
+
+/// How many rows of a stream travel together.
+const ROWS_PER_CHUNK: usize = 128;
+
+impl Setup {
+    /// Opens the database. It blocks.
+    pub(super) fn open(&self) -> Result<Open, Error> {
+        self.try_open().map_err(classify::connect)
+    }
+
+    fn try_open(&self) -> rusqlite::Result<Open> {
+        let mut db = match &self.target {
+            Target::Memory => {
+                rusqlite::Connection::open_in_memory_with_flags(OpenFlags::default() | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+            }
+            Target::File { path, mode } => rusqlite::Connection::open_with_flags(path, mode.flags())?,
+        };
+        db.set_prepared_statement_cache_capacity(self.statement_cache);
+        db.pragma_update(None, "foreign_keys", true)?;
+        let may_write = !db.is_readonly("main")?;
+        if may_write && matches!(self.target, Target::File { .. }) {
+            // Readers and the writer then do not wait for each other. It answers with the mode that it took.
+            db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        }
+        let stop = Arc::new(Stop::default());
+        stop.install(&mut db)?;
+        Ok(Open { held: Held { db, query_only: false }, stop, patience: self.busy_timeout })
+    }
+}
+
+/// A database just opened.
+pub(super) struct Open {
+    held: Held,
+    stop: Arc<Stop>,
+    patience: Duration,
+}
+
+/// A connection to SQLite.
+#[derive(Debug)]
+pub(crate) struct SqliteConnection {
+    shared: Arc<Shared>,
+    worker: Worker,
+}
+
+struct Shared {
+    held: Mutex<Held>,
+    /// Who works with the database now. The guard goes along with the work, so that a dropped caller does not let the
+    /// next one in before the work has ended.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    stop: Arc<Stop>,
+    /// How long work waits for the lock of another connection.
+    patience: Duration,
+    state: AtomicU8,
+    handled: AtomicBool,
+}
+
+const IDLE: u8 = 0;
+const TRANSACTION: u8 = 1;
+const BROKEN: u8 = 2;
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // A panic half-way through a piece of work marks the connection as broken; nobody uses it then.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does a piece of work, and looks at the state afterwards.
+    fn work<T>(&self, number: u64, work: impl FnOnce(&mut Held) -> T) -> Result<T, Fault> {
+        if self.stop.is_called_off(number) {
+            return Err(Fault::kept(Error::new(ErrorKind::Cancelled, "the statement was dropped")));
+        }
+        let mut held = self.held();
+        // Should the work panic, the connection is not used again.
+        self.state.store(BROKEN, Ordering::Release);
+        let out = self.stop.during(number, self.patience, || work(&mut held));
+        self.state.store(if held.db.is_autocommit() { IDLE } else { TRANSACTION }, Ordering::Release);
+        Ok(out)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl SqliteConnection {
+    pub(super) fn new(open: Open) -> Self {
+        let Open { held, stop, patience } = open;
+        let shared = Shared {
+            held: Mutex::new(held),
+            turn: Arc::default(),
+            stop,
+            patience,
+            state: AtomicU8::new(IDLE),
+            handled: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), worker: Worker::default() }
+    }
+
+    async fn turn(&self) -> (OwnedMutexGuard<()>, u64) {
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+        (turn, self.shared.stop.issue())
+    }
+
+    /// Pays the debt and does `work` with it, wherever that may be done. `own` makes the work fit for another thread.
+    async fn fly<T, W>(
+        &self,
+        debt: &dyn Debt,
+        here: impl FnOnce(&mut Held, &[Control]) -> Result<T, Fault>,
+        own: impl FnOnce() -> W,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Held, &[Control]) -> Result<T, Fault> + Send + 'static,
+    {
+        let (turn, number) = self.turn().await;
+        if let Place::Spot(spot) = place::here() {
+            let mut steps = Vec::new();
+            debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
+            let out = spot.run(|| self.shared.work(number, |held| here(held, &steps)))?;
+            drop(turn);
+            return out;
+        }
+        let mut own = Some((own(), turn));
+        let mut waiting = Err(broken());
+        debt.pay(&mut |steps| {
+            if let Some((work, turn)) = own.take() {
+                let steps = steps.to_vec();
+                waiting = self.queue(number, turn, move |held| work(held, &steps));
+            }
+        })
+        .map_err(Fault::kept)?;
+        waiting?.await.map_err(|_gone| broken())?
+    }
+
+    /// Queues a piece of work on the connection's thread.
+    fn queue<T: Send + 'static>(
+        &self,
+        number: u64,
+        turn: OwnedMutexGuard<()>,
+        work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
+        let (answer, waiting) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let job = Box::new(move || {
+            let out = shared.work(number, work).and_then(|out| out);
+            drop(turn);
+            // Nobody may wait for it any more.
+            let _ = answer.send(out);
+        });
+        self.worker.queue(job).map_err(|source| Fault { error: broken().error.with_source(source), ..broken() })?;
+        Ok(waiting)
+    }
+
+    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        if want == Want::Stream {
+            return self.stream(debt, query).await;
+        }
+        let own = || {
+            let (sql, params) = owned(query);
+            move |held: &mut Held, steps: &[Control]| job::run(held, steps, Query { sql: &sql, params: &params }, want)
+        };
+        self.fly(debt, |held, steps| job::run(held, steps, query, want), own).await
+    }
+
+    /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
+    async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+        let (turn, number) = self.turn().await;
+        let (rows, taken) = mpsc::channel(2);
+        let mut parts = Some((turn, owned(query), rows));
+        let mut queued = Err(broken());
+        debt.pay(&mut |steps| {
+            if let Some((turn, (sql, params), rows)) = parts.take() {
+                let steps = steps.to_vec();
+                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, &rows);
+                queued = self.queue(number, turn, work);
+            }
+        })
+        .map_err(Fault::kept)?;
+        let ended = queued?;
+        let chunks = stream::unfold((taken, Some(ended)), |(mut taken, ended)| async move {
+            if let Some(chunk) = taken.recv().await {
+                return Some((stream::iter(chunk), (taken, ended)));
+            }
+            let fault = match ended?.await {
+                Ok(Ok(())) => return None,
+                Ok(Err(fault)) => fault,
+                Err(_gone) => broken(),
+            };
+            Some((stream::iter(vec![Err(fault)]), (taken, None)))
+        });
+        Ok(Answer::stream(Box::pin(futures_util::StreamExt::flatten(chunks))))
+    }
+
+    /// Lends the native connection, as one piece of work.
+    pub(crate) async fn lend<T: Send + 'static>(
+        &self,
+        debt: &dyn Debt,
+        work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (turn, number) = self.turn().await;
+        let mut parts = Some((turn, work));
+        let mut queued = Err(broken());
+        debt.pay(&mut |steps| {
+            if let Some((turn, work)) = parts.take() {
+                let steps = steps.to_vec();
+                self.shared.handled.store(true, Ordering::Release);
+                queued = self.queue(number, turn, move |held| {
+                    job::take_steps(held, &steps)?;
+                    Ok(work(&mut held.db))
+                });
+            }
+        })
+        .map_err(Fault::kept)?;
+        queued?.await.map_err(|_gone| broken())?
+    }
+}
+
+type Chunk = Vec<Result<Row, Fault>>;
+
+/// Sends the rows of a statement in chunks, for as long as somebody takes them.
+fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::Sender<Chunk>) -> Result<(), Fault> {
+    job::take_steps(held, steps)?;
+    let open = !held.db.is_autocommit();
+    let fault = |error| Fault::new(job::verdict(&held.db, open), error);
+    let failed = |error| fault(classify::statement(error, query.sql));
+    let mut statement = job::prepare(&held.db, query).map_err(fault)?;
+    let columns = values::columns(&statement);
+    let mut cursor = statement.raw_query();
+    let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
+    while let Some(row) = cursor.next().map_err(failed)? {
+        chunk.push(Ok(Row::new(SqliteRow::new(row, &columns).map_err(failed)?)));
+        if chunk.len() == ROWS_PER_CHUNK {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK));
+            if rows.blocking_send(full).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    // An error here says that the stream was dropped, which ends it as well.
+    let _ = rows.blocking_send(chunk);
+    Ok(())
+}
+
+fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
+    (query.sql.into(), query.params.into())
+}
+
+fn broken() -> Fault {
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
+}
+
+impl Connection for SqliteConnection {
+    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, debt, query, want))
+    }
+
+    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+        fn take(held: &mut Held, owed: &[Control], steps: &[Control]) -> Result<(), Fault> {
+            let taken = job::take_steps(held, owed).and_then(|()| job::take_steps(held, steps));
+            if taken.is_err() && matches!(steps.last(), Some(Control::Commit)) {
+                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
+                let _ = job::take_steps(held, &[Control::Rollback]);
+            }
+            taken
+        }
+        Box::pin(async move {
+            let own = || {
+                let steps = steps.to_vec();
+                move |held: &mut Held, owed: &[Control]| take(held, owed, &steps)
+            };
+            self.fly(debt, |held, owed| take(held, owed, steps), own).await?;
+            if let Some(Control::Rollback) = steps.last() {
+                self.shared.handled.store(false, Ordering::Release);
+            }
+            Ok(())
+        })
+    }
+
+    fn cancel(&self) -> BoxFuture<'static, ()> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            shared.stop.call_off();
+            drop(shared.turn.lock().await);
+        })
+    }
+
+    fn state(&self) -> State {
+        if self.shared.state.load(Ordering::Acquire) == BROKEN && self.shared.turn.try_lock().is_ok() {
+            State::Broken
+        } else if self.shared.turn.try_lock().is_err() {
+            State::Busy
+        } else if self.shared.handled.load(Ordering::Acquire) {
+            State::Handled
+        } else if self.shared.state.load(Ordering::Acquire) == TRANSACTION {
+            State::Transaction
+        } else {
+            State::Idle
+        }
+    }
+
+    fn native(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}

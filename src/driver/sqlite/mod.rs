@@ -1,0 +1,56 @@
+//! SQLite, embedded, by rusqlite: connect, run, control, classify errors, convert values. A statement runs on the spot
+//! where the runtime allows it, and on a thread of the connection's own elsewhere. It knows no pool, no frames, no models.
+
+mod classify;
+mod connection;
+mod job;
+mod place;
+mod stop;
+mod url;
+mod values;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub(crate) use self::connection::SqliteConnection;
+use self::{connection::Setup, url::Target};
+use super::{Connection, Dialect, Driver};
+use crate::error::{Error, ErrorKind};
+
+/// How to reach one SQLite database.
+#[derive(Debug)]
+pub(crate) struct SqliteDriver {
+    setup: Setup,
+}
+
+impl SqliteDriver {
+    /// Reads `sqlite::memory:`, `sqlite://relative.db`, `sqlite:///absolute.db`, with `?mode=ro|rw|rwc`.
+    pub(crate) fn new(url: &str, statement_cache: usize, busy_timeout: Duration) -> Result<Self, Error> {
+        Ok(Self { setup: Setup { target: Target::parse(url)?, statement_cache, busy_timeout } })
+    }
+}
+
+impl Driver for SqliteDriver {
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+        Box::pin(async move {
+            let setup = self.setup.clone();
+            let opened = match place::here() {
+                place::Place::Spot(spot) => spot.run(|| setup.open()),
+                place::Place::Thread => tokio::task::spawn_blocking(move || setup.open()).await.map_err(|source| {
+                    Error::new(ErrorKind::NoRuntime, "the runtime is shutting down").with_source(source)
+                })?,
+            };
+            let connection: Box<dyn Connection> = Box::new(SqliteConnection::new(opened?));
+            Ok(connection)
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn is_shared(&self) -> bool {
+        !matches!(self.setup.target, Target::Memory)
+    }
+}

@@ -1,0 +1,104 @@
+//! The URL of a SQLite database: where the file is, and whether it may be written or made.
+
+use std::path::PathBuf;
+
+use rusqlite::OpenFlags;
+
+use crate::error::{Error, ErrorKind};
+
+/// What a URL names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A database in memory, which lives as long as its one connection.
+    Memory,
+    /// A file.
+    File { path: PathBuf, mode: Mode },
+}
+
+/// What may be done to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    ReadOnly,
+    ReadWrite,
+    ReadWriteCreate,
+}
+
+impl Mode {
+    pub(super) fn flags(self) -> OpenFlags {
+        let common = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        common
+            | match self {
+                Self::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+                Self::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+                Self::ReadWriteCreate => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            }
+    }
+}
+
+impl Target {
+    pub(super) fn parse(url: &str) -> Result<Self, Error> {
+        let wrong = |what: String| Error::new(ErrorKind::Config, format!("the URL of the SQLite database {what}"));
+        let rest = url.strip_prefix("sqlite:").ok_or_else(|| wrong("must begin with \"sqlite:\"".into()))?;
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut mode = Mode::ReadWriteCreate;
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            mode = match pair {
+                "mode=ro" => Mode::ReadOnly,
+                "mode=rw" => Mode::ReadWrite,
+                "mode=rwc" => Mode::ReadWriteCreate,
+                other => {
+                    return Err(wrong(format!(
+                        "has the option \"{other}\"; there is only mode=ro, mode=rw and mode=rwc"
+                    )));
+                }
+            };
+        }
+        match path {
+            ":memory:" => Ok(Self::Memory),
+            "" => Err(wrong("names no file; a database in memory is \"sqlite::memory:\"".into())),
+            path => {
+                let path = decoded(path).ok_or_else(|| wrong("has a malformed percent escape in its path".into()))?;
+                Ok(Self::File { path: path.into(), mode })
+            }
+        }
+    }
+}
+
+/// A path with its percent escapes replaced.
+fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'%' {
+            let (hex, tail) = tail.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_files_and_modes() {
+        let file = |path: &str, mode| Target::File { path: path.into(), mode };
+        let parse = |url| Target::parse(url).expect("a valid URL");
+        assert_eq!(parse("sqlite::memory:"), Target::Memory);
+        assert_eq!(parse("sqlite://:memory:"), Target::Memory);
+        assert_eq!(parse("sqlite://app.db"), file("app.db", Mode::ReadWriteCreate));
+        assert_eq!(parse("sqlite:app.db?mode=ro"), file("app.db", Mode::ReadOnly));
+        assert_eq!(parse("sqlite:///var/my%20app.db?mode=rw"), file("/var/my app.db", Mode::ReadWrite));
+        for bad in
+            ["postgres://x", "sqlite:", "sqlite://x?mode=x", "sqlite://x?cache=shared", "sqlite://%x", "sqlite://%ff"]
+        {
+            assert_eq!(Target::parse(bad).expect_err("not a valid URL").kind(), ErrorKind::Config, "{bad}");
+        }
+    }
+}

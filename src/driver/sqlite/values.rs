@@ -1,0 +1,269 @@
+//! Values on their way into SQLite, and rows on their way out.
+//!
+//! Used by the SQLite driver on its own thread: a row is copied out before the statement steps on. SQLite has integers,
+//! floats, text and blobs only, so all else is stored as text that sorts in its own order, except that decimals do not:
+//!
+//! | value | stored as |
+//! |---|---|
+//! | `bool` | INTEGER 0 or 1 |
+//! | `f32` | REAL, the same number |
+//! | `Decimal` | TEXT, with its trailing zeros; a column declared NUMERIC or DECIMAL makes a number of it |
+//! | `NaiveDate` | TEXT `YYYY-MM-DD` |
+//! | `NaiveTime` | TEXT `HH:MM:SS[.fff]` |
+//! | `NaiveDateTime` | TEXT `YYYY-MM-DD HH:MM:SS[.fff]` |
+//! | `DateTime<Utc>` | the same, in UTC and without an offset: so it compares with CURRENT_TIMESTAMP and `datetime()` |
+//! | `Uuid` | TEXT, hyphenated |
+//! | JSON | TEXT |
+
+use std::{fmt, str, sync::Arc};
+
+use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+use smallvec::SmallVec;
+
+use crate::{
+    cell::{Cell, Mismatch},
+    error::{Error, ErrorKind, Result},
+    iso,
+    row::{Columns, NativeRow},
+    value::Value,
+};
+
+/// Converts the parameter of a number, counted from 1.
+///
+/// # Errors
+/// [`ErrorKind::Parameter`] if it does not fit, [`ErrorKind::Unsupported`] for arrays. The message names the parameter
+/// and its type, never the value.
+pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
+    let misfit = |into: &str| {
+        let message = format!("parameter {number}: {} does not fit into {into}", value.type_name());
+        Error::new(ErrorKind::Parameter, message)
+    };
+    let outside = || misfit("TEXT: its year is not between 0 and 9999");
+    let borrowed = |value| Ok(ToSqlOutput::Borrowed(value));
+    let text = |text| Ok(ToSqlOutput::Owned(Owned::Text(text)));
+    match value {
+        Value::Null => borrowed(ValueRef::Null),
+        Value::Bool(value) => borrowed(ValueRef::Integer((*value).into())),
+        Value::I64(value) => borrowed(ValueRef::Integer(*value)),
+        Value::U64(value) => borrowed(ValueRef::Integer((*value).try_into().map_err(|_| misfit("INTEGER"))?)),
+        Value::F32(value) => borrowed(ValueRef::Real((*value).into())),
+        Value::F64(value) => borrowed(ValueRef::Real(*value)),
+        Value::Text(value) => borrowed(ValueRef::Text(value.as_bytes())),
+        Value::Bytes(value) => borrowed(ValueRef::Blob(value)),
+        Value::Decimal(value) => text(value.to_string()),
+        Value::Date(value) => text(iso::write_date(*value).ok_or_else(outside)?),
+        Value::Time(value) => text(iso::write_time(*value)),
+        Value::DateTime(value) => text(iso::write_date_time(*value).ok_or_else(outside)?),
+        Value::DateTimeUtc(value) => text(iso::write_date_time(value.naive_utc()).ok_or_else(outside)?),
+        Value::Uuid(value) => text(value.to_string()),
+        Value::Json(value) => text(value.to_string()),
+        Value::Array(_) => {
+            let message = format!("parameter {number}: SQLite has no arrays");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+        Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter {number}: {why}"))),
+    }
+}
+
+/// The names and declared types of a statement's columns; to be made once for each statement.
+pub(crate) fn columns(statement: &rusqlite::Statement<'_>) -> Arc<Columns> {
+    let columns = statement.columns();
+    Arc::new(Columns::new(columns.map(|column| (column.name().to_owned(), column.decl_type().map(String::from)))))
+}
+
+/// A row that was copied out of SQLite: one allocation for its values, one for all of its texts and blobs.
+pub(crate) struct SqliteRow {
+    columns: Arc<Columns>,
+    slots: Box<[Slot]>,
+    heap: Box<[u8]>,
+}
+
+/// One value; those of texts and blobs are where they lie in the heap.
+#[derive(Clone, Copy)]
+enum Slot {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text { start: usize, end: usize },
+    Blob { start: usize, end: usize },
+}
+
+impl SqliteRow {
+    /// Copies the row that a statement has stepped to.
+    pub(crate) fn new(row: &rusqlite::Row<'_>, columns: &Arc<Columns>) -> rusqlite::Result<Self> {
+        let mut values = SmallVec::<[ValueRef<'_>; 16]>::new();
+        let mut size = 0;
+        for index in 0..columns.len() {
+            let value = row.get_ref(index)?;
+            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
+                size += bytes.len();
+            }
+            values.push(value);
+        }
+        let mut heap = Vec::with_capacity(size);
+        let mut keep = |bytes: &[u8]| {
+            let start = heap.len();
+            heap.extend_from_slice(bytes);
+            (start, heap.len())
+        };
+        let slot = |value: ValueRef<'_>| match value {
+            ValueRef::Null => Slot::Null,
+            ValueRef::Integer(value) => Slot::Integer(value),
+            ValueRef::Real(value) => Slot::Real(value),
+            ValueRef::Text(bytes) => {
+                let (start, end) = keep(bytes);
+                Slot::Text { start, end }
+            }
+            ValueRef::Blob(bytes) => {
+                let (start, end) = keep(bytes);
+                Slot::Blob { start, end }
+            }
+        };
+        let slots = values.into_iter().map(slot).collect();
+        Ok(Self { columns: Arc::clone(columns), slots, heap: heap.into() })
+    }
+}
+
+impl NativeRow for SqliteRow {
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    #[inline]
+    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
+        let slot = self.slots.get(index).ok_or_else(Mismatch::invalid)?;
+        Ok(match *slot {
+            Slot::Null => Cell::Null,
+            Slot::Integer(value) => Cell::I64(value),
+            Slot::Real(value) => Cell::F64(value),
+            Slot::Text { start, end } => {
+                // SQLite does not check what it is given as text.
+                Cell::Text(str::from_utf8(&self.heap[start..end]).map_err(|_| Mismatch::invalid())?)
+            }
+            Slot::Blob { start, end } => Cell::Bytes(&self.heap[start..end]),
+        })
+    }
+
+    /// The declared type; the storage class of the value for what is computed.
+    fn type_name(&self, index: usize) -> &str {
+        self.columns.type_name(index).unwrap_or(match self.slots[index] {
+            Slot::Null => "NULL",
+            Slot::Integer(_) => "INTEGER",
+            Slot::Real(_) => "REAL",
+            Slot::Text { .. } => "TEXT",
+            Slot::Blob { .. } => "BLOB",
+        })
+    }
+}
+
+impl fmt::Debug for SqliteRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { columns, slots: _, heap: _ } = self;
+        f.debug_struct("SqliteRow").field("columns", columns).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+    use proptest::prelude::*;
+    use rusqlite::{Connection, params_from_iter};
+    use rust_decimal::Decimal;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{cell::FromCell, row::Row};
+
+    fn select(sql: &str, values: &[Value]) -> Row {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE movie (title VARCHAR(20), year INT)").unwrap();
+        let mut statement = db.prepare(sql).unwrap();
+        let columns = columns(&statement);
+        let bound = values.iter().enumerate().map(|(at, value)| bound(value, at + 1).unwrap());
+        let mut rows = statement.query(params_from_iter(bound)).unwrap();
+        let row = rows.next().unwrap().expect("a SELECT without FROM has a row");
+        Row::new(SqliteRow::new(row, &columns).unwrap())
+    }
+
+    fn back<T: for<'r> FromCell<'r>>(value: impl Into<Value>) -> T {
+        select("SELECT ?1", &[value.into()]).get(0).unwrap()
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        assert!(back::<bool>(true));
+        assert_eq!(back::<f32>(0.1_f32), 0.1);
+        assert_eq!(back::<Option<i32>>(None::<i32>), None);
+        let decimal = Decimal::from_str_exact("1.50").unwrap();
+        assert_eq!(back::<Decimal>(decimal).to_string(), "1.50");
+        let uuid = Uuid::from_u128(3);
+        assert_eq!(back::<Uuid>(uuid), uuid);
+        let json = serde_json::json!({"a": 1});
+        assert_eq!(back::<serde_json::Value>(json.clone()), json);
+        let day = NaiveDate::from_ymd_opt(2024, 5, 6).unwrap();
+        assert_eq!(back::<NaiveDate>(day), day);
+        let at = day.and_hms_micro_opt(7, 8, 9, 10).unwrap();
+        assert_eq!(back::<NaiveTime>(at.time()), at.time());
+        assert_eq!(back::<NaiveDateTime>(at), at);
+        assert_eq!(back::<String>(at.and_utc()), "2024-05-06 07:08:09.000010");
+    }
+
+    #[test]
+    fn moments_compare_with_the_clock_of_sqlite() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let row = select("SELECT datetime(?1, 'unixepoch') = ?2", &[now.timestamp().into(), now.into()]);
+        assert!(row.get::<bool>(0).unwrap());
+        let row = select("SELECT CURRENT_TIMESTAMP", &[]);
+        assert!(row.get::<DateTime<Utc>>(0).unwrap() > now);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_number() {
+        let refusal = |value: Value| {
+            let error = bound(&value, 2).unwrap_err();
+            (error.kind(), error.to_string())
+        };
+        let message = "parameter 2: u64 does not fit into INTEGER".into();
+        assert_eq!(refusal(u64::MAX.into()), (ErrorKind::Parameter, message));
+        let message = "parameter 2: SQLite has no arrays".into();
+        assert_eq!(refusal(vec![1].into()), (ErrorKind::Unsupported, message));
+        let far = NaiveDate::from_ymd_opt(12_024, 1, 1).unwrap();
+        assert_eq!(
+            refusal(far.into()).1,
+            "parameter 2: NaiveDate does not fit into TEXT: its year is not between 0 and 9999"
+        );
+        assert_eq!(refusal(Value::Invalid("no")).1, "parameter 2: no");
+    }
+
+    #[test]
+    fn messages_tell_the_declared_type_or_the_storage_class() {
+        let values = [300.into(), "x".into()];
+        let row = select("SELECT title, ?1 AS a, ?2 FROM (SELECT 1) LEFT JOIN movie", &values);
+        let message = |column| row.get::<u8>(column).unwrap_err().to_string();
+        assert!(message(0).starts_with("column \"title\" is NULL"));
+        assert_eq!(message(1), "column \"a\" of type INTEGER does not fit into u8");
+        assert_eq!(message(2), "column \"?2\" of type TEXT cannot be read as u8");
+        let row = select("SELECT title FROM (SELECT 1) LEFT JOIN movie", &[]);
+        assert!(format!("{row:?}").contains("title"));
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_is_refused_when_it_is_read() {
+        let row = select("SELECT CAST(x'ff' AS TEXT)", &[]);
+        assert!(row.get::<String>(0).unwrap_err().to_string().contains("no valid String"));
+    }
+
+    proptest! {
+        #[test]
+        fn one_heap_keeps_all_values_apart(words: Vec<String>, bytes: Vec<u8>, int: i64) {
+            let mut values: Vec<_> = words.iter().take(20).map(Value::from).collect();
+            values.push(Value::from(&bytes));
+            values.push(int.into());
+            let marks = vec!["?"; values.len()].join(", ");
+            let row = select(&format!("SELECT {marks}"), &values);
+            for (index, value) in values.iter().enumerate() {
+                prop_assert_eq!(&row.get::<Value>(index).unwrap(), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What went wrong: one opaque error for the whole crate, told apart by [`ErrorKind`] and by predicates.
+//!
+//! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+/// A shorthand for results with the error of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of error an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The server answered a statement with an error; see [`Error::code`].
+    Server,
+    /// No connection could be made.
+    Connect,
+    /// The connection broke; what was under way outside a transaction may or may not have taken effect.
+    ConnectionLost,
+    /// The connection broke during COMMIT: whether the transaction was committed cannot be known.
+    CommitUnknown,
+    /// The block could not be committed and was rolled back; the source tells why.
+    RolledBack,
+    /// The statement was not sent: the transaction is marked for rollback; the source is the error that marked it.
+    RollbackOnly,
+    /// The body returned `Ok`, but the transaction had been marked for rollback and was rolled back.
+    UnexpectedRollback,
+    /// The statement was not sent: an earlier error, the source, has aborted this block.
+    Aborted,
+    /// The block that this future belongs to has ended.
+    FrameClosed,
+    /// A savepoint was asked for outside a transaction.
+    NoTransaction,
+    /// The turn to use the transaction's connection did not come in time.
+    TurnTimeout,
+    /// No connection came free in time.
+    PoolTimeout,
+    /// The database is closed.
+    Closed,
+    /// No tokio runtime is running here, or it is shutting down.
+    NoRuntime,
+    /// Options, a URL or a name are not valid.
+    Config,
+    /// A statement that begins or ends a transaction was sent as plain SQL.
+    ControlStatement,
+    /// Other settings were asked for than those of the transaction that is open.
+    SettingsMismatch,
+    /// A durable block was opened inside another block.
+    NotDurable,
+    /// A parameter does not fit the type that the server expects.
+    Parameter,
+    /// A column could not be read as the type asked for.
+    Decode,
+    /// The query returned no row where one was needed.
+    NoRow,
+    /// The query returned more than one row where one was needed.
+    ManyRows,
+    /// This back end cannot do what was asked for.
+    Unsupported,
+    /// The statement was dropped while the server was at work on it.
+    Cancelled,
+}
+
+/// What a server said of a statement that failed.
+#[derive(Clone, Default)]
+pub(crate) struct ServerError {
+    /// SQLSTATE on PostgreSQL, the extended result code's number on SQLite.
+    pub(crate) code: Option<Box<str>>,
+    /// What the predicates answer from.
+    pub(crate) class: ServerClass,
+    pub(crate) constraint: Option<Box<str>>,
+    pub(crate) table: Option<Box<str>>,
+    pub(crate) column: Option<Box<str>>,
+    pub(crate) detail: Option<Box<str>>,
+    pub(crate) hint: Option<Box<str>>,
+}
+
+/// The class of a server's error, the same for all back ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ServerClass {
+    UniqueViolation,
+    ForeignKeyViolation,
+    NotNullViolation,
+    CheckViolation,
+    SerializationFailure,
+    Deadlock,
+    /// A lock could not be had in time, or the database is busy.
+    LockTimeout,
+    /// The database is busy, or a snapshot is too old to write: running the transaction again may help (SQLite).
+    Busy,
+    /// The statement's time was over.
+    StatementTimeout,
+    /// The statement was cancelled by request.
+    Cancelled,
+    #[default]
+    Other,
+}
+
+/// The error of every fallible call of this crate.
+///
+/// It is cheap to clone: an error that aborted a block is also the source of the errors that follow from it.
+///
+/// The text never holds the values of parameters. What a server adds about values is kept apart, in [`Error::detail`].
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Box<str>,
+    server: Option<Box<ServerError>>,
+    statement: Option<Box<str>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into().into(), server: None, statement: None, source: None }))
+    }
+
+    pub(crate) fn server(message: impl Into<String>, server: ServerError) -> Self {
+        Self::new(ErrorKind::Server, message).change(|inner| inner.server = Some(Box::new(server)))
+    }
+
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.change(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    pub(crate) fn with_statement(self, sql: &str) -> Self {
+        self.change(|inner| inner.statement = Some(sql.into()))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// The kind of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The server's code of this error: SQLSTATE on PostgreSQL, the extended result code on SQLite.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.told(|server| server.code.as_deref())
+    }
+
+    /// The name of the constraint that was violated, where the server tells it.
+    ///
+    /// SQLite tells a name for CHECK constraints only; for UNIQUE it tells `table.column`, which is given here.
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        self.told(|server| server.constraint.as_deref())
+    }
+
+    /// The table that the error is about, where the server tells it.
+    #[must_use]
+    pub fn table(&self) -> Option<&str> {
+        self.told(|server| server.table.as_deref())
+    }
+
+    /// The column that the error is about, where the server tells it.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        self.told(|server| server.column.as_deref())
+    }
+
+    /// What the server adds to its message. It may hold values of rows and parameters, so it is not part of the text.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.told(|server| server.detail.as_deref())
+    }
+
+    /// The server's hint on how to mend the statement.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.told(|server| server.hint.as_deref())
+    }
+
+    /// The text of the statement that failed, without its parameters.
+    #[must_use]
+    pub fn statement(&self) -> Option<&str> {
+        self.chain().find_map(|error| error.0.statement.as_deref())
+    }
+
+    /// Whether a unique or primary key constraint was violated.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        self.class() == ServerClass::UniqueViolation
+    }
+
+    /// Whether a foreign key constraint was violated.
+    #[must_use]
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.class() == ServerClass::ForeignKeyViolation
+    }
+
+    /// Whether NULL was given for a column that does not take it.
+    #[must_use]
+    pub fn is_not_null_violation(&self) -> bool {
+        self.class() == ServerClass::NotNullViolation
+    }
+
+    /// Whether a CHECK constraint was violated.
+    #[must_use]
+    pub fn is_check_violation(&self) -> bool {
+        self.class() == ServerClass::CheckViolation
+    }
+
+    /// Whether the transaction could not be serialized with others.
+    #[must_use]
+    pub fn is_serialization_failure(&self) -> bool {
+        self.class() == ServerClass::SerializationFailure
+    }
+
+    /// Whether the transaction was chosen to end a deadlock.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        self.class() == ServerClass::Deadlock
+    }
+
+    /// Whether the connection to the server was lost.
+    #[must_use]
+    pub fn is_connection_lost(&self) -> bool {
+        self.chain().any(|error| matches!(error.0.kind, ErrorKind::ConnectionLost | ErrorKind::CommitUnknown))
+    }
+
+    /// Whether a time ran out: for a connection, a turn, a lock or a statement.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::PoolTimeout | ErrorKind::TurnTimeout)
+            || matches!(self.class(), ServerClass::LockTimeout | ServerClass::StatementTimeout | ServerClass::Busy)
+    }
+
+    /// Whether running the whole transaction once more may succeed: a serialization failure, a deadlock, or a busy
+    /// SQLite database. Never where the outcome of a COMMIT is unknown.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind != ErrorKind::CommitUnknown
+            && matches!(self.class(), ServerClass::SerializationFailure | ServerClass::Deadlock | ServerClass::Busy)
+    }
+
+    /// The error of this crate in a chain of errors: `error` itself, or the first of its sources that is one.
+    ///
+    /// So code that gets the caller's own error type back from [`Database::atomic`](crate::Database::atomic) can ask it
+    /// [`is_retryable`](Self::is_retryable) and the like.
+    #[must_use]
+    pub fn find_in<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    pub(crate) fn class(&self) -> ServerClass {
+        self.chain().find_map(|error| error.0.server.as_ref()).map_or(ServerClass::Other, |server| server.class)
+    }
+
+    fn told<'e, T>(&'e self, tell: impl Fn(&'e ServerError) -> Option<T>) -> Option<T> {
+        self.chain().find_map(|error| error.0.server.as_deref()).and_then(tell)
+    }
+
+    /// This error and those of its sources that are errors of this crate too.
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |error| error.0.source.as_deref()?.downcast_ref::<Self>())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, server, statement, source } = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", kind).field("message", message);
+        if let Some(server) = server {
+            // detail and hint may hold values: they are asked for, never printed.
+            let ServerError { code, class: _, constraint, table, column, detail: _, hint: _ } = &**server;
+            out.field("code", code).field("constraint", constraint).field("table", table).field("column", column);
+        }
+        if let Some(statement) = statement {
+            out.field("statement", statement);
+        }
+        if let Some(source) = source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

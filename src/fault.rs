@@ -1,0 +1,50 @@
+//! What a failed flight means for the transaction: an error with a verdict, and the debt that a flight pays.
+//!
+//! Drivers give the verdict, for only they know their server; the runtime acts on it. No SQL, no driver in here.
+
+use crate::{control::Control, error::Error};
+
+/// What is left of the transaction after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing changed: the statement alone failed, or it never left the client.
+    Kept,
+    /// The server refuses every statement until the innermost block is rolled back (PostgreSQL).
+    Doomed,
+    /// The whole transaction is rolled back, or was never begun; the connection lives.
+    Gone,
+    /// The connection is lost, and what was under way with it.
+    Lost,
+    /// The connection turned out to be lost before anything was put on the wire.
+    Unsent,
+}
+
+/// An error and what it means for the transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) error: Error,
+    pub(crate) verdict: Verdict,
+}
+
+impl Fault {
+    pub(crate) fn new(verdict: Verdict, error: Error) -> Self {
+        Self { error, verdict }
+    }
+
+    /// The error of something that never left the client.
+    pub(crate) fn kept(error: Error) -> Self {
+        Self::new(Verdict::Kept, error)
+    }
+}
+
+/// What a flight takes along: the steps that the session owes its server.
+pub(crate) trait Debt: Send + Sync {
+    /// Takes the owed steps and calls `send` with them, once. `send` MUST put the steps on the wire, and behind them
+    /// what it wants to send itself, before it returns: the ledger is locked meanwhile, so that no other flight of the
+    /// session comes between. A driver MUST call this for every flight, just when it sends it: a flight that is dropped
+    /// before has paid nothing.
+    ///
+    /// # Errors
+    /// The block that the flight belongs to has ended or is doomed. `send` was not called.
+    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error>;
+}

@@ -1,0 +1,78 @@
+//! Nested transactions for Tokio tasks.
+//!
+//! A connection is bound to the task that opened a transaction. [`Database::atomic`], [`Database::transaction`] and
+//! [`Database::savepoint`] nest per task, and every query that the task issues, however deep in its call tree, takes part
+//! without a handle in any signature. BEGIN, SAVEPOINT and RELEASE cost no round trips: they ride with the next
+//! statement.
+//!
+//! ```
+//! use nestling::{Database, Error, params};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Error> {
+//! let db = Database::open("sqlite::memory:")?;
+//! db.batch("create table account (name text primary key, balance integer check (balance >= 0))").await?;
+//! db.execute("insert into account values ('ada', 100), ('grace', 0)", params![]).await?;
+//!
+//! async fn transfer(db: &Database, from: &str, to: &str, amount: i64) -> Result<(), Error> {
+//!     db.atomic(|| async {
+//!         db.execute("update account set balance = balance - $1 where name = $2", params![amount, from]).await?;
+//!         db.execute("update account set balance = balance + $1 where name = $2", params![amount, to]).await?;
+//!         Ok(())
+//!     })
+//!     .await
+//! }
+//!
+//! db.atomic(|| async {
+//!     transfer(&db, "ada", "grace", 70).await?;
+//!     let too_much = transfer(&db, "ada", "grace", 70).await;       // a savepoint, rolled back on its own
+//!     assert!(too_much.is_err_and(|error| error.is_check_violation()));
+//!     Ok::<_, Error>(())
+//! })
+//! .await?;
+//! let balance: i64 = db.query_one("select balance from account where name = 'grace'", params![]).await?.get(0)?;
+//! assert_eq!(balance, 70);
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//! `sqlite` (default) and `postgres` are the back ends.
+
+mod cell;
+mod control;
+mod db;
+mod driver;
+mod error;
+mod exact;
+mod fault;
+mod from_cell;
+mod iso;
+mod json;
+mod params;
+mod row;
+mod runtime;
+mod statement;
+mod tokens;
+mod value;
+
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
+pub use sea_query;
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
+
+#[cfg(feature = "postgres")]
+pub use crate::db::PostgresClient;
+pub use crate::{
+    cell::{Cell, Elements, FromCell, Mismatch},
+    control::Isolation,
+    db::{
+        Context, Database, DatabaseBuilder, MySQLDatabase, Outcome, Portable, PostgresqlDatabase,
+        PostgresqlExtDatabase, RowStream, SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
+    },
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    json::Json,
+    params::Params,
+    row::{FromRow, Row, RowIndex},
+    value::Value,
+};

@@ -1,0 +1,95 @@
+//! [`Params`]: the parameters of one statement, in order, and the macro [`params!`](crate::params) that makes them.
+//!
+//! Used by callers and handed to the drivers as a slice of [`Value`]s. It knows no SQL.
+
+use crate::value::Value;
+
+/// The parameters of a statement.
+///
+/// Where a statement takes parameters, an array or a vector of one type, `()` for none, or [`params!`](crate::params)
+/// for several types will do. The `Debug` form tells the types and never the values.
+///
+/// # Examples
+///
+/// ```
+/// use nestling::{Params, params};
+///
+/// assert_eq!(Params::from([1, 2]), params![1, 2]);
+/// assert_eq!(Params::from(()), params![]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Params(Vec<Value>);
+
+impl Params {
+    pub(crate) fn as_slice(&self) -> &[Value] {
+        &self.0
+    }
+}
+
+impl From<()> for Params {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Params {
+    fn from(values: [T; N]) -> Self {
+        values.into_iter().map(Into::into).collect()
+    }
+}
+
+impl From<Vec<Value>> for Params {
+    fn from(values: Vec<Value>) -> Self {
+        Self(values)
+    }
+}
+
+impl FromIterator<Value> for Params {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Params {
+    type Item = Value;
+    type IntoIter = std::vec::IntoIter<Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Makes [`Params`](crate::Params) of values of any types that convert into a [`Value`](crate::Value).
+///
+/// # Examples
+///
+/// ```
+/// use nestling::params;
+///
+/// let title = String::from("Heat");
+/// let params = params![1995, &title, None::<f64>];
+/// assert_eq!(params.into_iter().count(), 3);
+/// ```
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        $crate::Params::from(::std::vec![$($crate::Value::from($value)),*] as ::std::vec::Vec<$crate::Value>)
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_macro_takes_any_types_and_none_at_all() {
+        let params = params![1, "x", None::<i32>,];
+        assert_eq!(params.as_slice(), [Value::I64(1), Value::Text("x".into()), Value::Null]);
+        assert!(params![].as_slice().is_empty());
+    }
+
+    #[test]
+    fn debug_never_tells_a_value() {
+        assert_eq!(format!("{:?}", params!["secret"]), "Params([Value(str)])");
+    }
+}

@@ -1,0 +1,337 @@
+//! [`Row`]: one row of a result, still in the form of its driver, read column by column into Rust types.
+//!
+//! Drivers implement [`NativeRow`]; callers and the models read. It knows no driver, and puts the names of column and
+//! types to what a [`FromCell`] has to say.
+
+use std::{any, fmt};
+
+use crate::{
+    cell::{Cell, FromCell, Mismatch, ReadElement},
+    error::{Error, ErrorKind, Result},
+};
+
+/// A row of a driver.
+pub(crate) trait NativeRow: fmt::Debug + Send + Sync {
+    /// The columns, shared by all rows of a result.
+    fn columns(&self) -> &Columns;
+
+    /// The value of a column. An index that is not there MUST be an error, of whatever kind: [`Row`] finds out, so that
+    /// the check is made once only.
+    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch>;
+
+    /// The SQL type of a column, for messages. Back ends whose values have types of their own SHOULD tell that.
+    fn type_name(&self, index: usize) -> &str {
+        self.columns().type_name(index).unwrap_or("unknown")
+    }
+}
+
+/// The columns of a result: made once for each statement, behind an `Arc`.
+#[derive(Debug)]
+pub(crate) struct Columns(Box<[Column]>);
+
+#[derive(Debug)]
+struct Column {
+    name: Box<str>,
+    /// The name of the SQL type, if the column has one.
+    type_name: Option<Box<str>>,
+    /// How all values of the column are read, if a driver has found out beforehand.
+    read: Option<ReadElement>,
+}
+
+impl Columns {
+    /// Columns of these names and SQL types.
+    pub(crate) fn new<N: Into<Box<str>>>(columns: impl IntoIterator<Item = (N, Option<String>)>) -> Self {
+        let column = |(name, type_name): (N, Option<String>)| Column {
+            name: name.into(),
+            type_name: type_name.map(Into::into),
+            read: None,
+        };
+        Self(columns.into_iter().map(column).collect())
+    }
+
+    /// Keeps how the values of each column are read, to save finding it out for each row.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "serves a driver that is not built"))]
+    pub(crate) fn with_readers(mut self, readers: impl IntoIterator<Item = Option<ReadElement>>) -> Self {
+        for (column, read) in self.0.iter_mut().zip(readers) {
+            column.read = read;
+        }
+        self
+    }
+
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "serves a driver that is not built"))]
+    #[inline]
+    pub(crate) fn reader(&self, index: usize) -> Option<ReadElement> {
+        self.0.get(index)?.read
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|column| &*column.name)
+    }
+
+    pub(crate) fn type_name(&self, index: usize) -> Option<&str> {
+        self.0.get(index)?.type_name.as_deref()
+    }
+
+    /// The first column of this name. Rows are short: looking along them beats hashing.
+    #[inline]
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|column| *column.name == *name)
+    }
+}
+
+/// A row of a result.
+///
+/// Its columns are decoded when they are asked for, straight into the Rust type. Its `Debug` tells the names of the
+/// columns and never the values.
+pub struct Row(Box<dyn NativeRow>);
+
+impl Row {
+    pub(crate) fn new(native: impl NativeRow + 'static) -> Self {
+        Self(Box::new(native))
+    }
+
+    /// Reads a column, by its name or by its number, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if there is no such column, if it is NULL and `T` is no `Option`, if its type cannot be
+    /// read as `T`, or if its value does not fit. The message names the column and both types, never the value.
+    #[inline]
+    pub fn get<'r, T: FromCell<'r>>(&'r self, column: impl RowIndex) -> Result<T> {
+        let Some(index) = column.find(self) else {
+            return Err(self.unknown(&column));
+        };
+        match self.0.cell(index).and_then(T::from_cell) {
+            Ok(value) => Ok(value),
+            Err(mismatch) => Err(self.refused(index, &mismatch, any::type_name::<T>())),
+        }
+    }
+
+    /// Reads the whole row, into a tuple or a model.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`], as of [`get`](Self::get).
+    pub fn to<T: FromRow>(&self) -> Result<T> {
+        T::from_row(self)
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.columns().names()
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.columns().len()
+    }
+
+    /// Whether the row has no columns.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[cold]
+    fn unknown(&self, column: &dyn fmt::Display) -> Error {
+        let names = self.columns().collect::<Vec<_>>().join(", ");
+        let count = self.len();
+        let message = format!("the row has no column {column}, but these {count}: {names}");
+        Error::new(ErrorKind::Decode, message)
+    }
+
+    #[cold]
+    fn refused(&self, index: usize, mismatch: &Mismatch, rust: &str) -> Error {
+        if index >= self.len() {
+            return self.unknown(&index);
+        }
+        let name = self.columns().nth(index).unwrap_or_default();
+        let message = mismatch.describe(name, self.0.type_name(index), &short(rust));
+        Error::new(ErrorKind::Decode, message)
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(native) = self;
+        f.debug_tuple("Row").field(&native.columns().names().collect::<Vec<_>>()).finish()
+    }
+}
+
+/// The name of a type without the paths: `Option<String>` for `core::option::Option<alloc::string::String>`.
+fn short(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for part in name.split_inclusive(['<', '>', ',', ' ', '&', '(', ')', '[', ']']) {
+        out.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    out
+}
+
+/// What a column of a row is found by: its name or its number.
+pub trait RowIndex: fmt::Display + sealed::Sealed {
+    /// The number of the column in the row, which may be too high.
+    #[doc(hidden)]
+    fn find(&self, row: &Row) -> Option<usize>;
+}
+
+mod sealed {
+    /// Keeps [`RowIndex`](super::RowIndex) to the types of this file.
+    pub trait Sealed {}
+
+    impl Sealed for usize {}
+    impl Sealed for str {}
+    impl Sealed for String {}
+    impl<T: Sealed + ?Sized> Sealed for &T {}
+}
+
+impl RowIndex for usize {
+    #[inline]
+    fn find(&self, _: &Row) -> Option<usize> {
+        Some(*self)
+    }
+}
+
+impl RowIndex for str {
+    #[inline]
+    fn find(&self, row: &Row) -> Option<usize> {
+        row.0.columns().position(self)
+    }
+}
+
+impl RowIndex for String {
+    #[inline]
+    fn find(&self, row: &Row) -> Option<usize> {
+        row.0.columns().position(self)
+    }
+}
+
+impl<T: RowIndex + ?Sized> RowIndex for &T {
+    #[inline]
+    fn find(&self, row: &Row) -> Option<usize> {
+        (**self).find(row)
+    }
+}
+
+/// A type that is read from a whole row.
+///
+/// Implemented for tuples of up to twelve columns, which are read in their order; further columns are left alone.
+#[diagnostic::on_unimplemented(
+    message = "a row cannot be read as `{Self}`",
+    note = "a single column is read as the tuple `({Self},)`"
+)]
+pub trait FromRow: Sized {
+    /// Reads the row.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if a column is missing or cannot be read.
+    fn from_row(row: &Row) -> Result<Self>;
+}
+
+/// `FromRow` for the tuple of the given types, and for all shorter ones.
+macro_rules! tuples {
+    () => {};
+    ($first:ident $($rest:ident)*) => {
+        tuples!($($rest)*);
+        tuples!(@one $first $($rest)*);
+    };
+    (@one $($type:ident)+) => {
+        impl<$($type: for<'r> FromCell<'r>),+> FromRow for ($($type,)+) {
+            fn from_row(row: &Row) -> Result<Self> {
+                let mut count = 0;
+                // A block for each type, as the types are all that the macro has to count by.
+                Ok(($({
+                    count += 1;
+                    row.get::<$type>(count - 1)?
+                },)+))
+            }
+        }
+    };
+}
+
+tuples!(A B C D E F G H I J K L);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fake(Columns, Vec<Cell<'static>>);
+
+    impl NativeRow for Fake {
+        fn columns(&self) -> &Columns {
+            &self.0
+        }
+
+        fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
+            self.1.get(index).cloned().ok_or_else(Mismatch::invalid)
+        }
+    }
+
+    fn row() -> Row {
+        let sql = |name: &str| Some(String::from(name));
+        let columns = [("id", sql("int8")), ("name", sql("text")), ("gone", sql("int4")), ("where", sql("inet"))];
+        let cells = vec![Cell::I64(1 << 40), Cell::Text("Heat"), Cell::Null, Cell::Other(&[])];
+        Row::new(Fake(Columns::new(columns), cells))
+    }
+
+    fn message<T: for<'r> FromCell<'r>>(column: impl RowIndex) -> String {
+        let error = row().get::<T>(column).err().expect("these reads fail");
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        error.to_string()
+    }
+
+    #[test]
+    fn columns_are_read_by_name_and_by_number() {
+        let row = row();
+        assert_eq!(row.get::<i64>("id").unwrap(), 1 << 40);
+        assert_eq!(row.get::<&str>(1).unwrap(), "Heat");
+        assert_eq!(row.get::<Option<i32>>(String::from("gone")).unwrap(), None);
+        assert_eq!(row.columns().collect::<Vec<_>>(), ["id", "name", "gone", "where"]);
+        assert_eq!((row.len(), row.is_empty()), (4, false));
+    }
+
+    #[test]
+    fn a_row_is_read_as_a_tuple_of_its_first_columns() {
+        let (id, name, gone): (u64, String, Option<i32>) = row().to().unwrap();
+        assert_eq!((id, &*name, gone), (1 << 40, "Heat", None));
+        assert!(row().to::<(i64, String, Option<i32>, Option<i32>, i32)>().is_err());
+    }
+
+    #[test]
+    fn errors_name_the_column_and_both_types() {
+        assert_eq!(message::<i32>("id"), "column \"id\" of type int8 does not fit into i32");
+        assert_eq!(message::<Option<i32>>(0), "column \"id\" of type int8 does not fit into i32");
+        assert_eq!(message::<i32>("gone"), "column \"gone\" is NULL, which Option<i32> can hold and i32 cannot");
+        assert_eq!(
+            message::<Vec<Option<String>>>("id"),
+            "column \"id\" of type int8 cannot be read as Vec<Option<String>>"
+        );
+        assert_eq!(
+            message::<chrono::DateTime<chrono::Utc>>("name"),
+            "column \"name\" of type text holds no valid DateTime<Utc>"
+        );
+        assert_eq!(
+            message::<String>("where"),
+            "column \"where\" of type inet cannot be read in its binary form: cast it to text in the SQL"
+        );
+    }
+
+    #[test]
+    fn an_unknown_column_is_told_with_those_there_are() {
+        let expected = "the row has no column nope, but these 4: id, name, gone, where";
+        assert_eq!(message::<i32>("nope"), expected);
+        assert_eq!(message::<i32>(4), expected.replace("nope", "4"));
+    }
+
+    #[test]
+    fn debug_never_tells_a_value() {
+        assert_eq!(format!("{:?}", row()), r#"Row(["id", "name", "gone", "where"])"#);
+    }
+}

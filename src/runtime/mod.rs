@@ -1,0 +1,54 @@
+//! The core: contexts, frames, turns, scopes and the scheduler, generic over a [`Session`].
+//!
+//! The database room builds on it, and the tests drive it alone against a recording session. No SQL, no driver and no
+//! pool in here: a session is asked to end a transaction, to stop what runs, and to give its connection back.
+
+mod block;
+mod context;
+mod frame;
+mod schedule;
+mod scope;
+
+mod trunk;
+mod turn;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+
+pub(crate) use self::{
+    block::{Block, joined, require_runtime},
+    context::Context,
+    frame::{Flight, Frame, Opening},
+    schedule::{Outlive, spawn_in_fresh_context},
+    scope::{Scope, Slot},
+    trunk::{Last, Trunk},
+    turn::Turn,
+};
+use crate::{
+    control::{Steps, Tally},
+    fault::Fault,
+};
+
+/// What the core asks of a server session. The database implements it over a leased connection.
+pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
+    /// Which database the session belongs to: frames are looked up by it (rule 1).
+    fn database(&self) -> usize;
+
+    /// How long a statement or a block waits for its turn.
+    fn turn_timeout(&self) -> Duration;
+
+    /// Sends `steps`, which end the transaction, and waits for the answer. The future runs to its end even if nobody
+    /// waits for it any more.
+    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>>;
+
+    /// A statement was dropped in flight: the server is to stop it before anything else is sent. MUST NOT block.
+    fn interrupt(&self);
+
+    /// The block that owns the session has ended, in whatever way: give the connection back once it is idle, or throw
+    /// it away. MUST NOT block; called once, maybe while statements of other tasks are still in flight.
+    fn release(&self);
+
+    /// Steps were owed, cancelled or sent.
+    fn count(&self, tally: Tally);
+}

@@ -1,0 +1,162 @@
+//! The trunk: what all frames of one session share, that is the session itself, its ledger, and the fate of the
+//! transaction as a whole. Used by frames and blocks; it knows nothing of contexts.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::Session;
+use crate::{
+    control::{Control, Ledger},
+    error::{Error, ErrorKind},
+    fault::Debt,
+};
+
+/// What is to become of the whole transaction, whatever its frames do.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Fate {
+    /// Nothing is wrong.
+    #[default]
+    Whole,
+    /// A joined `transaction` failed: nothing more is sent, and the root rolls back (rules 26, 27).
+    RollbackOnly(Error),
+    /// The server has rolled the transaction back, or never began it (rules 19, 32).
+    Gone(Error),
+    /// The connection is lost or taken away, and the session with it (rules 33, 34).
+    Lost(Error),
+}
+
+/// One session with its ledger, shared by the frames that are open on it.
+#[derive(Debug)]
+pub(crate) struct Trunk<S: Session> {
+    session: S,
+    ledger: Mutex<Ledger>,
+    fate: Mutex<Fate>,
+    /// Whether `fate` is worth a look: it is read for every statement and almost never set.
+    ill: AtomicBool,
+    /// Whether the root is to roll back and return its value all the same (rule 20).
+    quiet: AtomicBool,
+}
+
+impl<S: Session> Trunk<S> {
+    pub(crate) fn new(session: S) -> Self {
+        Self {
+            session,
+            ledger: Mutex::default(),
+            fate: Mutex::default(),
+            ill: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn session(&self) -> &S {
+        &self.session
+    }
+
+    /// Changes the ledger and counts what that owed, cancelled or sent.
+    pub(crate) fn with_ledger<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.ledger();
+        let out = change(&mut ledger);
+        let tally = ledger.take_tally();
+        drop(ledger);
+        self.session.count(tally);
+        out
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // Nothing can panic half-way through a change of the ledger but a driver's send, which leaves it as it was.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
+    pub(super) fn decide(&self, fate: Fate) {
+        let mut current = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = match (&*current, &fate) {
+            (Fate::Whole, _) => false,
+            (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) => false,
+            (Fate::Gone(_), Fate::Lost(_)) => false,
+            _ => true,
+        };
+        if !stands {
+            *current = fate;
+            self.ill.store(true, Ordering::Release);
+        }
+    }
+
+    /// The session is taken away, whatever is open on it: every later use fails with `error` as its source. Nothing is
+    /// sent between this and what the caller sends next.
+    pub(crate) fn lose(&self, error: Error) {
+        self.with_ledger(|_| self.decide(Fate::Lost(error)));
+    }
+
+    /// The transaction is to be rolled back as a whole, because `error` came out of a joined one.
+    pub(super) fn mark_rollback_only(&self, error: Error) {
+        self.decide(Fate::RollbackOnly(error));
+    }
+
+    pub(super) fn fate(&self) -> Fate {
+        if !self.ill.load(Ordering::Acquire) {
+            return Fate::Whole;
+        }
+        self.fate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why nothing may be sent, if so.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.fate() {
+            Fate::Whole => Ok(()),
+            Fate::RollbackOnly(source) => {
+                Err(Error::new(ErrorKind::RollbackOnly, "the transaction is marked for rollback").with_source(source))
+            }
+            Fate::Gone(source) => {
+                Err(Error::new(ErrorKind::Aborted, "the transaction was rolled back by an earlier error")
+                    .with_source(source))
+            }
+            Fate::Lost(source) if source.kind() == ErrorKind::Closed => Err(source),
+            Fate::Lost(source) => {
+                Err(Error::new(ErrorKind::ConnectionLost, "the connection of this transaction is lost")
+                    .with_source(source))
+            }
+        }
+    }
+
+    pub(crate) fn set_rollback_only(&self) {
+        self.quiet.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_rollback_only(&self) -> bool {
+        self.quiet.load(Ordering::Acquire) || matches!(self.fate(), Fate::RollbackOnly(_))
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
+    }
+
+    /// The root has ended: the next transaction of a pinned session begins anew, unless the session itself is lost.
+    pub(super) fn settle(&self) {
+        self.quiet.store(false, Ordering::Release);
+        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*fate, Fate::Lost(_)) {
+            *fate = Fate::Whole;
+            self.ill.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// The debt of the flight that ends a transaction: the steps are given with it, so it owes nothing more; but a session
+/// that was taken away meanwhile must not send it, or a COMMIT behind a foreign ROLLBACK would succeed.
+#[derive(Debug)]
+pub(crate) struct Last<'t, S: Session>(pub(crate) &'t Trunk<S>);
+
+impl<S: Session> Debt for Last<'_, S> {
+    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        self.0.with_ledger(|_| match self.0.fate() {
+            Fate::Lost(error) => Err(error),
+            Fate::Whole | Fate::RollbackOnly(_) | Fate::Gone(_) => {
+                send(&[]);
+                Ok(())
+            }
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! What every test has: a database of its own on one of the back ends, somebody who looks at the server from outside, and
+//! a macro that runs a test on every back end.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use nestling::{Database, DatabaseBuilder, Dialect, params};
+
+use crate::servers;
+
+/// Runs a test on every back end: on PostgreSQL, on SQLite where it may block (a multi-thread runtime), and on SQLite
+/// where it may not (a current-thread one).
+macro_rules! on_every_backend {
+    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            async fn test($backend: $crate::harness::Backend) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                test($crate::harness::Backend::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn sqlite_on_one_thread() {
+                test($crate::harness::Backend::sqlite().await).await;
+            }
+        }
+    )+};
+}
+
+/// A database of one test's own.
+pub(crate) struct Backend {
+    /// The database under test.
+    pub(crate) db: Database,
+    url: String,
+    /// Looks at the server from outside, by connections that are not those under test.
+    observer: Database,
+    /// Who we are at the server, so that tests that run at the same time do not see each other.
+    name: String,
+    _folder: Option<Folder>,
+}
+
+impl Backend {
+    pub(crate) async fn postgres() -> Self {
+        let name = unique();
+        let base = servers::postgres_url();
+        let observer = Database::builder(&base).max_connections(2).build().expect("the URL of the test server");
+        observer.batch(&format!("create schema {name}")).await.expect("a schema for the test");
+        let join = if base.contains('?') { '&' } else { '?' };
+        let url = format!("{base}{join}application_name={name}&options=-c%20search_path%3D{name}");
+        let observer_url = format!("{base}{join}application_name={name}_observer&options=-c%20search_path%3D{name}");
+        let observer = Database::builder(&observer_url).max_connections(2).build().expect("the URL of the test server");
+        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, _folder: None }
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let name = unique();
+        let folder = Folder::new(&name);
+        let url = format!("sqlite://{}", folder.0.join("test.db").display());
+        let observer = Database::builder(&url).max_connections(2).busy_timeout(Duration::ZERO).build();
+        let db = Database::open(&url).expect("a valid URL");
+        Self { db, observer: observer.expect("a valid URL"), url, name, _folder: Some(folder) }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.db.dialect() == Dialect::Postgres
+    }
+
+    /// The URL of the database under test.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Options for another handle to the same database.
+    pub(crate) fn builder(&self) -> DatabaseBuilder {
+        Database::builder(&self.url)
+    }
+
+    /// Puts a database with other options in place of the one under test.
+    pub(crate) fn with(mut self, options: impl FnOnce(DatabaseBuilder) -> DatabaseBuilder) -> Self {
+        self.db = options(self.builder()).build().expect("valid options");
+        self
+    }
+
+    /// The database seen from outside: what is committed, and nothing else.
+    pub(crate) fn observer(&self) -> &Database {
+        &self.observer
+    }
+
+    /// A table `item (id integer primary key, name text unique)`, made from outside.
+    pub(crate) async fn with_items(self) -> Self {
+        let sql = "create table item (id integer primary key, name text unique)";
+        self.observer.batch(sql).await.expect("the table of the test");
+        self
+    }
+
+    /// The names of all committed items, sorted.
+    pub(crate) async fn items(&self) -> Vec<String> {
+        let rows = self.observer.query("select name from item order by name", params![]).await.expect("the items");
+        rows.iter().map(|row| row.get(0).expect("a name")).collect()
+    }
+
+    /// How many transactions of the database under test the server itself sees open.
+    pub(crate) async fn open_at_server(&self) -> i64 {
+        if self.is_postgres() {
+            let sql = "select count(*) from pg_stat_activity where application_name = $1 and xact_start is not null";
+            let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's activity");
+            return row.get(0).expect("a count");
+        }
+        // Whoever has a write transaction open keeps others from beginning one.
+        let free = self.observer.build_transaction().eager().atomic(|| async { Ok::<_, nestling::Error>(()) }).await;
+        i64::from(free.is_err())
+    }
+
+    /// How many sessions of the database under test the server itself sees. PostgreSQL only.
+    pub(crate) async fn sessions_at_server(&self) -> i64 {
+        let sql = "select count(*) from pg_stat_activity where application_name = $1";
+        let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's activity");
+        row.get(0).expect("a count")
+    }
+
+    /// Ends all sessions of the database under test, as an administrator would. PostgreSQL only.
+    pub(crate) async fn terminate_sessions(&self) -> i64 {
+        let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1";
+        let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("sessions end");
+        row.get(0).expect("a count")
+    }
+
+    /// Waits until the server sees no transaction of the database under test, and all its connections are idle.
+    ///
+    /// # Panics
+    /// If that does not come within five seconds.
+    pub(crate) async fn settled(&self) {
+        let start = Instant::now();
+        loop {
+            let stats = self.db.stats();
+            let open = self.open_at_server().await;
+            if open == 0 && stats.connections == stats.idle && stats.transactions == 0 && stats.waiting == 0 {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "not settled: {open} open at the server, {stats:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("nestling_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left over in a temporary folder harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

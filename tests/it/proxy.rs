@@ -1,0 +1,220 @@
+//! A proxy in front of a PostgreSQL that counts round trips, delays, stalls at a chosen message, and cuts.
+//!
+//! Used by the tests that speak about the wire. It runs on a thread and a runtime of its own, so that a test may block,
+//! pause its clock or poll by hand without touching it. It must not know nestling: it sees nothing but bytes.
+//!
+//! A **flight** is one round trip: the client sends while it waits for nothing. What it sends before the answers have
+//! arrived belongs to the same flight. Start-up is not counted, nor is what no client waits for (closing a statement,
+//! Terminate). An answer counts as arrived when the proxy hands it to the client, that is, behind the delay.
+
+#![allow(dead_code, reason = "support for tests: not every test uses all of it")]
+
+mod counts;
+mod postgres;
+mod relay;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub(crate) use self::counts::{Counts, Message, StepKind};
+pub(crate) use self::postgres::Side;
+use self::postgres::{Answer, Meaning, Session};
+
+type Predicate = Box<dyn FnMut(&Message) -> bool + Send>;
+
+#[derive(Default)]
+struct State {
+    counts: Counts,
+    sessions: HashMap<usize, Session>,
+    stall: Option<Predicate>,
+    delay: Duration,
+    refusing: bool,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    state: Mutex<State>,
+    /// The message that is held, and with it its connection.
+    held: watch::Sender<Option<Message>>,
+    /// Grows with every cut; a connection lives as long as it stays the same.
+    cuts: watch::Sender<u64>,
+}
+
+/// The proxy. Dropping it cuts all connections.
+pub(crate) struct Proxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// Its sender's end is the end of the thread.
+    _running: watch::Sender<()>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("addr", &self.addr)
+            .field("upstream", &self.shared.upstream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// Listens on a free port of 127.0.0.1 in front of a server.
+    pub(crate) fn start(upstream: SocketAddr) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on 127.0.0.1");
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let addr = listener.local_addr().expect("a bound listener has an address");
+        let shared = Arc::new(Shared {
+            upstream,
+            state: Mutex::default(),
+            held: watch::Sender::new(None),
+            cuts: watch::Sender::new(0),
+        });
+        let (running, mut stopped) = watch::channel(());
+        let accepting = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("proxy".to_owned())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a runtime for the proxy");
+                runtime.block_on(async move {
+                    tokio::select! {
+                        () = relay::accept(listener, accepting) => {}
+                        _ = stopped.changed() => {}
+                    }
+                });
+            })
+            .expect("a thread for the proxy");
+        Self { addr, shared, _running: running }
+    }
+
+    /// Like [`Proxy::start`], in front of the server that a URL names.
+    pub(crate) fn before(url: &str) -> Self {
+        let (_, host, _) = split_url(url);
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:5432") };
+        let upstream = host.to_socket_addrs().ok().and_then(|mut found| found.next());
+        Self::start(upstream.unwrap_or_else(|| panic!("{host} is no address")))
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The URL with the proxy's address in place of the server's.
+    pub(crate) fn url_for(&self, url: &str) -> String {
+        let (before, _, after) = split_url(url);
+        format!("{before}{}{after}", self.addr)
+    }
+
+    /// Sets all counts to zero. What is under way belongs to the flight before: reset when the client is idle.
+    pub(crate) fn reset(&self) {
+        self.shared.state().counts = Counts::default();
+    }
+
+    /// What has passed since the last reset.
+    pub(crate) fn counts(&self) -> Counts {
+        self.shared.state().counts.clone()
+    }
+
+    /// How many connections stand now.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.shared.state().sessions.len()
+    }
+
+    /// Adds a latency to each way, without making bytes wait for one another. Tokio's timers round up to the next
+    /// millisecond.
+    pub(crate) fn set_delay(&self, each_way: Duration) {
+        self.shared.state().delay = each_way;
+    }
+
+    /// Holds the first message for which the predicate is true, and all that comes after it on its connection, in both
+    /// directions, until [`Proxy::release`]. What is held has been counted already if it is a client's. Only one is
+    /// held: the predicate is dropped with its first hit. It must not call the proxy.
+    pub(crate) fn stall_when(&self, predicate: impl FnMut(&Message) -> bool + Send + 'static) {
+        self.shared.state().stall = Some(Box::new(predicate));
+    }
+
+    /// Holds the `k`-th message since the last reset, from 1, whoever sends it, start-up included.
+    pub(crate) fn stall_at(&self, k: usize) {
+        self.stall_when(move |message| message.index == k);
+    }
+
+    /// Waits until a message is held, and says which.
+    pub(crate) fn stalled(&self) -> impl Future<Output = Message> + Send + use<> {
+        let mut held = self.shared.held.subscribe();
+        async move {
+            let message = held.wait_for(Option::is_some).await.expect("the proxy lives while it is waited for");
+            message.clone().expect("just seen to be there")
+        }
+    }
+
+    /// Lets what is held go on, and forgets a predicate that has not hit.
+    pub(crate) fn release(&self) {
+        self.shared.state().stall = None;
+        self.shared.held.send_replace(None);
+    }
+
+    /// Closes all connections at once, on both sides, with whatever is on its way.
+    pub(crate) fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Whether new connections are closed as soon as they come.
+    pub(crate) fn refuse(&self, refusing: bool) {
+        self.shared.state().refusing = refusing;
+    }
+}
+
+/// What stands before a URL's host and port, they, and what stands behind.
+fn split_url(url: &str) -> (&str, &str, &str) {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+    let host = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    (&url[..host], &url[host..end], &url[end..])
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A predicate that panics fails its test; the proxy's state is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of the next message in `bytes`: its length, what it tells the client, and whether it is to be held.
+    fn arrived(&self, connection: usize, from: Side, bytes: &[u8]) -> Option<(usize, Option<Answer>, bool)> {
+        let mut guard = self.state();
+        let State { counts, sessions, stall, .. } = &mut *guard;
+        let session = sessions.get_mut(&connection)?;
+        let frame = session.next(from, bytes)?;
+        counts.total += 1;
+        let (meaning, answer) = match from {
+            Side::Client => (counts.client_sent(connection, session, &frame), None),
+            Side::Server => session.server_sent(&frame),
+        };
+        let text = match meaning {
+            Meaning::Simple(text) | Meaning::Prepare(text) | Meaning::Execute(text) | Meaning::Outcome(text) => text,
+            Meaning::Startup | Meaning::Cancel | Meaning::Other => String::new(),
+        };
+        let message = Message { index: counts.total, connection, from, tag: frame.tag, text };
+        let len = frame.len;
+        let holds = stall.as_mut().is_some_and(|predicate| predicate(&message));
+        if holds {
+            *stall = None;
+            self.held.send_replace(Some(message));
+        }
+        Some((len, answer, holds))
+    }
+
+    fn delivered(&self, connection: usize, answers: Vec<Answer>) {
+        let mut state = self.state();
+        if let Some(session) = state.sessions.get_mut(&connection) {
+            answers.into_iter().for_each(|answer| session.delivered(answer));
+        }
+    }
+}
