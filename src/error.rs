@@ -59,6 +59,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The statement was dropped while the server was at work on it.
     Cancelled,
+    /// The statement has committed the transaction that it ran in, as MySQL does for changes of the schema.
+    ImplicitCommit,
 }
 
 /// What a server said of a statement that failed.

@@ -35,7 +35,7 @@
 //! ```
 //!
 //! # Features
-//! `sqlite` (default) and `postgres` are the back ends.
+//! `sqlite` (default), `postgres` and `mysql` are the back ends.
 
 mod cell;
 mod control;
@@ -47,6 +47,7 @@ mod fault;
 mod from_cell;
 mod iso;
 mod json;
+mod outlive;
 mod params;
 mod row;
 mod runtime;
@@ -54,12 +55,16 @@ mod statement;
 mod tokens;
 mod value;
 
+#[cfg(feature = "mysql")]
+pub use mysql_async;
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use sea_query;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
 
+#[cfg(feature = "mysql")]
+pub use crate::db::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use crate::db::PostgresClient;
 pub use crate::{

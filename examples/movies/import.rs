@@ -3,7 +3,10 @@
 //! No function is handed a transaction, and none asks whether one is open: whatever a task sends joins the block
 //! that the task has open. It knows the films and the tables, and nothing of files or output but the progress.
 
-use nestling::{Database, Error, params};
+use nestling::{
+    Database, Error, params,
+    sea_query::{Alias, Query},
+};
 
 use crate::{film::Film, progress::Progress};
 
@@ -105,8 +108,10 @@ async fn find_or_insert(db: &Database, table: &str, name: &str) -> Result<i64, E
         if let Some(found) = db.query_opt(&find, params![name]).await? {
             return found.get("id");
         }
-        let insert = format!("insert into {table} (name) values ($1) returning id");
-        db.query_one(&insert, params![name]).await?.get("id")
+        // Not every database can return the id from the insert itself: a portable statement leaves that to the crate.
+        let mut insert = Query::insert();
+        insert.into_table(Alias::new(table)).columns(["name"]).values_panic([name.into()]).returning_col("id");
+        db.run(&insert).await?.inserted_id()
     })
     .await
 }

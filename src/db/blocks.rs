@@ -224,6 +224,11 @@ impl Database {
         };
         if let Some(name) = name {
             self.inner().dialect.check_name(name)?;
+            if !self.inner().dialect.nests_names() && frame.has_savepoint(name) {
+                // The server would let the outer one go in silence.
+                let text = format!("a savepoint \"{name}\" is open already, and this server cannot have two of a name");
+                return Err(Error::new(ErrorKind::Config, text).into());
+            }
         }
         let context = local::current().unwrap_or_default();
         let block = Block::savepoint(&context, &frame, name.map(Into::into), None).await?;

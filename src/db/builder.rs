@@ -156,17 +156,20 @@ impl DatabaseBuilder {
                 self.statement_cache,
                 self.options.connect_timeout,
             )?)),
-            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-            "sqlite" | "postgres" | "postgresql" => Err(Error::new(
+            #[cfg(feature = "mysql")]
+            "mysql" | "mariadb" => {
+                Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
+            }
+            #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+            "sqlite" | "postgres" | "postgresql" | "mysql" | "mariadb" => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
             )),
-            "mysql" | "mariadb" => {
-                Err(Error::new(ErrorKind::Unsupported, "there is no driver for MySQL and MariaDB in this version"))
-            }
             _ => Err(Error::new(
                 ErrorKind::Config,
-                format!("the URL of a database begins with \"sqlite:\" or \"postgres:\", not \"{scheme}:\""),
+                format!(
+                    "the URL of a database begins with \"sqlite:\", \"postgres:\" or \"mysql:\", not \"{scheme}:\""
+                ),
             )),
         }
     }

@@ -32,5 +32,7 @@ pub use self::{
     row_stream::RowStream,
     state::Status,
 };
+#[cfg(feature = "mysql")]
+pub use native::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use native::PostgresClient;

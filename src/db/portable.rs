@@ -4,9 +4,9 @@
 
 use sea_query::{
     DeleteStatement, ForeignKeyCreateStatement, ForeignKeyDropStatement, IndexCreateStatement, IndexDropStatement,
-    InsertStatement, OptionEnum, PostgresQueryBuilder, SchemaStatementBuilder, SelectStatement, SqliteQueryBuilder,
-    TableAlterStatement, TableCreateStatement, TableDropStatement, TableRenameStatement, TableTruncateStatement,
-    UpdateStatement, WithQuery,
+    InsertStatement, MysqlQueryBuilder, OptionEnum, PostgresQueryBuilder, SchemaStatementBuilder, SelectStatement,
+    SqliteQueryBuilder, TableAlterStatement, TableCreateStatement, TableDropStatement, TableRenameStatement,
+    TableTruncateStatement, UpdateStatement, WithQuery,
 };
 
 use crate::{
@@ -45,6 +45,7 @@ macro_rules! portable {
             let (sql, values) = match family {
                 Dialect::Postgres => statement.build(PostgresQueryBuilder),
                 Dialect::Sqlite => statement.build(SqliteQueryBuilder),
+                Dialect::Mysql => statement.build(MysqlQueryBuilder),
                             };
             Ok((sql, values.into_iter().map(value).collect()))
         });)+
@@ -79,6 +80,7 @@ fn ddl(statement: &impl SchemaStatementBuilder, family: Dialect) -> String {
     match family {
         Dialect::Postgres => statement.build(PostgresQueryBuilder),
         Dialect::Sqlite => statement.build(SqliteQueryBuilder),
+        Dialect::Mysql => statement.build(MysqlQueryBuilder),
     }
 }
 
@@ -135,6 +137,7 @@ mod tests {
         assert_eq!(sql, r#"SELECT "title" FROM "movie" WHERE "year" > $1 LIMIT $2"#);
         assert_eq!(params.as_slice(), [Value::I64(1990), Value::U64(5)]);
         assert!(query.render(Dialect::Sqlite).unwrap().0.contains('?'));
+        assert!(query.render(Dialect::Mysql).unwrap().0.contains("`movie`"));
     }
 
     #[test]

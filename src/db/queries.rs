@@ -17,8 +17,22 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// How many rows it affected, or returned.
     pub affected: u64,
-    /// The row id of the last insert: SQLite.
+    /// The generated key of the last insert: SQLite and MySQL. On PostgreSQL it must be asked for by `returning`.
     pub last_insert_id: Option<i64>,
+}
+
+impl Outcome {
+    /// The key of the row that was inserted: the first column that it returned, or the key that the server generated.
+    ///
+    /// # Errors
+    /// `NoRow` if nothing was inserted, or the key was not returned; `Decode` if it is no integer.
+    pub fn inserted_id(&self) -> Result<i64, Error> {
+        match (self.rows.first(), self.last_insert_id) {
+            (Some(row), _) => row.get(0),
+            (None, Some(id)) if id != 0 => Ok(id),
+            (None, _) => Err(Error::new(ErrorKind::NoRow, "the statement returned no key of an inserted row")),
+        }
+    }
 }
 
 impl Database {

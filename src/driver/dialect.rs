@@ -14,6 +14,8 @@ use crate::{
 pub enum Dialect {
     /// PostgreSQL.
     Postgres,
+    /// MySQL and MariaDB.
+    Mysql,
     /// SQLite.
     Sqlite,
 }
@@ -22,18 +24,30 @@ impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
             Self::Sqlite => "sqlite",
         })
     }
 }
 
 impl Dialect {
-    /// The longest name that the server keeps whole, in bytes.
+    /// The longest name that the server keeps whole, in its own measure.
     fn longest_name(self) -> usize {
         match self {
             Self::Postgres => 63,
+            Self::Mysql => 64,
             Self::Sqlite => usize::MAX,
         }
+    }
+
+    /// How long a name is in the measure of the server: bytes, or characters.
+    fn length(self, name: &str) -> usize {
+        if self == Self::Mysql { name.chars().count() } else { name.len() }
+    }
+
+    /// Whether a savepoint within one of the same name hides it, rather than taking its place.
+    pub(crate) fn nests_names(self) -> bool {
+        self != Self::Mysql
     }
 
     /// Whether a savepoint may be called so (rule 21).
@@ -44,8 +58,11 @@ impl Dialect {
             wrong("must not be empty".into())
         } else if name.contains('\0') {
             wrong("must not contain a NUL character".into())
-        } else if name.len() > longest {
-            wrong(format!("may be {longest} bytes long on {self}, this one has {}", name.len()))
+        } else if self.length(name) > longest {
+            let measure = if self == Self::Mysql { "characters" } else { "bytes" };
+            wrong(format!("may be {longest} {measure} long on {self}, this one has {}", self.length(name)))
+        } else if self == Self::Mysql && name.chars().any(|c| u32::from(c) > 0xffff) {
+            wrong("can only hold characters of Unicode's basic plane on mysql".into())
         } else {
             Ok(())
         }
@@ -57,6 +74,11 @@ impl Dialect {
         if self == Self::Sqlite && !locals.is_empty() {
             return Err(Error::new(ErrorKind::Unsupported, "SQLite has no settings that are local to a transaction"));
         }
+        let is_name = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if self == Self::Mysql && !locals.iter().all(|(key, _)| !key.is_empty() && is_name(key)) {
+            let text = "the name of a session variable of MySQL has letters, digits and underscores only";
+            return Err(Error::new(ErrorKind::Config, text));
+        }
         if locals.iter().any(|(key, value)| key.is_empty() || key.contains('\0') || value.contains('\0')) {
             let text = "a setting needs a name, and neither its name nor its value may contain a NUL character";
             return Err(Error::new(ErrorKind::Config, text));
@@ -67,17 +89,20 @@ impl Dialect {
     /// The text of one control step.
     pub(crate) fn render(self, step: &Control) -> Cow<'static, str> {
         match step {
-            Control::Begin(settings) => self.begin(settings),
-            Control::Savepoint(name) => format!("SAVEPOINT {}", quoted(name)).into(),
-            Control::Release(name) => format!("RELEASE SAVEPOINT {}", quoted(name)).into(),
-            Control::RollbackTo(name) => format!("ROLLBACK TO SAVEPOINT {}", quoted(name)).into(),
+            Control::Begin(settings) => match self.begin(settings).as_mut_slice() {
+                [one] => std::mem::take(one),
+                several => several.join("; ").into(),
+            },
+            Control::Savepoint(name) => format!("SAVEPOINT {}", self.quoted(name)).into(),
+            Control::Release(name) => format!("RELEASE SAVEPOINT {}", self.quoted(name)).into(),
+            Control::RollbackTo(name) => format!("ROLLBACK TO SAVEPOINT {}", self.quoted(name)).into(),
             Control::Commit => "COMMIT".into(),
             Control::Rollback => "ROLLBACK".into(),
         }
     }
 
     /// The text of several steps, as one message.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn render_all(self, steps: &[Control]) -> Cow<'static, str> {
         match steps {
             [step] => self.render(step),
@@ -85,50 +110,88 @@ impl Dialect {
         }
     }
 
-    fn begin(self, settings: &Settings) -> Cow<'static, str> {
+    /// How many statements the text of a step has.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn statements(self, step: &Control) -> usize {
+        match step {
+            Control::Begin(settings) => self.begin(settings).len(),
+            _ => 1,
+        }
+    }
+
+    /// The statements that begin a transaction.
+    fn begin(self, settings: &Settings) -> Vec<Cow<'static, str>> {
         match self {
-            // A failed BEGIN would let the statement behind it commit on its own, so nothing that can fail is part of
-            // it: settings stand behind it, where a failure leaves the transaction open and aborted.
             Self::Postgres => postgres_begin(settings),
+            Self::Mysql => mysql_begin(settings),
             // A transaction that reads first and writes then cannot get the write lock once somebody else wrote.
-            Self::Sqlite if settings.read_only() == Some(true) => "BEGIN DEFERRED".into(),
-            Self::Sqlite => "BEGIN IMMEDIATE".into(),
+            Self::Sqlite if settings.read_only() == Some(true) => vec!["BEGIN DEFERRED".into()],
+            Self::Sqlite => vec!["BEGIN IMMEDIATE".into()],
+        }
+    }
+
+    /// A name in quotes; generated ones need none.
+    fn quoted(self, name: &Name) -> Cow<'static, str> {
+        match name {
+            Name::Level(level) => format!("s{level}").into(),
+            Name::Given(name) if self == Self::Mysql => format!("`{}`", name.replace('`', "``")).into(),
+            Name::Given(name) => format!("\"{}\"", name.replace('"', "\"\"")).into(),
         }
     }
 }
 
-fn postgres_begin(settings: &Settings) -> Cow<'static, str> {
-    let mut modes = Vec::new();
-    if let Some(isolation) = settings.isolation() {
-        modes.push(match isolation {
-            Isolation::ReadUncommitted => "ISOLATION LEVEL READ UNCOMMITTED",
-            Isolation::ReadCommitted => "ISOLATION LEVEL READ COMMITTED",
-            Isolation::RepeatableRead => "ISOLATION LEVEL REPEATABLE READ",
-            Isolation::Serializable => "ISOLATION LEVEL SERIALIZABLE",
-        });
+fn level(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadUncommitted => "ISOLATION LEVEL READ UNCOMMITTED",
+        Isolation::ReadCommitted => "ISOLATION LEVEL READ COMMITTED",
+        Isolation::RepeatableRead => "ISOLATION LEVEL REPEATABLE READ",
+        Isolation::Serializable => "ISOLATION LEVEL SERIALIZABLE",
     }
-    modes.extend(settings.read_only().map(|yes| if yes { "READ ONLY" } else { "READ WRITE" }));
-    modes.extend(settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" }));
-    if modes.is_empty() && settings.locals().is_empty() {
-        return "BEGIN".into();
-    }
-    let mut text = String::from("BEGIN");
-    if !modes.is_empty() {
-        text.push_str("; SET TRANSACTION ");
-        text.push_str(&modes.join(", "));
-    }
-    for (key, value) in settings.locals() {
-        text.push_str(&format!("; SELECT set_config({}, {}, true)", literal(key), literal(value)));
-    }
-    text.into()
 }
 
-/// A name between double quotes, which both dialects take; generated names need none.
-fn quoted(name: &Name) -> Cow<'static, str> {
-    match name {
-        Name::Level(level) => format!("s{level}").into(),
-        Name::Given(name) => format!("\"{}\"", name.replace('"', "\"\"")).into(),
+fn access(read_only: bool) -> &'static str {
+    if read_only { "READ ONLY" } else { "READ WRITE" }
+}
+
+/// A failed BEGIN would let the statement behind it commit on its own, so nothing that can fail is part of it: settings
+/// stand behind it, where a failure leaves the transaction open and aborted.
+fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
+    let mut statements = vec!["BEGIN".into()];
+    let deferrable = settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" });
+    let modes: Vec<_> =
+        settings.isolation().map(level).into_iter().chain(settings.read_only().map(access)).chain(deferrable).collect();
+    if !modes.is_empty() {
+        statements.push(format!("SET TRANSACTION {}", modes.join(", ")).into());
     }
+    for (key, value) in settings.locals() {
+        statements.push(format!("SELECT set_config({}, {}, true)", literal(key), literal(value)).into());
+    }
+    statements
+}
+
+/// Settings stand ahead of the begin, as MySQL wants it. What fails keeps everything behind it from running.
+fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
+    let mut statements: Vec<Cow<'static, str>> = Vec::new();
+    if let Some(isolation) = settings.isolation() {
+        statements.push(format!("SET TRANSACTION {}", level(isolation)).into());
+    }
+    for (key, value) in settings.locals() {
+        statements.push(format!("SET SESSION {key} = {}", mysql_literal(value)).into());
+    }
+    statements.push(match settings.read_only() {
+        Some(read_only) => format!("START TRANSACTION {}", access(read_only)).into(),
+        None => "START TRANSACTION".into(),
+    });
+    statements
+}
+
+/// A value as a literal of MySQL that means the same whatever the `sql_mode`: a number, or text by its bytes.
+fn mysql_literal(value: &str) -> String {
+    if value.parse::<i64>().is_ok_and(|number| number.to_string() == value) {
+        return value.to_owned();
+    }
+    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    if hex.is_empty() { "''".into() } else { format!("CONVERT(x'{hex}' USING utf8mb4)") }
 }
 
 /// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` says.
@@ -163,6 +226,7 @@ mod tests {
              SELECT set_config(E'app.tenant', E'o''neill\\\\', true)"
         );
         assert!(Dialect::Sqlite.check_settings(&settings).is_err());
+        assert!(Dialect::Mysql.check_settings(&settings).is_err(), "a dot in the name of a variable");
         assert_eq!(Dialect::Sqlite.render(&Control::Begin(settings)), "BEGIN DEFERRED");
     }
 }

@@ -6,7 +6,7 @@
 use std::{any::Any, sync::Arc};
 
 use super::{
-    Context, Frame, Opening, Outlive, Session, Trunk,
+    Context, Frame, Opening, Session, Trunk,
     frame::Label,
     schedule::no_runtime,
     trunk::Fate,
@@ -16,6 +16,7 @@ use crate::{
     control::{Control, Name, Settings},
     error::{Error, ErrorKind},
     fault::Verdict,
+    outlive::Outlive,
 };
 
 /// An open block. Dropped before it was ended, it is rolled back.

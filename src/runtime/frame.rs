@@ -130,6 +130,18 @@ impl<S: Session> Frame<S> {
         None
     }
 
+    /// Whether a savepoint of this name is open, or may come to be open: generated names are `s` and a number.
+    pub(crate) fn has_savepoint(&self, name: &str) -> bool {
+        let digits = name.strip_prefix(['s', 'S']).unwrap_or_default();
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return true;
+        }
+        std::iter::successors(Some(self), |frame| frame.parent.as_deref()).any(|frame| match &frame.opening {
+            Opening::Savepoint(Name::Given(open)) => open.to_lowercase() == name.to_lowercase(),
+            _ => false,
+        })
+    }
+
     /// Why nothing may be sent in this frame, if so.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) {

@@ -20,7 +20,7 @@ pub(crate) use self::{
     block::{Block, joined, require_runtime},
     context::Context,
     frame::{Flight, Frame, Opening},
-    schedule::{Outlive, spawn_in_fresh_context},
+    schedule::spawn_in_fresh_context,
     scope::{Scope, Slot},
     trunk::{Last, Trunk},
     turn::Turn,

@@ -1,6 +1,8 @@
 //! The native client of a driver, inside the block that the task has open: for COPY, LISTEN and whatever else the calls
 //! of [`Database`] do not cover. What was done with it is looked at afterwards, so that nothing ends unseen.
 
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -8,6 +10,8 @@ mod sqlite;
 
 use std::sync::Arc;
 
+#[cfg(feature = "mysql")]
+pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
 use super::{Database, lease::Lease, local, pool::NoDebt, session::DbSession, trace::Observed};
@@ -69,7 +73,8 @@ impl Database {
             return Err(frame.fail(fault).into());
         }
         let result = body(Arc::clone(&lease)).await;
-        let left = if frame.in_transaction() {
+        // With the connection lost there is nothing to look at.
+        let left = if frame.in_transaction() && result.is_ok() {
             connection.control(&NoDebt, &[Control::Release(guard())]).await.map_err(what_happened)
         } else {
             Ok(())

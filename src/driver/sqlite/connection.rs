@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{future::BoxFuture, stream};
+use futures_util::future::BoxFuture;
 use rusqlite::OpenFlags;
-use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{
     classify,
@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Query, State, Want},
+    driver::{
+        Answer, Connection, Query, State, Want,
+        chunks::{Chunks, Unwanted, chunks},
+    },
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Verdict},
     row::Row,
@@ -37,9 +40,6 @@ pub(super) struct Setup {
     pub(super) statement_cache: usize,
     pub(super) busy_timeout: Duration,
 }
-
-/// How many rows of a stream travel together.
-const ROWS_PER_CHUNK: usize = 128;
 
 impl Setup {
     /// Opens the database. It blocks.
@@ -206,30 +206,20 @@ impl SqliteConnection {
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
     async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
         let (turn, number) = self.turn().await;
-        let (rows, taken) = mpsc::channel(2);
+        let (rows, taken) = chunks();
         let mut parts = Some((turn, owned(query), rows));
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), rows)) = parts.take() {
                 let steps = steps.to_vec();
-                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, &rows);
+                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, rows);
                 queued = self.queue(number, turn, work);
             }
         })
         .map_err(Fault::kept)?;
         let ended = queued?;
-        let chunks = stream::unfold((taken, Some(ended)), |(mut taken, ended)| async move {
-            if let Some(chunk) = taken.recv().await {
-                return Some((stream::iter(chunk), (taken, ended)));
-            }
-            let fault = match ended?.await {
-                Ok(Ok(())) => return None,
-                Ok(Err(fault)) => fault,
-                Err(_gone) => broken(),
-            };
-            Some((stream::iter(vec![Err(fault)]), (taken, None)))
-        });
-        Ok(Answer::stream(Box::pin(futures_util::StreamExt::flatten(chunks))))
+        let stream = taken.stream(async { ended.await.unwrap_or_else(|_gone| Err(broken())) });
+        Ok(Answer::stream(stream))
     }
 
     /// Lends the native connection, as one piece of work.
@@ -256,10 +246,8 @@ impl SqliteConnection {
     }
 }
 
-type Chunk = Vec<Result<Row, Fault>>;
-
-/// Sends the rows of a statement in chunks, for as long as somebody takes them.
-fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::Sender<Chunk>) -> Result<(), Fault> {
+/// Sends the rows of a statement, for as long as somebody takes them.
+fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, mut rows: Chunks) -> Result<(), Fault> {
     job::take_steps(held, steps)?;
     let open = !held.db.is_autocommit();
     let fault = |error| Fault::new(job::verdict(&held.db, open), error);
@@ -267,18 +255,13 @@ fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::
     let mut statement = job::prepare(&held.db, query).map_err(fault)?;
     let columns = values::columns(&statement);
     let mut cursor = statement.raw_query();
-    let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
     while let Some(row) = cursor.next().map_err(failed)? {
-        chunk.push(Ok(Row::new(SqliteRow::new(row, &columns).map_err(failed)?)));
-        if chunk.len() == ROWS_PER_CHUNK {
-            let full = std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK));
-            if rows.blocking_send(full).is_err() {
-                return Ok(());
-            }
+        let row = Row::new(SqliteRow::new(row, &columns).map_err(failed)?);
+        if let Err(Unwanted) = rows.push_blocking(row) {
+            return Ok(());
         }
     }
-    // An error here says that the stream was dropped, which ends it as well.
-    let _ = rows.blocking_send(chunk);
+    rows.end_blocking();
     Ok(())
 }
 

@@ -1,0 +1,168 @@
+//! What an error of mysql_async is. What it means for the transaction the connection finds out.
+
+use mysql_async::{Error as Native, ServerError as Told};
+
+use crate::error::{Error, ErrorKind, ServerClass, ServerError};
+
+/// The error of a connection that could not be made.
+pub(super) fn connect(error: Native) -> Error {
+    let text = match &error {
+        Native::Server(told) => format!("the MySQL server refused the connection: {}", told.message),
+        _ => "cannot connect to the MySQL server".into(),
+    };
+    Error::new(ErrorKind::Connect, text).with_source(error)
+}
+
+/// Whether the connection is lost with this error.
+pub(super) fn is_lost(error: &Native) -> bool {
+    match error {
+        // The server is going down, or has ended the session: 1053, 1077, 1152, 1184, 1927, 3169, 4031.
+        Native::Server(told) => matches!(told.code, 1053 | 1077 | 1152 | 1184 | 1927 | 3169 | 4031),
+        Native::Driver(driver) => !is_callers(driver),
+        _ => true,
+    }
+}
+
+/// Errors that were found before anything was sent.
+fn is_callers(error: &mysql_async::DriverError) -> bool {
+    use mysql_async::DriverError;
+    matches!(
+        error,
+        DriverError::Params(_)
+            | DriverError::MixedParams
+            | DriverError::StmtParamsMismatch { .. }
+            | DriverError::StmtParamsNumberExceedsLimit { .. }
+    )
+}
+
+/// The error of a statement.
+pub(super) fn statement(error: Native, sql: &str) -> Error {
+    let ours = match &error {
+        Native::Server(told) if !is_lost(&error) => server(told),
+        Native::Driver(driver) if is_callers(driver) => {
+            Error::new(ErrorKind::Parameter, driver.to_string()).with_source(error)
+        }
+        Native::Server(told) => {
+            let text = format!("the server ended the connection: {}", told.message);
+            Error::new(ErrorKind::ConnectionLost, text).with_source(error)
+        }
+        _ => Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost").with_source(error),
+    };
+    ours.with_statement(sql)
+}
+
+/// Whether the server cannot prepare such a statement, so that it must go as text.
+pub(super) fn is_not_preparable(error: &Native) -> bool {
+    matches!(error, Native::Server(told) if told.code == 1295)
+}
+
+/// Whether a KILL QUERY has hit.
+pub(super) fn is_killed(error: &Native) -> bool {
+    matches!(error, Native::Server(told) if told.code == 1317)
+}
+
+fn server(told: &Told) -> Error {
+    let class = class(told.code);
+    let message = told.message.as_str();
+    let constraint = match class {
+        ServerClass::UniqueViolation => after(message, "for key '", "'"),
+        ServerClass::ForeignKeyViolation => after(message, "CONSTRAINT `", "`"),
+        // "CONSTRAINT `positive` failed" (MariaDB), "Check constraint 'positive' is violated" (MySQL)
+        ServerClass::CheckViolation => {
+            after(message, "CONSTRAINT `", "`").or_else(|| after(message, "Check constraint '", "'"))
+        }
+        _ => None,
+    };
+    let column = match told.code {
+        // "Column 'title' cannot be null", "Field 'title' doesn't have a default value"
+        1048 | 1364 | 1263 => after(message, "olumn '", "'").or_else(|| after(message, "Field '", "'")),
+        1264 | 1265 | 1366 | 1406 | 1292 => {
+            after(message, "for column '", "'").or_else(|| after(message, "for column ", " "))
+        }
+        _ => None,
+    };
+    let column = column.map(|name| name.rsplit(['.', '`']).find(|part| !part.is_empty()).unwrap_or(name));
+    Error::server(
+        without_values(told.code, message),
+        ServerError {
+            code: Some(told.code.to_string().into()),
+            class,
+            constraint: constraint.map(Into::into),
+            table: None,
+            column: column.map(Into::into),
+            detail: Some(message.into()),
+            hint: None,
+        },
+    )
+}
+
+/// The server's message without the values that it quotes; whole it is the error's detail.
+fn without_values(code: u16, message: &str) -> String {
+    match code {
+        // Duplicate entry 'VALUE' for key 'NAME'
+        1062 | 1586 => match message.rfind(" for key ") {
+            Some(at) => format!("duplicate entry{}", &message[at..]),
+            None => "duplicate entry".into(),
+        },
+        // Incorrect integer value: 'VALUE' for column ...; Truncated incorrect DOUBLE value: 'VALUE'
+        1292 | 1366 | 1411 | 1525 | 3819.. => match (message.find(": '"), message.rfind("' for ")) {
+            (Some(from), Some(to)) if from < to => format!("{}{}", &message[..from], &message[to + 1..]),
+            (Some(from), _) => message[..from].to_owned(),
+            _ => message.to_owned(),
+        },
+        _ => message.to_owned(),
+    }
+}
+
+fn after<'m>(message: &'m str, before: &str, end: &str) -> Option<&'m str> {
+    let (_, rest) = message.split_once(before)?;
+    Some(rest.split_once(end).map_or(rest, |(name, _)| name))
+}
+
+fn class(code: u16) -> ServerClass {
+    match code {
+        1022 | 1062 | 1169 | 1586 => ServerClass::UniqueViolation,
+        1216 | 1217 | 1451 | 1452 | 1761 | 1762 => ServerClass::ForeignKeyViolation,
+        1048 | 1263 | 1364 => ServerClass::NotNullViolation,
+        3819 | 4025 => ServerClass::CheckViolation,
+        1213 => ServerClass::Deadlock,
+        // MariaDB, with innodb_snapshot_isolation: the row was changed since the snapshot was taken.
+        1020 => ServerClass::SerializationFailure,
+        1205 | 3572 => ServerClass::LockTimeout,
+        1969 | 3024 => ServerClass::StatementTimeout,
+        1317 => ServerClass::Cancelled,
+        _ => ServerClass::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(code: u16, message: &str) -> Error {
+        server(&Told { code, message: message.into(), state: "HY000".into() })
+    }
+
+    #[test]
+    fn values_stay_out_of_the_text_rule_53() {
+        let error = told(1062, "Duplicate entry 'secret for key 'x'' for key 'item.name'");
+        assert_eq!(error.to_string(), "duplicate entry for key 'item.name'");
+        assert!(error.is_unique_violation());
+        assert!(error.detail().is_some_and(|detail| detail.contains("secret")));
+        let error = told(1366, "Incorrect integer value: 'secret' for column `a`.`b`.`age` at row 1");
+        assert_eq!(error.to_string(), "Incorrect integer value for column `a`.`b`.`age` at row 1");
+        assert_eq!(error.column(), Some("age"));
+        assert_eq!(
+            told(1292, "Truncated incorrect DOUBLE value: 'secret'").to_string(),
+            "Truncated incorrect DOUBLE value"
+        );
+    }
+
+    #[test]
+    fn constraints_are_named() {
+        assert_eq!(told(1062, "Duplicate entry 'x' for key 'name'").constraint(), Some("name"));
+        assert_eq!(told(4025, "CONSTRAINT `positive` failed for `db`.`t`").constraint(), Some("positive"));
+        assert_eq!(told(3819, "Check constraint 'positive' is violated.").constraint(), Some("positive"));
+        assert_eq!(told(1048, "Column 'title' cannot be null").column(), Some("title"));
+    }
+}

@@ -1,0 +1,287 @@
+//! One session at a MySQL or MariaDB server: one command at a time. A command that was begun is always read to its end,
+//! by a task of its own if its caller was dropped: so the connection stays usable, and its transaction alive.
+
+use std::{
+    any::Any,
+    fmt,
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use lru::LruCache;
+use mysql_async::{Conn, Opts, prelude::Queryable as _};
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+use super::{
+    placeholders::Text,
+    values,
+    wire::{Known, Shown, Wire},
+};
+use crate::{
+    control::Control,
+    driver::{Answer, Connection, Query, State, Want, chunks::chunks},
+    error::{Error, ErrorKind},
+    fault::{Debt, Fault, Verdict},
+    outlive::Outlive,
+};
+
+/// A connection to MySQL or MariaDB.
+pub(crate) struct MysqlConnection {
+    wire: Arc<tokio::sync::Mutex<Wire>>,
+    shown: Arc<Shown>,
+    /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
+    has_locals: Arc<AtomicBool>,
+    handled: AtomicBool,
+    texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
+    id: u32,
+    opts: Opts,
+}
+
+type Turn = OwnedMutexGuard<Wire>;
+
+impl MysqlConnection {
+    pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
+        let shown = Arc::new(Shown::new(Known::Idle));
+        let id = conn.id();
+        let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
+            shown,
+            has_locals: Arc::default(),
+            handled: AtomicBool::new(false),
+            texts: Mutex::new(LruCache::new(capacity)),
+            id,
+            opts,
+        }
+    }
+
+    async fn turn(&self) -> Result<Turn, Fault> {
+        let turn = Arc::clone(&self.wire).lock_owned().await;
+        match self.shown.get() {
+            Known::Idle | Known::Transaction => Ok(turn),
+            Known::Unknown | Known::Lost => Err(Fault::new(
+                Verdict::Unsent,
+                Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost"),
+            )),
+        }
+    }
+
+    /// Does `work` with the connection to its end, whoever waits for it.
+    async fn work<T, W>(&self, mut turn: Turn, work: W) -> Result<(T, Turn), Fault>
+    where
+        T: Send + 'static,
+        W: for<'w> FnOnce(&'w mut Wire) -> BoxFuture<'w, Result<T, Fault>> + Send + 'static,
+    {
+        let has_locals = Arc::clone(&self.has_locals);
+        let whole = async move {
+            let result = work(&mut turn).await;
+            has_locals.store(turn.has_locals(), Ordering::Release);
+            result.map(|out| (out, turn))
+        };
+        Outlive::new(whole.boxed()).await
+    }
+
+    /// The text of a statement, with its parameters in the order of their placeholders.
+    fn text(&self, sql: &str) -> Arc<Text> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = texts.get(sql) {
+            return Arc::clone(text);
+        }
+        let text = Arc::new(Text::new(sql));
+        texts.put(sql.into(), Arc::clone(&text));
+        text
+    }
+
+    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
+        let text = self.text(query.sql);
+        let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
+        let mut turn = self.turn().await?;
+        let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
+        loop {
+            let steps = pay(debt)?;
+            if rides {
+                let work = self.work(turn, move |wire| async move { wire.text(&steps, Some(&text.sql)).await }.boxed());
+                return work.await.map(|(answer, _)| answer);
+            }
+            if steps.is_empty() {
+                break;
+            }
+            turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
+        }
+        if want == Want::Stream {
+            return Ok(self.stream(turn, text, params));
+        }
+        let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
+        work.await.map(|(answer, _)| answer)
+    }
+
+    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+        let (rows, taken) = chunks();
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let result = turn.stream(&text.sql, params, rows).await;
+            drop(turn);
+            // Nobody may wait for it any more.
+            let _ = tell.send(result);
+        });
+        Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
+    }
+
+    async fn commit(&self, debt: &dyn Debt, steps: &[Control]) -> Result<(), Fault> {
+        let turn = self.turn().await?;
+        let mut steps = [&pay(debt)?[..], steps].concat();
+        if self.shown.get() != Known::Transaction {
+            let text = "the transaction had ended before its COMMIT";
+            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::RolledBack, text)));
+        }
+        let ended = self.work(turn, move |wire| {
+            async move {
+                let result = wire.end(&steps).await;
+                if result.as_ref().is_err_and(|fault| fault.verdict != Verdict::Lost) {
+                    // What is left of it goes. Should this fail too, the state tells.
+                    steps = vec![Control::Rollback];
+                    let _ = wire.end(&steps).await;
+                }
+                result
+            }
+            .boxed()
+        });
+        match ended.await {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.verdict == Verdict::Lost => {
+                let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
+                Err(Fault { error: Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error), ..fault })
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
+        let turn = self.turn().await?;
+        pay(debt)?;
+        let handled = self.handled.load(Ordering::Acquire);
+        self.work(turn, move |wire| {
+            async move {
+                wire.end(&[Control::Rollback]).await?;
+                if handled { wire.reset().await } else { Ok(()) }
+            }
+            .boxed()
+        })
+        .await?;
+        self.handled.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Lends the native connection for as long as the returned value lives.
+    pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
+        let turn = self.turn().await?;
+        self.handled.store(true, Ordering::Release);
+        Ok(Lent(turn))
+    }
+
+    /// Whether a lent connection has not been given back.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.wire.try_lock().is_err()
+    }
+}
+
+/// The native connection, lent.
+pub(crate) struct Lent(Turn);
+
+impl Lent {
+    pub(crate) fn native(&self) -> &Conn {
+        self.0.native()
+    }
+
+    pub(crate) fn native_mut(&mut self) -> &mut Conn {
+        self.0.native_mut()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
+        self.0.look_after_loan();
+    }
+}
+
+fn pay(debt: &dyn Debt) -> Result<Vec<Control>, Fault> {
+    let mut steps = Vec::new();
+    debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
+    // Whoever has the turn is alone with the connection: what was taken goes out in this very poll.
+    Ok(steps)
+}
+
+fn broken() -> Fault {
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"))
+}
+
+impl Connection for MysqlConnection {
+    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, debt, query, want))
+    }
+
+    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            match steps.last() {
+                Some(Control::Commit) => self.commit(debt, steps).await,
+                Some(Control::Rollback) => self.rollback(debt).await,
+                _ => {
+                    let turn = self.turn().await?;
+                    let steps = [&pay(debt)?[..], steps].concat();
+                    if steps.is_empty() {
+                        return Ok(());
+                    }
+                    self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?;
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn cancel(&self) -> BoxFuture<'static, ()> {
+        let (wire, opts, id) = (Arc::clone(&self.wire), self.opts.clone(), self.id);
+        Box::pin(async move {
+            if wire.try_lock().is_err()
+                && let Err(error) = kill(opts, id).await
+            {
+                tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
+            }
+            wire.lock().await.absorb_kill().await;
+        })
+    }
+
+    fn state(&self) -> State {
+        if self.is_lent() {
+            return State::Busy;
+        }
+        match self.shown.get() {
+            Known::Unknown | Known::Lost => State::Broken,
+            _ if self.handled.load(Ordering::Acquire) => State::Handled,
+            Known::Idle if !self.has_locals.load(Ordering::Acquire) => State::Idle,
+            Known::Idle | Known::Transaction => State::Transaction,
+        }
+    }
+
+    fn native(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// Ends the statement of a session, from a connection of its own.
+async fn kill(opts: Opts, id: u32) -> Result<(), mysql_async::Error> {
+    let mut helper = Conn::new(opts).await?;
+    helper.query_drop(format!("KILL QUERY {id}")).await?;
+    helper.disconnect().await
+}
+
+impl fmt::Debug for MysqlConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlConnection").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+    }
+}

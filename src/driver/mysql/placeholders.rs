@@ -1,0 +1,56 @@
+//! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where.
+
+use crate::tokens::{Reading, Token, Tokens};
+
+/// A statement as MySQL takes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    pub(super) sql: Box<str>,
+    /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
+    pub(super) order: Option<Box<[usize]>>,
+}
+
+impl Text {
+    pub(super) fn new(sql: &str) -> Self {
+        let mut out = String::with_capacity(sql.len());
+        let mut order = Vec::new();
+        let mut copied = 0;
+        let mut tokens = Tokens::new(sql, Reading::Mysql);
+        while let Some(token) = tokens.next() {
+            let at = sql.len() - tokens.rest().len();
+            if !token.is_mark(b"$") {
+                continue;
+            }
+            let digits = tokens.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let number = sql.get(at..at + digits).and_then(|digits| digits.parse::<usize>().ok());
+            let Some(index) = number.and_then(|number| number.checked_sub(1)) else { continue };
+            // The dollar is one byte, just ahead.
+            out.push_str(&sql[copied..at - 1]);
+            out.push('?');
+            order.push(index);
+            copied = at + digits;
+            if let Some(Token::Word(word)) = tokens.next() {
+                debug_assert!(word.len() >= digits, "a number is one word");
+            }
+        }
+        out.push_str(&sql[copied..]);
+        Self { sql: out.into(), order: (!order.is_empty()).then(|| order.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_question_marks_in_their_order() {
+        let text = |sql, order: Option<&[usize]>| Text { sql: str::into(sql), order: order.map(Into::into) };
+        assert_eq!(Text::new("select 1"), text("select 1", None));
+        assert_eq!(Text::new("select ?"), text("select ?", None));
+        assert_eq!(Text::new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));
+        assert_eq!(Text::new("'$1' \"$2\" `$3` -- $4\n $12"), text("'$1' \"$2\" `$3` -- $4\n ?", Some(&[11])));
+        assert_eq!(Text::new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
+        assert_eq!(Text::new("ü$1ü"), text("ü$1ü", None));
+        assert_eq!(Text::new("$0 $"), text("$0 $", None));
+    }
+}

@@ -1,0 +1,351 @@
+//! The commands of one connection: texts with owed steps, prepared statements, and what the answers tell of the
+//! transaction.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use mysql_async::{BinaryProtocol, TextProtocol, consts::StatusFlags, prelude::Protocol};
+use mysql_async::{
+    Conn, Error as Native, QueryResult, Row as MysqlNativeRow, Statement, Value, prelude::Queryable as _,
+};
+
+use super::{
+    classify,
+    values::{MysqlRow, Shape, wrong_count},
+};
+use crate::{
+    control::Control,
+    driver::{
+        Answer, Dialect, Want,
+        chunks::{Chunks, Unwanted},
+    },
+    error::{Error, ErrorKind},
+    fault::{Fault, Verdict},
+    row::Row,
+};
+
+/// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Idle = 0,
+    Transaction = 1,
+    Unknown = 2,
+    Lost = 3,
+}
+
+/// A [`Known`] that is looked at from outside.
+#[derive(Debug)]
+pub(super) struct Shown(AtomicU8);
+
+impl Shown {
+    pub(super) fn new(known: Known) -> Self {
+        Self(AtomicU8::new(known as u8))
+    }
+
+    pub(super) fn get(&self) -> Known {
+        match self.0.load(Ordering::Acquire) {
+            0 => Known::Idle,
+            1 => Known::Transaction,
+            2 => Known::Unknown,
+            _ => Known::Lost,
+        }
+    }
+
+    pub(super) fn set(&self, known: Known) {
+        self.0.store(known as u8, Ordering::Release);
+    }
+}
+
+/// A connection that somebody has the turn on.
+pub(super) struct Wire {
+    conn: Conn,
+    shown: Arc<Shown>,
+    /// Session variables that were set for the open transaction, to be set back at its end.
+    locals: Vec<String>,
+}
+
+impl Wire {
+    pub(super) fn new(conn: Conn, shown: Arc<Shown>) -> Self {
+        Self { conn, shown, locals: Vec::new() }
+    }
+
+    pub(super) fn native(&self) -> &Conn {
+        &self.conn
+    }
+
+    pub(super) fn native_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// The connection was lent, and is back.
+    pub(super) fn look_after_loan(&self) {
+        if self.conn.is_disconnected() {
+            self.shown.set(Known::Lost);
+        } else if let known @ (Known::Idle | Known::Transaction) = self.look() {
+            self.shown.set(known);
+        }
+    }
+
+    /// Looks at the status flags of the last answer, which was a success.
+    fn look(&self) -> Known {
+        let flags = self.conn.last_ok_packet().map(mysql_async::OkPacket::status_flags);
+        match flags {
+            Some(flags) if flags.contains(StatusFlags::SERVER_STATUS_IN_TRANS) => Known::Transaction,
+            Some(_) => Known::Idle,
+            None => Known::Unknown,
+        }
+    }
+
+    /// What an error means: it has no status flags, so the server is asked, with one round trip.
+    async fn judge(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
+        if classify::is_lost(&error) {
+            self.shown.set(Known::Lost);
+            return Fault::new(Verdict::Lost, classify::statement(error, sql));
+        }
+        let error = classify::statement(error, sql);
+        if let Err(lost) = self.conn.ping().await {
+            self.shown.set(Known::Lost);
+            tracing::debug!(target: "nestling", error = %lost, "the connection was lost after an error");
+            return Fault::new(Verdict::Lost, error);
+        }
+        let known = self.look();
+        self.shown.set(known);
+        let gone = was_open && known != Known::Transaction;
+        Fault::new(if gone { Verdict::Gone } else { Verdict::Kept }, error)
+    }
+
+    /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
+    fn conclude(&self, was_open: bool, sql: &str) -> Result<(), Fault> {
+        let known = self.look();
+        self.shown.set(known);
+        if was_open && known == Known::Idle {
+            let text = "the statement has committed the transaction that it ran in, as MySQL does for it implicitly";
+            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)));
+        }
+        Ok(())
+    }
+
+    /// Sends steps, and behind them a statement without parameters whose rows nobody wants, as one message.
+    pub(super) async fn text(&mut self, steps: &[Control], tail: Option<&str>) -> Result<Answer, Fault> {
+        let mut text = Dialect::Mysql.render_all(steps).into_owned();
+        let ahead: usize = steps.iter().map(|step| Dialect::Mysql.statements(step)).sum();
+        if let Some(tail) = tail {
+            if ahead > 0 {
+                text.push_str("; ");
+            }
+            text.push_str(tail);
+        }
+        let was_open = self.note(steps);
+        let sql = tail.unwrap_or(&text);
+        let (through, result) = self.run_text(&text).await;
+        match result {
+            Ok(returned) => {
+                self.conclude(was_open, sql)?;
+                let mut answer = Answer::count(returned.max(self.conn.affected_rows()));
+                answer.last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
+                Ok(answer)
+            }
+            Err(error) if through < ahead => {
+                // A step failed: nothing behind it has run, and the transaction as a whole cannot be relied on.
+                let fault = self.judge(error, &text, was_open).await;
+                let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
+                Err(Fault { verdict, ..fault })
+            }
+            Err(error) => Err(self.judge(error, sql, was_open).await),
+        }
+    }
+
+    /// Runs a text of several statements: how many of them are through, and how many rows the last one returned. Each has
+    /// a result of its own, and an error in one comes when the one before it is read to its end.
+    async fn run_text(&mut self, text: &str) -> (usize, Result<u64, Native>) {
+        let mut through = 0;
+        let mut result = match self.conn.query_iter(text).await {
+            Ok(result) => result,
+            Err(error) => return (through, Err(error)),
+        };
+        loop {
+            let mut returned = 0;
+            let read = result.for_each(|_| returned += 1).await;
+            through += 1;
+            match read {
+                Err(error) => return (through, Err(error)),
+                Ok(()) if result.is_empty() => {
+                    return (through, result.drop_result().await.map(|()| returned));
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
+    fn note(&mut self, steps: &[Control]) -> bool {
+        let mut open = self.shown.get() == Known::Transaction;
+        for step in steps {
+            match step {
+                Control::Begin(settings) => {
+                    open = true;
+                    self.locals.extend(settings.locals().iter().map(|(key, _)| key.clone()));
+                }
+                Control::Commit | Control::Rollback => open = false,
+                Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) => {}
+            }
+        }
+        self.shown.set(Known::Unknown);
+        open
+    }
+
+    /// Runs a statement as a prepared one.
+    pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+        let was_open = self.note(&[]);
+        let statement = match self.prepare(sql, params.len(), was_open).await? {
+            Some(statement) => statement,
+            None => return self.unprepared(sql, was_open, want).await,
+        };
+        let mut result = match self.conn.exec_iter(&statement, params).await {
+            Ok(result) => result,
+            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        };
+        let read = read::<BinaryProtocol>(&mut result, want).await;
+        drop(result);
+        self.answer(read, sql, was_open).await
+    }
+
+    /// Runs a statement that the server cannot prepare.
+    async fn unprepared(&mut self, sql: &str, was_open: bool, want: Want) -> Result<Answer, Fault> {
+        let mut result = match self.conn.query_iter(sql).await {
+            Ok(result) => result,
+            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        };
+        let read = read::<TextProtocol>(&mut result, want).await;
+        drop(result);
+        self.answer(read, sql, was_open).await
+    }
+
+    async fn answer(&mut self, read: Result<Vec<Row>, Native>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+        match read {
+            Ok(rows) => {
+                self.conclude(was_open, sql)?;
+                let affected =
+                    if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
+                let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
+                Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
+            }
+            Err(error) => Err(self.judge(error, sql, was_open).await),
+        }
+    }
+
+    async fn prepare(&mut self, sql: &str, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
+        match self.conn.prep(sql).await {
+            Ok(statement) if usize::from(statement.num_params()) == given => Ok(Some(statement)),
+            Ok(statement) => {
+                let error = wrong_count(statement.num_params().into(), given).with_statement(sql);
+                self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+                Err(Fault::kept(error))
+            }
+            Err(error) if given == 0 && classify::is_not_preparable(&error) => Ok(None),
+            Err(error) => Err(self.judge(error, sql, was_open).await),
+        }
+    }
+
+    /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
+    pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+        let was_open = self.note(&[]);
+        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
+            let text = "this statement cannot be streamed, as the server does not prepare it";
+            self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+            return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
+        };
+        let mut result = match self.conn.exec_iter(&statement, params).await {
+            Ok(result) => result,
+            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        };
+        let shape = Shape::new(result.columns_ref());
+        let sent = loop {
+            match result.next().await {
+                Ok(Some(row)) => {
+                    if let Err(Unwanted) = rows.push(Row::new(MysqlRow::new(row, &shape))).await {
+                        break result.drop_result().await;
+                    }
+                }
+                Ok(None) => {
+                    rows.end().await;
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        match sent {
+            Ok(()) => self.conclude(was_open, sql),
+            Err(error) => Err(self.judge(error, sql, was_open).await),
+        }
+    }
+
+    /// Ends the transaction, and sets back what was set for it.
+    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<(), Fault> {
+        self.text(steps, None).await?;
+        self.restore().await
+    }
+
+    async fn restore(&mut self) -> Result<(), Fault> {
+        let locals = std::mem::take(&mut self.locals);
+        if locals.is_empty() {
+            return Ok(());
+        }
+        let back: Vec<_> = locals.iter().map(|key| format!("SESSION {key} = DEFAULT")).collect();
+        self.text(&[], Some(&format!("SET {}", back.join(", ")))).await.map(|_| ())
+    }
+
+    pub(super) fn has_locals(&self) -> bool {
+        !self.locals.is_empty()
+    }
+
+    /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
+    pub(super) async fn absorb_kill(&mut self) {
+        for _ in 0..3 {
+            match self.conn.query_drop("DO 0").await {
+                Ok(()) => {
+                    self.shown.set(self.look());
+                    return;
+                }
+                Err(error) if classify::is_killed(&error) => {}
+                Err(_) => break,
+            }
+        }
+        self.shown.set(Known::Lost);
+    }
+
+    /// A session as new: for the next user after the native client was lent.
+    pub(super) async fn reset(&mut self) -> Result<(), Fault> {
+        match self.conn.reset().await {
+            Ok(true) => {
+                self.shown.set(Known::Idle);
+                self.locals.clear();
+                Ok(())
+            }
+            Ok(false) | Err(_) => {
+                self.shown.set(Known::Lost);
+                let text = "the session could not be reset";
+                Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
+            }
+        }
+    }
+}
+
+/// Reads the rows of a result, and throws further results away.
+async fn read<P: Protocol>(result: &mut QueryResult<'_, 'static, P>, want: Want) -> Result<Vec<Row>, Native> {
+    if want != Want::Rows {
+        while !result.is_empty() {
+            result.for_each(drop).await?;
+        }
+        return Ok(Vec::new());
+    }
+    let shape = Shape::new(result.columns_ref());
+    let mut rows = Vec::new();
+    result.for_each(|row: MysqlNativeRow| rows.push(Row::new(MysqlRow::new(row, &shape)))).await?;
+    while !result.is_empty() {
+        result.for_each(drop).await?;
+    }
+    Ok(rows)
+}
