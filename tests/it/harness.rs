@@ -28,6 +28,11 @@ macro_rules! on_every_backend {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb() {
+                test($crate::harness::Backend::mariadb().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
                 test($crate::harness::Backend::sqlite().await).await;
             }
@@ -65,6 +70,21 @@ impl Backend {
         Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, _folder: None }
     }
 
+    pub(crate) async fn mariadb() -> Self {
+        Self::of_mysql(&servers::mysql_url()).await
+    }
+
+    /// A database of its own at a MySQL or MariaDB server.
+    async fn of_mysql(base: &str) -> Self {
+        let name = unique();
+        let admin = Database::builder(base).max_connections(1).build().expect("the URL of the test server");
+        admin.batch(&format!("create database {name}")).await.expect("a database for the test");
+        let (server, _) = base.rsplit_once('/').expect("a URL with a database");
+        let url = format!("{server}/{name}");
+        let observer = Database::builder(&url).max_connections(2).build().expect("the URL of the test server");
+        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, _folder: None }
+    }
+
     pub(crate) async fn sqlite() -> Self {
         let name = unique();
         let folder = Folder::new(&name);
@@ -76,6 +96,10 @@ impl Backend {
 
     pub(crate) fn is_postgres(&self) -> bool {
         self.db.dialect() == Dialect::Postgres
+    }
+
+    pub(crate) fn is_mysql(&self) -> bool {
+        self.db.dialect() == Dialect::Mysql
     }
 
     /// The URL of the database under test.
@@ -101,8 +125,9 @@ impl Backend {
 
     /// A table `item (id integer primary key, name text unique)`, made from outside.
     pub(crate) async fn with_items(self) -> Self {
-        let sql = "create table item (id integer primary key, name text unique)";
-        self.observer.batch(sql).await.expect("the table of the test");
+        let name = if self.is_mysql() { "varchar(255) collate utf8mb4_bin" } else { "text" };
+        let sql = format!("create table item (id integer primary key, name {name} unique)");
+        self.observer.batch(&sql).await.expect("the table of the test");
         self
     }
 
@@ -119,13 +144,25 @@ impl Backend {
             let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's activity");
             return row.get(0).expect("a count");
         }
+        if self.is_mysql() {
+            let sql = "select count(*) from information_schema.innodb_trx t join information_schema.processlist p
+                       on p.id = t.trx_mysql_thread_id where p.db = $1 and p.id <> connection_id()";
+            let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's transactions");
+            return row.get(0).expect("a count");
+        }
         // Whoever has a write transaction open keeps others from beginning one.
         let free = self.observer.build_transaction().eager().atomic(|| async { Ok::<_, nestling::Error>(()) }).await;
         i64::from(free.is_err())
     }
 
-    /// How many sessions of the database under test the server itself sees. PostgreSQL only.
+    /// How many sessions of the database under test the server itself sees. Not on SQLite.
     pub(crate) async fn sessions_at_server(&self) -> i64 {
+        if self.is_mysql() {
+            let sql = "select count(*) from information_schema.processlist where db = $1";
+            let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's sessions");
+            let observers = i64::try_from(self.observer.stats().connections).expect("a small number");
+            return row.get::<i64>(0).expect("a count") - observers;
+        }
         let sql = "select count(*) from pg_stat_activity where application_name = $1";
         let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's activity");
         row.get(0).expect("a count")
