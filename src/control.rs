@@ -287,14 +287,10 @@ impl Ledger {
         !self.open.is_empty()
     }
 
-    /// Whether anything is owed.
-    pub(crate) fn owes(&self) -> bool {
-        !self.owed.is_empty()
-    }
-
     /// Whether nothing is owed.
+    #[cfg(test)]
     pub(crate) fn is_settled(&self) -> bool {
-        !self.owes()
+        self.owed.is_empty()
     }
 
     /// What was counted since the last call.

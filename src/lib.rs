@@ -37,6 +37,11 @@
 //! # Features
 //! `sqlite` (default), `postgres` and `mysql` are the back ends.
 
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "without a back end nothing can be opened")
+)]
+
 mod cell;
 mod control;
 mod db;

@@ -160,8 +160,8 @@ impl DatabaseBuilder {
             "mysql" | "mariadb" => {
                 Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
             }
-            #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
-            "sqlite" | "postgres" | "postgresql" | "mysql" | "mariadb" => Err(Error::new(
+            // Those of the back ends that are not built in.
+            known if ["sqlite", "postgres", "postgresql", "mysql", "mariadb"].contains(&known) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
             )),

@@ -147,7 +147,8 @@ impl Backend {
         if self.is_mysql() {
             let sql = "select count(*) from information_schema.innodb_trx t join information_schema.processlist p
                        on p.id = t.trx_mysql_thread_id where p.db = $1 and p.id <> connection_id()";
-            let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's transactions");
+            let row =
+                self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's transactions");
             return row.get(0).expect("a count");
         }
         // Whoever has a write transaction open keeps others from beginning one.

@@ -114,13 +114,13 @@ impl MysqlConnection {
             turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
         }
         if want == Want::Stream {
-            return Ok(self.stream(turn, text, params));
+            return Ok(Self::stream(turn, text, params));
         }
         let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
         work.await.map(|(answer, _)| answer)
     }
 
-    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn numbers_become_question_marks_in_their_order() {
-        let text = |sql, order: Option<&[usize]>| Text { sql: str::into(sql), order: order.map(Into::into) };
+        let text = |sql: &str, order: Option<&[usize]>| Text { sql: sql.into(), order: order.map(Into::into) };
         assert_eq!(Text::new("select 1"), text("select 1", None));
         assert_eq!(Text::new("select ?"), text("select ?", None));
         assert_eq!(Text::new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));

@@ -199,9 +199,8 @@ impl Wire {
     /// Runs a statement as a prepared one.
     pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
         let was_open = self.note(&[]);
-        let statement = match self.prepare(sql, params.len(), was_open).await? {
-            Some(statement) => statement,
-            None => return self.unprepared(sql, was_open, want).await,
+        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
+            return self.unprepared(sql, was_open, want).await;
         };
         let mut result = match self.conn.exec_iter(&statement, params).await {
             Ok(result) => result,

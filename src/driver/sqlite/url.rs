@@ -18,9 +18,9 @@ pub(super) enum Target {
 /// What may be done to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    ReadOnly,
-    ReadWrite,
-    ReadWriteCreate,
+    Reading,
+    Existing,
+    Create,
 }
 
 impl Mode {
@@ -28,9 +28,9 @@ impl Mode {
         let common = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         common
             | match self {
-                Self::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
-                Self::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
-                Self::ReadWriteCreate => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+                Self::Reading => OpenFlags::SQLITE_OPEN_READ_ONLY,
+                Self::Existing => OpenFlags::SQLITE_OPEN_READ_WRITE,
+                Self::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
             }
     }
 }
@@ -41,12 +41,12 @@ impl Target {
         let rest = url.strip_prefix("sqlite:").ok_or_else(|| wrong("must begin with \"sqlite:\"".into()))?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut mode = Mode::ReadWriteCreate;
+        let mut mode = Mode::Create;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             mode = match pair {
-                "mode=ro" => Mode::ReadOnly,
-                "mode=rw" => Mode::ReadWrite,
-                "mode=rwc" => Mode::ReadWriteCreate,
+                "mode=ro" => Mode::Reading,
+                "mode=rw" => Mode::Existing,
+                "mode=rwc" => Mode::Create,
                 other => {
                     return Err(wrong(format!(
                         "has the option \"{other}\"; there is only mode=ro, mode=rw and mode=rwc"
@@ -92,9 +92,9 @@ mod tests {
         let parse = |url| Target::parse(url).expect("a valid URL");
         assert_eq!(parse("sqlite::memory:"), Target::Memory);
         assert_eq!(parse("sqlite://:memory:"), Target::Memory);
-        assert_eq!(parse("sqlite://app.db"), file("app.db", Mode::ReadWriteCreate));
-        assert_eq!(parse("sqlite:app.db?mode=ro"), file("app.db", Mode::ReadOnly));
-        assert_eq!(parse("sqlite:///var/my%20app.db?mode=rw"), file("/var/my app.db", Mode::ReadWrite));
+        assert_eq!(parse("sqlite://app.db"), file("app.db", Mode::Create));
+        assert_eq!(parse("sqlite:app.db?mode=ro"), file("app.db", Mode::Reading));
+        assert_eq!(parse("sqlite:///var/my%20app.db?mode=rw"), file("/var/my app.db", Mode::Existing));
         for bad in
             ["postgres://x", "sqlite:", "sqlite://x?mode=x", "sqlite://x?cache=shared", "sqlite://%x", "sqlite://%ff"]
         {
