@@ -7,3 +7,6 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod programs;
+mod stale;
+mod stopped;
