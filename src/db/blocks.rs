@@ -271,7 +271,13 @@ impl Database {
                 {
                     replayed = true;
                 }
-                result => return result.map_err(|fault| frame.fail(fault)),
+                result => {
+                    // Nothing shares the flight: it is not that another has replaced the connection.
+                    if result.is_ok() {
+                        session.answered(&lease);
+                    }
+                    return result.map_err(|fault| frame.fail(fault));
+                }
             }
         }
     }

@@ -71,19 +71,18 @@ impl Database {
             drop(observed);
             flight.landed();
             match result {
-                Ok(answer) => {
-                    lease.answered();
-                    return Ok((answer, lease));
-                }
-                Err(fault) if is_lost(&fault) && replays < REPLAYS && session.replaces(&lease, frame.trunk()) => {
+                Err(fault) if is_lost(&fault) => {
+                    // Outside a transaction the server may have committed it, unless it was never sent.
+                    let harmless = frame.in_transaction() || fault.verdict == Verdict::Unsent;
+                    if !harmless || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
+                        return Err(frame.fail(fault));
+                    }
                     replays += 1;
                 }
-                Err(fault) => {
-                    if !is_lost(&fault) {
-                        lease.answered();
-                    }
-                    return Err(frame.fail(fault));
+                result if session.answered(&lease) => {
+                    return result.map(|answer| (answer, lease)).map_err(|fault| frame.fail(fault));
                 }
+                _of_a_replaced_connection => {}
             }
         }
     }

@@ -137,6 +137,21 @@ impl DbSession {
         }
     }
 
+    /// An answer came over `lease`, good or bad: from now on a loss of the connection loses work. False if that
+    /// connection was replaced meanwhile, as another statement of the same flight saw it die first: then nothing of
+    /// what was answered stands, and the statement is to be sent again as well.
+    pub(super) fn answered(&self, lease: &Arc<Lease>) -> bool {
+        let seat = self.seat();
+        match &*seat {
+            Seat::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,
+            Seat::Empty => false,
+            Seat::Taken(..) | Seat::Left => {
+                lease.answered();
+                true
+            }
+        }
+    }
+
     /// Waits until the server has stopped what was dropped.
     async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
         if !self.is_cancelling.load(Ordering::Acquire) {

@@ -7,3 +7,8 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod fairness;
+mod killing;
+mod programs;
+mod stale;
+mod stopped;

@@ -4,10 +4,12 @@
 use std::{
     any::Any,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio_postgres::{Client, NoTls};
+use tokio::time::timeout;
+use tokio_postgres::Client;
 
 use super::{
     cache::{Cache, Prepared},
@@ -15,6 +17,7 @@ use super::{
     decode::PgRow,
     encode::{self, Param},
     flight::Wire,
+    stopper::Stopper,
 };
 use crate::{
     control::Control,
@@ -24,16 +27,23 @@ use crate::{
     row::Row,
 };
 
+/// How long a cancelled statement is waited for before it is cancelled again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How often it is cancelled before the connection is given up.
+const ATTEMPTS: u32 = 20;
+
 /// A connection to PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PostgresConnection {
     wire: Arc<Wire>,
     cache: Cache,
+    stopper: Stopper,
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, statement_cache: usize) -> Self {
-        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache) }
+    pub(super) fn new(client: Client, statement_cache: usize, stopper: Stopper) -> Self {
+        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache), stopper }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -230,19 +240,24 @@ impl Connection for PostgresConnection {
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
         let wire = Arc::clone(&self.wire);
-        let token = wire.client().cancel_token();
+        let stopper = self.stopper.clone();
         Box::pin(async move {
-            if let Err(error) = token.cancel_query(NoTls).await {
-                tracing::debug!(%error, "a cancel request did not reach the server");
+            for _ in 0..ATTEMPTS {
+                stopper.stop(wire.client().cancel_token()).await;
+                // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit
+                // what it was meant for, or nothing: a backend takes no notice of it while it reads its next message.
+                // So one that came too early is lost, and another is sent.
+                let outstanding = wire.send();
+                match timeout(RETRY, wire.client().batch_execute("")).await {
+                    Err(_elapsed) => {}
+                    Ok(Ok(())) => return outstanding.answered(),
+                    Ok(Err(error)) if error.as_db_error().is_some() && wire.is_alive() => {
+                        return outstanding.answered();
+                    }
+                    Ok(Err(_)) => break,
+                }
             }
-            // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit what it
-            // was meant for, or nothing: a backend takes no notice of it while it reads its next message.
-            let outstanding = wire.send();
-            match wire.client().batch_execute("").await {
-                Ok(()) => outstanding.answered(),
-                Err(error) if error.as_db_error().is_some() && wire.is_alive() => outstanding.answered(),
-                Err(_) => wire.condemn(),
-            }
+            wire.condemn();
         })
     }
 

@@ -8,6 +8,7 @@ mod connection;
 mod decode;
 mod encode;
 mod flight;
+mod stopper;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
 use tokio_postgres::{Config, NoTls};
 
+use self::stopper::Stopper;
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
@@ -24,6 +26,7 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct PostgresDriver {
     manager: PostgresConnectionManager<NoTls>,
     statement_cache: usize,
+    stopper: Stopper,
 }
 
 impl PostgresDriver {
@@ -38,7 +41,8 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache })
+        let stopper = Stopper::new(&config);
+        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache, stopper })
     }
 }
 
@@ -46,8 +50,8 @@ impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let client = self.manager.connect().await.map_err(classify::connect)?;
-            let connection: Box<dyn Connection> = Box::new(PostgresConnection::new(client, self.statement_cache));
-            Ok(connection)
+            let connection = PostgresConnection::new(client, self.statement_cache, self.stopper.clone());
+            Ok(Box::new(connection) as Box<dyn Connection>)
         })
     }
 

@@ -63,7 +63,7 @@ impl Setup {
         }
         let stop = Arc::new(Stop::default());
         stop.install(&mut db)?;
-        Ok(Open { held: Held { db, query_only: false }, stop, patience: self.busy_timeout })
+        Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout })
     }
 }
 
@@ -103,17 +103,30 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does a piece of work, and looks at the state afterwards.
-    fn work<T>(&self, number: u64, work: impl FnOnce(&mut Held) -> T) -> Result<T, Fault> {
+    /// Does a piece of work with the steps that it has taken along, and looks at the state afterwards.
+    fn work<T>(
+        &self,
+        number: u64,
+        steps: &[Control],
+        work: impl FnOnce(&mut Held, &[Control]) -> T,
+    ) -> Result<T, Fault> {
+        let mut held = self.held();
         if self.stop.is_called_off(number) {
+            held.unpaid.extend_from_slice(steps);
+            self.look(&held);
             return Err(Fault::kept(Error::new(ErrorKind::Cancelled, "the statement was dropped")));
         }
-        let mut held = self.held();
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
-        let out = self.stop.during(number, self.patience, || work(&mut held));
-        self.state.store(if held.db.is_autocommit() { IDLE } else { TRANSACTION }, Ordering::Release);
+        let out = self.stop.during(number, self.patience, || work(&mut held, steps));
+        self.look(&held);
         Ok(out)
+    }
+
+    /// A transaction that is still to be begun counts as open.
+    fn look(&self, held: &Held) {
+        let idle = held.db.is_autocommit() && held.unpaid.is_empty();
+        self.state.store(if idle { IDLE } else { TRANSACTION }, Ordering::Release);
     }
 }
 
@@ -157,7 +170,7 @@ impl SqliteConnection {
         if let Place::Spot(spot) = place::here() {
             let mut steps = Vec::new();
             debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
-            let out = spot.run(|| self.shared.work(number, |held| here(held, &steps)))?;
+            let out = spot.run(|| self.shared.work(number, &steps, here))?;
             drop(turn);
             return out;
         }
@@ -165,8 +178,7 @@ impl SqliteConnection {
         let mut waiting = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((work, turn)) = own.take() {
-                let steps = steps.to_vec();
-                waiting = self.queue(number, turn, move |held| work(held, &steps));
+                waiting = self.queue(number, turn, steps, work);
             }
         })
         .map_err(Fault::kept)?;
@@ -178,12 +190,14 @@ impl SqliteConnection {
         &self,
         number: u64,
         turn: OwnedMutexGuard<()>,
-        work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
+        steps: &[Control],
+        work: impl FnOnce(&mut Held, &[Control]) -> Result<T, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
         let (answer, waiting) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
+        let steps = steps.to_vec();
         let job = Box::new(move || {
-            let out = shared.work(number, work).and_then(|out| out);
+            let out = shared.work(number, &steps, work).and_then(|out| out);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
@@ -211,9 +225,10 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), rows)) = parts.take() {
-                let steps = steps.to_vec();
-                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, rows);
-                queued = self.queue(number, turn, work);
+                let work = move |held: &mut Held, steps: &[Control]| {
+                    send_rows(held, steps, Query { sql: &sql, params: &params }, rows)
+                };
+                queued = self.queue(number, turn, steps, work);
             }
         })
         .map_err(Fault::kept)?;
@@ -233,10 +248,9 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, work)) = parts.take() {
-                let steps = steps.to_vec();
                 self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, move |held| {
-                    job::take_steps(held, &steps)?;
+                queued = self.queue(number, turn, steps, move |held, steps| {
+                    job::take_steps(held, steps)?;
                     Ok(work(&mut held.db))
                 });
             }
@@ -247,12 +261,16 @@ impl SqliteConnection {
 }
 
 /// Sends the rows of a statement, for as long as somebody takes them.
-fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, mut rows: Chunks) -> Result<(), Fault> {
+fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: Chunks) -> Result<(), Fault> {
     job::take_steps(held, steps)?;
     let open = !held.db.is_autocommit();
-    let fault = |error| Fault::new(job::verdict(&held.db, open), error);
-    let failed = |error| fault(classify::statement(error, query.sql));
-    let mut statement = job::prepare(&held.db, query).map_err(fault)?;
+    pump(&held.db, query, rows).map_err(|error| held.fault(open, error))
+}
+
+/// Steps through the rows.
+fn pump(db: &rusqlite::Connection, query: Query<'_>, mut rows: Chunks) -> Result<(), Error> {
+    let failed = |error| classify::statement(error, query.sql);
+    let mut statement = job::prepare(db, query)?;
     let columns = values::columns(&statement);
     let mut cursor = statement.raw_query();
     while let Some(row) = cursor.next().map_err(failed)? {
@@ -280,6 +298,10 @@ impl Connection for SqliteConnection {
 
     fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
         fn take(held: &mut Held, owed: &[Control], steps: &[Control]) -> Result<(), Fault> {
+            if matches!(steps.last(), Some(Control::Rollback)) && held.db.is_autocommit() {
+                // Nothing is open, and what was to open it never will.
+                held.unpaid.clear();
+            }
             let taken = job::take_steps(held, owed).and_then(|()| job::take_steps(held, steps));
             if taken.is_err() && matches!(steps.last(), Some(Control::Commit)) {
                 // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.

@@ -1,10 +1,13 @@
 //! What is done to a SQLite database in one piece: control steps, then a statement. All of it blocks; where it may do so
 //! is decided elsewhere.
 
+use std::{borrow::Cow, mem, sync::Arc};
+
 use rusqlite::{CachedStatement, Connection, Statement};
 
 use super::{
     classify,
+    stop::Stop,
     values::{self, SqliteRow},
 };
 use crate::{
@@ -20,27 +23,53 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) db: Connection,
+    pub(super) stop: Arc<Stop>,
     /// The open transaction is a read-only one.
     pub(super) query_only: bool,
+    /// Steps that came with work which was called off before it took them. The runtime counts them as sent, and what
+    /// it sends next rests on them: they are taken ahead of that.
+    pub(super) unpaid: Vec<Control>,
+    /// What ended the transaction when nobody waited for the answer any more.
+    pub(super) ended_by: Option<Error>,
+}
+
+impl Held {
+    pub(super) fn new(db: Connection, stop: Arc<Stop>) -> Self {
+        Self { db, stop, query_only: false, unpaid: Vec::new(), ended_by: None }
+    }
+
+    /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
+    pub(super) fn fault(&mut self, was_open: bool, error: Error) -> Fault {
+        if !was_open || !self.db.is_autocommit() {
+            return Fault::kept(error);
+        }
+        if self.stop.stops() {
+            self.ended_by = Some(error.clone());
+        }
+        Fault::new(Verdict::Gone, error)
+    }
 }
 
 /// Takes the steps, then runs the statement.
 pub(super) fn run(held: &mut Held, steps: &[Control], query: Query<'_>, want: Want) -> Result<Answer, Fault> {
     take_steps(held, steps)?;
     let open = !held.db.is_autocommit();
-    statement(&held.db, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
-}
-
-/// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
-pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
-    if was_open && db.is_autocommit() { Verdict::Gone } else { Verdict::Kept }
+    statement(&held.db, query, want).map_err(|error| held.fault(open, error))
 }
 
 /// Takes control steps one after the other. If one fails, the transaction as a whole cannot be relied on.
 pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault> {
-    for step in steps {
+    let unpaid = mem::take(&mut held.unpaid);
+    let steps = if unpaid.is_empty() { Cow::Borrowed(steps) } else { Cow::Owned([&unpaid, steps].concat()) };
+    for (at, step) in steps.iter().enumerate() {
         let text = Dialect::Sqlite.render(step);
-        take_step(held, step, &text).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, &text)))?;
+        let Err(error) = take_step(held, step, &text) else { continue };
+        if held.stop.stops() {
+            // A BEGIN that waited for another's lock when it was called off: the block around may still want it.
+            held.unpaid = steps[at..].to_vec();
+        }
+        let error = held.ended_by.take().unwrap_or_else(|| classify::statement(error, &text));
+        return Err(Fault::new(Verdict::Gone, error));
     }
     Ok(())
 }
@@ -52,7 +81,10 @@ fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()
     }
     match step {
         Control::Begin(settings) => query_only(held, settings.read_only() == Some(true)),
-        Control::Commit | Control::Rollback => query_only(held, false),
+        Control::Commit | Control::Rollback => {
+            held.ended_by = None;
+            query_only(held, false)
+        }
         Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) => Ok(()),
     }
 }

@@ -39,7 +39,8 @@ impl Stop {
         self.called_off.load(Ordering::SeqCst) >= number
     }
 
-    fn stops(&self) -> bool {
+    /// Whether the work that runs now was called off.
+    pub(super) fn stops(&self) -> bool {
         self.is_called_off(self.running.load(Ordering::SeqCst))
     }
 

@@ -1,0 +1,201 @@
+//! The machine: runs a program on a real database, through the public calls alone, and records what came of each step.
+
+use std::{
+    future::{pending, poll_fn},
+    panic::{AssertUnwindSafe, resume_unwind},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
+use nestling::{Database, Dialect, Error, params};
+use tokio::sync::Notify;
+
+use super::{
+    model::Ways,
+    outcome::{Failure, Outcome, Record, Rows, Seen},
+    program::{End, Kind, Op, Program, Step, Steps},
+};
+
+/// The error type of a program: not nestling's own, as a user's is not.
+#[derive(Debug)]
+enum Stop {
+    Own(u32),
+    Db(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+/// A panic on purpose, to be caught so many blocks up. It is raised without calling the panic hook.
+struct Deliberate(usize);
+
+/// The blocks around a step, outermost first: to notify one is to have it dropped.
+type Around = Arc<[Arc<Notify>]>;
+
+pub(super) struct Machine {
+    db: Database,
+    ways: Ways,
+    record: Mutex<Record>,
+}
+
+impl Machine {
+    /// Runs a program, and tells what each step saw.
+    pub(super) async fn run(db: &Database, ways: Ways, program: &Program) -> Record {
+        let machine = Arc::new(Self { db: db.clone(), ways, record: Mutex::default() });
+        let steps = Arc::clone(&machine).steps(Arc::clone(&program.steps), Arc::default());
+        // An error that nobody caught ends the program: it is on record.
+        let _ = if program.scoped { nestling::scope(steps).await } else { steps.await };
+        std::mem::take(&mut *machine.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn steps(self: Arc<Self>, steps: Steps, around: Around) -> BoxFuture<'static, Result<(), Stop>> {
+        Box::pin(async move {
+            for step in &*steps {
+                self.step(step, &around).await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn step(self: &Arc<Self>, step: &Step, around: &Around) -> Result<(), Stop> {
+        let result = match &step.op {
+            Op::Block { kind, body, end } => self.block(step, *kind, body, *end, around).await,
+            Op::Join(branches) => self.join(branches, around).await.map(|()| Outcome::Done),
+            _ => self.statement(step).await.map_err(Stop::Db),
+        };
+        let outcome = match &result {
+            Ok(outcome) => outcome.clone(),
+            Err(Stop::Own(number)) => Outcome::Failed(Failure::Own(*number)),
+            Err(Stop::Db(error)) => Outcome::Failed(error.into()),
+        };
+        let seen = Seen { outcome, depth: self.db.depth() };
+        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).insert(step.number, seen);
+        assert!(before.is_none(), "step {} has run twice", step.number);
+        if step.passes { result.map(|_| ()) } else { Ok(()) }
+    }
+
+    fn join<'a>(self: &'a Arc<Self>, branches: &'a [Step], around: &'a Around) -> BoxFuture<'a, Result<(), Stop>> {
+        Box::pin(async move {
+            let mut results = Vec::new();
+            if around.is_empty() && self.db.dialect() == Dialect::Sqlite {
+                // Two writers in one task would wait for each other.
+                for branch in branches {
+                    results.push(self.step(branch, around).await);
+                }
+            } else {
+                results = join_all(branches.iter().map(|branch| self.step(branch, around))).await;
+            }
+            results.into_iter().collect()
+        })
+    }
+
+    async fn statement(&self, step: &Step) -> Result<Outcome, Error> {
+        let db = &self.db;
+        let count = match &step.op {
+            Op::Insert { key, name } => {
+                db.execute("insert into item values ($1, $2)", params![step.key(*key), step.name(*name)]).await
+            }
+            Op::Rename { key, name } => {
+                let params = params![step.name(*name), step.key(*key)];
+                db.execute("update item set name = $1 where id = $2", params).await
+            }
+            Op::Delete { key } => db.execute("delete from item where id = $1", params![step.key(*key)]).await,
+            Op::Mark => return db.set_rollback_only().map(|()| Outcome::Done),
+            Op::Abandon => return self.abandon().await,
+            _ => {
+                let keys = step.keys();
+                let sql = "select id, name from item where id >= $1 and id < $2 order by id";
+                let rows = db.query(sql, params![keys.start, keys.end]).await?;
+                return rows.iter().map(|row| row.to()).collect::<Result<Rows, _>>().map(Outcome::Rows);
+            }
+        };
+        count.map(Outcome::Count)
+    }
+
+    /// Drops a statement with the very poll that sends it.
+    async fn abandon(&self) -> Result<Outcome, Error> {
+        let sql = match self.db.dialect() {
+            _ if !self.ways.abandons => "select 1",
+            Dialect::Sqlite => "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n",
+            _ => "select pg_sleep(60)",
+        };
+        let flights = self.db.stats().flights;
+        let mut statement = pin!(self.db.query(sql, params![]));
+        poll_fn(|cx| match statement.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map(|_| Outcome::Done)),
+            Poll::Pending if self.db.stats().flights > flights => Poll::Ready(Ok(Outcome::Dropped)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    async fn block(
+        self: &Arc<Self>,
+        step: &Step,
+        kind: Kind,
+        body: &Steps,
+        end: End,
+        around: &Around,
+    ) -> Result<Outcome, Stop> {
+        let signal = Arc::new(Notify::new());
+        let around: Around = around.iter().chain([&signal]).cloned().collect();
+        let body = Arc::clone(self).body(step.number, Arc::clone(body), end, around);
+        let raced = async {
+            tokio::select! {
+                biased;
+                result = self.open(kind, body) => result.map(|()| Outcome::Done),
+                () = signal.notified() => Ok(Outcome::Dropped),
+            }
+        };
+        match AssertUnwindSafe(raced).catch_unwind().await {
+            Ok(result) => result,
+            Err(payload) => match payload.downcast::<Deliberate>() {
+                Ok(deliberate) => match deliberate.0.checked_sub(1) {
+                    None => Ok(Outcome::Panicked),
+                    Some(up) => resume_unwind(Box::new(Deliberate(up))),
+                },
+                Err(genuine) => resume_unwind(genuine),
+            },
+        }
+    }
+
+    async fn open(&self, kind: Kind, body: BoxFuture<'static, Result<(), Stop>>) -> Result<(), Stop> {
+        let db = &self.db;
+        match kind {
+            Kind::Atomic => db.atomic(|| body).await,
+            Kind::Savepoint => db.savepoint(|| body).await,
+            Kind::Named(name) => db.savepoint_named(name, || body).await,
+            Kind::Transaction => db.transaction(|| body).await,
+            Kind::Connection => db.connection(|| body).await,
+        }
+    }
+
+    fn body(
+        self: Arc<Self>,
+        number: u32,
+        body: Steps,
+        end: End,
+        around: Around,
+    ) -> BoxFuture<'static, Result<(), Stop>> {
+        Box::pin(async move {
+            self.steps(body, Arc::clone(&around)).await?;
+            match end {
+                End::Returns => Ok(()),
+                End::Fails => Err(Stop::Own(number)),
+                End::Hangs(up) => {
+                    around[around.len() - 1 - up].notify_one();
+                    pending().await
+                }
+                End::Panics(up) => resume_unwind(Box::new(Deliberate(up))),
+            }
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Statements that SQLite is stopped at, where that hits more than the statement: it rolls the whole transaction back with
+//! a write that is stopped, and a BEGIN may be stopped while it waits for another's lock.
+//!
+//! On a current-thread runtime only: elsewhere a statement runs on the spot and cannot be dropped half-way.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use nestling::{Database, Error, ErrorKind, params};
+
+use crate::harness::Backend;
+
+/// Polls a statement until it is sent, and drops it.
+async fn drop_in_flight(db: &Database, sql: &str) {
+    let flights = db.stats().flights;
+    let mut statement = pin!(db.execute(sql, params![]));
+    poll_fn(|cx| match statement.as_mut().poll(cx) {
+        Poll::Ready(result) => panic!("the statement ended by itself: {result:?}"),
+        Poll::Pending if db.stats().flights > flights => Poll::Ready(()),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+}
+
+/// rules 32 and 37: the blocks around a write that was dropped are told what ended them, and nothing of them is kept
+#[tokio::test]
+async fn a_write_dropped_in_a_nested_block_never_lets_the_outer_one_commit_a_part() {
+    let backend = Backend::sqlite().await.with_items().await;
+    let db = &backend.db;
+    let endless = "insert into item with recursive n(x) as (select 100 union all select x + 1 from n)
+        select x, 'endless' || x from n";
+    let result = db.atomic(|| async {
+        db.execute("insert into item values (1, $1)", params!["first"]).await?;
+        let nested = db.atomic(|| async {
+            db.execute("insert into item values (2, $1)", params!["second"]).await?;
+            drop_in_flight(db, endless).await;
+            Ok::<_, Error>(())
+        });
+        assert_eq!(nested.await.expect_err("its statement was dropped").kind(), ErrorKind::RolledBack);
+        // Whether SQLite was at the write already, and so has rolled back everything, is a matter of chance.
+        let next = db.execute("insert into item values (3, $1)", params!["third"]).await;
+        if let Err(error) = &next {
+            assert!(!error.to_string().contains("savepoint"), "{error}");
+            let last = db.execute("insert into item values (4, $1)", params!["fourth"]).await;
+            assert_eq!(last.expect_err("the transaction is gone").kind(), ErrorKind::Aborted);
+        }
+        Ok::<_, Error>(next.is_ok())
+    });
+    match result.await {
+        Ok(whole) => {
+            assert!(whole, "a transaction that was gone has said it was committed");
+            assert_eq!(backend.items().await, ["first", "third"]);
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::RolledBack);
+            assert!(backend.items().await.is_empty());
+        }
+    }
+    backend.settled().await;
+}
+
+/// rules 37 and 40: the block around still begins its transaction when the lock is free
+#[tokio::test]
+async fn a_begin_dropped_while_it_waits_for_a_lock_is_made_up_for() {
+    let backend = Backend::sqlite().await.with_items().await;
+    let db = &backend.db;
+    let (locked, release) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+    let other = backend.observer().build_transaction().eager();
+    let other = other.atomic(|| async {
+        locked.notify_one();
+        release.notified().await;
+        Ok::<_, Error>(())
+    });
+    let outer = async {
+        locked.notified().await;
+        db.atomic(|| async {
+            let nested = db.atomic(|| async {
+                drop_in_flight(db, "insert into item values (1, 'dropped')").await;
+                Ok::<_, Error>(())
+            });
+            assert_eq!(nested.await.expect_err("its statement was dropped").kind(), ErrorKind::RolledBack);
+            let next = db.execute("insert into item values (2, $1)", params!["kept"]);
+            let free = async {
+                // The server is told to stop, and the statement waits for that, before the lock comes free.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                release.notify_one();
+            };
+            tokio::join!(next, free).0
+        })
+        .await
+    };
+    let (other, outer) = tokio::join!(other, outer);
+    other.expect("it only holds the lock");
+    outer.expect("the nested block alone was dropped");
+    assert_eq!(backend.items().await, ["kept"]);
+    backend.settled().await;
+}
