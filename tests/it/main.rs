@@ -5,5 +5,8 @@
 mod harness;
 mod proxy;
 mod servers;
+mod wire;
 
 mod blocks;
+mod lazy;
+mod round_trips;
