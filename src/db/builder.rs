@@ -132,6 +132,9 @@ impl DatabaseBuilder {
             return wrong("idle_timeout and max_lifetime must be above zero, or None");
         }
         let driver = self.driver()?;
+        if let Some(told) = driver.connect_timeout() {
+            self.options.connect_timeout = told;
+        }
         if !driver.is_shared() {
             // The database is gone with its connection: there is one, and it stays.
             let options = &mut self.options;
@@ -151,11 +154,9 @@ impl DatabaseBuilder {
                 self.busy_timeout,
             )?)),
             #[cfg(feature = "postgres")]
-            "postgres" | "postgresql" => Ok(Box::new(crate::driver::postgres::PostgresDriver::new(
-                &self.url,
-                self.statement_cache,
-                self.options.connect_timeout,
-            )?)),
+            "postgres" | "postgresql" => {
+                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, self.statement_cache)?))
+            }
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             "sqlite" | "postgres" | "postgresql" => Err(Error::new(
                 ErrorKind::Unsupported,

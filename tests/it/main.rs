@@ -8,5 +8,7 @@ mod servers;
 mod wire;
 
 mod blocks;
+mod closing;
+mod connecting;
 mod lazy;
 mod round_trips;
