@@ -11,4 +11,5 @@ mod blocks;
 mod closing;
 mod connecting;
 mod lazy;
+mod limits;
 mod round_trips;
