@@ -1,6 +1,6 @@
 //! The options of a database, and how its URL chooses the driver.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::Database;
 use crate::{
@@ -22,8 +22,8 @@ pub(super) struct Options {
     pub(super) autoconnect: Option<bool>,
 }
 
-/// Options for opening a database.
-#[derive(Debug, Clone)]
+/// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
+#[derive(Clone)]
 #[must_use = "nothing is opened before `build`"]
 pub struct DatabaseBuilder {
     url: String,
@@ -144,6 +144,15 @@ impl DatabaseBuilder {
         Ok(Database::new(driver, self.options))
     }
 
+    /// The URL without what may be secret in it.
+    fn shown_url(&self) -> String {
+        let (plain, _options) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        match plain.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),
+            None => plain.to_owned(),
+        }
+    }
+
     fn driver(&self) -> Result<Box<dyn Driver>, Error> {
         let scheme = self.url.split(':').next().unwrap_or_default();
         match scheme {
@@ -170,5 +179,17 @@ impl DatabaseBuilder {
                 format!("the URL of a database begins with \"sqlite:\" or \"postgres:\", not \"{scheme}:\""),
             )),
         }
+    }
+}
+
+impl fmt::Debug for DatabaseBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, statement_cache, busy_timeout, options } = self;
+        f.debug_struct("DatabaseBuilder")
+            .field("url", &self.shown_url())
+            .field("statement_cache", statement_cache)
+            .field("busy_timeout", busy_timeout)
+            .field("options", options)
+            .finish()
     }
 }
