@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 mod proxy;
+mod recorder;
 mod servers;
 mod wire;
 
@@ -17,3 +18,4 @@ mod options;
 mod round_trips;
 mod secrets;
 mod settings;
+mod traces;
