@@ -101,12 +101,21 @@ impl Isolation {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Settings(Option<Arc<Asked>>);
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 struct Asked {
     isolation: Option<Isolation>,
     read_only: Option<bool>,
     deferrable: Option<bool>,
     locals: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { isolation, read_only, deferrable, locals } = self;
+        // A value may be a secret: keys alone.
+        let keys: Vec<_> = locals.iter().map(|(key, _)| key).collect();
+        write!(f, "Asked({isolation:?}, {read_only:?}, {deferrable:?}, {keys:?})")
+    }
 }
 
 impl Settings {

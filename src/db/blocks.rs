@@ -261,8 +261,8 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = Flight::new(frame);
-            let observed = Observed::new(&flight, self.inner(), Some(session));
-            let result = trace::steps(&observed, frame, lease.connection().control(&observed, &[])).await;
+            let observed = Observed::new(&flight, self.inner(), Some(frame));
+            let result = trace::steps(&observed, lease.connection().control(&observed, &[])).await;
             drop(observed);
             flight.landed();
             match result {

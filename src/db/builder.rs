@@ -1,6 +1,6 @@
 //! The options of a database, and how its URL chooses the driver.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::Database;
 use crate::{
@@ -22,8 +22,8 @@ pub(super) struct Options {
     pub(super) autoconnect: Option<bool>,
 }
 
-/// Options for opening a database.
-#[derive(Debug, Clone)]
+/// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
+#[derive(Clone)]
 #[must_use = "nothing is opened before `build`"]
 pub struct DatabaseBuilder {
     url: String,
@@ -132,6 +132,9 @@ impl DatabaseBuilder {
             return wrong("idle_timeout and max_lifetime must be above zero, or None");
         }
         let driver = self.driver()?;
+        if let Some(told) = driver.connect_timeout() {
+            self.options.connect_timeout = told;
+        }
         if !driver.is_shared() {
             // The database is gone with its connection: there is one, and it stays.
             let options = &mut self.options;
@@ -139,6 +142,15 @@ impl DatabaseBuilder {
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
         Ok(Database::new(driver, self.options))
+    }
+
+    /// The URL without what may be secret in it.
+    fn shown_url(&self) -> String {
+        let (plain, _options) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        match plain.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),
+            None => plain.to_owned(),
+        }
     }
 
     fn driver(&self) -> Result<Box<dyn Driver>, Error> {
@@ -151,11 +163,9 @@ impl DatabaseBuilder {
                 self.busy_timeout,
             )?)),
             #[cfg(feature = "postgres")]
-            "postgres" | "postgresql" => Ok(Box::new(crate::driver::postgres::PostgresDriver::new(
-                &self.url,
-                self.statement_cache,
-                self.options.connect_timeout,
-            )?)),
+            "postgres" | "postgresql" => {
+                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, self.statement_cache)?))
+            }
             #[cfg(feature = "mysql")]
             "mysql" | "mariadb" => {
                 Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
@@ -172,5 +182,17 @@ impl DatabaseBuilder {
                 ),
             )),
         }
+    }
+}
+
+impl fmt::Debug for DatabaseBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, statement_cache, busy_timeout, options } = self;
+        f.debug_struct("DatabaseBuilder")
+            .field("url", &self.shown_url())
+            .field("statement_cache", statement_cache)
+            .field("busy_timeout", busy_timeout)
+            .field("options", options)
+            .finish()
     }
 }

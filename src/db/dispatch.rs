@@ -65,9 +65,9 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = Flight::new(frame);
-            let observed = Observed::new(&flight, self.inner(), Some(session));
+            let observed = Observed::new(&flight, self.inner(), Some(frame));
             let work = lease.connection().run(&observed, query, want);
-            let result = trace::statement(&observed, Some(frame), query, work).await;
+            let result = trace::statement(&observed, query, work).await;
             drop(observed);
             flight.landed();
             match result {
@@ -94,10 +94,10 @@ impl Database {
             .map_or(0, |context| context.count_sessions(self.id(), |session| session.taken().is_some()));
         let mut replays = 0;
         loop {
-            let lease = trace::acquire(self.inner(), 0, self.inner().pool.lease(held)).await?;
+            let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
             let observed = Observed::new(&NoDebt, self.inner(), None);
             let work = lease.connection().run(&observed, query, want);
-            match trace::statement(&observed, None, query, work).await {
+            match trace::statement(&observed, query, work).await {
                 Ok(answer) => return Ok((answer, Arc::new(lease))),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {

@@ -3,17 +3,25 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bb8::PooledConnection;
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
 
-use super::pool::{Manager, NoDebt};
+use super::{
+    database::Inner,
+    pool::{Manager, NoDebt},
+    trace::{self, Observed},
+};
 use crate::{
     control::Control,
     driver::{Connection, State},
+    fault::Fault,
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -28,6 +36,13 @@ pub(super) struct Lease {
     /// How many answers have come over it.
     answers: AtomicU64,
     condemned: AtomicBool,
+    user: OnceLock<User>,
+}
+
+/// Whose transaction may have to be rolled back when the connection is given back: for the statistics and the traces.
+struct User {
+    inner: Arc<Inner>,
+    name: Option<Arc<str>>,
 }
 
 impl Lease {
@@ -38,6 +53,7 @@ impl Lease {
             handle: Handle::try_current().ok(),
             answers: AtomicU64::new(0),
             condemned: AtomicBool::new(false),
+            user: OnceLock::new(),
         }
     }
 
@@ -53,6 +69,12 @@ impl Lease {
 
     pub(super) fn has_answers(&self) -> bool {
         self.answers.load(Ordering::Acquire) > 0
+    }
+
+    /// The block that had it has ended; its transaction is called `name`.
+    pub(super) fn left_by(&self, inner: &Arc<Inner>, name: Option<Arc<str>>) {
+        // A session is left once.
+        let _ = self.user.set(User { inner: Arc::clone(inner), name });
     }
 
     /// The connection is thrown away at its return.
@@ -73,7 +95,7 @@ impl Drop for Lease {
             _ if pooled.condemned => give_back(pooled, permit),
             State::Idle | State::Broken => give_back(pooled, permit),
             State::Transaction | State::Handled | State::Busy => match self.handle.take() {
-                Some(handle) => drop(handle.spawn(clean_up(pooled, permit))),
+                Some(handle) => drop(handle.spawn(clean_up(pooled, permit, self.user.take()))),
                 None => {
                     pooled.condemned = true;
                     give_back(pooled, permit);
@@ -84,7 +106,7 @@ impl Drop for Lease {
 }
 
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedSemaphorePermit) {
+async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedSemaphorePermit, user: Option<User>) {
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
         let connection = &*pooled.connection;
@@ -92,9 +114,9 @@ async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedS
             connection.cancel().await;
         }
         if connection.state() != State::Idle {
-            connection.control(&NoDebt, &[Control::Rollback]).await?;
+            roll_back(connection, user.as_ref()).await?;
         }
-        Ok::<_, crate::fault::Fault>(connection.state() == State::Idle)
+        Ok::<_, Fault>(connection.state() == State::Idle)
     });
     let outcome = cleaned.await;
     if !matches!(outcome, Ok(Ok(true))) {
@@ -102,6 +124,17 @@ async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedS
         pooled.condemned = true;
     }
     give_back(pooled, permit);
+}
+
+async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(), Fault> {
+    let steps = [Control::Rollback];
+    match user {
+        Some(User { inner, name }) => {
+            let observed = Observed::new(&NoDebt, inner, None);
+            trace::ending(inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await
+        }
+        None => connection.control(&NoDebt, &steps).await,
+    }
 }
 
 /// The connection is back in the pool before the next in the queue is let in.

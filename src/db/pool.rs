@@ -13,7 +13,7 @@ use std::{
 use bb8::{ManageConnection, PooledConnection, RunError};
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, WeakShared},
 };
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
 const TRUSTED: Duration = Duration::from_millis(500);
+
+/// How often idle connections are looked at that may have become too old: as often as their time asks for, within these.
+const REAPING: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// A connection in the pool.
 #[derive(Debug)]
@@ -95,7 +98,14 @@ enum Phase {
     Closed,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<(), Error>>>;
+/// Whether the database is open, and how it came to be so.
+struct Door {
+    phase: Phase,
+    /// How often it was closed: who began to connect before that does not open it again.
+    closings: u64,
+}
+
+type Attempt = BoxFuture<'static, Result<(), Error>>;
 
 /// The pool of one database.
 pub(super) struct Pool {
@@ -104,9 +114,10 @@ pub(super) struct Pool {
     counters: Arc<Counters>,
     registry: Arc<Registry>,
     suspicion: Arc<AtomicU64>,
-    phase: Arc<Mutex<Phase>>,
-    /// The attempt to connect that is under way.
-    attempt: Arc<Mutex<Option<Attempt>>>,
+    door: Arc<Mutex<Door>>,
+    /// The attempt to connect that is under way. Those who wait for it own it: with the last of them it goes, rather than
+    /// lie half-made until its time is over.
+    attempt: Mutex<Option<WeakShared<Attempt>>>,
 }
 
 impl Pool {
@@ -122,13 +133,13 @@ impl Pool {
             counters,
             registry,
             suspicion: Arc::default(),
-            phase: Arc::new(Mutex::new(Phase::Fresh)),
-            attempt: Arc::default(),
+            door: Arc::new(Mutex::new(Door { phase: Phase::Fresh, closings: 0 })),
+            attempt: Mutex::default(),
         }
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    fn door(&self) -> MutexGuard<'_, Door> {
+        lock(&self.door)
     }
 
     fn build(&self) -> Generation {
@@ -136,7 +147,9 @@ impl Pool {
             self.options;
         let manager =
             Manager { driver: Arc::clone(&self.driver), connect_timeout, suspicion: Arc::clone(&self.suspicion) };
+        let shortest = [idle_timeout, max_lifetime].into_iter().flatten().min().unwrap_or(REAPING.1);
         let bb8 = bb8::Pool::builder()
+            .reaper_rate(shortest.clamp(REAPING.0, REAPING.1))
             .max_size(max_connections)
             .min_idle(min_connections)
             .idle_timeout(idle_timeout)
@@ -150,8 +163,8 @@ impl Pool {
 
     /// The open generation, opened now where that is allowed.
     fn generation(&self) -> Result<Generation, Error> {
-        let mut phase = self.phase();
-        match &*phase {
+        let mut door = self.door();
+        match &door.phase {
             Phase::Open(generation) => return Ok(generation.clone()),
             Phase::Fresh if self.options.autoconnect == Some(false) => {
                 return Err(Error::new(ErrorKind::Closed, "the database is not connected; call `connect` first"));
@@ -160,16 +173,16 @@ impl Pool {
             Phase::Fresh | Phase::Closed => {}
         }
         let generation = self.build();
-        *phase = Phase::Open(generation.clone());
+        door.phase = Phase::Open(generation.clone());
         Ok(generation)
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        matches!(&*self.phase(), Phase::Open(generation) if generation.bb8.state().connections > 0)
+        matches!(&self.door().phase, Phase::Open(generation) if generation.bb8.state().connections > 0)
     }
 
     pub(super) fn connections(&self) -> (u64, u64) {
-        match &*self.phase() {
+        match &self.door().phase {
             Phase::Open(generation) => {
                 let state = generation.bb8.state();
                 (state.connections.into(), state.idle_connections.into())
@@ -186,36 +199,43 @@ impl Pool {
     pub(super) async fn connect(&self) -> Result<(), Error> {
         require_runtime()?;
         let attempt = {
-            let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Phase::Open(generation) = &*self.phase()
-                && generation.bb8.state().connections > 0
-            {
+            let mut current = lock(&self.attempt);
+            if self.is_connected() {
                 return Ok(());
             }
-            attempt.get_or_insert_with(|| self.try_connect()).clone()
+            // One that has ended answered those who waited for it; who comes later tries again.
+            let under_way = current.as_ref().and_then(WeakShared::upgrade).filter(|attempt| attempt.peek().is_none());
+            under_way.unwrap_or_else(|| {
+                let attempt = self.try_connect();
+                *current = attempt.downgrade();
+                attempt
+            })
         };
-        let result = attempt.clone().await;
-        let mut current = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|current| current.ptr_eq(&attempt)) {
-            *current = None;
-        }
-        result
+        attempt.await
     }
 
-    fn try_connect(&self) -> Attempt {
-        let generation = match &*self.phase() {
+    fn try_connect(&self) -> Shared<Attempt> {
+        let shared = Arc::clone(&self.door);
+        let door = self.door();
+        let closings = door.closings;
+        let generation = match &door.phase {
             Phase::Open(generation) => generation.clone(),
             Phase::Fresh | Phase::Closed => self.build(),
         };
-        let phase = Arc::clone(&self.phase);
         async move {
             let slot = generation.bb8.dedicated_connection().await?;
-            // With no room for it, another connection has been made meanwhile.
-            let _ = generation.bb8.add(slot);
-            let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(&*phase, Phase::Open(_)) {
-                *phase = Phase::Open(generation);
+            let mut door = lock(&shared);
+            if door.closings != closings {
+                return Err(closed());
             }
+            // A query may have opened the database meanwhile.
+            let open = match &door.phase {
+                Phase::Open(open) => open.clone(),
+                Phase::Fresh | Phase::Closed => generation,
+            };
+            // With no room for it, another connection has been made meanwhile.
+            let _ = open.bb8.add(slot);
+            door.phase = Phase::Open(open);
             Ok(())
         }
         .boxed()
@@ -230,7 +250,7 @@ impl Pool {
         require_runtime()?;
         let generation = self.generation()?;
         if held >= self.options.max_connections as usize {
-            return Err(self.late(held, None));
+            return Err(self.late(held));
         }
         let deadline = tokio::time::Instant::now() + self.options.acquire_timeout;
         let permit = match Arc::clone(&generation.permits).try_acquire_owned() {
@@ -238,16 +258,22 @@ impl Pool {
             Err(_none_or_closed) => {
                 let _waiting = self.counters.waiting.during();
                 let waited = tokio::time::timeout_at(deadline, Arc::clone(&generation.permits).acquire_owned()).await;
-                waited.map_err(|_elapsed| self.late(held, None))?.map_err(|_closed| closed())?
+                waited.map_err(|_elapsed| self.late(held))?.map_err(|_closed| closed())?
             }
         };
         let pooled = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
             .await
-            .map_err(|_elapsed| self.late(held, None))??;
+            .map_err(|_elapsed| self.slow())??;
         Ok(Lease::new(pooled, permit))
     }
 
-    fn late(&self, held: usize, source: Option<Error>) -> Error {
+    /// There was room for a connection, but none was made in time.
+    fn slow(&self) -> Error {
+        let wait = self.options.acquire_timeout;
+        Error::new(ErrorKind::PoolTimeout, format!("no new connection was made within {wait:?}"))
+    }
+
+    fn late(&self, held: usize) -> Error {
         let Options { max_connections, acquire_timeout, .. } = self.options;
         let text = match held {
             0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}"),
@@ -258,23 +284,29 @@ impl Pool {
                 "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}"
             ),
         };
-        let error = Error::new(ErrorKind::PoolTimeout, text);
-        match source {
-            Some(source) => error.with_source(source),
-            None => error,
-        }
+        Error::new(ErrorKind::PoolTimeout, text)
     }
 
     pub(super) async fn close(&self, patience: Duration) {
-        let before = std::mem::replace(&mut *self.phase(), Phase::Closed);
-        let Phase::Open(generation) = before else {
-            return;
-        };
-        generation.permits.close();
-        if timeout(patience, self.registry.empty()).await.is_err() {
-            self.registry.end_all(&closed()).await;
+        {
+            let mut door = self.door();
+            door.closings += 1;
+            if let Phase::Open(generation) = std::mem::replace(&mut door.phase, Phase::Closed) {
+                generation.permits.close();
+            }
+        }
+        // Closed already, it waits all the same: the first caller may have been dropped. What is begun after this, on a
+        // database that was opened again, is nobody's affair here.
+        let roll = self.registry.roll();
+        if timeout(patience, self.registry.empty(roll)).await.is_err() {
+            self.registry.end_all(roll, &closed()).await;
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change under these locks is one assignment: a panic leaves nothing half-done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn checkout(

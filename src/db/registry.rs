@@ -43,26 +43,42 @@ impl Registry {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until no session is there.
-    pub(super) async fn empty(&self) {
+    /// All who are or were there until now.
+    pub(super) fn roll(&self) -> Roll {
+        Roll(self.members().next)
+    }
+
+    /// Waits until no session of the roll is there.
+    pub(super) async fn empty(&self, roll: Roll) {
         loop {
             let left = self.left.notified();
-            if self.members().open.is_empty() {
+            if !self.members().open.keys().any(|number| roll.names(*number)) {
                 return;
             }
             left.await;
         }
     }
 
-    /// Takes their connections from all sessions: their blocks end in `error`.
-    pub(super) async fn end_all(&self, error: &Error) {
-        let open: Vec<_> = self.members().open.values().filter_map(Weak::upgrade).collect();
+    /// Takes their connections from all sessions of the roll: their blocks end in `error`.
+    pub(super) async fn end_all(&self, roll: Roll, error: &Error) {
+        let named = |(number, trunk): (&u64, &Weak<_>)| roll.names(*number).then(|| trunk.upgrade())?;
+        let open: Vec<_> = self.members().open.iter().filter_map(named).collect();
         let endings = open.iter().map(|trunk| {
             trunk.lose(error.clone());
             trunk.session().end_now()
         });
         // What does not roll back in time is thrown away with its connection, which ends it at the server.
         let _ = timeout(PATIENCE, join_all(endings)).await;
+    }
+}
+
+/// Those who had entered by some moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Roll(u64);
+
+impl Roll {
+    fn names(self, number: u64) -> bool {
+        number < self.0
     }
 }
 
@@ -75,13 +91,7 @@ pub(super) struct Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let gone = {
-            let mut members = self.registry.members();
-            members.open.remove(&self.number);
-            members.open.is_empty()
-        };
-        if gone {
-            self.registry.left.notify_waiters();
-        }
+        self.registry.members().open.remove(&self.number);
+        self.registry.left.notify_waiters();
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct DbSession {
     is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
+    /// What that transaction is called, for the traces.
+    name: Mutex<Option<Arc<str>>>,
 }
 
 impl DbSession {
@@ -67,6 +69,7 @@ impl DbSession {
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
+            name: Mutex::default(),
         }
     }
 
@@ -99,8 +102,7 @@ impl DbSession {
         let held = local::current().map_or(0, |context| {
             context.count_sessions(self.inner.id, |session| !std::ptr::eq(session, self) && session.taken().is_some())
         });
-        let lease =
-            trace::acquire(&self.inner, frame.depth(), self.inner.pool.lease(held)).await.map_err(Fault::kept)?;
+        let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await.map_err(Fault::kept)?;
         let lease = Arc::new(lease);
         let mut seat = self.seat();
         match &*seat {
@@ -169,17 +171,25 @@ impl DbSession {
         Ok(())
     }
 
-    /// Looks at steps that are sent, to count open transactions.
-    pub(super) fn note(&self, steps: &[Control]) {
+    /// Looks at steps that are sent with a statement of `frame`, to count open transactions, and to know their names.
+    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) {
         for step in steps {
             match step {
-                Control::Begin(_) if !self.counted.swap(true, Ordering::AcqRel) => {
-                    self.inner.counters.transactions.add(1);
+                Control::Begin(_) => {
+                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = trace::root_name(frame);
+                    if !self.counted.swap(true, Ordering::AcqRel) {
+                        self.inner.counters.transactions.add(1);
+                    }
                 }
                 Control::Rollback => self.ended(),
                 _ => {}
             }
         }
+    }
+
+    /// What the transaction is called that was begun last.
+    fn name(&self) -> Option<Arc<str>> {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn ended(&self) {
@@ -191,7 +201,7 @@ impl DbSession {
     /// Ends whatever is open on the connection, which is thrown away then. The trunk is lost already: nothing is sent
     /// by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
-        let lease = self.taken();
+        let (lease, inner, name) = (self.taken(), Arc::clone(&self.inner), self.name());
         Box::pin(async move {
             let Some(lease) = lease else { return };
             lease.condemn();
@@ -199,8 +209,10 @@ impl DbSession {
             if connection.state() == State::Busy {
                 connection.cancel().await;
             }
+            let steps = [Control::Rollback];
+            let observed = Observed::new(&NoDebt, &inner, None);
             // Should it fail, the connection goes all the same.
-            let _ = connection.control(&NoDebt, &[Control::Rollback]).await;
+            let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await;
         })
     }
 }
@@ -224,7 +236,10 @@ impl Session for DbSession {
             session.cancelled(&lease).await?;
             let last = Last(&trunk);
             let observed = Observed::new(&last, &session.inner, None);
-            let result = trace::ending(&session.inner, &steps, lease.connection().control(&observed, &steps)).await;
+            let name = session.name();
+            let result =
+                trace::ending(&session.inner, name.as_deref(), &steps, lease.connection().control(&observed, &steps))
+                    .await;
             session.ended();
             result
         })
@@ -246,6 +261,9 @@ impl Session for DbSession {
     fn release(&self) {
         let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
         self.ended();
+        if let Seat::Taken(lease, _) = &seat {
+            lease.left_by(&self.inner, self.name());
+        }
         if let Seat::Taken(lease, _membership) = seat
             && Arc::strong_count(&lease) > 1
             && lease.connection().state() == State::Busy

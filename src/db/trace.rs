@@ -3,7 +3,7 @@
 
 use std::{
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -15,33 +15,52 @@ use crate::{
     driver::{Answer, Query},
     error::Error,
     fault::{Debt, Fault},
-    runtime::Frame,
+    runtime::{Frame, Opening},
 };
 
 fn is_on() -> bool {
     tracing::enabled!(target: "nestling", Level::DEBUG)
 }
 
+/// The outcome of what was dropped before it had one.
+const DROPPED: &str = "Dropped";
+
 /// A debt that is watched while it is paid: it counts flights, and keeps the steps for whoever listens.
 pub(super) struct Observed<'o> {
     debt: &'o dyn Debt,
     inner: &'o Inner,
-    session: Option<&'o DbSession>,
-    paid: Mutex<Vec<Control>>,
+    frame: Option<&'o Frame<DbSession>>,
+    paid: Mutex<Option<Paid>>,
+}
+
+/// The steps that a flight took along, and when.
+struct Paid {
+    steps: Vec<Control>,
+    since: Instant,
 }
 
 impl<'o> Observed<'o> {
-    pub(super) fn new(debt: &'o dyn Debt, inner: &'o Inner, session: Option<&'o DbSession>) -> Self {
-        Self { debt, inner, session, paid: Mutex::default() }
+    pub(super) fn new(debt: &'o dyn Debt, inner: &'o Inner, frame: Option<&'o Frame<DbSession>>) -> Self {
+        Self { debt, inner, frame, paid: Mutex::default() }
+    }
+
+    fn paid(&self) -> MutexGuard<'_, Option<Paid>> {
+        self.paid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of the steps that were sent.
-    fn tell(&self, name: Option<&str>, micros: u64, outcome: &str) {
-        for step in self.paid.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let (what, depth) = described(&step);
-            let name = savepoint(&step).or_else(|| name.map(str::to_owned)).unwrap_or_default();
+    fn tell(&self, outcome: &str) {
+        let Some(Paid { steps, since }) = self.paid().take() else { return };
+        let root = self.frame.and_then(root_name);
+        let depths = depths(&steps, self.frame.map_or(0, Frame::depth));
+        for (step, depth) in steps.iter().zip(depths) {
+            let name = match step {
+                Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
+                Control::Begin(_) | Control::Commit | Control::Rollback => root.as_deref().map(str::to_owned),
+            };
             tracing::debug!(
-                target: "nestling", database = self.inner.id, step = what, depth, name, duration_us = micros, outcome
+                target: "nestling", database = self.inner.id, step = verb(step), depth, name, duration_us = micros(since),
+                outcome
             );
         }
     }
@@ -51,40 +70,97 @@ impl Debt for Observed<'_> {
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
         self.debt.pay(&mut |steps| {
             self.inner.counters.flights.add(1);
-            if let Some(session) = self.session {
-                session.note(steps);
+            if let Some(frame) = self.frame {
+                frame.trunk().session().note(frame, steps);
             }
             if !steps.is_empty() && is_on() {
-                self.paid.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);
+                let fresh = || Paid { steps: Vec::new(), since: Instant::now() };
+                self.paid().get_or_insert_with(fresh).steps.extend_from_slice(steps);
             }
             send(steps);
         })
     }
 }
 
-fn described(step: &Control) -> (&'static str, Option<u32>) {
-    let level = |name: &Name| match name {
-        Name::Level(level) => Some(level + 1),
-        Name::Given(_) => None,
-    };
-    match step {
-        Control::Begin(_) => ("begin", Some(1)),
-        Control::Savepoint(name) => ("savepoint", level(name)),
-        Control::Release(name) => ("release", level(name)),
-        Control::RollbackTo(name) => ("rollback to savepoint", level(name)),
-        Control::Commit => ("commit", Some(1)),
-        Control::Rollback => ("rollback", Some(1)),
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        // What is not told yet went with a flight that was dropped.
+        self.tell(DROPPED);
     }
 }
 
-fn savepoint(step: &Control) -> Option<String> {
+fn verb(step: &Control) -> &'static str {
     match step {
-        Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(match name {
-            Name::Level(level) => format!("s{level}"),
-            Name::Given(name) => name.to_string(),
-        }),
-        Control::Begin(_) | Control::Commit | Control::Rollback => None,
+        Control::Begin(_) => "begin",
+        Control::Savepoint(_) => "savepoint",
+        Control::Release(_) => "release",
+        Control::RollbackTo(_) => "rollback to savepoint",
+        Control::Commit => "commit",
+        Control::Rollback => "rollback",
     }
+}
+
+/// The depths of the blocks that steps are about, if their last one leads to depth `after`: found backwards, as a
+/// savepoint with a name of the caller's does not tell its own.
+fn depths(steps: &[Control], after: u32) -> Vec<u32> {
+    let mut open = after;
+    let mut depths: Vec<u32> = steps
+        .iter()
+        .rev()
+        .map(|step| {
+            let (depth, before) = match step {
+                Control::Begin(_) | Control::Commit | Control::Rollback => (1, 0),
+                Control::Savepoint(name) => {
+                    let depth = level(name).unwrap_or(open);
+                    (depth, depth.saturating_sub(1))
+                }
+                Control::Release(name) => {
+                    let depth = level(name).unwrap_or(open + 1);
+                    (depth, depth)
+                }
+                Control::RollbackTo(name) => {
+                    let depth = level(name).unwrap_or(open);
+                    (depth, depth)
+                }
+            };
+            open = before;
+            depth
+        })
+        .collect();
+    depths.reverse();
+    depths
+}
+
+/// The depth of the block of a savepoint that we have named.
+fn level(name: &Name) -> Option<u32> {
+    match name {
+        Name::Level(level) => Some(level + 1),
+        Name::Given(_) => None,
+    }
+}
+
+/// What the root around a frame is called.
+pub(super) fn root_name(frame: &Frame<DbSession>) -> Option<Arc<str>> {
+    let mut next = Some(frame);
+    while let Some(frame) = next {
+        if let Opening::Begin(_) = frame.opening() {
+            return frame.label().name.clone();
+        }
+        next = frame.parent().map(|parent| &**parent);
+    }
+    None
+}
+
+/// What the innermost block around a frame that has a name is called.
+fn nearest_name(frame: &Frame<DbSession>) -> Option<Arc<str>> {
+    let mut next = Some(frame);
+    while let Some(frame) = next {
+        if let Some(name) = &frame.label().name {
+            return Some(Arc::clone(name));
+        }
+        next = frame.parent().map(|parent| &**parent);
+    }
+    None
 }
 
 fn micros(since: Instant) -> u64 {
@@ -98,91 +174,106 @@ fn outcome<T>(result: &Result<T, &Error>) -> String {
     }
 }
 
+/// A span that is told how long it took and how it ended, by its drop if by nothing else.
+struct Watch {
+    span: Span,
+    since: Instant,
+    ended: bool,
+}
+
+impl Watch {
+    fn new(span: Span) -> Self {
+        Self { span, since: Instant::now(), ended: false }
+    }
+
+    fn end(&mut self, outcome: &str) {
+        self.span.record("duration_us", micros(self.since));
+        self.span.record("outcome", outcome);
+        self.ended = true;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(DROPPED);
+        }
+    }
+}
+
 /// Watches a statement, with the steps that its flight paid.
 pub(super) async fn statement(
     observed: &Observed<'_>,
-    frame: Option<&Frame<DbSession>>,
     query: Query<'_>,
     work: impl Future<Output = Result<Answer, Fault>>,
 ) -> Result<Answer, Fault> {
     if !is_on() {
         return work.await;
     }
-    let name = frame.and_then(|frame| frame.label().name.clone());
-    let span = tracing::debug_span!(
-        target: "nestling", "statement", database = observed.inner.id, depth = frame.map_or(0, Frame::depth),
+    let name = observed.frame.and_then(nearest_name);
+    let mut watch = Watch::new(tracing::debug_span!(
+        target: "nestling", "statement", database = observed.inner.id, depth = observed.frame.map_or(0, Frame::depth),
         name = name.as_deref(), sql = query.sql, affected = Empty, duration_us = Empty, outcome = Empty
-    );
-    let start = Instant::now();
-    let result = work.instrument(span.clone()).await;
+    ));
+    let result = work.instrument(watch.span.clone()).await;
     let told = outcome(&result.as_ref().map_err(|fault| &fault.error));
-    span.in_scope(|| observed.tell(name.as_deref(), micros(start), &told));
+    watch.span.in_scope(|| observed.tell(&told));
     if let Ok(answer) = &result {
-        span.record("affected", answer.affected);
+        watch.span.record("affected", answer.affected);
     }
-    close(&span, start, &told);
+    watch.end(&told);
     result
 }
 
 /// Watches the wait for a connection.
 pub(super) async fn acquire<T>(
     inner: &Inner,
-    depth: u32,
+    frame: Option<&Frame<DbSession>>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     if !is_on() {
         return work.await;
     }
-    let span = tracing::debug_span!(
-        target: "nestling", "acquire", database = inner.id, depth, name = Empty, duration_us = Empty, outcome = Empty
-    );
-    let start = Instant::now();
-    let result = work.instrument(span.clone()).await;
-    close(&span, start, &outcome(&result.as_ref()));
+    let name = frame.and_then(nearest_name);
+    let mut watch = Watch::new(tracing::debug_span!(
+        target: "nestling", "acquire", database = inner.id, depth = frame.map_or(0, Frame::depth), name = name.as_deref(),
+        duration_us = Empty, outcome = Empty
+    ));
+    let result = work.instrument(watch.span.clone()).await;
+    watch.end(&outcome(&result.as_ref()));
     result
 }
 
-/// Watches the end of a transaction.
+/// Watches the end of a transaction, whose root is called `name`.
 pub(super) async fn ending(
     inner: &Inner,
+    name: Option<&str>,
     steps: &[Control],
     work: impl Future<Output = Result<(), Fault>>,
 ) -> Result<(), Fault> {
     if !is_on() {
         return work.await;
     }
-    let commits = matches!(steps.last(), Some(Control::Commit));
-    let span = if commits {
+    let span = if matches!(steps.last(), Some(Control::Commit)) {
         tracing::debug_span!(
-            target: "nestling", "commit", database = inner.id, depth = 1, name = Empty, duration_us = Empty, outcome = Empty
+            target: "nestling", "commit", database = inner.id, depth = 1, name, duration_us = Empty, outcome = Empty
         )
     } else {
         tracing::debug_span!(
-            target: "nestling", "rollback", database = inner.id, depth = 1, name = Empty, duration_us = Empty, outcome = Empty
+            target: "nestling", "rollback", database = inner.id, depth = 1, name, duration_us = Empty, outcome = Empty
         )
     };
-    let start = Instant::now();
-    let result = work.instrument(span.clone()).await;
-    close(&span, start, &outcome(&result.as_ref().map_err(|fault| &fault.error)));
+    let mut watch = Watch::new(span);
+    let result = work.instrument(watch.span.clone()).await;
+    watch.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     result
 }
 
-fn close(span: &Span, start: Instant, outcome: &str) {
-    span.record("duration_us", micros(start));
-    span.record("outcome", outcome);
-}
-
 /// Watches steps that are sent on their own.
-pub(super) async fn steps(
-    observed: &Observed<'_>,
-    frame: &Frame<DbSession>,
-    work: impl Future<Output = Result<(), Fault>>,
-) -> Result<(), Fault> {
-    let start = Instant::now();
+pub(super) async fn steps(observed: &Observed<'_>, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
     let result = work.await;
     if is_on() {
-        let told = outcome(&result.as_ref().map_err(|fault| &fault.error));
-        observed.tell(frame.label().name.as_deref(), micros(start), &told);
+        observed.tell(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     }
     result
 }

@@ -22,7 +22,7 @@ pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
-use std::{any::Any, fmt::Debug};
+use std::{any::Any, fmt::Debug, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
@@ -120,6 +120,11 @@ pub(crate) trait Driver: Debug + Send + Sync + 'static {
 
     /// How the database speaks.
     fn dialect(&self) -> Dialect;
+
+    /// How long connecting may take, if the URL tells.
+    fn connect_timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether connections may be closed and made anew at will. An in-memory database lives in its one connection.
     fn is_shared(&self) -> bool {

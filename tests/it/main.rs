@@ -4,7 +4,9 @@
 #[macro_use]
 mod harness;
 mod proxy;
+mod recorder;
 mod servers;
+mod wire;
 
 mod blocks;
 mod fairness;
@@ -12,3 +14,13 @@ mod killing;
 mod programs;
 mod stale;
 mod stopped;
+mod closing;
+mod connecting;
+mod errors;
+mod lazy;
+mod limits;
+mod options;
+mod round_trips;
+mod secrets;
+mod settings;
+mod traces;

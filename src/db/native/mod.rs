@@ -14,7 +14,14 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, lease::Lease, local, pool::NoDebt, session::DbSession, trace::Observed};
+use super::{
+    Database,
+    lease::Lease,
+    local,
+    pool::NoDebt,
+    session::DbSession,
+    trace::{self, Observed},
+};
 use crate::{
     control::{Control, Name},
     error::{Error, ErrorKind},
@@ -43,7 +50,7 @@ impl Database {
             None => {
                 let held = local::current()
                     .map_or(0, |context| context.count_sessions(self.id(), |session| session.taken().is_some()));
-                let lease = Arc::new(self.inner().pool.lease(held).await?);
+                let lease = Arc::new(trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?);
                 body(lease).await.map_err(|fault| fault.error)?
             }
         }
@@ -64,9 +71,9 @@ impl Database {
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is doomed then.
         let flight = Flight::new(frame);
-        let observed = Observed::new(&flight, self.inner(), Some(session));
+        let observed = Observed::new(&flight, self.inner(), Some(frame));
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
-        let entered = connection.control(&observed, &into).await;
+        let entered = trace::steps(&observed, connection.control(&observed, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();

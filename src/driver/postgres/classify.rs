@@ -73,22 +73,45 @@ fn is_encoding(error: &tokio_postgres::Error) -> bool {
 
 fn server(told: &DbError) -> Error {
     let text = |part: Option<&str>| part.map(Into::into);
+    let (message, detail) = match without_value(told) {
+        Some(message) => {
+            let detail = [Some(told.message()), told.detail()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            (message, Some(detail.into()))
+        }
+        None => (told.message().to_owned(), text(told.detail())),
+    };
     let message = match told.where_().and_then(parameter) {
-        Some(number) => format!("parameter ${number}: {}", told.message()),
-        None => told.message().to_owned(),
+        Some(number) => format!("parameter ${number}: {message}"),
+        None => message,
     };
     Error::server(
         message,
         ServerError {
             code: Some(told.code().code().into()),
-            class: class(told.code()),
+            class: class(told),
             constraint: text(told.constraint()),
             table: text(told.table()),
             column: text(told.column()),
-            detail: text(told.detail()),
+            detail,
             hint: text(told.hint()),
         },
     )
+}
+
+/// The message without the value that it quotes: that of a data exception, class 22, quotes what it could not read, which
+/// may have been a parameter. `None` if there is nothing to leave out.
+fn without_value(told: &DbError) -> Option<String> {
+    let message = told.message();
+    let at_fault = told.code().code().starts_with("22");
+    // Servers that speak other languages have other quotes.
+    let start = message.find(['"', '«', '„', '“', '\'']).filter(|_| at_fault)?;
+    // "invalid value for parameter "work_mem": "lots"": the value is what stands last.
+    if let Some((text, _value)) = message.split_once(": \"") {
+        return Some(text.to_owned());
+    }
+    let end = message.char_indices().rfind(|(_, c)| matches!(c, '"' | '»' | '“' | '”' | '\''));
+    let rest = end.filter(|(at, _)| *at > start).map_or("", |(at, c)| &message[at + c.len_utf8()..]);
+    Some(format!("{}\"…\"{rest}", &message[..start]))
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -98,8 +121,8 @@ fn parameter(context: &str) -> Option<u32> {
     after[..digits].parse().ok()
 }
 
-fn class(code: &SqlState) -> ServerClass {
-    match code {
+fn class(told: &DbError) -> ServerClass {
+    match told.code() {
         c if *c == SqlState::UNIQUE_VIOLATION => ServerClass::UniqueViolation,
         c if *c == SqlState::FOREIGN_KEY_VIOLATION => ServerClass::ForeignKeyViolation,
         c if *c == SqlState::NOT_NULL_VIOLATION => ServerClass::NotNullViolation,
@@ -107,6 +130,8 @@ fn class(code: &SqlState) -> ServerClass {
         c if *c == SqlState::T_R_SERIALIZATION_FAILURE => ServerClass::SerializationFailure,
         c if *c == SqlState::T_R_DEADLOCK_DETECTED => ServerClass::Deadlock,
         c if *c == SqlState::LOCK_NOT_AVAILABLE => ServerClass::LockTimeout,
+        // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
+        c if *c == SqlState::QUERY_CANCELED && told.message().contains("timeout") => ServerClass::StatementTimeout,
         c if *c == SqlState::QUERY_CANCELED => ServerClass::Cancelled,
         _ => ServerClass::Other,
     }

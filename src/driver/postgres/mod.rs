@@ -27,22 +27,21 @@ pub(crate) struct PostgresDriver {
     manager: PostgresConnectionManager<NoTls>,
     statement_cache: usize,
     stopper: Stopper,
+    connect_timeout: Option<Duration>,
 }
 
 impl PostgresDriver {
     /// Reads a URL or a key-value string, as libpq takes them.
-    pub(crate) fn new(url: &str, statement_cache: usize, connect_timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, statement_cache: usize) -> Result<Self, Error> {
         let mut config: Config = url.parse().map_err(|source| {
             Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
         })?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(connect_timeout);
-        }
+        let connect_timeout = config.get_connect_timeout().copied();
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
         let stopper = Stopper::new(&config);
-        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache, stopper })
+        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache, stopper, connect_timeout })
     }
 }
 
@@ -57,5 +56,9 @@ impl Driver for PostgresDriver {
 
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
+    }
+
+    fn connect_timeout(&self) -> Option<Duration> {
+        self.connect_timeout
     }
 }

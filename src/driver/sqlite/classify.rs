@@ -1,5 +1,7 @@
 //! What an error of SQLite is. What it means for the transaction the connection itself can tell.
 
+use std::borrow::Cow;
+
 use rusqlite::ffi;
 
 use crate::error::{Error, ErrorKind, ServerClass, ServerError};
@@ -7,11 +9,27 @@ use crate::error::{Error, ErrorKind, ServerClass, ServerError};
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
     let ours = match &error {
-        rusqlite::Error::SqliteFailure(code, text) => failure(*code, text.as_deref()),
+        rusqlite::Error::SqliteFailure(code, text) => {
+            failure(*code, text.as_deref().map(|text| without_values(*code, text, sql)).as_deref())
+        }
         rusqlite::Error::SqlInputError { error: code, msg, .. } => failure(*code, Some(msg)),
         _ => Error::new(ErrorKind::Server, error.to_string()).with_source(error),
     };
     ours.with_statement(sql)
+}
+
+/// What functions say of their arguments quotes them: "bad JSON path: 'x'". What the statement itself does not say is a
+/// value.
+fn without_values<'t>(code: ffi::Error, text: &'t str, sql: &str) -> Cow<'t, str> {
+    if code.extended_code != ffi::SQLITE_ERROR {
+        return text.into();
+    }
+    let Some(start) = text.find(['\'', '"']) else { return text.into() };
+    let end = text.rfind(['\'', '"']).filter(|end| *end > start).unwrap_or(text.len());
+    if sql.contains(&text[start + 1..end]) {
+        return text.into();
+    }
+    format!("{}'…'{}", &text[..start], text.get(end + 1..).unwrap_or_default()).into()
 }
 
 /// The error of a database that could not be opened.

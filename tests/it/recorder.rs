@@ -1,0 +1,128 @@
+//! A subscriber of tracing that keeps all that the crate tells, for the tests of rule 75. It listens on one thread: tests
+//! that use it run on a runtime of one thread.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+    subscriber::{DefaultGuard, Interest},
+};
+
+/// A span or an event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    /// A span's name; an event's field `step`, or its message.
+    pub(crate) what: String,
+    pub(crate) is_span: bool,
+    pub(crate) fields: BTreeMap<String, String>,
+    pub(crate) closed: bool,
+}
+
+impl Record {
+    pub(crate) fn get(&self, field: &str) -> &str {
+        self.fields.get(field).map_or("", String::as_str)
+    }
+
+    /// What it is about, at which depth, of which name, and how it ended.
+    pub(crate) fn summary(&self) -> String {
+        let kind = if self.is_span { "span" } else { "event" };
+        format!("{kind} {} {} [{}] {}", self.what, self.get("depth"), self.get("name"), self.get("outcome"))
+    }
+}
+
+impl Visit for Record {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.fields.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+/// What was recorded, in the order in which it began.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorder(Arc<Mutex<Vec<Record>>>);
+
+impl Recorder {
+    /// Records what this thread does for as long as the guard is there.
+    pub(crate) fn start() -> (Self, DefaultGuard) {
+        let recorder = Self::default();
+        let guard = tracing::subscriber::set_default(recorder.clone());
+        (recorder, guard)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was recorded since the last call.
+    pub(crate) fn take(&self) -> Vec<Record> {
+        let mut records = self.records();
+        let taken = records.clone();
+        assert!(taken.iter().all(|record| record.closed), "everything has ended: {taken:?}");
+        // Spans are known by their place: it must not be used again.
+        records.iter_mut().for_each(|record| record.what.clear());
+        taken.into_iter().filter(|record| !record.what.is_empty()).collect()
+    }
+
+    /// The summaries of what was recorded since the last call.
+    pub(crate) fn summaries(&self) -> Vec<String> {
+        self.take().iter().map(Record::summary).collect()
+    }
+}
+
+impl Subscriber for Recorder {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // Tests on other threads have other subscribers, or none.
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("nestling") && *metadata.level() <= Level::DEBUG
+    }
+
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut record = Record { what: span.metadata().name().to_owned(), is_span: true, ..Record::default() };
+        span.record(&mut record);
+        let mut records = self.records();
+        records.push(record);
+        span::Id::from_u64(records.len() as u64)
+    }
+
+    fn record(&self, id: &span::Id, values: &span::Record<'_>) {
+        values.record(&mut self.records()[id.into_u64() as usize - 1]);
+    }
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut record = Record { closed: true, ..Record::default() };
+        event.record(&mut record);
+        let what = if record.get("step").is_empty() { record.get("message") } else { record.get("step") };
+        record.what = what.to_owned();
+        self.records().push(record);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+
+    fn clone_span(&self, id: &span::Id) -> span::Id {
+        self.records()[id.into_u64() as usize - 1].fields.entry("handles".into()).or_default().push('+');
+        id.clone()
+    }
+
+    fn try_close(&self, id: span::Id) -> bool {
+        let mut records = self.records();
+        let record = &mut records[id.into_u64() as usize - 1];
+        record.closed = record.fields.get_mut("handles").is_none_or(|handles| handles.pop().is_none());
+        record.closed
+    }
+}
