@@ -72,13 +72,11 @@ impl<S: Session> Trunk<S> {
     /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
     pub(super) fn decide(&self, fate: Fate) {
         let mut current = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = match (&*current, &fate) {
-            (Fate::Whole, _) => false,
-            (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) => false,
-            (Fate::Gone(_), Fate::Lost(_)) => false,
-            _ => true,
-        };
-        if !stands {
+        let is_graver = matches!(
+            (&*current, &fate),
+            (Fate::Whole, _) | (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) | (Fate::Gone(_), Fate::Lost(_))
+        );
+        if is_graver {
             *current = fate;
             self.ill.store(true, Ordering::Release);
         }
@@ -88,11 +86,6 @@ impl<S: Session> Trunk<S> {
     /// sent between this and what the caller sends next.
     pub(crate) fn lose(&self, error: Error) {
         self.with_ledger(|_| self.decide(Fate::Lost(error)));
-    }
-
-    /// The transaction is to be rolled back as a whole, because `error` came out of a joined one.
-    pub(super) fn mark_rollback_only(&self, error: Error) {
-        self.decide(Fate::RollbackOnly(error));
     }
 
     pub(super) fn fate(&self) -> Fate {
@@ -121,7 +114,7 @@ impl<S: Session> Trunk<S> {
         }
     }
 
-    pub(crate) fn set_rollback_only(&self) {
+    pub(super) fn set_quiet(&self) {
         self.quiet.store(true, Ordering::Release);
     }
 
