@@ -75,7 +75,9 @@ impl Database {
                     lease.answered();
                     return Ok((answer, lease));
                 }
-                Err(fault) if is_lost(&fault) && replays < REPLAYS && session.replaces(&lease, frame.trunk()) => {
+                Err(fault)
+                    if may_go_again(&fault, frame) && replays < REPLAYS && session.replaces(&lease, frame.trunk()) =>
+                {
                     replays += 1;
                 }
                 Err(fault) => {
@@ -109,6 +111,12 @@ impl Database {
             }
         }
     }
+}
+
+/// Whether a statement of `frame` may be sent again, for all that the fault tells. On a pinned connection outside a
+/// transaction it may have been committed with the answer that was lost.
+fn may_go_again(fault: &Fault, frame: &Frame<DbSession>) -> bool {
+    fault.verdict == Verdict::Unsent || (is_lost(fault) && frame.in_transaction())
 }
 
 pub(super) fn is_lost(fault: &Fault) -> bool {
