@@ -72,11 +72,13 @@ impl<S: Session> Trunk<S> {
     /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
     pub(super) fn decide(&self, fate: Fate) {
         let mut current = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_graver = matches!(
-            (&*current, &fate),
-            (Fate::Whole, _) | (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) | (Fate::Gone(_), Fate::Lost(_))
-        );
-        if is_graver {
+        let stands = match (&*current, &fate) {
+            (Fate::Whole, _) => false,
+            (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) => false,
+            (Fate::Gone(_), Fate::Lost(_)) => false,
+            _ => true,
+        };
+        if !stands {
             *current = fate;
             self.ill.store(true, Ordering::Release);
         }
