@@ -203,7 +203,7 @@ impl Database {
             Some(frame) => {
                 check_inner(&plan, &frame)?;
                 frame.check()?;
-                joined(frame.trunk(), body()).await
+                joined(&frame, body()).await
             }
             None if local::current().is_some() => self.run_atomic(&plan, body).await,
             None => {

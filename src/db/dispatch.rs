@@ -72,9 +72,7 @@ impl Database {
             flight.landed();
             match result {
                 Err(fault) if is_lost(&fault) => {
-                    // Outside a transaction the server may have committed it, unless it was never sent.
-                    let harmless = frame.in_transaction() || fault.verdict == Verdict::Unsent;
-                    if !harmless || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
+                    if !may_go_again(&fault, frame) || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
                         return Err(frame.fail(fault));
                     }
                     replays += 1;
@@ -108,6 +106,12 @@ impl Database {
             }
         }
     }
+}
+
+/// Whether a statement of `frame` may be sent again, for all that the fault tells. On a pinned connection outside a
+/// transaction it may have been committed with the answer that was lost.
+fn may_go_again(fault: &Fault, frame: &Frame<DbSession>) -> bool {
+    fault.verdict == Verdict::Unsent || (is_lost(fault) && frame.in_transaction())
 }
 
 pub(super) fn is_lost(fault: &Fault) -> bool {

@@ -65,18 +65,10 @@ impl Database {
     /// its `Ok` value all the same. Statements still run.
     ///
     /// # Errors
-    /// `NoTransaction` outside a transaction.
+    /// `NoTransaction` outside a transaction; `FrameClosed` in a captured context whose block has ended.
     pub fn set_rollback_only(&self) -> Result<(), Error> {
-        let marked = self.with_frame(|frame| {
-            if frame.in_transaction() {
-                frame.trunk().set_rollback_only();
-            }
-            frame.in_transaction()
-        });
-        if marked == Some(true) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"))
+        let none = || Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
+        self.with_frame(Frame::set_rollback_only).unwrap_or_else(none)
     }
 
     fn with_frame<T>(&self, look: impl FnOnce(&Frame<super::session::DbSession>) -> T) -> Option<T> {

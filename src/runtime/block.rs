@@ -19,6 +19,16 @@ use crate::{
     outlive::Outlive,
 };
 
+/// How far a block has come.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Open,
+    /// What ends it is on its way: nothing more is owed, but the session is not given back yet.
+    Ending,
+    /// There is nothing left to do.
+    Ended,
+}
+
 /// An open block. Dropped before it was ended, it is rolled back.
 #[derive(Debug)]
 pub(crate) struct Block<S: Session> {
@@ -26,7 +36,7 @@ pub(crate) struct Block<S: Session> {
     context: Context<S>,
     /// The parent's turn, which this block has alone for as long as it is open (rule 9).
     _turn: Option<Turn<S>>,
-    ended: bool,
+    stage: Stage,
 }
 
 impl<S: Session> Block<S> {
@@ -81,7 +91,7 @@ impl<S: Session> Block<S> {
         };
         let frame = Arc::new(Frame::new(trunk, parent.cloned(), around.clone(), opening, name));
         // From here on the guard stands: what is owed next is taken back by its drop.
-        let block = Self { context: around.with(Arc::clone(&frame)), frame, _turn: turn, ended: false };
+        let block = Self { context: around.with(Arc::clone(&frame)), frame, _turn: turn, stage: Stage::Open };
         if let Some(step) = step {
             block.frame.trunk().with_ledger(|ledger| ledger.owe(step));
         }
@@ -141,10 +151,13 @@ impl<S: Session> Block<S> {
             return Err(rolled_back(cause));
         }
         frame.trunk().with_ledger(|ledger| {
+            // Ended with a block around it, it must not write any more: its name may be another's by now.
+            frame.check_open()?;
             frame.close();
             ledger.owe(Control::Release(name));
-        });
-        self.ended = true;
+            Ok::<_, Error>(())
+        })?;
+        self.stage = Stage::Ended;
         Ok(())
     }
 
@@ -173,11 +186,12 @@ impl<S: Session> Block<S> {
         let trunk = Arc::clone(self.frame.trunk());
         let lost = matches!(trunk.fate(), Fate::Lost(_));
         let steps = trunk.with_ledger(|ledger| {
+            let open = self.frame.check_open();
             self.frame.close();
-            ledger.finish(commit)
+            open.map(|()| ledger.finish(commit))
         });
-        self.ended = true;
-        let Some(steps) = steps.filter(|_| !lost) else {
+        self.stage = Stage::Ending;
+        let Some(steps) = steps?.filter(|_| !lost) else {
             self.settle();
             return Ok(());
         };
@@ -186,7 +200,8 @@ impl<S: Session> Block<S> {
         Outlive::new(Box::pin(async move {
             let result = sent.await;
             if let Err(fault) = &result {
-                if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) {
+                // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
+                if !commit || matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) {
                     trunk.lose(fault.error.clone());
                 }
                 if !commit {
@@ -202,12 +217,12 @@ impl<S: Session> Block<S> {
     /// The frame is closed without a step.
     fn close(&mut self) {
         self.frame.trunk().with_ledger(|_| self.frame.close());
-        self.ended = true;
         self.settle();
     }
 
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.
-    fn settle(&self) {
+    fn settle(&mut self) {
+        self.stage = Stage::Ended;
         let trunk = self.frame.trunk();
         if let Opening::Begin(_) = self.frame.opening() {
             trunk.settle();
@@ -220,14 +235,20 @@ impl<S: Session> Block<S> {
 
 impl<S: Session> Drop for Block<S> {
     fn drop(&mut self) {
-        if self.ended {
-            return;
+        match self.stage {
+            Stage::Ended => return,
+            // The answer to its last step did not come: the runtime has ended, or the session panicked.
+            Stage::Ending => return self.settle(),
+            Stage::Open => {}
         }
         let frame = &self.frame;
         frame.trunk().with_ledger(|ledger| {
+            let over = frame.is_closed();
             frame.close();
             match frame.opening() {
                 Opening::Pin => {}
+                // It has ended with a block around it, and so have its steps.
+                _ if over => {}
                 // On a session of its own the clean-up of the connection sends it; on a pinned one the next flight.
                 Opening::Begin(_) if frame.parent().is_none() => drop(ledger.finish(false)),
                 Opening::Begin(_) => ledger.owe_rollback(),
@@ -251,29 +272,27 @@ fn unexpected(cause: Error) -> Error {
 }
 
 /// Runs the body of a `transaction` that joins the one around it: no SQL, but a failure of any sort marks the root.
-pub(crate) async fn joined<S, T, E>(trunk: &Arc<Trunk<S>>, body: impl Future<Output = Result<T, E>>) -> Result<T, E>
+pub(crate) async fn joined<S, T, E>(frame: &Arc<Frame<S>>, body: impl Future<Output = Result<T, E>>) -> Result<T, E>
 where
     S: Session,
     E: 'static,
 {
-    struct Mark<'t, S: Session>(Option<&'t Trunk<S>>);
+    struct Mark<'f, S: Session>(Option<&'f Frame<S>>);
 
     impl<S: Session> Drop for Mark<'_, S> {
         fn drop(&mut self) {
-            if let Some(trunk) = self.0 {
-                trunk.mark_rollback_only(Error::new(
-                    ErrorKind::Cancelled,
-                    "a joined transaction was dropped, or panicked",
-                ));
+            if let Some(frame) = self.0 {
+                let text = "a joined transaction was dropped, or panicked";
+                frame.decide(Fate::RollbackOnly(Error::new(ErrorKind::Cancelled, text)));
             }
         }
     }
 
-    let mut mark = Mark(Some(trunk));
+    let mut mark = Mark(Some(frame));
     let result = body.await;
     mark.0 = None;
     if let Err(error) = &result {
-        trunk.mark_rollback_only(cause_of(error));
+        frame.decide(Fate::RollbackOnly(cause_of(error)));
     }
     result
 }

@@ -120,14 +120,10 @@ impl<S: Session> Frame<S> {
 
     /// The settings of the transaction that this frame is part of.
     pub(crate) fn settings(&self) -> Option<&Settings> {
-        let mut frame = Some(self);
-        while let Some(current) = frame {
-            if let Opening::Begin(settings) = &current.opening {
-                return Some(settings);
-            }
-            frame = current.parent.as_deref();
+        match &self.root()?.opening {
+            Opening::Begin(settings) => Some(settings),
+            Opening::Pin | Opening::Savepoint(_) => None,
         }
-        None
     }
 
     /// Whether a savepoint of this name is open, or may come to be open: generated names are `s` and a number.
@@ -144,13 +140,7 @@ impl<S: Session> Frame<S> {
 
     /// Why nothing may be sent in this frame, if so.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) {
-            // What ended the session is a better answer than that the frame has ended with it.
-            return Err(match self.trunk.fate() {
-                Fate::Lost(error) if error.kind() == ErrorKind::Closed => error,
-                _ => self.closed_error(),
-            });
-        }
+        self.check_open()?;
         self.trunk.check()?;
         match self.doom.get() {
             Some(cause) => Err(aborted(cause)),
@@ -172,6 +162,56 @@ impl<S: Session> Frame<S> {
             // The first cause stays: later ones follow from it.
             let _ = self.doom.set(cause);
         }
+    }
+
+    /// Decides the fate of the transaction that this frame is part of, unless it is over: what comes late, from a
+    /// statement of another task say, must not hit the next transaction of a pinned session.
+    pub(super) fn decide(&self, fate: Fate) {
+        // The root is closed under the same lock, and the fate is reset after that.
+        self.trunk.with_ledger(|_| {
+            if self.root().is_some_and(|root| !root.is_closed()) {
+                self.trunk.decide(fate);
+            }
+        });
+    }
+
+    /// The frame that began the transaction; none outside of one.
+    fn root(&self) -> Option<&Self> {
+        self.lineage().find(|frame| matches!(frame.opening, Opening::Begin(_)))
+    }
+
+    /// This frame and those of its session around it.
+    fn lineage(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |frame| frame.parent.as_deref())
+    }
+
+    /// Whether this frame has ended, or one around it, and this one with it: a block that another task has opened does
+    /// not keep the block around it open.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lineage().any(|frame| frame.closed.load(Ordering::Acquire))
+    }
+
+    /// Why this frame is open no more, if so.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        let Some(ended) = self.lineage().find(|frame| frame.closed.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        // What ended the session is a better answer than that the frame has ended with it.
+        Err(match self.trunk.fate() {
+            Fate::Lost(error) if error.kind() == ErrorKind::Closed => error,
+            _ => ended.closed_error(),
+        })
+    }
+
+    /// Marks the whole transaction: its root rolls back, and returns its value all the same (rule 20).
+    ///
+    /// # Errors
+    /// There is no transaction, or it is over.
+    pub(crate) fn set_rollback_only(&self) -> Result<(), Error> {
+        if !self.in_transaction() {
+            return Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
+        }
+        self.trunk.with_ledger(|_| self.check_open().map(|()| self.trunk.set_quiet()))
     }
 
     /// Closes the frame. Callers hold the ledger's lock, so that no flight of this frame is sent after it.
@@ -215,9 +255,7 @@ impl<S: Session> Frame<S> {
             },
             Verdict::Doomed => error,
             Verdict::Gone => {
-                if self.in_transaction() {
-                    self.trunk.decide(Fate::Gone(error.clone()));
-                }
+                self.decide(Fate::Gone(error.clone()));
                 error
             }
             Verdict::Lost | Verdict::Unsent => {

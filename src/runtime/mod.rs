@@ -8,7 +8,8 @@ mod context;
 mod frame;
 mod schedule;
 mod scope;
-
+#[cfg(test)]
+mod tests;
 mod trunk;
 mod turn;
 

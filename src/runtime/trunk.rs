@@ -88,11 +88,6 @@ impl<S: Session> Trunk<S> {
         self.with_ledger(|_| self.decide(Fate::Lost(error)));
     }
 
-    /// The transaction is to be rolled back as a whole, because `error` came out of a joined one.
-    pub(super) fn mark_rollback_only(&self, error: Error) {
-        self.decide(Fate::RollbackOnly(error));
-    }
-
     pub(super) fn fate(&self) -> Fate {
         if !self.ill.load(Ordering::Acquire) {
             return Fate::Whole;
@@ -119,7 +114,7 @@ impl<S: Session> Trunk<S> {
         }
     }
 
-    pub(crate) fn set_rollback_only(&self) {
+    pub(super) fn set_quiet(&self) {
         self.quiet.store(true, Ordering::Release);
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use super::{Frame, Session, frame::Label};
+use super::{Frame, Session, frame::Label, require_runtime};
 use crate::error::{Error, ErrorKind};
 
 /// How many statements of one frame may be in flight together; an exclusive turn takes all of them.
@@ -62,6 +62,12 @@ impl Turnstile {
         self.shares.close();
     }
 
+    /// Whether nobody has a turn.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.shares.available_permits() == SHARES as usize
+    }
+
     fn set_holder(&self, holder: Option<Purpose>) {
         *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = holder;
     }
@@ -95,6 +101,8 @@ impl<S: Session> Turn<S> {
             Ok(permit) => permit.forget(),
             Err(TryAcquireError::Closed) => return Err(frame.closed_error()),
             Err(TryAcquireError::NoPermits) => {
+                // Without a runtime there is no clock to wait by, and tokio would panic (rule 11).
+                require_runtime()?;
                 let wait = frame.trunk().session().turn_timeout();
                 match tokio::time::timeout(wait, stile.shares.acquire_many(shares)).await {
                     Ok(Ok(permit)) => permit.forget(),

@@ -24,3 +24,4 @@ mod round_trips;
 mod secrets;
 mod settings;
 mod traces;
+mod resend;

@@ -1,0 +1,15 @@
+//! The core driven alone, against a session that records what it is asked and fails where it is told to. No database,
+//! no driver and no pool takes part.
+
+mod blocks;
+mod contexts;
+mod endings;
+mod fake;
+mod frames;
+mod joins;
+mod outlive;
+mod pins;
+mod programs;
+mod scopes;
+mod server;
+mod turns;

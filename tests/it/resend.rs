@@ -1,0 +1,54 @@
+//! Flights whose connection is lost: which are sent again on another one, and which must not be. PostgreSQL, through the
+//! proxy.
+
+use nestling::{Error, ErrorKind, params};
+
+use crate::{
+    harness::Backend,
+    proxy::{Proxy, Side},
+};
+
+/// A database behind a proxy, with a table to write to.
+async fn behind_a_proxy() -> (Backend, Proxy) {
+    let backend = Backend::postgres().await.with_items().await;
+    let proxy = Proxy::before(backend.url());
+    (backend, proxy)
+}
+
+/// Cuts the connection when the server has done what it was sent and says so.
+async fn cut_at_the_answer(proxy: &Proxy, statement: &'static str) {
+    proxy.stall_when(move |message| {
+        message.from == Side::Server && message.tag == 'C' && message.text.starts_with(statement)
+    });
+    proxy.stalled().await;
+    proxy.cut();
+}
+
+/// rules 3, 60
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_on_a_pinned_connection_outside_a_transaction_is_not_sent_twice() {
+    let (backend, proxy) = behind_a_proxy().await;
+    let db = nestling::Database::open(&proxy.url_for(backend.url())).expect("a valid URL");
+    let pinned = db.connection(|| async { db.batch("insert into item values (1, 'once')").await });
+    let (sent, ()) = tokio::join!(pinned, cut_at_the_answer(&proxy, "INSERT"));
+    let error = sent.expect_err("whether it took effect is not known");
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    assert_eq!(proxy.counts().queries(), ["insert into item values (1, 'once')"]);
+    assert_eq!(backend.items().await, ["once"]);
+}
+
+/// rule 60
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_flight_of_a_transaction_is_sent_again_unseen() {
+    let (backend, proxy) = behind_a_proxy().await;
+    let db = nestling::Database::open(&proxy.url_for(backend.url())).expect("a valid URL");
+    let body = async || db.batch("insert into item values (1, 'once')").await;
+    let pinned = db.connection(|| db.atomic(body));
+    let (sent, ()) = tokio::join!(pinned, cut_at_the_answer(&proxy, "INSERT"));
+    sent.expect("nothing was committed on the connection that broke");
+    let insert = "insert into item values (1, 'once')";
+    assert_eq!(proxy.counts().queries(), ["BEGIN", insert, "BEGIN", insert, "SELECT; COMMIT"]);
+    assert_eq!(backend.items().await, ["once"]);
+    let rows = backend.observer().query("select id from item", params![]).await;
+    assert_eq!(rows.map(|rows| rows.len()).map_err(|error: Error| error.kind()), Ok(1));
+}
