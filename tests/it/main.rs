@@ -7,3 +7,6 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod parameters;
+mod types;
+mod types_postgres;

@@ -1,6 +1,6 @@
 //! What an error of tokio-postgres is, and what it means for the transaction.
 
-use std::error::Error as _;
+use std::{borrow::Cow, error::Error as _};
 
 use tokio_postgres::error::{DbError, SqlState};
 
@@ -74,7 +74,7 @@ fn is_encoding(error: &tokio_postgres::Error) -> bool {
 fn server(told: &DbError) -> Error {
     let text = |part: Option<&str>| part.map(Into::into);
     let message = match told.where_().and_then(parameter) {
-        Some(number) => format!("parameter ${number}: {}", told.message()),
+        Some(number) => format!("parameter ${number}: {}", without_value(told.message())),
         None => told.message().to_owned(),
     };
     Error::server(
@@ -98,6 +98,19 @@ fn parameter(context: &str) -> Option<u32> {
     after[..digits].parse().ok()
 }
 
+/// A message about a parameter quotes its value, as it stands and in the marks of the server's language: all from the
+/// first mark to the last goes.
+fn without_value(message: &str) -> Cow<'_, str> {
+    const MARKS: [char; 9] = ['"', '«', '»', '“', '”', '„', '‟', '「', '」'];
+    match (message.find(MARKS), message.rfind(MARKS)) {
+        (Some(first), Some(last)) => {
+            let end = message[last..].chars().next().map_or(last, |mark| last + mark.len_utf8());
+            format!("{}…{}", &message[..first], &message[end..]).into()
+        }
+        _ => message.into(),
+    }
+}
+
 fn class(code: &SqlState) -> ServerClass {
     match code {
         c if *c == SqlState::UNIQUE_VIOLATION => ServerClass::UniqueViolation,
@@ -116,4 +129,23 @@ fn class(code: &SqlState) -> ServerClass {
 pub(super) fn is_stale_statement(fault: &Fault) -> bool {
     matches!(fault.error.code(), Some("26000"))
         || (fault.error.code() == Some("0A000") && fault.error.to_string().contains("cached plan"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_about_a_parameter_loses_its_value() {
+        for (message, silent) in [
+            ("invalid input syntax for type inet: \"a\"b\"", "invalid input syntax for type inet: …"),
+            ("value \"99999\" is out of range for type smallint", "value … is out of range for type smallint"),
+            ("ungültige Eingabesyntax für Typ inet: »x«", "ungültige Eingabesyntax für Typ inet: …"),
+            ("date out of range", "date out of range"),
+        ] {
+            assert_eq!(without_value(message), silent);
+        }
+        assert_eq!(parameter("unnamed portal parameter $12 = '...'"), Some(12));
+        assert_eq!(parameter("PL/pgSQL function f() line 1"), None);
+    }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Want},
+    driver::{Answer, Dialect, Query, Want, wrong_count},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
@@ -127,12 +127,11 @@ fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
         let Some(value) = params.get(number - 1) else { continue };
         let bound = values::bound(value, number)?;
         statement.raw_bind_parameter(index, bound).map_err(|error| {
-            wrong(format!("parameter {number}: {} cannot be bound", value.type_name())).with_source(error)
+            wrong(format!("parameter ${number}: {} cannot be bound", value.type_name())).with_source(error)
         })?;
     }
     if taken != params.len() {
-        let plural = if taken == 1 { "parameter" } else { "parameters" };
-        return Err(wrong(format!("the statement takes {taken} {plural}, {} were given", params.len())));
+        return Err(wrong_count(params.len(), taken));
     }
     Ok(())
 }
