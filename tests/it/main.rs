@@ -8,5 +8,6 @@ mod servers;
 
 mod blocks;
 mod parameters;
+mod stale_statements;
 mod types;
 mod types_postgres;

@@ -125,9 +125,14 @@ fn class(code: &SqlState) -> ServerClass {
     }
 }
 
+/// Whether the server does not know a statement that it had prepared.
+pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
+    fault.error.code() == Some("26000")
+}
+
 /// Whether the server no longer accepts a statement that it had prepared, because what it refers to has changed.
 pub(super) fn is_stale_statement(fault: &Fault) -> bool {
-    matches!(fault.error.code(), Some("26000"))
+    is_forgotten_statement(fault)
         || (fault.error.code() == Some("0A000") && fault.error.to_string().contains("cached plan"))
 }
 

@@ -265,11 +265,13 @@ fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::
     let fault = |error| Fault::new(job::verdict(&held.db, open), error);
     let failed = |error| fault(classify::statement(error, query.sql));
     let mut statement = job::prepare(&held.db, query).map_err(fault)?;
-    let columns = values::columns(&statement);
+    let mut columns = None;
     let mut cursor = statement.raw_query();
     let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
     while let Some(row) = cursor.next().map_err(failed)? {
-        chunk.push(Ok(Row::new(SqliteRow::new(row, &columns).map_err(failed)?)));
+        // Not before the first step, which prepares anew a statement whose tables have changed.
+        let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
+        chunk.push(Ok(Row::new(SqliteRow::new(row, columns).map_err(failed)?)));
         if chunk.len() == ROWS_PER_CHUNK {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK));
             if rows.blocking_send(full).is_err() {

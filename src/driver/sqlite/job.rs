@@ -78,12 +78,14 @@ fn statement(db: &Connection, query: Query<'_>, want: Want) -> Result<Answer, Er
     if statement.column_count() == 0 {
         statement.raw_execute().map_err(failed)?;
     } else {
-        let columns = values::columns(&statement);
+        let mut columns = None;
         let mut cursor = statement.raw_query();
         while let Some(row) = cursor.next().map_err(failed)? {
             returned += 1;
             if want == Want::Rows {
-                rows.push(Row::new(SqliteRow::new(row, &columns).map_err(failed)?));
+                // Not before the first step, which prepares anew a statement whose tables have changed.
+                let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
+                rows.push(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
             }
         }
     }
