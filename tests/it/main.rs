@@ -7,7 +7,9 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod calls;
 mod parameters;
+mod server_errors;
 mod stale_statements;
 mod types;
 mod types_postgres;
