@@ -11,5 +11,7 @@ mod calls;
 mod parameters;
 mod server_errors;
 mod stale_statements;
+mod stream_memory;
+mod streams;
 mod types;
 mod types_postgres;

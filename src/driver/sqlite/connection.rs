@@ -9,24 +9,23 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{future::BoxFuture, stream};
+use futures_util::future::BoxFuture;
 use rusqlite::OpenFlags;
-use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{
     classify,
     job::{self, Held},
     place::{self, Place, Worker},
+    rows,
     stop::Stop,
     url::Target,
-    values::{self, SqliteRow},
 };
 use crate::{
     control::Control,
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Verdict},
-    row::Row,
     value::Value,
 };
 
@@ -37,9 +36,6 @@ pub(super) struct Setup {
     pub(super) statement_cache: usize,
     pub(super) busy_timeout: Duration,
 }
-
-/// How many rows of a stream travel together.
-const ROWS_PER_CHUNK: usize = 128;
 
 impl Setup {
     /// Opens the database. It blocks.
@@ -206,30 +202,18 @@ impl SqliteConnection {
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
     async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
         let (turn, number) = self.turn().await;
-        let (rows, taken) = mpsc::channel(2);
-        let mut parts = Some((turn, owned(query), rows));
+        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
+        let mut parts = Some((turn, owned(query), flow));
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
-            if let Some((turn, (sql, params), rows)) = parts.take() {
+            if let Some((turn, (sql, params), mut flow)) = parts.take() {
                 let steps = steps.to_vec();
-                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, &rows);
+                let work = move |held: &mut Held| flow.run(held, &steps, Query { sql: &sql, params: &params });
                 queued = self.queue(number, turn, work);
             }
         })
         .map_err(Fault::kept)?;
-        let ended = queued?;
-        let chunks = stream::unfold((taken, Some(ended)), |(mut taken, ended)| async move {
-            if let Some(chunk) = taken.recv().await {
-                return Some((stream::iter(chunk), (taken, ended)));
-            }
-            let fault = match ended?.await {
-                Ok(Ok(())) => return None,
-                Ok(Err(fault)) => fault,
-                Err(_gone) => broken(),
-            };
-            Some((stream::iter(vec![Err(fault)]), (taken, None)))
-        });
-        Ok(Answer::stream(Box::pin(futures_util::StreamExt::flatten(chunks))))
+        Ok(Answer::stream(rows.until(queued?, broken())))
     }
 
     /// Lends the native connection, as one piece of work.
@@ -254,34 +238,6 @@ impl SqliteConnection {
         .map_err(Fault::kept)?;
         queued?.await.map_err(|_gone| broken())?
     }
-}
-
-type Chunk = Vec<Result<Row, Fault>>;
-
-/// Sends the rows of a statement in chunks, for as long as somebody takes them.
-fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::Sender<Chunk>) -> Result<(), Fault> {
-    job::take_steps(held, steps)?;
-    let open = !held.db.is_autocommit();
-    let fault = |error| Fault::new(job::verdict(&held.db, open), error);
-    let failed = |error| fault(classify::statement(error, query.sql));
-    let mut statement = job::prepare(&held.db, query).map_err(fault)?;
-    let mut columns = None;
-    let mut cursor = statement.raw_query();
-    let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
-    while let Some(row) = cursor.next().map_err(failed)? {
-        // Not before the first step, which prepares anew a statement whose tables have changed.
-        let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
-        chunk.push(Ok(Row::new(SqliteRow::new(row, columns).map_err(failed)?)));
-        if chunk.len() == ROWS_PER_CHUNK {
-            let full = std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK));
-            if rows.blocking_send(full).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    // An error here says that the stream was dropped, which ends it as well.
-    let _ = rows.blocking_send(chunk);
-    Ok(())
 }
 
 fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
