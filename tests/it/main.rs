@@ -8,7 +8,10 @@ mod servers;
 
 mod blocks;
 mod calls;
+mod native_postgres;
+mod native_sqlite;
 mod parameters;
+mod pinned;
 mod server_errors;
 mod stale_statements;
 mod stream_memory;
