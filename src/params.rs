@@ -73,7 +73,8 @@ impl IntoIterator for Params {
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        $crate::Params::from(::std::vec![$($crate::Value::from($value)),*] as ::std::vec::Vec<$crate::Value>)
+        // Not `Value::from`: generic code often has `Into<Value>` as its bound.
+        $crate::Params::from(::std::vec![$(::std::convert::Into::<$crate::Value>::into($value)),*] as ::std::vec::Vec<$crate::Value>)
     };
 }
 

@@ -29,7 +29,7 @@ use futures_util::{future::BoxFuture, stream::BoxStream};
 pub use self::dialect::Dialect;
 use crate::{
     control::Control,
-    error::Error,
+    error::{Error, ErrorKind},
     fault::{Debt, Fault},
     row::Row,
     value::Value,
@@ -40,6 +40,13 @@ use crate::{
 pub(crate) struct Query<'q> {
     pub(crate) sql: &'q str,
     pub(crate) params: &'q [Value],
+}
+
+/// The error of a statement that was given more parameters than it takes, or fewer.
+fn wrong_count(given: usize, takes: usize) -> Error {
+    let noun = if takes == 1 { "parameter" } else { "parameters" };
+    let verb = if given == 1 { "was" } else { "were" };
+    Error::new(ErrorKind::Parameter, format!("the statement takes {takes} {noun}, {given} {verb} given"))
 }
 
 /// What is wanted of a statement.

@@ -17,10 +17,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{
-        Answer, Dialect, Want,
-        chunks::{Chunks, Unwanted},
-    },
+    driver::{Answer, Dialect, Want, chunks::Chunks},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
@@ -262,19 +259,20 @@ impl Wire {
         };
         let shape = Shape::new(result.columns_ref());
         let sent = loop {
+            if rows.is_unwanted() {
+                break result.drop_result().await;
+            }
             match result.next().await {
-                Ok(Some(row)) => {
-                    if let Err(Unwanted) = rows.push(Row::new(MysqlRow::new(row, &shape))).await {
-                        break result.drop_result().await;
-                    }
+                Ok(Some(row)) => rows.push(Row::new(MysqlRow::new(row, &shape))).await,
+                Ok(None) => break Ok(()),
+                Err(error) => {
+                    drop(result);
+                    break Err(error);
                 }
-                Ok(None) => {
-                    rows.end().await;
-                    break Ok(());
-                }
-                Err(error) => break Err(error),
             }
         };
+        // The rows ahead of an error come first.
+        rows.end().await;
         match sent {
             Ok(()) => self.conclude(was_open, sql),
             Err(error) => Err(self.judge(error, sql, was_open).await),

@@ -47,10 +47,6 @@ impl Cache {
         self.lock().pop(sql);
     }
 
-    pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<Box<str>, Prepared>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -137,8 +137,32 @@ fn class(told: &DbError) -> ServerClass {
     }
 }
 
+/// Whether the server does not know a statement that it had prepared.
+pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
+    fault.error.code() == Some("26000")
+}
+
 /// Whether the server no longer accepts a statement that it had prepared, because what it refers to has changed.
 pub(super) fn is_stale_statement(fault: &Fault) -> bool {
-    matches!(fault.error.code(), Some("26000"))
+    is_forgotten_statement(fault)
         || (fault.error.code() == Some("0A000") && fault.error.to_string().contains("cached plan"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_about_a_parameter_loses_its_value() {
+        for (message, silent) in [
+            ("invalid input syntax for type inet: \"a\"b\"", "invalid input syntax for type inet: …"),
+            ("value \"99999\" is out of range for type smallint", "value … is out of range for type smallint"),
+            ("ungültige Eingabesyntax für Typ inet: »x«", "ungültige Eingabesyntax für Typ inet: …"),
+            ("date out of range", "date out of range"),
+        ] {
+            assert_eq!(without_value(message), silent);
+        }
+        assert_eq!(parameter("unnamed portal parameter $12 = '...'"), Some(12));
+        assert_eq!(parameter("PL/pgSQL function f() line 1"), None);
+    }
 }

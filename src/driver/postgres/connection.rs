@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -32,6 +32,15 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// How often it is cancelled before the connection is given up.
 const ATTEMPTS: u32 = 20;
+
+/// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
+/// save that only statements prepared in SQL go: ours stay good, and so do those by which tokio-postgres looks up types,
+/// which it cannot be made to prepare again.
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
+    DO $$ DECLARE prepared text; BEGIN \
+        FOR prepared IN SELECT name FROM pg_prepared_statements WHERE from_sql LOOP \
+            EXECUTE format('DEALLOCATE %I', prepared); END LOOP; END $$; \
+    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
 /// A connection to PostgreSQL.
 #[derive(Debug)]
@@ -85,7 +94,7 @@ impl PostgresConnection {
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, Fault> {
-        if self.wire.state() == State::Transaction {
+        if self.wire.is_in_transaction() {
             let Some(back) = back else { return Err(fault) };
             self.wire.fly_steps(debt, &back).await?;
         }
@@ -99,13 +108,25 @@ impl PostgresConnection {
     }
 
     async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
+        let paid = Witness::new(debt);
         let request = self.wire.client().prepare(query.sql);
-        let (statement, outstanding) =
-            self.wire.fly(debt, request, |error, alive| classify::statement(error, query.sql, alive)).await?;
+        let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
+        let (statement, outstanding) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         outstanding.answered();
         let prepared = Prepared::new(statement);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
+    }
+
+    /// If `DEALLOCATE ALL` or `DISCARD ALL` was run on the session, the statements are gone by which tokio-postgres looks
+    /// up types, and it cannot be told so: another connection must do. Nothing was done yet, if no transaction was open.
+    fn without_look_ups(&self, fault: Fault, paid: &Witness<'_>) -> Fault {
+        if !classify::is_forgotten_statement(&fault) {
+            return fault;
+        }
+        self.wire.retire();
+        let nothing_done = !self.wire.is_in_transaction() || paid.began();
+        Fault { verdict: if nothing_done { Verdict::Unsent } else { fault.verdict }, ..fault }
     }
 
     async fn execute(
@@ -200,11 +221,7 @@ impl PostgresConnection {
         self.send("ROLLBACK", debt).await?;
         self.wire.set_in_transaction(false);
         if self.wire.is_handled() {
-            // Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It takes our
-            // prepared statements along.
-            self.send("DISCARD ALL", debt).await?;
-            self.cache.clear();
-            self.wire.client().clear_type_cache();
+            self.send(RESET, debt).await?;
             self.wire.set_handled(false);
         }
         Ok(())
@@ -273,17 +290,32 @@ impl Connection for PostgresConnection {
 /// Looks at what a debt pays, to know how a flight can be undone.
 struct Witness<'d> {
     debt: &'d dyn Debt,
-    last: Mutex<Option<Control>>,
+    paid: Mutex<Paid>,
+}
+
+#[derive(Default)]
+struct Paid {
+    last: Option<Control>,
+    /// Whether the transaction that is open was begun with it.
+    began: bool,
 }
 
 impl<'d> Witness<'d> {
     fn new(debt: &'d dyn Debt) -> Self {
-        Self { debt, last: Mutex::new(None) }
+        Self { debt, paid: Mutex::default() }
+    }
+
+    fn paid(&self) -> MutexGuard<'_, Paid> {
+        self.paid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn began(&self) -> bool {
+        self.paid().began
     }
 
     /// The steps that lead back to where the flight's own statement began, if its debt ended in one that allows it.
     fn back(&self) -> Option<Vec<Control>> {
-        match self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()? {
+        match self.paid().last.clone()? {
             Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name)]),
             begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin]),
             Control::Release(_) | Control::Commit | Control::Rollback => None,
@@ -294,7 +326,8 @@ impl<'d> Witness<'d> {
 impl Debt for Witness<'_> {
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
         self.debt.pay(&mut |steps| {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = steps.last().cloned();
+            let began = steps.iter().any(|step| matches!(step, Control::Begin(_)));
+            *self.paid() = Paid { last: steps.last().cloned(), began };
             send(steps);
         })
     }

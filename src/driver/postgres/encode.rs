@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{array, decode::type_name};
 use crate::{
+    driver::wrong_count,
     error::{Error, ErrorKind, Result},
     exact,
     value::Value,
@@ -33,22 +34,14 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// [`ErrorKind::Parameter`] if there are more or fewer than the statement takes, or if one does not fit. The message
 /// names the parameter and both types, never the value.
 pub(crate) fn bind<'v>(values: &'v [Value], types: &[Type]) -> Result<Vec<Param<'v>>> {
-    check_count(values.len(), types.len())?;
+    if values.len() != types.len() {
+        return Err(wrong_count(values.len(), types.len()));
+    }
     let bind = |(index, (value, ty))| {
         Param::new(value, ty)
             .map_err(|misfit| Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1)))
     };
     values.iter().zip(types).enumerate().map(bind).collect()
-}
-
-fn check_count(given: usize, takes: usize) -> Result<()> {
-    if given == takes {
-        return Ok(());
-    }
-    let noun = if takes == 1 { "parameter" } else { "parameters" };
-    let verb = if given == 1 { "was" } else { "were" };
-    let message = format!("the statement takes {takes} {noun}, {given} {verb} given");
-    Err(Error::new(ErrorKind::Parameter, message))
 }
 
 /// A parameter in the form in which it goes over the wire, fitted to one type: it MUST be sent for that type only.

@@ -37,6 +37,8 @@ pub(crate) struct Wire {
     /// The caller had the native client.
     handled: AtomicBool,
     broken: AtomicBool,
+    /// It still works, but is not to be anybody else's.
+    retired: AtomicBool,
     /// Answers come in order, so whoever has the answer to a later request can know this one; and must look at it
     /// first, for behind a BEGIN that failed a statement commits on its own.
     steps: Mutex<Option<(u64, Answered)>>,
@@ -51,6 +53,7 @@ impl Wire {
             in_transaction: AtomicBool::new(false),
             handled: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
             steps: Mutex::new(None),
         }
     }
@@ -68,6 +71,11 @@ impl Wire {
         self.broken.store(true, Ordering::Release);
     }
 
+    /// The connection is thrown away when its user is done with it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
     pub(crate) fn set_handled(&self, handled: bool) {
         self.handled.store(handled, Ordering::Release);
     }
@@ -80,14 +88,18 @@ impl Wire {
         self.in_transaction.store(open, Ordering::Release);
     }
 
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.in_transaction.load(Ordering::Acquire)
+    }
+
     pub(super) fn state(&self) -> State {
-        if !self.is_alive() {
+        if !self.is_alive() || self.retired.load(Ordering::Acquire) {
             State::Broken
         } else if self.is_busy() {
             State::Busy
         } else if self.is_handled() {
             State::Handled
-        } else if self.in_transaction.load(Ordering::Acquire) {
+        } else if self.is_in_transaction() {
             State::Transaction
         } else {
             State::Idle

@@ -17,19 +17,15 @@ use super::{
     classify,
     job::{self, Held},
     place::{self, Place, Worker},
+    rows,
     stop::Stop,
     url::Target,
-    values::{self, SqliteRow},
 };
 use crate::{
     control::Control,
-    driver::{
-        Answer, Connection, Query, State, Want,
-        chunks::{Chunks, Unwanted, chunks},
-    },
+    driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Verdict},
-    row::Row,
     value::Value,
 };
 
@@ -220,21 +216,19 @@ impl SqliteConnection {
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
     async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
         let (turn, number) = self.turn().await;
-        let (rows, taken) = chunks();
-        let mut parts = Some((turn, owned(query), rows));
+        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
+        let mut parts = Some((turn, owned(query), flow));
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
-            if let Some((turn, (sql, params), rows)) = parts.take() {
+            if let Some((turn, (sql, params), flow)) = parts.take() {
                 let work = move |held: &mut Held, steps: &[Control]| {
-                    send_rows(held, steps, Query { sql: &sql, params: &params }, rows)
+                    flow.run(held, steps, Query { sql: &sql, params: &params })
                 };
                 queued = self.queue(number, turn, steps, work);
             }
         })
         .map_err(Fault::kept)?;
-        let ended = queued?;
-        let stream = taken.stream(async { ended.await.unwrap_or_else(|_gone| Err(broken())) });
-        Ok(Answer::stream(stream))
+        Ok(Answer::stream(rows.until(queued?, broken())))
     }
 
     /// Lends the native connection, as one piece of work.
@@ -258,29 +252,6 @@ impl SqliteConnection {
         .map_err(Fault::kept)?;
         queued?.await.map_err(|_gone| broken())?
     }
-}
-
-/// Sends the rows of a statement, for as long as somebody takes them.
-fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: Chunks) -> Result<(), Fault> {
-    job::take_steps(held, steps)?;
-    let open = !held.db.is_autocommit();
-    pump(&held.db, query, rows).map_err(|error| held.fault(open, error))
-}
-
-/// Steps through the rows.
-fn pump(db: &rusqlite::Connection, query: Query<'_>, mut rows: Chunks) -> Result<(), Error> {
-    let failed = |error| classify::statement(error, query.sql);
-    let mut statement = job::prepare(db, query)?;
-    let columns = values::columns(&statement);
-    let mut cursor = statement.raw_query();
-    while let Some(row) = cursor.next().map_err(failed)? {
-        let row = Row::new(SqliteRow::new(row, &columns).map_err(failed)?);
-        if let Err(Unwanted) = rows.push_blocking(row) {
-            return Ok(());
-        }
-    }
-    rows.end_blocking();
-    Ok(())
 }
 
 fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {

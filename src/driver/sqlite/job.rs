@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Want},
+    driver::{Answer, Dialect, Query, Want, wrong_count},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
@@ -110,12 +110,14 @@ fn statement(db: &Connection, query: Query<'_>, want: Want) -> Result<Answer, Er
     if statement.column_count() == 0 {
         statement.raw_execute().map_err(failed)?;
     } else {
-        let columns = values::columns(&statement);
+        let mut columns = None;
         let mut cursor = statement.raw_query();
         while let Some(row) = cursor.next().map_err(failed)? {
             returned += 1;
             if want == Want::Rows {
-                rows.push(Row::new(SqliteRow::new(row, &columns).map_err(failed)?));
+                // Not before the first step, which prepares anew a statement whose tables have changed.
+                let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
+                rows.push(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
             }
         }
     }
@@ -159,12 +161,11 @@ fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
         let Some(value) = params.get(number - 1) else { continue };
         let bound = values::bound(value, number)?;
         statement.raw_bind_parameter(index, bound).map_err(|error| {
-            wrong(format!("parameter {number}: {} cannot be bound", value.type_name())).with_source(error)
+            wrong(format!("parameter ${number}: {} cannot be bound", value.type_name())).with_source(error)
         })?;
     }
     if taken != params.len() {
-        let plural = if taken == 1 { "parameter" } else { "parameters" };
-        return Err(wrong(format!("the statement takes {taken} {plural}, {} were given", params.len())));
+        return Err(wrong_count(params.len(), taken));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod classify;
 mod connection;
 mod job;
 mod place;
+mod rows;
 mod stop;
 mod url;
 mod values;

@@ -35,6 +35,11 @@ impl Stop {
         self.called_off.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
+    /// Calls off the work of a number, which has had the turn: nothing that is still to come.
+    pub(super) fn call_off_one(&self, number: u64) {
+        self.called_off.fetch_max(number, Ordering::SeqCst);
+    }
+
     pub(super) fn is_called_off(&self, number: u64) -> bool {
         self.called_off.load(Ordering::SeqCst) >= number
     }

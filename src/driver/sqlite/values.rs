@@ -6,7 +6,7 @@
 //! | value | stored as |
 //! |---|---|
 //! | `bool` | INTEGER 0 or 1 |
-//! | `f32` | REAL, the same number |
+//! | `f32`, `f64` | REAL, the same number; NaN is refused, which SQLite would take for NULL |
 //! | `Decimal` | TEXT, with its trailing zeros; a column declared NUMERIC or DECIMAL makes a number of it |
 //! | `NaiveDate` | TEXT `YYYY-MM-DD` |
 //! | `NaiveTime` | TEXT `HH:MM:SS[.fff]` |
@@ -35,19 +35,22 @@ use crate::{
 /// and its type, never the value.
 pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
     let misfit = |into: &str| {
-        let message = format!("parameter {number}: {} does not fit into {into}", value.type_name());
+        let message = format!("parameter ${number}: {} does not fit into {into}", value.type_name());
         Error::new(ErrorKind::Parameter, message)
     };
     let outside = || misfit("TEXT: its year is not between 0 and 9999");
     let borrowed = |value| Ok(ToSqlOutput::Borrowed(value));
     let text = |text| Ok(ToSqlOutput::Owned(Owned::Text(text)));
+    // SQLite would store NULL for it without a word.
+    let real =
+        |value: f64| if value.is_nan() { Err(misfit("REAL: it is NaN")) } else { borrowed(ValueRef::Real(value)) };
     match value {
         Value::Null => borrowed(ValueRef::Null),
         Value::Bool(value) => borrowed(ValueRef::Integer((*value).into())),
         Value::I64(value) => borrowed(ValueRef::Integer(*value)),
         Value::U64(value) => borrowed(ValueRef::Integer((*value).try_into().map_err(|_| misfit("INTEGER"))?)),
-        Value::F32(value) => borrowed(ValueRef::Real((*value).into())),
-        Value::F64(value) => borrowed(ValueRef::Real(*value)),
+        Value::F32(value) => real((*value).into()),
+        Value::F64(value) => real(*value),
         Value::Text(value) => borrowed(ValueRef::Text(value.as_bytes())),
         Value::Bytes(value) => borrowed(ValueRef::Blob(value)),
         Value::Decimal(value) => text(value.to_string()),
@@ -58,10 +61,10 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
         Value::Uuid(value) => text(value.to_string()),
         Value::Json(value) => text(value.to_string()),
         Value::Array(_) => {
-            let message = format!("parameter {number}: SQLite has no arrays");
+            let message = format!("parameter ${number}: SQLite has no arrays");
             Err(Error::new(ErrorKind::Unsupported, message))
         }
-        Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter {number}: {why}"))),
+        Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter ${number}: {why}"))),
     }
 }
 
@@ -223,16 +226,17 @@ mod tests {
             let error = bound(&value, 2).unwrap_err();
             (error.kind(), error.to_string())
         };
-        let message = "parameter 2: u64 does not fit into INTEGER".into();
+        let message = "parameter $2: u64 does not fit into INTEGER".into();
         assert_eq!(refusal(u64::MAX.into()), (ErrorKind::Parameter, message));
-        let message = "parameter 2: SQLite has no arrays".into();
+        let message = "parameter $2: SQLite has no arrays".into();
         assert_eq!(refusal(vec![1].into()), (ErrorKind::Unsupported, message));
+        assert_eq!(refusal(f32::NAN.into()).1, "parameter $2: f32 does not fit into REAL: it is NaN");
         let far = NaiveDate::from_ymd_opt(12_024, 1, 1).unwrap();
         assert_eq!(
             refusal(far.into()).1,
-            "parameter 2: NaiveDate does not fit into TEXT: its year is not between 0 and 9999"
+            "parameter $2: NaiveDate does not fit into TEXT: its year is not between 0 and 9999"
         );
-        assert_eq!(refusal(Value::Invalid("no")).1, "parameter 2: no");
+        assert_eq!(refusal(Value::Invalid("no")).1, "parameter $2: no");
     }
 
     #[test]

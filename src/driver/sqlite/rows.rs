@@ -1,0 +1,110 @@
+//! The rows of a stream on their way from the connection's thread to whoever takes them, and the end of the work when
+//! nobody does.
+//!
+//! Used by the connection. It must not know turns, nor what the rows are for.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::stream::BoxStream;
+use tokio::sync::oneshot;
+
+use super::{
+    classify,
+    job::{self, Held},
+    stop::Stop,
+    values::{self, SqliteRow},
+};
+use crate::{
+    control::Control,
+    driver::{
+        Query,
+        chunks::{Chunks, Taken, chunks},
+    },
+    error::Error,
+    fault::Fault,
+    row::Row,
+};
+
+/// The two ends of a stream, for the piece of work of a number.
+pub(super) fn channel(stop: Arc<Stop>, number: u64) -> (Flow, Rows) {
+    let (chunks, taken) = chunks();
+    let reads = Arc::new(AtomicBool::new(false));
+    let left = Left { stop, number, reads: Arc::clone(&reads) };
+    (Flow { chunks, reads }, Rows { taken, left })
+}
+
+/// The end of the thread that steps through the rows.
+pub(super) struct Flow {
+    chunks: Chunks,
+    /// Whether the statement changes nothing.
+    reads: Arc<AtomicBool>,
+}
+
+impl Flow {
+    /// Runs a statement, and sends its rows for as long as somebody takes them.
+    pub(super) fn run(mut self, held: &mut Held, steps: &[Control], query: Query<'_>) -> Result<(), Fault> {
+        job::take_steps(held, steps)?;
+        let open = !held.db.is_autocommit();
+        let result = self.send_rows(held, query);
+        // The rows ahead of an error come first. That nobody takes them is no error.
+        self.chunks.end_blocking();
+        result.map_err(|error| held.fault(open, error))
+    }
+
+    fn send_rows(&mut self, held: &Held, query: Query<'_>) -> Result<(), Error> {
+        let failed = |error| classify::statement(error, query.sql);
+        let mut statement = job::prepare(&held.db, query)?;
+        self.reads.store(statement.readonly(), Ordering::Release);
+        let mut columns = None;
+        let mut cursor = statement.raw_query();
+        while !self.chunks.is_unwanted()
+            && let Some(row) = cursor.next().map_err(failed)?
+        {
+            // Not before the first step, which prepares anew a statement whose tables have changed.
+            let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
+            self.chunks.push_blocking(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
+        }
+        Ok(())
+    }
+}
+
+/// The end of whoever takes the rows.
+pub(super) struct Rows {
+    taken: Taken,
+    left: Left,
+}
+
+impl Rows {
+    /// The rows, and behind them the error that the work ended with; `broken` if it did not tell.
+    pub(super) fn until(
+        self,
+        ended: oneshot::Receiver<Result<(), Fault>>,
+        broken: Fault,
+    ) -> BoxStream<'static, Result<Row, Fault>> {
+        let left = self.left;
+        self.taken.stream(async move {
+            // It goes with the stream, whether that has ended or is dropped.
+            let _left = left;
+            ended.await.unwrap_or(Err(broken))
+        })
+    }
+}
+
+/// Ends the work when the stream is dropped. What writes is left to its end: stopping it half-way would roll the whole
+/// transaction back.
+struct Left {
+    stop: Arc<Stop>,
+    number: u64,
+    reads: Arc<AtomicBool>,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.reads.load(Ordering::Acquire) {
+            self.stop.call_off_one(self.number);
+        }
+    }
+}
