@@ -206,10 +206,10 @@ async fn a_server_that_does_not_answer_is_given_up() {
 /// How long a task waits for a connection, be it for a free one or for one to be made.
 #[tokio::test]
 async fn a_connection_that_is_not_made_in_time_is_a_pool_timeout() {
-    let wire = Wire::with(|builder| builder.acquire_timeout(Duration::from_millis(60)).connect_timeout(LONG)).await;
+    let wire = Wire::with(|builder| builder.acquire_timeout(Duration::from_millis(300)).connect_timeout(LONG)).await;
     wire.stall_start_up();
     let error = statement(&wire.db).await.expect_err("no answer");
-    assert_eq!(error.to_string(), "no new connection was made within 60ms");
+    assert_eq!(error.to_string(), "no new connection was made within 300ms");
     assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::PoolTimeout, true));
     wire.proxy.release();
     until("the half-made connection goes", || wire.proxy.open_connections() == 0).await;
