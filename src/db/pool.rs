@@ -264,6 +264,10 @@ impl Pool {
         let pooled = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
             .await
             .map_err(|_elapsed| self.slow())??;
+        // Closed while it was made: whoever closed the database did not wait for this one.
+        if generation.permits.is_closed() {
+            return Err(closed());
+        }
         Ok(Lease::new(pooled, permit))
     }
 

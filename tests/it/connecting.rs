@@ -158,6 +158,29 @@ async fn closing_ends_an_attempt_to_connect() {
     statement(&wire.db).await.expect("a query");
 }
 
+/// rule 58: nor does a query or a block that is still waiting for its connection to be made
+#[tokio::test]
+async fn closing_ends_a_wait_for_a_connection() {
+    let wire = Wire::with(|builder| builder.connect_timeout(LONG).acquire_timeout(LONG)).await;
+    for in_block in [false, true] {
+        wire.stall_start_up();
+        let db = wire.db.clone();
+        let query =
+            tokio::spawn(
+                async move { if in_block { db.atomic(|| statement(&db)).await } else { statement(&db).await } },
+            );
+        wire.proxy.stalled().await;
+        wire.db.close().await;
+        wire.proxy.release();
+        assert_eq!(query.await.expect("no panic").expect_err("closed meanwhile").kind(), ErrorKind::Closed);
+        assert!(wire.proxy.counts().sequence().is_empty());
+        until("the connection goes", || wire.proxy.open_connections() == 0).await;
+        wire.db.connect().await.expect("opened anew");
+        wire.proxy.cut();
+        until("the loss is seen", || wire.proxy.open_connections() == 0).await;
+    }
+}
+
 /// How long connecting may take: the builder's word, unless the URL has one.
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_given_up() {
@@ -183,10 +206,10 @@ async fn a_server_that_does_not_answer_is_given_up() {
 /// How long a task waits for a connection, be it for a free one or for one to be made.
 #[tokio::test]
 async fn a_connection_that_is_not_made_in_time_is_a_pool_timeout() {
-    let wire = Wire::with(|builder| builder.acquire_timeout(Duration::from_millis(60)).connect_timeout(LONG)).await;
+    let wire = Wire::with(|builder| builder.acquire_timeout(Duration::from_millis(300)).connect_timeout(LONG)).await;
     wire.stall_start_up();
     let error = statement(&wire.db).await.expect_err("no answer");
-    assert_eq!(error.to_string(), "no new connection was made within 60ms");
+    assert_eq!(error.to_string(), "no new connection was made within 300ms");
     assert_eq!((error.kind(), error.is_timeout()), (ErrorKind::PoolTimeout, true));
     wire.proxy.release();
     until("the half-made connection goes", || wire.proxy.open_connections() == 0).await;

@@ -27,6 +27,8 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 
 /// Takes a connection in a task of its own, and holds it until the sender goes.
 async fn hold_one(db: &Database) -> oneshot::Sender<()> {
+    // Connecting is not to count among what a test has an acquire timeout for.
+    db.connect().await.expect("the server is there");
     let db = db.clone();
     let (held, is_held) = oneshot::channel();
     let (go, gone) = oneshot::channel::<()>();
@@ -187,8 +189,10 @@ on_every_backend! {
 
     /// rule 61: two held of two; and one held of two is a wait like others', which says what is held
     async fn all_connections_that_a_task_holds_count(backend) {
-        let options = backend.builder().max_connections(2).acquire_timeout(Duration::from_millis(60));
-        let db = options.build().expect("valid options");
+        let options = backend.builder().max_connections(2).min_connections(2);
+        let db = options.acquire_timeout(Duration::from_millis(250)).build().expect("valid options");
+        db.connect().await.expect("the server is there");
+        until("both connections are there", || async { db.stats().idle == 2 }).await;
         let start = Instant::now();
         let held_twice = db.connection(|| async {
             statement(&db).await?;
@@ -208,7 +212,7 @@ on_every_backend! {
             scope(statement(&db)).await
         });
         let error = held_once.await.expect_err("another task has the other");
-        let text = "none of the 2 connections came free within 60ms, and this task already holds 1";
+        let text = "none of the 2 connections came free within 250ms, and this task already holds 1";
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::PoolTimeout, text.to_owned()));
     }
 

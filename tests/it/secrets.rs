@@ -28,7 +28,8 @@ on_every_backend! {
     /// rule 53: neither in a violation, nor in what follows from one
     async fn violations_do_not_tell_values(backend) {
         let db = &backend.db;
-        let schema = "create table vault (id bigint primary key constraint small check (id < 900000000000), word text unique, place text not null, owner bigint references vault (id))";
+        let schema = "create table vault (id bigint primary key constraint small check (id < 900000000000), \
+                      word text unique, place text not null, owner bigint references vault (id))";
         db.batch(schema).await.expect("the schema");
         let insert = "insert into vault values ($1, $2, $3, $4)";
         db.execute(insert, params![1, SECRET, SECRET, None::<i64>]).await.expect("a row");
