@@ -73,7 +73,7 @@ fn is_encoding(error: &tokio_postgres::Error) -> bool {
 
 fn server(told: &DbError) -> Error {
     let text = |part: Option<&str>| part.map(Into::into);
-    let (message, detail) = match without_value(told) {
+    let (message, detail) = match without_value(told.code().code(), told.message()) {
         Some(message) => {
             let detail = [Some(told.message()), told.detail()].into_iter().flatten().collect::<Vec<_>>().join(": ");
             (message, Some(detail.into()))
@@ -100,18 +100,17 @@ fn server(told: &DbError) -> Error {
 
 /// The message without the value that it quotes: that of a data exception, class 22, quotes what it could not read, which
 /// may have been a parameter. `None` if there is nothing to leave out.
-fn without_value(told: &DbError) -> Option<String> {
-    let message = told.message();
-    let at_fault = told.code().code().starts_with("22");
-    // Servers that speak other languages have other quotes.
-    let start = message.find(['"', '«', '„', '“', '\'']).filter(|_| at_fault)?;
+fn without_value(code: &str, message: &str) -> Option<String> {
+    // Servers that speak other languages have other quotes, and some of them the other way round.
+    const MARKS: [char; 10] = ['"', '\'', '«', '»', '“', '”', '„', '‟', '「', '」'];
+    let first = message.find(MARKS).filter(|_| code.starts_with("22"))?;
     // "invalid value for parameter "work_mem": "lots"": the value is what stands last.
     if let Some((text, _value)) = message.split_once(": \"") {
         return Some(text.to_owned());
     }
-    let end = message.char_indices().rfind(|(_, c)| matches!(c, '"' | '»' | '“' | '”' | '\''));
-    let rest = end.filter(|(at, _)| *at > start).map_or("", |(at, c)| &message[at + c.len_utf8()..]);
-    Some(format!("{}\"…\"{rest}", &message[..start]))
+    let (last, mark) = message.char_indices().rfind(|(_, c)| MARKS.contains(c))?;
+    let rest = if last > first { &message[last + mark.len_utf8()..] } else { "" };
+    Some(format!("{}\"…\"{rest}", &message[..first]))
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -155,13 +154,14 @@ mod tests {
     #[test]
     fn a_message_about_a_parameter_loses_its_value() {
         for (message, silent) in [
-            ("invalid input syntax for type inet: \"a\"b\"", "invalid input syntax for type inet: …"),
-            ("value \"99999\" is out of range for type smallint", "value … is out of range for type smallint"),
-            ("ungültige Eingabesyntax für Typ inet: »x«", "ungültige Eingabesyntax für Typ inet: …"),
-            ("date out of range", "date out of range"),
+            ("invalid input syntax for type inet: \"a\"b\"", "invalid input syntax for type inet"),
+            ("value \"99999\" is out of range for type smallint", "value \"…\" is out of range for type smallint"),
+            ("ungültige Eingabesyntax für Typ inet: »x«", "ungültige Eingabesyntax für Typ inet: \"…\""),
         ] {
-            assert_eq!(without_value(message), silent);
+            assert_eq!(without_value("22P02", message).as_deref(), Some(silent));
         }
+        assert_eq!(without_value("22008", "date out of range"), None);
+        assert_eq!(without_value("42P01", "relation \"film\" does not exist"), None);
         assert_eq!(parameter("unnamed portal parameter $12 = '...'"), Some(12));
         assert_eq!(parameter("PL/pgSQL function f() line 1"), None);
     }

@@ -14,10 +14,13 @@ use futures_util::FutureExt as _;
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
-    super::{Outlive, spawn_in_fresh_context},
+    super::spawn_in_fresh_context,
     fake::{Recorder, SLOT, current, poll_and_drop, poll_once, settle},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    outlive::Outlive,
+};
 
 /// Tells that it was dropped.
 struct Flag(Arc<AtomicBool>);
