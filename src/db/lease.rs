@@ -14,6 +14,7 @@ use super::pool::{Manager, NoDebt};
 use crate::{
     control::Control,
     driver::{Connection, State},
+    fault::Sparing,
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -55,6 +56,11 @@ impl Lease {
         self.answers.load(Ordering::Acquire) > 0
     }
 
+    /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        self.handle.clone()
+    }
+
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);
@@ -89,7 +95,7 @@ async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedS
     let cleaned = timeout(PATIENCE, async {
         let connection = &*pooled.connection;
         if connection.state() == State::Busy {
-            connection.cancel().await;
+            connection.cancel(Sparing::Nothing).await;
         }
         if connection.state() != State::Idle {
             connection.control(&NoDebt, &[Control::Rollback]).await?;

@@ -3,7 +3,9 @@
 
 #[macro_use]
 mod harness;
+mod drops;
 mod proxy;
 mod servers;
 
 mod blocks;
+mod dropped_calls;

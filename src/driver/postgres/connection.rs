@@ -7,10 +7,11 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{
     cache::{Cache, Prepared},
+    cancel::Servers,
     classify,
     decode::PgRow,
     encode::{self, Param},
@@ -20,7 +21,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Dialect, Query, State, Want},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
     row::Row,
 };
 
@@ -32,8 +33,8 @@ pub(crate) struct PostgresConnection {
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, statement_cache: usize) -> Self {
-        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache) }
+    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize) -> Self {
+        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache) }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -228,22 +229,8 @@ impl Connection for PostgresConnection {
         })
     }
 
-    fn cancel(&self) -> BoxFuture<'static, ()> {
-        let wire = Arc::clone(&self.wire);
-        let token = wire.client().cancel_token();
-        Box::pin(async move {
-            if let Err(error) = token.cancel_query(NoTls).await {
-                tracing::debug!(%error, "a cancel request did not reach the server");
-            }
-            // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit what it
-            // was meant for, or nothing: a backend takes no notice of it while it reads its next message.
-            let outstanding = wire.send();
-            match wire.client().batch_execute("").await {
-                Ok(()) => outstanding.answered(),
-                Err(error) if error.as_db_error().is_some() && wire.is_alive() => outstanding.answered(),
-                Err(_) => wire.condemn(),
-            }
-        })
+    fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
+        Box::pin(Arc::clone(&self.wire).stop())
     }
 
     fn state(&self) -> State {

@@ -3,6 +3,7 @@
 
 mod array;
 mod cache;
+mod cancel;
 mod classify;
 mod connection;
 mod decode;
@@ -15,6 +16,7 @@ use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
 use tokio_postgres::{Config, NoTls};
 
+use self::cancel::Servers;
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
@@ -23,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) struct PostgresDriver {
     manager: PostgresConnectionManager<NoTls>,
+    servers: Servers,
     statement_cache: usize,
 }
 
@@ -38,7 +41,8 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache })
+        let servers = Servers::of(&config);
+        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), servers, statement_cache })
     }
 }
 
@@ -46,7 +50,8 @@ impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let client = self.manager.connect().await.map_err(classify::connect)?;
-            let connection: Box<dyn Connection> = Box::new(PostgresConnection::new(client, self.statement_cache));
+            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache);
+            let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
     }

@@ -25,7 +25,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
     row::Row,
     value::Value,
 };
@@ -63,7 +63,7 @@ impl Setup {
         }
         let stop = Arc::new(Stop::default());
         stop.install(&mut db)?;
-        Ok(Open { held: Held { db, query_only: false }, stop, patience: self.busy_timeout })
+        Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout })
     }
 }
 
@@ -103,17 +103,35 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does a piece of work, and looks at the state afterwards.
-    fn work<T>(&self, number: u64, work: impl FnOnce(&mut Held) -> T) -> Result<T, Fault> {
+    /// Takes the steps, does a piece of work, and looks at the state afterwards.
+    fn work<T>(
+        &self,
+        number: u64,
+        steps: &[Control],
+        work: impl FnOnce(&mut Held) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut held = self.held();
         if self.stop.is_called_off(number) {
+            // The session's ledger takes its steps to be sent.
+            held.left.extend_from_slice(steps);
+            self.look(&held);
             return Err(Fault::kept(Error::new(ErrorKind::Cancelled, "the statement was dropped")));
         }
-        let mut held = self.held();
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
-        let out = self.stop.during(number, self.patience, || work(&mut held));
-        self.state.store(if held.db.is_autocommit() { IDLE } else { TRANSACTION }, Ordering::Release);
-        Ok(out)
+        let out = self.stop.during(number, self.patience, || {
+            job::take_steps(&mut held, steps)?;
+            work(&mut held)
+        });
+        if let Err(Fault { error, verdict: Verdict::Gone }) = &out {
+            held.lost = Some(error.clone());
+        }
+        self.look(&held);
+        out
+    }
+
+    fn look(&self, held: &Held) {
+        self.state.store(if held.is_idle() { IDLE } else { TRANSACTION }, Ordering::Release);
     }
 }
 
@@ -142,31 +160,31 @@ impl SqliteConnection {
         (turn, self.shared.stop.issue())
     }
 
-    /// Pays the debt and does `work` with it, wherever that may be done. `own` makes the work fit for another thread.
+    /// Pays the debt, takes `more` steps, and does the work, wherever that may be done. `own` makes the work fit for another thread.
     async fn fly<T, W>(
         &self,
         debt: &dyn Debt,
-        here: impl FnOnce(&mut Held, &[Control]) -> Result<T, Fault>,
+        more: &[Control],
+        here: impl FnOnce(&mut Held) -> Result<T, Fault>,
         own: impl FnOnce() -> W,
     ) -> Result<T, Fault>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Held, &[Control]) -> Result<T, Fault> + Send + 'static,
+        W: FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     {
         let (turn, number) = self.turn().await;
         if let Place::Spot(spot) = place::here() {
             let mut steps = Vec::new();
-            debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
-            let out = spot.run(|| self.shared.work(number, |held| here(held, &steps)))?;
+            debt.pay(&mut |owed| steps = [owed, more].concat()).map_err(Fault::kept)?;
+            let out = spot.run(|| self.shared.work(number, &steps, here));
             drop(turn);
             return out;
         }
         let mut own = Some((own(), turn));
         let mut waiting = Err(broken());
-        debt.pay(&mut |steps| {
+        debt.pay(&mut |owed| {
             if let Some((work, turn)) = own.take() {
-                let steps = steps.to_vec();
-                waiting = self.queue(number, turn, move |held| work(held, &steps));
+                waiting = self.queue(number, turn, &[owed, more].concat(), work);
             }
         })
         .map_err(Fault::kept)?;
@@ -178,12 +196,14 @@ impl SqliteConnection {
         &self,
         number: u64,
         turn: OwnedMutexGuard<()>,
+        steps: &[Control],
         work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
         let (answer, waiting) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
+        let steps = steps.to_vec();
         let job = Box::new(move || {
-            let out = shared.work(number, work).and_then(|out| out);
+            let out = shared.work(number, &steps, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
@@ -198,9 +218,9 @@ impl SqliteConnection {
         }
         let own = || {
             let (sql, params) = owned(query);
-            move |held: &mut Held, steps: &[Control]| job::run(held, steps, Query { sql: &sql, params: &params }, want)
+            move |held: &mut Held| job::run(held, Query { sql: &sql, params: &params }, want)
         };
-        self.fly(debt, |held, steps| job::run(held, steps, query, want), own).await
+        self.fly(debt, &[], |held| job::run(held, query, want), own).await
     }
 
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
@@ -211,9 +231,8 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), rows)) = parts.take() {
-                let steps = steps.to_vec();
-                let work = move |held: &mut Held| send_rows(held, &steps, Query { sql: &sql, params: &params }, &rows);
-                queued = self.queue(number, turn, work);
+                let work = move |held: &mut Held| send_rows(held, Query { sql: &sql, params: &params }, &rows);
+                queued = self.queue(number, turn, steps, work);
             }
         })
         .map_err(Fault::kept)?;
@@ -243,10 +262,9 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, work)) = parts.take() {
-                let steps = steps.to_vec();
                 self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, move |held| {
-                    job::take_steps(held, &steps)?;
+                queued = self.queue(number, turn, steps, move |held| {
+                    held.stop.takes_along(!held.db.is_autocommit());
                     Ok(work(&mut held.db))
                 });
             }
@@ -259,12 +277,12 @@ impl SqliteConnection {
 type Chunk = Vec<Result<Row, Fault>>;
 
 /// Sends the rows of a statement in chunks, for as long as somebody takes them.
-fn send_rows(held: &mut Held, steps: &[Control], query: Query<'_>, rows: &mpsc::Sender<Chunk>) -> Result<(), Fault> {
-    job::take_steps(held, steps)?;
+fn send_rows(held: &mut Held, query: Query<'_>, rows: &mpsc::Sender<Chunk>) -> Result<(), Fault> {
     let open = !held.db.is_autocommit();
     let fault = |error| Fault::new(job::verdict(&held.db, open), error);
     let failed = |error| fault(classify::statement(error, query.sql));
     let mut statement = job::prepare(&held.db, query).map_err(fault)?;
+    held.stop.takes_along(open && !statement.readonly());
     let columns = values::columns(&statement);
     let mut cursor = statement.raw_query();
     let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
@@ -290,26 +308,21 @@ fn broken() -> Fault {
     Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
 }
 
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        // What still runs on the connection's thread would keep its locks; nobody waits for it any more.
+        self.shared.stop.call_off(Sparing::Nothing);
+    }
+}
+
 impl Connection for SqliteConnection {
     fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
         Box::pin(Self::run(self, debt, query, want))
     }
 
     fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
-        fn take(held: &mut Held, owed: &[Control], steps: &[Control]) -> Result<(), Fault> {
-            let taken = job::take_steps(held, owed).and_then(|()| job::take_steps(held, steps));
-            if taken.is_err() && matches!(steps.last(), Some(Control::Commit)) {
-                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
-                let _ = job::take_steps(held, &[Control::Rollback]);
-            }
-            taken
-        }
         Box::pin(async move {
-            let own = || {
-                let steps = steps.to_vec();
-                move |held: &mut Held, owed: &[Control]| take(held, owed, &steps)
-            };
-            self.fly(debt, |held, owed| take(held, owed, steps), own).await?;
+            self.fly(debt, steps, |_| Ok(()), || |_: &mut Held| Ok(())).await?;
             if let Some(Control::Rollback) = steps.last() {
                 self.shared.handled.store(false, Ordering::Release);
             }
@@ -317,10 +330,10 @@ impl Connection for SqliteConnection {
         })
     }
 
-    fn cancel(&self) -> BoxFuture<'static, ()> {
+    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            shared.stop.call_off();
+            shared.stop.call_off(sparing);
             drop(shared.turn.lock().await);
         })
     }

@@ -1,10 +1,13 @@
-//! What is done to a SQLite database in one piece: control steps, then a statement. All of it blocks; where it may do so
+//! What is done to a SQLite database in one piece: control steps, and a statement. All of it blocks; where it may do so
 //! is decided elsewhere.
+
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, Statement};
 
 use super::{
     classify,
+    stop::Stop,
     values::{self, SqliteRow},
 };
 use crate::{
@@ -20,15 +23,31 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) db: Connection,
+    pub(super) stop: Arc<Stop>,
     /// The open transaction is a read-only one.
     pub(super) query_only: bool,
+    /// Steps that count as sent, but were called off together with their statement: they are taken ahead of the next.
+    pub(super) left: Vec<Control>,
+    /// Why the transaction is gone that whoever comes next may take to be open: the work that lost it may have been
+    /// dropped, so that nobody has heard.
+    pub(super) lost: Option<Error>,
 }
 
-/// Takes the steps, then runs the statement.
-pub(super) fn run(held: &mut Held, steps: &[Control], query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-    take_steps(held, steps)?;
+impl Held {
+    /// Whether nothing is open, and nothing is to be known, for whoever comes next.
+    pub(super) fn is_idle(&self) -> bool {
+        self.db.is_autocommit() && self.left.is_empty() && self.lost.is_none()
+    }
+
+    pub(super) fn new(db: Connection, stop: Arc<Stop>) -> Self {
+        Self { db, stop, query_only: false, left: Vec::new(), lost: None }
+    }
+}
+
+/// Runs the statement.
+pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
     let open = !held.db.is_autocommit();
-    statement(&held.db, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
+    statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
 }
 
 /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
@@ -36,11 +55,37 @@ pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
     if was_open && db.is_autocommit() { Verdict::Gone } else { Verdict::Kept }
 }
 
-/// Takes control steps one after the other. If one fails, the transaction as a whole cannot be relied on.
+/// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
+/// cannot be relied on.
 pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault> {
-    for step in steps {
-        let text = Dialect::Sqlite.render(step);
-        take_step(held, step, &text).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, &text)))?;
+    held.left.extend_from_slice(steps);
+    if let Some(at) = held.left.iter().rposition(|step| matches!(step, Control::Rollback)) {
+        held.left.drain(..at);
+        held.lost = None;
+    }
+    if matches!(held.left.first(), Some(Control::Begin(_))) {
+        held.lost = None;
+    }
+    if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
+        held.left.clear();
+        return Err(Fault::new(Verdict::Gone, error));
+    }
+    while let Some(step) = held.left.first().cloned() {
+        let text = Dialect::Sqlite.render(&step);
+        if let Err(error) = take_step(held, &step, &text) {
+            let ends = held.left.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
+            if held.stop.stops() && !ends {
+                // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
+                return Err(Fault::kept(classify::statement(error, &text)));
+            }
+            held.left.clear();
+            if matches!(steps.last(), Some(Control::Commit)) {
+                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
+                let _ = take_step(held, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
+            }
+            return Err(Fault::new(Verdict::Gone, classify::statement(error, &text)));
+        }
+        held.left.remove(0);
     }
     Ok(())
 }
@@ -66,12 +111,15 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn statement(db: &Connection, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+fn statement(held: &Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+    let Held { db, stop, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     if want == Want::Batch {
+        stop.takes_along(!db.is_autocommit());
         return db.execute_batch(query.sql).map(|()| Answer::count(0)).map_err(failed);
     }
     let mut statement = prepare(db, query)?;
+    stop.takes_along(!db.is_autocommit() && !statement.readonly());
     let before = db.total_changes();
     let mut rows = Vec::new();
     let mut returned = 0;
