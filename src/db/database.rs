@@ -97,7 +97,7 @@ impl Database {
     /// `Connect` if no connection can be made. The next call tries again.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves the attempt to the other callers, or to the next one.
+    /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
     pub async fn connect(&self) -> Result<(), Error> {
         self.inner.pool.connect().await
     }

@@ -13,7 +13,7 @@ use std::{
 use bb8::{ManageConnection, PooledConnection, RunError};
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, WeakShared},
 };
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -95,7 +95,8 @@ enum Phase {
     Closed,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<(), Error>>>;
+type Connecting = BoxFuture<'static, Result<(), Error>>;
+type Attempt = Shared<Connecting>;
 
 /// The pool of one database.
 pub(super) struct Pool {
@@ -105,8 +106,9 @@ pub(super) struct Pool {
     registry: Arc<Registry>,
     suspicion: Arc<AtomicU64>,
     phase: Arc<Mutex<Phase>>,
-    /// The attempt to connect that is under way.
-    attempt: Arc<Mutex<Option<Attempt>>>,
+    /// The attempt to connect that is under way. It belongs to its callers: dropped by the last of them it ends, and the
+    /// half-made connection with it.
+    attempt: Mutex<Option<WeakShared<Connecting>>>,
 }
 
 impl Pool {
@@ -123,7 +125,7 @@ impl Pool {
             registry,
             suspicion: Arc::default(),
             phase: Arc::new(Mutex::new(Phase::Fresh)),
-            attempt: Arc::default(),
+            attempt: Mutex::default(),
         }
     }
 
@@ -186,20 +188,26 @@ impl Pool {
     pub(super) async fn connect(&self) -> Result<(), Error> {
         require_runtime()?;
         let attempt = {
-            let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = self.attempt();
             if let Phase::Open(generation) = &*self.phase()
                 && generation.bb8.state().connections > 0
             {
                 return Ok(());
             }
-            attempt.get_or_insert_with(|| self.try_connect()).clone()
+            let attempt = current.as_ref().and_then(WeakShared::upgrade).unwrap_or_else(|| self.try_connect());
+            *current = attempt.downgrade();
+            attempt
         };
         let result = attempt.clone().await;
-        let mut current = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|current| current.ptr_eq(&attempt)) {
+        let mut current = self.attempt();
+        if current.as_ref().and_then(WeakShared::upgrade).is_some_and(|current| current.ptr_eq(&attempt)) {
             *current = None;
         }
         result
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, Option<WeakShared<Connecting>>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_connect(&self) -> Attempt {

@@ -170,6 +170,19 @@ impl Backend {
         row.get(0).expect("a count")
     }
 
+    /// Waits until the server sees so many sessions of the database under test. PostgreSQL only.
+    pub(crate) async fn sessions_come_to(&self, wanted: u64) {
+        let start = Instant::now();
+        loop {
+            let seen = self.sessions_at_server().await;
+            if u64::try_from(seen) == Ok(wanted) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "{seen} sessions at the server instead of {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// The same with a proxy in between, and a pool of `connections`. PostgreSQL only.
     pub(crate) fn behind_proxy(mut self, connections: u32) -> (Self, Proxy) {
         let proxy = Proxy::before(&self.url);

@@ -9,3 +9,4 @@ mod servers;
 
 mod blocks;
 mod dropped_calls;
+mod dropped_on_the_wire;
