@@ -10,3 +10,4 @@ mod servers;
 mod blocks;
 mod dropped_calls;
 mod dropped_on_the_wire;
+mod dropped_statements;

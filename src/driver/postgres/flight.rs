@@ -78,8 +78,14 @@ impl Wire {
         self.broken.store(true, Ordering::Release);
     }
 
-    pub(crate) fn set_handled(&self, handled: bool) {
+    pub(super) fn set_handled(&self, handled: bool) {
         self.handled.store(handled, Ordering::Release);
+    }
+
+    /// Lends the client. Until the loan is said to be over, anything may be outstanding.
+    pub(crate) fn lend(self: &Arc<Self>) -> Outstanding {
+        self.set_handled(true);
+        self.send()
     }
 
     pub(super) fn is_handled(&self) -> bool {
@@ -271,14 +277,14 @@ impl fmt::Debug for Wire {
 }
 
 /// A request whose answer is outstanding until it is said to be here. Forgotten about, it leaves the connection busy.
-pub(super) struct Outstanding {
+pub(crate) struct Outstanding {
     wire: Arc<Wire>,
     number: u64,
 }
 
 impl Outstanding {
     /// The answer is here, and with it the answers to all earlier requests.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.wire.answered.fetch_max(self.number, Ordering::AcqRel);
     }
 }
