@@ -8,6 +8,8 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod dropped_blocks;
 mod dropped_calls;
 mod dropped_on_the_wire;
 mod dropped_statements;
+mod panics;
