@@ -166,7 +166,7 @@ impl DbSession {
         for step in steps {
             match step {
                 Control::Begin(_) if !self.counted.swap(true, Ordering::AcqRel) => {
-                    self.inner.counters.transactions.add(1)
+                    self.inner.counters.transactions.add(1);
                 }
                 Control::Rollback => self.ended(),
                 _ => {}
@@ -228,11 +228,7 @@ impl Session for DbSession {
             // Nothing is outstanding, or it is lost.
             return;
         }
-        let Some(handle) = lease.handle() else {
-            // Nobody is there to wait for the server: the connection goes.
-            lease.condemn();
-            return;
-        };
+        let handle = lease.handle().clone();
         let mut newest = self.cancelling();
         // One after the other: whoever waits for this one waits for all of them.
         let before = newest.take();
@@ -252,8 +248,8 @@ impl Session for DbSession {
         if let Seat::Taken(lease, _membership) = seat
             && Arc::strong_count(&lease) > 1
             && lease.connection().state() == State::Busy
-            && let Some(handle) = lease.handle()
         {
+            let handle = lease.handle().clone();
             // A statement of another task is still in flight: it ends now, as its block has.
             handle.spawn(async move { lease.connection().cancel(Sparing::Nothing).await });
         }

@@ -54,7 +54,7 @@ async fn a_statement_alone_leaves_no_trace_whichever_message_is_held() {
             |message| call(backend.db.clone(), name(message)),
             async |message, out| {
                 all_is_well(&backend, &name(message)).await;
-                assert_eq!(backend.sessions_at_server().await, 1, "{}", name(message));
+                backend.sessions_come_to(1).await;
                 if let Some(out) = out {
                     out.unwrap_or_else(|error| panic!("{what}: {error:?}"));
                     assert!(backend.items().await.contains(&name(message)), "{what} ran to its end");

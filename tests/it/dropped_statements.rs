@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Database, Error, ErrorKind, Status, params};
+use nestling::{Error, ErrorKind, Status, params};
 use tokio::time::timeout;
 
 use crate::{
@@ -58,8 +58,8 @@ async fn the_server_stops_what_was_dropped() {
     none_at_work(&backend, pattern).await;
     drop_at_work(&backend, pattern, async {
         tokio::join!(db.connection(|| async {
-            tokio::join!(db.execute("select pg_sleep(30)", params![]), db.execute("select pg_sleep(30), 1", params![]));
-            Ok::<_, Error>(())
+            let (one, other) = ("select pg_sleep(30)", "select pg_sleep(30), 1");
+            tokio::try_join!(db.execute(one, params![]), db.execute(other, params![]))
         }))
     })
     .await;

@@ -13,3 +13,4 @@ mod dropped_calls;
 mod dropped_on_the_wire;
 mod dropped_statements;
 mod panics;
+mod shutdown;

@@ -5,7 +5,7 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use futures_util::future::join_all;
 #[cfg(unix)]
@@ -13,10 +13,15 @@ use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::TcpStream,
+    runtime::Builder,
+    time::timeout,
 };
 use tokio_postgres::{CancelToken, Config, NoTls, config::Host};
 
 const DEFAULT_PORT: u16 = 5432;
+
+/// How long a request that nobody waits for may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the servers of a URL listen.
 #[derive(Debug, Clone)]
@@ -56,6 +61,17 @@ impl Servers {
             }
         });
         join_all(requests).await;
+    }
+
+    /// As [`cancel`](Self::cancel), without waiting, and without a runtime: on a thread that ends with it.
+    pub(super) fn cancel_detached(&self, token: CancelToken) {
+        let servers = self.clone();
+        let cancel = move || {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async { timeout(PATIENCE, servers.cancel(&token)).await.map_err(io::Error::other) })
+        };
+        // It is a courtesy to the server, which ends the statement sooner or later without it.
+        let _ = thread::Builder::new().name("nestling-cancel".into()).spawn(cancel);
     }
 }
 

@@ -209,6 +209,12 @@ impl PostgresConnection {
     }
 }
 
+impl Drop for PostgresConnection {
+    fn drop(&mut self) {
+        self.wire.abandon();
+    }
+}
+
 fn bind<'q>(prepared: &Prepared, query: Query<'q>) -> Result<Vec<Param<'q>>, Fault> {
     encode::bind(query.params, prepared.statement.params())
         .map_err(|error| Fault::kept(error.with_statement(query.sql)))

@@ -248,6 +248,14 @@ impl Wire {
         }
     }
 
+    /// The connection goes. What the server is still at for it would keep its locks until it ends by itself, and whoever
+    /// could have stopped it in order, the runtime, may be gone.
+    pub(super) fn abandon(&self) {
+        if self.is_busy() {
+            self.servers.cancel_detached(self.client.cancel_token());
+        }
+    }
+
     /// The answer to the control steps that were sent last, if it is not here yet.
     async fn steps(&self) -> Outcome {
         let pending = self.lock_steps().as_ref().map(|(_, answer)| answer.clone());
