@@ -104,7 +104,7 @@ impl Database {
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
     /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Called again,
-    /// it does nothing.
+    /// it waits for what is still open, if anything is.
     ///
     /// # Cancel safety
     /// Dropped, the database stays closed for new queries; call it again to wait for what is left.

@@ -315,10 +315,10 @@ impl Pool {
 
     pub(super) async fn close(&self, patience: Duration) {
         let before = std::mem::replace(&mut *self.phase(), Phase::Closed);
-        let Phase::Open(generation) = before else {
-            return;
-        };
-        generation.permits.close();
+        if let Phase::Open(generation) = before {
+            generation.permits.close();
+        }
+        // Whoever closed it before may have been dropped while it waited.
         if timeout(patience, self.registry.empty()).await.is_err() {
             self.registry.end_all(&closed()).await;
         }

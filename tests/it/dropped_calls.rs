@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use nestling::Error;
+use nestling::{Error, ErrorKind};
 
 use crate::drops::{
     TOO_MANY, all_is_well, blocks, drop_at_every_await, insert, native, polled, statements, transactions,
@@ -87,5 +87,62 @@ on_every_backend! {
             }
             all_is_well(&backend, what).await;
         }
+    }
+}
+
+on_every_backend! {
+    /// rules 37 and 57: connecting leaves nothing behind, and the next one connects
+    async fn connect_can_be_dropped_at_every_await(backend) {
+        drop_at_every_await(
+            |_| {
+                let db = backend.builder().build().expect("options");
+                async move { db.connect().await.map(|()| db.is_connected()) }
+            },
+            async |_, out| {
+                if let Some(out) = out {
+                    assert!(out.expect("it connects"));
+                }
+                if backend.is_postgres() {
+                    backend.sessions_come_to(0).await;
+                }
+            },
+        )
+        .await;
+        let db = backend.builder().build().expect("options");
+        assert!(polled(1, db.connect()).await.is_none_or(|out| out.is_ok()));
+        db.connect().await.expect("the next one connects");
+        assert_eq!(db.stats().connections, 1);
+    }
+}
+
+on_every_backend! {
+    /// rules 34 and 58: closing that was dropped leaves the database closed, the open transaction alone, and a second
+    /// close waits for it
+    async fn close_can_be_dropped_and_called_again(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        let (inside, entered) = tokio::sync::oneshot::channel();
+        let (go, going) = tokio::sync::oneshot::channel();
+        let open = {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.atomic(|| async {
+                    insert(&db, "before").await?;
+                    inside.send(()).expect("the test waits for it");
+                    going.await.expect("the test lets it go on");
+                    insert(&db, "after").await
+                })
+                .await
+            })
+        };
+        entered.await.expect("it is inside");
+        assert!(polled(1, db.close()).await.is_none(), "a transaction is open");
+        assert_eq!(insert(db, "late").await.expect_err("it is closed").kind(), ErrorKind::Closed);
+        let mut again = Box::pin(db.close());
+        assert!(polled(1, &mut again).await.is_none(), "it waits as the first one did");
+        go.send(()).expect("the transaction waits for it");
+        again.await;
+        open.await.expect("no panic").expect("it had the time to commit");
+        assert_eq!(backend.items().await, ["after", "before"]);
     }
 }
