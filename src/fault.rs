@@ -37,6 +37,16 @@ impl Fault {
     }
 }
 
+/// What a cancellation must leave whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sparing {
+    /// Nothing: the transaction is rolled back anyway, or there is none.
+    Nothing,
+    /// The transaction around the savepoint that what is cancelled ran in. What could only be stopped together with it
+    /// runs to its end.
+    Transaction,
+}
+
 /// What a flight takes along: the steps that the session owes its server.
 pub(crate) trait Debt: Send + Sync {
     /// Takes the owed steps and calls `send` with them, once. `send` MUST put the steps on the wire, and behind them

@@ -97,14 +97,14 @@ impl Database {
     /// `Connect` if no connection can be made. The next call tries again.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves the attempt to the other callers, or to the next one.
+    /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
     pub async fn connect(&self) -> Result<(), Error> {
         self.inner.pool.connect().await
     }
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
     /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Called again,
-    /// it does nothing.
+    /// it waits for what is still open, if anything is.
     ///
     /// # Cancel safety
     /// Dropped, the database stays closed for new queries; call it again to wait for what is left.

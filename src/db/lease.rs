@@ -10,18 +10,17 @@ use std::{
     time::Duration,
 };
 
-use bb8::PooledConnection;
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     database::Inner,
-    pool::{Manager, NoDebt},
+    pool::{Borrowed, NoDebt},
     trace::{self, Observed},
 };
 use crate::{
     control::Control,
     driver::{Connection, State},
-    fault::Fault,
+    fault::{Fault, Sparing},
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -29,10 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A borrowed connection.
 pub(super) struct Lease {
-    pooled: Option<PooledConnection<'static, Manager>>,
+    borrowed: Option<Borrowed>,
     permit: Option<OwnedSemaphorePermit>,
-    /// The runtime it was borrowed on: its return may have to wait there for the server.
-    handle: Option<Handle>,
     /// How many answers have come over it.
     answers: AtomicU64,
     condemned: AtomicBool,
@@ -46,20 +43,22 @@ struct User {
 }
 
 impl Lease {
-    pub(super) fn new(pooled: PooledConnection<'static, Manager>, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(borrowed: Borrowed, permit: OwnedSemaphorePermit) -> Self {
         Self {
-            pooled: Some(pooled),
+            borrowed: Some(borrowed),
             permit: Some(permit),
-            handle: Handle::try_current().ok(),
             answers: AtomicU64::new(0),
             condemned: AtomicBool::new(false),
             user: OnceLock::new(),
         }
     }
 
+    fn borrowed(&self) -> &Borrowed {
+        self.borrowed.as_ref().expect("only the drop takes the connection out")
+    }
+
     pub(super) fn connection(&self) -> &dyn Connection {
-        let pooled = self.pooled.as_ref().expect("only the drop takes the connection out");
-        &*pooled.connection
+        &*self.borrowed().connection
     }
 
     /// An answer came, good or bad: from now on a loss of the connection loses work.
@@ -77,6 +76,11 @@ impl Lease {
         let _ = self.user.set(User { inner: Arc::clone(inner), name });
     }
 
+    /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on.
+    pub(super) fn handle(&self) -> &Handle {
+        self.borrowed().handle()
+    }
+
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);
@@ -85,33 +89,30 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(mut pooled), Some(permit)) = (self.pooled.take(), self.permit.take()) else {
+        let (Some(mut borrowed), Some(permit)) = (self.borrowed.take(), self.permit.take()) else {
             return;
         };
         if *self.condemned.get_mut() {
-            pooled.condemned = true;
+            borrowed.condemned = true;
         }
-        match pooled.connection.state() {
-            _ if pooled.condemned => give_back(pooled, permit),
-            State::Idle | State::Broken => give_back(pooled, permit),
-            State::Transaction | State::Handled | State::Busy => match self.handle.take() {
-                Some(handle) => drop(handle.spawn(clean_up(pooled, permit, self.user.take()))),
-                None => {
-                    pooled.condemned = true;
-                    give_back(pooled, permit);
-                }
-            },
+        match borrowed.connection.state() {
+            _ if borrowed.condemned => give_back(borrowed, permit),
+            State::Idle | State::Broken => give_back(borrowed, permit),
+            State::Transaction | State::Handled | State::Busy => {
+                let handle = borrowed.handle().clone();
+                drop(handle.spawn(clean_up(borrowed, permit, self.user.take())));
+            }
         }
     }
 }
 
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedSemaphorePermit, user: Option<User>) {
+async fn clean_up(mut borrowed: Borrowed, permit: OwnedSemaphorePermit, user: Option<User>) {
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
-        let connection = &*pooled.connection;
+        let connection = &*borrowed.connection;
         if connection.state() == State::Busy {
-            connection.cancel().await;
+            connection.cancel(Sparing::Nothing).await;
         }
         if connection.state() != State::Idle {
             roll_back(connection, user.as_ref()).await?;
@@ -121,9 +122,9 @@ async fn clean_up(mut pooled: PooledConnection<'static, Manager>, permit: OwnedS
     let outcome = cleaned.await;
     if !matches!(outcome, Ok(Ok(true))) {
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
-        pooled.condemned = true;
+        borrowed.condemned = true;
     }
-    give_back(pooled, permit);
+    give_back(borrowed, permit);
 }
 
 async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(), Fault> {
@@ -138,13 +139,13 @@ async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(
 }
 
 /// The connection is back in the pool before the next in the queue is let in.
-fn give_back(pooled: PooledConnection<'static, Manager>, permit: OwnedSemaphorePermit) {
-    drop(pooled);
+fn give_back(borrowed: Borrowed, permit: OwnedSemaphorePermit) {
+    drop(borrowed);
     drop(permit);
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("connection", &self.pooled.as_ref().map(|p| p.connection.state())).finish()
+        f.debug_struct("Lease").field("connection", &self.borrowed.as_ref().map(|b| b.connection.state())).finish()
     }
 }

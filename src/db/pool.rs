@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
 use super::{builder::Options, counters::Counters, lease::Lease, registry::Registry};
 use crate::{
@@ -70,6 +71,45 @@ impl ManageConnection for Manager {
     fn has_broken(&self, slot: &mut Slot) -> bool {
         slot.idle_since = Instant::now();
         slot.condemned || slot.connection.state() != State::Idle
+    }
+}
+
+/// A connection that is out of the pool. bb8 may make another in its place when it comes back, and panics if there is no
+/// runtime to do so on; but futures are dropped outside of runtimes, and after their end.
+pub(super) struct Borrowed {
+    pooled: Option<PooledConnection<'static, Manager>>,
+    handle: Handle,
+}
+
+impl Borrowed {
+    fn new(pooled: PooledConnection<'static, Manager>) -> Self {
+        Self { pooled: Some(pooled), handle: Handle::current() }
+    }
+
+    /// The runtime that it was borrowed on.
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Deref for Borrowed {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        self.pooled.as_deref().expect("only the drop takes the connection out")
+    }
+}
+
+impl DerefMut for Borrowed {
+    fn deref_mut(&mut self) -> &mut Slot {
+        self.pooled.as_deref_mut().expect("only the drop takes the connection out")
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let _entered = Handle::try_current().is_err().then(|| self.handle.enter());
+        self.pooled = None;
     }
 }
 
@@ -261,14 +301,10 @@ impl Pool {
                 waited.map_err(|_elapsed| self.late(held))?.map_err(|_closed| closed())?
             }
         };
-        let pooled = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
+        let borrowed = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
             .await
             .map_err(|_elapsed| self.slow())??;
-        // Closed while it was made: whoever closed the database did not wait for this one.
-        if generation.permits.is_closed() {
-            return Err(closed());
-        }
-        Ok(Lease::new(pooled, permit))
+        Ok(Lease::new(borrowed, permit))
     }
 
     /// There was room for a connection, but none was made in time.
@@ -313,16 +349,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn checkout(
-    pool: &bb8::Pool<Manager>,
-    suspicion: &AtomicU64,
-) -> Result<PooledConnection<'static, Manager>, Error> {
+async fn checkout(pool: &bb8::Pool<Manager>, suspicion: &AtomicU64) -> Result<Borrowed, Error> {
     loop {
         if pool.state().idle_connections > 0 {
-            if let Some(Ok(mut pooled)) = pool.get_owned().now_or_never()
-                && is_fit(&mut pooled, suspicion).await
-            {
-                return Ok(pooled);
+            if let Some(Ok(pooled)) = pool.get_owned().now_or_never() {
+                let mut borrowed = Borrowed::new(pooled);
+                if is_fit(&mut borrowed, suspicion).await {
+                    return Ok(borrowed);
+                }
             }
             // It went back as broken, or another task was faster.
             continue;
@@ -331,7 +365,7 @@ async fn checkout(
         let fresh = pool.dedicated_connection().await?;
         if pool.add(fresh).is_err() {
             // bb8 is making one itself.
-            return pool.get_owned().await.map_err(|error| match error {
+            return pool.get_owned().await.map(Borrowed::new).map_err(|error| match error {
                 RunError::User(error) => error,
                 RunError::TimedOut => Error::new(ErrorKind::PoolTimeout, "no connection was made in time"),
             });
@@ -340,8 +374,7 @@ async fn checkout(
 }
 
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
-async fn is_fit(pooled: &mut PooledConnection<'static, Manager>, suspicion: &AtomicU64) -> bool {
-    let slot: &mut Slot = pooled;
+async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
         // Let the runtime look at the socket: a server that is gone has said so.
         tokio::task::yield_now().await;

@@ -14,7 +14,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use tokio::{runtime::Handle, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     database::Inner,
@@ -28,7 +28,7 @@ use crate::{
     control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    fault::{Fault, Sparing, Verdict},
     runtime::{Frame, Last, Session, Trunk},
 };
 
@@ -97,6 +97,7 @@ impl DbSession {
         }
         let _leasing = self.leasing.lock().await;
         if let Some(lease) = self.taken() {
+            self.cancelled(&lease).await?;
             return Ok(lease);
         }
         let held = local::current().map_or(0, |context| {
@@ -156,19 +157,25 @@ impl DbSession {
 
     /// Waits until the server has stopped what was dropped.
     async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
-        if !self.is_cancelling.load(Ordering::Acquire) {
-            return Ok(());
+        while self.is_cancelling.load(Ordering::Acquire) {
+            let Some(under_way) = self.cancelling().clone() else { break };
+            if timeout(PATIENCE, under_way.clone()).await.is_err() {
+                lease.condemn();
+                let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
+                return Err(Fault::new(Verdict::Lost, error));
+            }
+            // Another may have begun meanwhile, and it could hit what is sent next.
+            let mut newest = self.cancelling();
+            if newest.as_ref().is_some_and(|newest| newest.ptr_eq(&under_way)) {
+                *newest = None;
+                self.is_cancelling.store(false, Ordering::Release);
+            }
         }
-        let under_way = self.cancelling.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(under_way) = under_way
-            && timeout(PATIENCE, under_way).await.is_err()
-        {
-            lease.condemn();
-            let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
-            return Err(Fault::new(Verdict::Lost, error));
-        }
-        self.is_cancelling.store(false, Ordering::Release);
         Ok(())
+    }
+
+    fn cancelling(&self) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, ()>>>> {
+        self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at steps that are sent with a statement of `frame`, to count open transactions, and to know their names.
@@ -207,7 +214,7 @@ impl DbSession {
             lease.condemn();
             let connection = lease.connection();
             if connection.state() == State::Busy {
-                connection.cancel().await;
+                connection.cancel(Sparing::Nothing).await;
             }
             let steps = [Control::Rollback];
             let observed = Observed::new(&NoDebt, &inner, None);
@@ -245,16 +252,23 @@ impl Session for DbSession {
         })
     }
 
-    fn interrupt(&self) {
+    fn interrupt(&self, sparing: Sparing) {
         let Some(lease) = self.taken() else { return };
-        let Ok(handle) = Handle::try_current() else {
-            // Nobody is there to wait for the server: the connection goes.
-            lease.condemn();
+        if lease.connection().state() != State::Busy {
+            // Nothing is outstanding, or it is lost.
             return;
-        };
-        let cancelled = handle.spawn(async move { lease.connection().cancel().await });
-        let under_way = cancelled.map(|_ended| ()).boxed().shared();
-        *self.cancelling.lock().unwrap_or_else(PoisonError::into_inner) = Some(under_way);
+        }
+        let handle = lease.handle().clone();
+        let mut newest = self.cancelling();
+        // One after the other: whoever waits for this one waits for all of them.
+        let before = newest.take();
+        let cancelled = handle.spawn(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            lease.connection().cancel(sparing).await;
+        });
+        *newest = Some(cancelled.map(|_ended| ()).boxed().shared());
         self.is_cancelling.store(true, Ordering::Release);
     }
 
@@ -267,10 +281,10 @@ impl Session for DbSession {
         if let Seat::Taken(lease, _membership) = seat
             && Arc::strong_count(&lease) > 1
             && lease.connection().state() == State::Busy
-            && let Ok(handle) = Handle::try_current()
         {
+            let handle = lease.handle().clone();
             // A statement of another task is still in flight: it ends now, as its block has.
-            handle.spawn(async move { lease.connection().cancel().await });
+            handle.spawn(async move { lease.connection().cancel(Sparing::Nothing).await });
         }
     }
 

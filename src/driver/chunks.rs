@@ -12,17 +12,14 @@ use tokio::sync::mpsc;
 
 use crate::{fault::Fault, row::Row};
 
-/// How many rows travel together at most.
-const ROWS: usize = 128;
 /// How long a row may wait for others to travel with. The first one goes at once.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// How many chunks may wait.
 const QUEUE: usize = 2;
 
-/// Gathers rows and sends them.
+/// Where the rows are put in.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    rows: Vec<Row>,
     queue: mpsc::Sender<Vec<Row>>,
     /// When the last chunk went.
     since: Option<Instant>,
@@ -34,44 +31,24 @@ impl Chunks {
         self.queue.is_closed()
     }
 
-    /// Adds a row, and takes the chunk that is due with it.
-    fn due(&mut self, row: Row) -> Option<Vec<Row>> {
-        self.rows.push(row);
-        let late = self.since.is_none_or(|since| since.elapsed() > PATIENCE);
-        if !late && self.rows.len() < ROWS {
-            return None;
-        }
+    /// Whether what is gathered should go now, however little it is.
+    pub(super) fn is_due(&self) -> bool {
+        self.since.is_none_or(|since| since.elapsed() > PATIENCE)
+    }
+
+    /// Sends rows, on a thread that may block.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn send_blocking(&mut self, rows: Vec<Row>) {
+        // An error says that the stream was dropped, which is looked at before the next row.
+        let _ = self.queue.blocking_send(rows);
         self.since = Some(Instant::now());
-        Some(std::mem::replace(&mut self.rows, Vec::with_capacity(ROWS)))
     }
 
-    /// Adds a row, on a thread that may block.
-    #[cfg(feature = "sqlite")]
-    pub(super) fn push_blocking(&mut self, row: Row) {
-        if let Some(chunk) = self.due(row) {
-            // An error says that the stream was dropped, which is looked at before the next row.
-            let _ = self.queue.blocking_send(chunk);
-        }
-    }
-
-    /// Adds a row.
+    /// Sends rows.
     #[cfg(feature = "mysql")]
-    pub(super) async fn push(&mut self, row: Row) {
-        if let Some(chunk) = self.due(row) {
-            let _ = self.queue.send(chunk).await;
-        }
-    }
-
-    /// Sends what is left, on a thread that may block.
-    #[cfg(feature = "sqlite")]
-    pub(super) fn end_blocking(self) {
-        let _ = self.queue.blocking_send(self.rows);
-    }
-
-    /// Sends what is left.
-    #[cfg(feature = "mysql")]
-    pub(super) async fn end(self) {
-        let _ = self.queue.send(self.rows).await;
+    pub(super) async fn send(&mut self, rows: Vec<Row>) {
+        let _ = self.queue.send(rows).await;
+        self.since = Some(Instant::now());
     }
 }
 
@@ -82,7 +59,7 @@ pub(super) struct Taken(mpsc::Receiver<Vec<Row>>);
 /// A queue for the rows of one statement.
 pub(super) fn chunks() -> (Chunks, Taken) {
     let (queue, taken) = mpsc::channel(QUEUE);
-    (Chunks { rows: Vec::new(), queue, since: None }, Taken(taken))
+    (Chunks { queue, since: None }, Taken(taken))
 }
 
 impl Taken {

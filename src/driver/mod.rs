@@ -30,7 +30,7 @@ pub use self::dialect::Dialect;
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
-    fault::{Debt, Fault},
+    fault::{Debt, Fault, Sparing},
     row::Row,
     value::Value,
 };
@@ -111,7 +111,7 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
     fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Asks the server to stop what it is at, and waits until it has.
-    fn cancel(&self) -> BoxFuture<'static, ()>;
+    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()>;
 
     /// What the connection is up to.
     fn state(&self) -> State;

@@ -258,6 +258,10 @@ impl<S: Session> Drop for Block<S> {
                 }
             }
         });
+        if frame.parent().is_some() {
+            // The parent is not to wait for what its child has left behind: a stream, or a statement of another task.
+            frame.trunk().session().interrupt(frame.spares());
+        }
         self.settle();
     }
 }

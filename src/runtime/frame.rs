@@ -17,7 +17,7 @@ use super::{
 use crate::{
     control::{Control, Name, Settings},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
 };
 
 /// How a frame begins on the server.
@@ -214,18 +214,29 @@ impl<S: Session> Frame<S> {
         self.trunk.with_ledger(|_| self.check_open().map(|()| self.trunk.set_quiet()))
     }
 
+    /// What must be left whole when that is stopped which was dropped in this frame, or with it.
+    pub(super) fn spares(&self) -> Sparing {
+        match self.opening {
+            Opening::Savepoint(_) => Sparing::Transaction,
+            Opening::Begin(_) | Opening::Pin => Sparing::Nothing,
+        }
+    }
+
     /// Closes the frame. Callers hold the ledger's lock, so that no flight of this frame is sent after it.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.turnstile.close();
     }
 
-    /// Waits for a turn that statements share.
+    /// Waits for a turn that the statements of a transaction share.
     ///
     /// # Errors
     /// Any reason why a statement cannot run in this frame, before anything is sent.
     pub(crate) async fn statement(self: &Arc<Self>) -> Result<Turn<S>, Error> {
-        let turn = Turn::take(self, Purpose::Statement).await?;
+        // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
+        // those that were sent behind it: each waits for the one before.
+        let purpose = if self.in_transaction() { Purpose::Statement } else { Purpose::Alone("a statement") };
+        let turn = Turn::take(self, purpose).await?;
         self.check()?;
         Ok(turn)
     }
@@ -311,7 +322,10 @@ impl<S: Session> Drop for Flight<'_, S> {
                 ErrorKind::Cancelled,
                 "a statement was dropped while the server was at work on it",
             ));
-            self.frame.trunk.session().interrupt();
+            // A frame that was rolled back has stopped what was in flight: now it would be what came after.
+            if !self.frame.is_closed() {
+                self.frame.trunk.session().interrupt(self.frame.spares());
+            }
         }
     }
 }

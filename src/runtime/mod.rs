@@ -28,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::{
     control::{Steps, Tally},
-    fault::Fault,
+    fault::{Fault, Sparing},
 };
 
 /// What the core asks of a server session. The database implements it over a leased connection.
@@ -43,8 +43,9 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
     /// waits for it any more.
     fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>>;
 
-    /// A statement was dropped in flight: the server is to stop it before anything else is sent. MUST NOT block.
-    fn interrupt(&self);
+    /// What is in flight was dropped: the server is to stop it, if it is at work, before anything else is sent. MUST
+    /// NOT block.
+    fn interrupt(&self, sparing: Sparing);
 
     /// The block that owns the session has ended, in whatever way: give the connection back once it is idle, or throw
     /// it away. MUST NOT block; called once, maybe while statements of other tasks are still in flight.

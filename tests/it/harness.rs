@@ -9,7 +9,7 @@ use std::{
 
 use nestling::{Database, DatabaseBuilder, Dialect, params};
 
-use crate::servers;
+use crate::{proxy::Proxy, servers};
 
 /// Runs a test on every back end: on PostgreSQL, on SQLite where it may block (a multi-thread runtime), and on SQLite
 /// where it may not (a current-thread one).
@@ -191,6 +191,42 @@ impl Backend {
             assert!(start.elapsed() < Duration::from_secs(5), "not settled: {open} open at the server, {stats:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// How many locks sessions of the database under test hold or wait for. PostgreSQL only.
+    pub(crate) async fn locks_at_server(&self) -> i64 {
+        let sql = "select count(*) from pg_locks join pg_stat_activity using (pid) where application_name = $1";
+        let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's locks");
+        row.get(0).expect("a count")
+    }
+
+    /// How many sessions of the database under test run a statement that is like `pattern`. PostgreSQL only.
+    pub(crate) async fn running_at_server(&self, pattern: &str) -> i64 {
+        let sql = "select count(*) from pg_stat_activity \
+                   where application_name = $1 and state = 'active' and query like $2";
+        let row = self.observer.query_one(sql, params![self.name.clone(), pattern]).await.expect("the activity");
+        row.get(0).expect("a count")
+    }
+
+    /// Waits until the server sees so many sessions of the database under test. PostgreSQL only.
+    pub(crate) async fn sessions_come_to(&self, wanted: u64) {
+        let start = Instant::now();
+        loop {
+            let seen = self.sessions_at_server().await;
+            if u64::try_from(seen) == Ok(wanted) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "{seen} sessions at the server instead of {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The same with a proxy in between, and a pool of `connections`. PostgreSQL only.
+    pub(crate) fn behind_proxy(mut self, connections: u32) -> (Self, Proxy) {
+        let proxy = Proxy::before(&self.url);
+        let url = proxy.url_for(&self.url);
+        self.db = Database::builder(&url).max_connections(connections).build().expect("the proxy's URL");
+        (self, proxy)
     }
 }
 

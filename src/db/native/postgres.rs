@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::wrong_driver;
 use crate::{
-    db::Database,
+    db::{Database, lease::Lease},
     driver::postgres::{PostgresConnection, Wire},
     error::Error,
 };
@@ -31,6 +31,21 @@ impl Deref for PostgresClient {
 impl fmt::Debug for PostgresClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresClient").finish_non_exhaustive()
+    }
+}
+
+/// The client while it is lent. Dropped with the closure half-way, it looks for handles that were kept all the same.
+struct Lent<'l> {
+    handles: Arc<()>,
+    lease: &'l Lease,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.handles) > 1 {
+            tracing::warn!(target: "nestling", "a native client was kept beyond its closure; its connection will go");
+            self.lease.condemn();
+        }
     }
 }
 
@@ -74,13 +89,11 @@ impl Database {
                 return Ok(Err(wrong_driver("PostgreSQL").into()));
             };
             let wire = connection.wire();
-            wire.set_handled(true);
-            let lent = Arc::new(());
-            let result = body(PostgresClient { wire: Arc::clone(wire), _lent: Arc::clone(&lent) }).await;
-            if Arc::strong_count(&lent) > 1 {
-                tracing::warn!(target: "nestling", "a native client was kept beyond its closure; its connection will go");
-                lease.condemn();
-            }
+            let loan = wire.lend();
+            let lent = Lent { handles: Arc::default(), lease: &lease };
+            let result = body(PostgresClient { wire: Arc::clone(wire), _lent: Arc::clone(&lent.handles) }).await;
+            drop(lent);
+            loan.answered();
             Ok(result)
         })
         .await

@@ -25,7 +25,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
     outlive::Outlive,
 };
 
@@ -244,7 +244,7 @@ impl Connection for MysqlConnection {
         })
     }
 
-    fn cancel(&self) -> BoxFuture<'static, ()> {
+    fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
         let (wire, opts, id) = (Arc::clone(&self.wire), self.opts.clone(), self.id);
         Box::pin(async move {
             if wire.try_lock().is_err()

@@ -23,6 +23,9 @@ use crate::{
     row::Row,
 };
 
+/// How many rows of a stream travel together at most.
+const ROWS_PER_CHUNK: usize = 128;
+
 /// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -258,12 +261,18 @@ impl Wire {
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
         let shape = Shape::new(result.columns_ref());
+        let mut gathered = Vec::new();
         let sent = loop {
             if rows.is_unwanted() {
                 break result.drop_result().await;
             }
             match result.next().await {
-                Ok(Some(row)) => rows.push(Row::new(MysqlRow::new(row, &shape))).await,
+                Ok(Some(row)) => {
+                    gathered.push(Row::new(MysqlRow::new(row, &shape)));
+                    if gathered.len() == ROWS_PER_CHUNK || rows.is_due() {
+                        rows.send(std::mem::take(&mut gathered)).await;
+                    }
+                }
                 Ok(None) => break Ok(()),
                 Err(error) => {
                     drop(result);
@@ -272,7 +281,8 @@ impl Wire {
             }
         };
         // The rows ahead of an error come first.
-        rows.end().await;
+        rows.send(gathered).await;
+        drop(rows);
         match sent {
             Ok(()) => self.conclude(was_open, sql),
             Err(error) => Err(self.judge(error, sql, was_open).await),

@@ -4,34 +4,26 @@
 use std::{
     any::Any,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::{
     cache::{Cache, Prepared},
+    cancel::Servers,
     classify,
     decode::PgRow,
     encode::{self, Param},
     flight::Wire,
-    stopper::Stopper,
 };
 use crate::{
     control::Control,
     driver::{Answer, Connection, Dialect, Query, State, Want},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
     row::Row,
 };
-
-/// How long a cancelled statement is waited for before it is cancelled again.
-const RETRY: Duration = Duration::from_millis(250);
-
-/// How often it is cancelled before the connection is given up.
-const ATTEMPTS: u32 = 20;
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
 /// save that only statements prepared in SQL go: ours stay good, and so do those by which tokio-postgres looks up types,
@@ -47,12 +39,11 @@ const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UN
 pub(crate) struct PostgresConnection {
     wire: Arc<Wire>,
     cache: Cache,
-    stopper: Stopper,
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, statement_cache: usize, stopper: Stopper) -> Self {
-        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache), stopper }
+    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize) -> Self {
+        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache) }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -235,6 +226,12 @@ impl PostgresConnection {
     }
 }
 
+impl Drop for PostgresConnection {
+    fn drop(&mut self) {
+        self.wire.abandon();
+    }
+}
+
 fn bind<'q>(prepared: &Prepared, query: Query<'q>) -> Result<Vec<Param<'q>>, Fault> {
     encode::bind(query.params, prepared.statement.params())
         .map_err(|error| Fault::kept(error.with_statement(query.sql)))
@@ -255,27 +252,8 @@ impl Connection for PostgresConnection {
         })
     }
 
-    fn cancel(&self) -> BoxFuture<'static, ()> {
-        let wire = Arc::clone(&self.wire);
-        let stopper = self.stopper.clone();
-        Box::pin(async move {
-            for _ in 0..ATTEMPTS {
-                stopper.stop(wire.client().cancel_token()).await;
-                // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit
-                // what it was meant for, or nothing: a backend takes no notice of it while it reads its next message.
-                // So one that came too early is lost, and another is sent.
-                let outstanding = wire.send();
-                match timeout(RETRY, wire.client().batch_execute("")).await {
-                    Err(_elapsed) => {}
-                    Ok(Ok(())) => return outstanding.answered(),
-                    Ok(Err(error)) if error.as_db_error().is_some() && wire.is_alive() => {
-                        return outstanding.answered();
-                    }
-                    Ok(Err(_)) => break,
-                }
-            }
-            wire.condemn();
-        })
+    fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
+        Box::pin(Arc::clone(&self.wire).stop())
     }
 
     fn state(&self) -> State {

@@ -10,20 +10,28 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, join},
 };
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::classify;
+use super::{cancel::Servers, classify};
 use crate::{
     control::Control,
     driver::{Dialect, State},
     fault::{Debt, Fault},
 };
+
+/// How long a connection may take to come to rest before it is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a cancel request is given to take effect before the next is sent; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 type Outcome = Result<(), Fault>;
 type Answered = Shared<BoxFuture<'static, Outcome>>;
@@ -31,6 +39,7 @@ type Answered = Shared<BoxFuture<'static, Outcome>>;
 /// The wire of one connection: what was sent, what was answered, and the control steps whose answer nobody has seen yet.
 pub(crate) struct Wire {
     client: Client,
+    servers: Servers,
     sent: AtomicU64,
     answered: AtomicU64,
     in_transaction: AtomicBool,
@@ -45,9 +54,10 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, servers: Servers) -> Self {
         Self {
             client,
+            servers,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             in_transaction: AtomicBool::new(false),
@@ -76,8 +86,14 @@ impl Wire {
         self.retired.store(true, Ordering::Release);
     }
 
-    pub(crate) fn set_handled(&self, handled: bool) {
+    pub(super) fn set_handled(&self, handled: bool) {
         self.handled.store(handled, Ordering::Release);
+    }
+
+    /// Lends the client. Until the loan is said to be over, anything may be outstanding.
+    pub(crate) fn lend(self: &Arc<Self>) -> Outstanding {
+        self.set_handled(true);
+        self.send()
     }
 
     pub(super) fn is_handled(&self) -> bool {
@@ -217,6 +233,41 @@ impl Wire {
         self.steps().await
     }
 
+    /// Stops what is outstanding, and returns when no cancel request is under way any more.
+    pub(super) async fn stop(self: Arc<Self>) {
+        if self.is_busy() && timeout(PATIENCE, self.cancel_all()).await.is_err() {
+            self.condemn();
+        }
+    }
+
+    async fn cancel_all(self: &Arc<Self>) {
+        // Were a SAVEPOINT hit, the block around it would be lost too; and behind a BEGIN that was hit statements commit.
+        let _ = self.steps().await;
+        let token = self.client.cancel_token();
+        let mut wait = FIRST_WAIT;
+        loop {
+            self.servers.cancel(&token).await;
+            // A backend takes no notice of a request while it reads its next message, so one round trip behind it tells
+            // that it has hit what it was meant for, or nothing.
+            let outstanding = self.send();
+            match timeout(wait, self.client.batch_execute("")).await {
+                Ok(Ok(())) => return outstanding.answered(),
+                Ok(Err(error)) if error.as_db_error().is_some() && self.is_alive() => return outstanding.answered(),
+                Ok(Err(_)) => return self.condemn(),
+                // It was there before its statement, or another statement is outstanding behind the one that it hit.
+                Err(_elapsed) => wait *= 2,
+            }
+        }
+    }
+
+    /// The connection goes. What the server is still at for it would keep its locks until it ends by itself, and whoever
+    /// could have stopped it in order, the runtime, may be gone.
+    pub(super) fn abandon(&self) {
+        if self.is_busy() {
+            self.servers.cancel_detached(self.client.cancel_token());
+        }
+    }
+
     /// The answer to the control steps that were sent last, if it is not here yet.
     async fn steps(&self) -> Outcome {
         let pending = self.lock_steps().as_ref().map(|(_, answer)| answer.clone());
@@ -246,14 +297,14 @@ impl fmt::Debug for Wire {
 }
 
 /// A request whose answer is outstanding until it is said to be here. Forgotten about, it leaves the connection busy.
-pub(super) struct Outstanding {
+pub(crate) struct Outstanding {
     wire: Arc<Wire>,
     number: u64,
 }
 
 impl Outstanding {
     /// The answer is here, and with it the answers to all earlier requests.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.wire.answered.fetch_max(self.number, Ordering::AcqRel);
     }
 }

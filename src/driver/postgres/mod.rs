@@ -3,12 +3,12 @@
 
 mod array;
 mod cache;
+mod cancel;
 mod classify;
 mod connection;
 mod decode;
 mod encode;
 mod flight;
-mod stopper;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
 use tokio_postgres::{Config, NoTls};
 
-use self::stopper::Stopper;
+use self::cancel::Servers;
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
@@ -25,8 +25,8 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) struct PostgresDriver {
     manager: PostgresConnectionManager<NoTls>,
+    servers: Servers,
     statement_cache: usize,
-    stopper: Stopper,
     connect_timeout: Option<Duration>,
 }
 
@@ -40,8 +40,9 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        let stopper = Stopper::new(&config);
-        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache, stopper, connect_timeout })
+        let servers = Servers::of(&config);
+        let manager = PostgresConnectionManager::new(config, NoTls);
+        Ok(Self { manager, servers, statement_cache, connect_timeout })
     }
 }
 
@@ -49,8 +50,9 @@ impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let client = self.manager.connect().await.map_err(classify::connect)?;
-            let connection = PostgresConnection::new(client, self.statement_cache, self.stopper.clone());
-            Ok(Box::new(connection) as Box<dyn Connection>)
+            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache);
+            let connection: Box<dyn Connection> = Box::new(connection);
+            Ok(connection)
         })
     }
 

@@ -25,7 +25,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Debt, Fault, Sparing, Verdict},
     value::Value,
 };
 
@@ -99,30 +99,35 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does a piece of work with the steps that it has taken along, and looks at the state afterwards.
+    /// Takes the steps, does a piece of work, and looks at the state afterwards.
     fn work<T>(
         &self,
         number: u64,
         steps: &[Control],
-        work: impl FnOnce(&mut Held, &[Control]) -> T,
+        work: impl FnOnce(&mut Held) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let mut held = self.held();
         if self.stop.is_called_off(number) {
-            held.unpaid.extend_from_slice(steps);
+            // The session's ledger takes its steps to be sent.
+            held.left.extend_from_slice(steps);
             self.look(&held);
             return Err(Fault::kept(Error::new(ErrorKind::Cancelled, "the statement was dropped")));
         }
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
-        let out = self.stop.during(number, self.patience, || work(&mut held, steps));
+        let out = self.stop.during(number, self.patience, || {
+            job::take_steps(&mut held, steps)?;
+            work(&mut held)
+        });
+        if let Err(Fault { error, verdict: Verdict::Gone }) = &out {
+            held.lost = Some(error.clone());
+        }
         self.look(&held);
-        Ok(out)
+        out
     }
 
-    /// A transaction that is still to be begun counts as open.
     fn look(&self, held: &Held) {
-        let idle = held.db.is_autocommit() && held.unpaid.is_empty();
-        self.state.store(if idle { IDLE } else { TRANSACTION }, Ordering::Release);
+        self.state.store(if held.is_idle() { IDLE } else { TRANSACTION }, Ordering::Release);
     }
 }
 
@@ -151,30 +156,31 @@ impl SqliteConnection {
         (turn, self.shared.stop.issue())
     }
 
-    /// Pays the debt and does `work` with it, wherever that may be done. `own` makes the work fit for another thread.
+    /// Pays the debt, takes `more` steps, and does the work, wherever that may be done. `own` makes the work fit for another thread.
     async fn fly<T, W>(
         &self,
         debt: &dyn Debt,
-        here: impl FnOnce(&mut Held, &[Control]) -> Result<T, Fault>,
+        more: &[Control],
+        here: impl FnOnce(&mut Held) -> Result<T, Fault>,
         own: impl FnOnce() -> W,
     ) -> Result<T, Fault>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Held, &[Control]) -> Result<T, Fault> + Send + 'static,
+        W: FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     {
         let (turn, number) = self.turn().await;
         if let Place::Spot(spot) = place::here() {
             let mut steps = Vec::new();
-            debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
-            let out = spot.run(|| self.shared.work(number, &steps, here))?;
+            debt.pay(&mut |owed| steps = [owed, more].concat()).map_err(Fault::kept)?;
+            let out = spot.run(|| self.shared.work(number, &steps, here));
             drop(turn);
             return out;
         }
         let mut own = Some((own(), turn));
         let mut waiting = Err(broken());
-        debt.pay(&mut |steps| {
+        debt.pay(&mut |owed| {
             if let Some((work, turn)) = own.take() {
-                waiting = self.queue(number, turn, steps, work);
+                waiting = self.queue(number, turn, &[owed, more].concat(), work);
             }
         })
         .map_err(Fault::kept)?;
@@ -187,13 +193,13 @@ impl SqliteConnection {
         number: u64,
         turn: OwnedMutexGuard<()>,
         steps: &[Control],
-        work: impl FnOnce(&mut Held, &[Control]) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
         let (answer, waiting) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let steps = steps.to_vec();
         let job = Box::new(move || {
-            let out = shared.work(number, &steps, work).and_then(|out| out);
+            let out = shared.work(number, &steps, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
@@ -208,9 +214,9 @@ impl SqliteConnection {
         }
         let own = || {
             let (sql, params) = owned(query);
-            move |held: &mut Held, steps: &[Control]| job::run(held, steps, Query { sql: &sql, params: &params }, want)
+            move |held: &mut Held| job::run(held, Query { sql: &sql, params: &params }, want)
         };
-        self.fly(debt, |held, steps| job::run(held, steps, query, want), own).await
+        self.fly(debt, &[], |held| job::run(held, query, want), own).await
     }
 
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
@@ -221,9 +227,7 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), flow)) = parts.take() {
-                let work = move |held: &mut Held, steps: &[Control]| {
-                    flow.run(held, steps, Query { sql: &sql, params: &params })
-                };
+                let work = move |held: &mut Held| flow.run(held, Query { sql: &sql, params: &params });
                 queued = self.queue(number, turn, steps, work);
             }
         })
@@ -243,8 +247,8 @@ impl SqliteConnection {
         debt.pay(&mut |steps| {
             if let Some((turn, work)) = parts.take() {
                 self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, steps, move |held, steps| {
-                    job::take_steps(held, steps)?;
+                queued = self.queue(number, turn, steps, move |held| {
+                    held.stop.takes_along(!held.db.is_autocommit());
                     Ok(work(&mut held.db))
                 });
             }
@@ -262,30 +266,21 @@ fn broken() -> Fault {
     Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
 }
 
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        // What still runs on the connection's thread would keep its locks; nobody waits for it any more.
+        self.shared.stop.call_off(Sparing::Nothing);
+    }
+}
+
 impl Connection for SqliteConnection {
     fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
         Box::pin(Self::run(self, debt, query, want))
     }
 
     fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
-        fn take(held: &mut Held, owed: &[Control], steps: &[Control]) -> Result<(), Fault> {
-            if matches!(steps.last(), Some(Control::Rollback)) && held.db.is_autocommit() {
-                // Nothing is open, and what was to open it never will.
-                held.unpaid.clear();
-            }
-            let taken = job::take_steps(held, owed).and_then(|()| job::take_steps(held, steps));
-            if taken.is_err() && matches!(steps.last(), Some(Control::Commit)) {
-                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
-                let _ = job::take_steps(held, &[Control::Rollback]);
-            }
-            taken
-        }
         Box::pin(async move {
-            let own = || {
-                let steps = steps.to_vec();
-                move |held: &mut Held, owed: &[Control]| take(held, owed, &steps)
-            };
-            self.fly(debt, |held, owed| take(held, owed, steps), own).await?;
+            self.fly(debt, steps, |_| Ok(()), || |_: &mut Held| Ok(())).await?;
             if let Some(Control::Rollback) = steps.last() {
                 self.shared.handled.store(false, Ordering::Release);
             }
@@ -293,10 +288,10 @@ impl Connection for SqliteConnection {
         })
     }
 
-    fn cancel(&self) -> BoxFuture<'static, ()> {
+    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            shared.stop.call_off();
+            shared.stop.call_off(sparing);
             drop(shared.turn.lock().await);
         })
     }

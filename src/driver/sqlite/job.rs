@@ -1,21 +1,20 @@
-//! What is done to a SQLite database in one piece: control steps, then a statement. All of it blocks; where it may do so
+//! What is done to a SQLite database in one piece: control steps, and a statement. All of it blocks; where it may do so
 //! is decided elsewhere.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, Statement};
 
 use super::{
     classify,
     stop::Stop,
-    values::{self, SqliteRow},
+    values::{self, Copier},
 };
 use crate::{
     control::Control,
     driver::{Answer, Dialect, Query, Want, wrong_count},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
-    row::Row,
     value::Value,
 };
 
@@ -26,50 +25,66 @@ pub(super) struct Held {
     pub(super) stop: Arc<Stop>,
     /// The open transaction is a read-only one.
     pub(super) query_only: bool,
-    /// Steps that came with work which was called off before it took them. The runtime counts them as sent, and what
-    /// it sends next rests on them: they are taken ahead of that.
-    pub(super) unpaid: Vec<Control>,
-    /// What ended the transaction when nobody waited for the answer any more.
-    pub(super) ended_by: Option<Error>,
+    /// Steps that count as sent, but were called off together with their statement: they are taken ahead of the next.
+    pub(super) left: Vec<Control>,
+    /// Why the transaction is gone that whoever comes next may take to be open: the work that lost it may have been
+    /// dropped, so that nobody has heard.
+    pub(super) lost: Option<Error>,
 }
 
 impl Held {
+    /// Whether nothing is open, and nothing is to be known, for whoever comes next.
+    pub(super) fn is_idle(&self) -> bool {
+        self.db.is_autocommit() && self.left.is_empty() && self.lost.is_none()
+    }
+
     pub(super) fn new(db: Connection, stop: Arc<Stop>) -> Self {
-        Self { db, stop, query_only: false, unpaid: Vec::new(), ended_by: None }
-    }
-
-    /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
-    pub(super) fn fault(&mut self, was_open: bool, error: Error) -> Fault {
-        if !was_open || !self.db.is_autocommit() {
-            return Fault::kept(error);
-        }
-        if self.stop.stops() {
-            self.ended_by = Some(error.clone());
-        }
-        Fault::new(Verdict::Gone, error)
+        Self { db, stop, query_only: false, left: Vec::new(), lost: None }
     }
 }
 
-/// Takes the steps, then runs the statement.
-pub(super) fn run(held: &mut Held, steps: &[Control], query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-    take_steps(held, steps)?;
+/// Runs the statement.
+pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
     let open = !held.db.is_autocommit();
-    statement(&held.db, query, want).map_err(|error| held.fault(open, error))
+    statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
 }
 
-/// Takes control steps one after the other. If one fails, the transaction as a whole cannot be relied on.
+/// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
+pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
+    if was_open && db.is_autocommit() { Verdict::Gone } else { Verdict::Kept }
+}
+
+/// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
+/// cannot be relied on.
 pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault> {
-    let unpaid = mem::take(&mut held.unpaid);
-    let steps = if unpaid.is_empty() { Cow::Borrowed(steps) } else { Cow::Owned([&unpaid, steps].concat()) };
-    for (at, step) in steps.iter().enumerate() {
-        let text = Dialect::Sqlite.render(step);
-        let Err(error) = take_step(held, step, &text) else { continue };
-        if held.stop.stops() {
-            // A BEGIN that waited for another's lock when it was called off: the block around may still want it.
-            held.unpaid = steps[at..].to_vec();
-        }
-        let error = held.ended_by.take().unwrap_or_else(|| classify::statement(error, &text));
+    held.left.extend_from_slice(steps);
+    if let Some(at) = held.left.iter().rposition(|step| matches!(step, Control::Rollback)) {
+        held.left.drain(..at);
+        held.lost = None;
+    }
+    if matches!(held.left.first(), Some(Control::Begin(_))) {
+        held.lost = None;
+    }
+    if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
+        held.left.clear();
         return Err(Fault::new(Verdict::Gone, error));
+    }
+    while let Some(step) = held.left.first().cloned() {
+        let text = Dialect::Sqlite.render(&step);
+        if let Err(error) = take_step(held, &step, &text) {
+            let ends = held.left.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
+            if held.stop.stops() && !ends {
+                // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
+                return Err(Fault::kept(classify::statement(error, &text)));
+            }
+            held.left.clear();
+            if matches!(steps.last(), Some(Control::Commit)) {
+                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
+                let _ = take_step(held, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
+            }
+            return Err(Fault::new(Verdict::Gone, classify::statement(error, &text)));
+        }
+        held.left.remove(0);
     }
     Ok(())
 }
@@ -81,10 +96,7 @@ fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()
     }
     match step {
         Control::Begin(settings) => query_only(held, settings.read_only() == Some(true)),
-        Control::Commit | Control::Rollback => {
-            held.ended_by = None;
-            query_only(held, false)
-        }
+        Control::Commit | Control::Rollback => query_only(held, false),
         Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) => Ok(()),
     }
 }
@@ -98,28 +110,33 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn statement(db: &Connection, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+fn statement(held: &Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+    let Held { db, stop, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     if want == Want::Batch {
+        stop.takes_along(!db.is_autocommit());
         return db.execute_batch(query.sql).map(|()| Answer::count(0)).map_err(failed);
     }
     let mut statement = prepare(db, query)?;
+    stop.takes_along(!db.is_autocommit() && !statement.readonly());
     let before = db.total_changes();
     let mut rows = Vec::new();
     let mut returned = 0;
     if statement.column_count() == 0 {
         statement.raw_execute().map_err(failed)?;
     } else {
-        let mut columns = None;
+        let mut copier = Copier::default();
         let mut cursor = statement.raw_query();
         while let Some(row) = cursor.next().map_err(failed)? {
             returned += 1;
             if want == Want::Rows {
-                // Not before the first step, which prepares anew a statement whose tables have changed.
-                let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
-                rows.push(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
+                copier.push(row).map_err(failed)?;
+                if copier.is_full() {
+                    rows.extend(copier.take());
+                }
             }
         }
+        rows.extend(copier.take());
     }
     // Without a change, `changes` tells of an earlier statement.
     let changed = db.total_changes() != before;

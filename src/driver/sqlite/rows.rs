@@ -15,10 +15,9 @@ use super::{
     classify,
     job::{self, Held},
     stop::Stop,
-    values::{self, SqliteRow},
+    values::Copier,
 };
 use crate::{
-    control::Control,
     driver::{
         Query,
         chunks::{Chunks, Taken, chunks},
@@ -33,7 +32,7 @@ pub(super) fn channel(stop: Arc<Stop>, number: u64) -> (Flow, Rows) {
     let (chunks, taken) = chunks();
     let reads = Arc::new(AtomicBool::new(false));
     let left = Left { stop, number, reads: Arc::clone(&reads) };
-    (Flow { chunks, reads }, Rows { taken, left })
+    (Flow { chunks, reads, copier: Copier::default() }, Rows { taken, left })
 }
 
 /// The end of the thread that steps through the rows.
@@ -41,31 +40,32 @@ pub(super) struct Flow {
     chunks: Chunks,
     /// Whether the statement changes nothing.
     reads: Arc<AtomicBool>,
+    copier: Copier,
 }
 
 impl Flow {
     /// Runs a statement, and sends its rows for as long as somebody takes them.
-    pub(super) fn run(mut self, held: &mut Held, steps: &[Control], query: Query<'_>) -> Result<(), Fault> {
-        job::take_steps(held, steps)?;
+    pub(super) fn run(mut self, held: &mut Held, query: Query<'_>) -> Result<(), Fault> {
         let open = !held.db.is_autocommit();
-        let result = self.send_rows(held, query);
+        let result = self.send_rows(held, open, query);
         // The rows ahead of an error come first. That nobody takes them is no error.
-        self.chunks.end_blocking();
-        result.map_err(|error| held.fault(open, error))
+        self.chunks.send_blocking(self.copier.take().collect());
+        result.map_err(|error| Fault::new(job::verdict(&held.db, open), error))
     }
 
-    fn send_rows(&mut self, held: &Held, query: Query<'_>) -> Result<(), Error> {
+    fn send_rows(&mut self, held: &Held, open: bool, query: Query<'_>) -> Result<(), Error> {
         let failed = |error| classify::statement(error, query.sql);
         let mut statement = job::prepare(&held.db, query)?;
         self.reads.store(statement.readonly(), Ordering::Release);
-        let mut columns = None;
+        held.stop.takes_along(open && !statement.readonly());
         let mut cursor = statement.raw_query();
         while !self.chunks.is_unwanted()
             && let Some(row) = cursor.next().map_err(failed)?
         {
-            // Not before the first step, which prepares anew a statement whose tables have changed.
-            let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
-            self.chunks.push_blocking(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
+            self.copier.push(row).map_err(failed)?;
+            if self.copier.is_full() || self.chunks.is_due() {
+                self.chunks.send_blocking(self.copier.take().collect());
+            }
         }
         Ok(())
     }

@@ -5,13 +5,15 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
+
+use crate::fault::Sparing;
 
 /// How many instructions of SQLite's machine run between two looks.
 const INSTRUCTIONS_PER_LOOK: i32 = 1_000;
@@ -22,6 +24,11 @@ pub(super) struct Stop {
     issued: AtomicU64,
     running: AtomicU64,
     called_off: AtomicU64,
+    /// As `called_off`, where the transaction around must stay whole.
+    called_off_alone: AtomicU64,
+    /// Stopped now, the work that runs would take the transaction along: SQLite rolls all of it back when it interrupts
+    /// a statement that writes.
+    taking_along: AtomicBool,
 }
 
 impl Stop {
@@ -31,8 +38,12 @@ impl Stop {
     }
 
     /// Calls off all work that has a number by now.
-    pub(super) fn call_off(&self) {
-        self.called_off.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
+    pub(super) fn call_off(&self, sparing: Sparing) {
+        let calls = match sparing {
+            Sparing::Nothing => &self.called_off,
+            Sparing::Transaction => &self.called_off_alone,
+        };
+        calls.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// Calls off the work of a number, which has had the turn: nothing that is still to come.
@@ -41,12 +52,19 @@ impl Stop {
     }
 
     pub(super) fn is_called_off(&self, number: u64) -> bool {
-        self.called_off.load(Ordering::SeqCst) >= number
+        [&self.called_off, &self.called_off_alone].iter().any(|calls| calls.load(Ordering::SeqCst) >= number)
     }
 
-    /// Whether the work that runs now was called off.
+    /// Whether the work that runs is to end.
     pub(super) fn stops(&self) -> bool {
-        self.is_called_off(self.running.load(Ordering::SeqCst))
+        let number = self.running.load(Ordering::SeqCst);
+        self.called_off.load(Ordering::SeqCst) >= number
+            || !self.taking_along.load(Ordering::SeqCst) && self.is_called_off(number)
+    }
+
+    /// Tells whether what runs from now on would take the transaction along if it were stopped.
+    pub(super) fn takes_along(&self, yes: bool) {
+        self.taking_along.store(yes, Ordering::SeqCst);
     }
 
     /// Makes the connection look: while it computes, and while it waits for another's lock.
@@ -59,6 +77,7 @@ impl Stop {
     /// Does `work` under its number.
     pub(super) fn during<T>(self: &Arc<Self>, number: u64, patience: Duration, work: impl FnOnce() -> T) -> T {
         self.running.store(number, Ordering::SeqCst);
+        self.takes_along(false);
         let waiting = Waiting { stop: Arc::clone(self), patience, since: None };
         let outer = WAITING.with(|cell| cell.replace(Some(waiting)));
         let out = work();

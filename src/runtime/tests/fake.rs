@@ -315,7 +315,7 @@ impl Session for Fake {
         })
     }
 
-    fn interrupt(&self) {
+    fn interrupt(&self, _: crate::fault::Sparing) {
         let mut state = self.recorder.state();
         if std::mem::take(&mut state.outstanding) > 0 {
             state.log.push("interrupt".into());
