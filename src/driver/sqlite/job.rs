@@ -5,14 +5,13 @@ use rusqlite::{CachedStatement, Connection, Statement};
 
 use super::{
     classify,
-    values::{self, SqliteRow},
+    values::{self, Copier},
 };
 use crate::{
     control::Control,
     driver::{Answer, Dialect, Query, Want, wrong_count},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
-    row::Row,
     value::Value,
 };
 
@@ -78,16 +77,18 @@ fn statement(db: &Connection, query: Query<'_>, want: Want) -> Result<Answer, Er
     if statement.column_count() == 0 {
         statement.raw_execute().map_err(failed)?;
     } else {
-        let mut columns = None;
+        let mut copier = Copier::default();
         let mut cursor = statement.raw_query();
         while let Some(row) = cursor.next().map_err(failed)? {
             returned += 1;
             if want == Want::Rows {
-                // Not before the first step, which prepares anew a statement whose tables have changed.
-                let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
-                rows.push(Row::new(SqliteRow::new(row, columns).map_err(failed)?));
+                copier.push(row).map_err(failed)?;
+                if copier.is_full() {
+                    rows.extend(copier.take());
+                }
             }
         }
+        rows.extend(copier.take());
     }
     // Without a change, `changes` tells of an earlier statement.
     let changed = db.total_changes() != before;

@@ -20,12 +20,10 @@ use super::{
     classify,
     job::{self, Held},
     stop::Stop,
-    values::{self, SqliteRow},
+    values::Copier,
 };
 use crate::{control::Control, driver::Query, fault::Fault, row::Row};
 
-/// How many rows travel together at most.
-const ROWS_PER_CHUNK: usize = 128;
 /// How long a row may wait for others to travel with.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -36,7 +34,7 @@ pub(super) fn channel(stop: Arc<Stop>, number: u64) -> (Flow, Rows) {
     let (chunks, taken) = mpsc::channel(2);
     let reads = Arc::new(AtomicBool::new(false));
     let left = Left { stop, number, reads: Arc::clone(&reads) };
-    (Flow { chunks, reads, chunk: Vec::new(), since: None }, Rows { taken, _left: left })
+    (Flow { chunks, reads, copier: Copier::default(), since: None }, Rows { taken, _left: left })
 }
 
 /// The end of the thread that steps through the rows.
@@ -44,7 +42,7 @@ pub(super) struct Flow {
     chunks: mpsc::Sender<Chunk>,
     /// Whether the statement changes nothing.
     reads: Arc<AtomicBool>,
-    chunk: Chunk,
+    copier: Copier,
     /// When the last chunk went. The first row goes at once.
     since: Option<Instant>,
 }
@@ -64,16 +62,12 @@ impl Flow {
         let failed = |error| classify::statement(error, query.sql);
         let mut statement = job::prepare(&held.db, query)?;
         self.reads.store(statement.readonly(), Ordering::Release);
-        let mut columns = None;
         let mut cursor = statement.raw_query();
         while !self.chunks.is_closed()
             && let Some(row) = cursor.next().map_err(failed)?
         {
-            // Not before the first step, which prepares anew a statement whose tables have changed.
-            let columns = columns.get_or_insert_with(|| values::columns(row.as_ref()));
-            self.chunk.push(Ok(Row::new(SqliteRow::new(row, columns).map_err(failed)?)));
-            let late = self.since.is_none_or(|since| since.elapsed() > PATIENCE);
-            if late || self.chunk.len() == ROWS_PER_CHUNK {
+            self.copier.push(row).map_err(failed)?;
+            if self.copier.is_full() || self.since.is_none_or(|since| since.elapsed() > PATIENCE) {
                 self.flush();
             }
         }
@@ -81,9 +75,8 @@ impl Flow {
     }
 
     fn flush(&mut self) {
-        let full = std::mem::replace(&mut self.chunk, Vec::with_capacity(ROWS_PER_CHUNK));
         // An error here says that the stream was dropped, which is looked at before the next row.
-        let _ = self.chunks.blocking_send(full);
+        let _ = self.chunks.blocking_send(self.copier.take().map(Ok).collect());
         self.since = Some(Instant::now());
     }
 }

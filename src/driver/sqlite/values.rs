@@ -15,16 +15,15 @@
 //! | `Uuid` | TEXT, hyphenated |
 //! | JSON | TEXT |
 
-use std::{fmt, str, sync::Arc};
+use std::{fmt, mem, str, sync::Arc};
 
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
-use smallvec::SmallVec;
 
 use crate::{
     cell::{Cell, Mismatch},
     error::{Error, ErrorKind, Result},
     iso,
-    row::{Columns, NativeRow},
+    row::{Columns, NativeRow, Row},
     value::Value,
 };
 
@@ -69,16 +68,37 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
 }
 
 /// The names and declared types of a statement's columns; to be made once for each statement.
-pub(crate) fn columns(statement: &rusqlite::Statement<'_>) -> Arc<Columns> {
+fn columns(statement: &rusqlite::Statement<'_>) -> Arc<Columns> {
     let columns = statement.columns();
     Arc::new(Columns::new(columns.map(|column| (column.name().to_owned(), column.decl_type().map(String::from)))))
 }
 
-/// A row that was copied out of SQLite: one allocation for its values, one for all of its texts and blobs.
+/// How many rows are kept together at most. One that is held on to holds the others in memory.
+const ROWS_TOGETHER: usize = 128;
+/// No more rows are kept together with those that have this many bytes of text.
+const BYTES_TOGETHER: usize = 1 << 20;
+
+/// A row that was copied out of SQLite.
 pub(crate) struct SqliteRow {
+    together: Arc<Together>,
+    /// Where its first value is.
+    first: usize,
+}
+
+/// Rows that were copied out together: one allocation for their values, one for all of their texts and blobs.
+struct Together {
     columns: Arc<Columns>,
-    slots: Box<[Slot]>,
-    heap: Box<[u8]>,
+    slots: Vec<Slot>,
+    heap: Vec<u8>,
+}
+
+/// Copies rows out of SQLite, those of one run of a statement.
+#[derive(Default)]
+pub(super) struct Copier {
+    columns: Option<Arc<Columns>>,
+    count: usize,
+    slots: Vec<Slot>,
+    heap: Vec<u8>,
 }
 
 /// One value; those of texts and blobs are where they lie in the heap.
@@ -91,65 +111,87 @@ enum Slot {
     Blob { start: usize, end: usize },
 }
 
-impl SqliteRow {
+impl Copier {
     /// Copies the row that a statement has stepped to.
-    pub(crate) fn new(row: &rusqlite::Row<'_>, columns: &Arc<Columns>) -> rusqlite::Result<Self> {
-        let mut values = SmallVec::<[ValueRef<'_>; 16]>::new();
-        let mut size = 0;
-        for index in 0..columns.len() {
-            let value = row.get_ref(index)?;
-            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
-                size += bytes.len();
-            }
-            values.push(value);
-        }
-        let mut heap = Vec::with_capacity(size);
+    pub(super) fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        // Not before the first step, which prepares anew a statement whose tables have changed.
+        let columns = self.columns.get_or_insert_with(|| columns(row.as_ref()));
+        let heap = &mut self.heap;
         let mut keep = |bytes: &[u8]| {
             let start = heap.len();
             heap.extend_from_slice(bytes);
             (start, heap.len())
         };
-        let slot = |value: ValueRef<'_>| match value {
-            ValueRef::Null => Slot::Null,
-            ValueRef::Integer(value) => Slot::Integer(value),
-            ValueRef::Real(value) => Slot::Real(value),
-            ValueRef::Text(bytes) => {
-                let (start, end) = keep(bytes);
-                Slot::Text { start, end }
-            }
-            ValueRef::Blob(bytes) => {
-                let (start, end) = keep(bytes);
-                Slot::Blob { start, end }
-            }
+        self.slots.truncate(self.count * columns.len());
+        for index in 0..columns.len() {
+            self.slots.push(match row.get_ref(index)? {
+                ValueRef::Null => Slot::Null,
+                ValueRef::Integer(value) => Slot::Integer(value),
+                ValueRef::Real(value) => Slot::Real(value),
+                ValueRef::Text(bytes) => {
+                    let (start, end) = keep(bytes);
+                    Slot::Text { start, end }
+                }
+                ValueRef::Blob(bytes) => {
+                    let (start, end) = keep(bytes);
+                    Slot::Blob { start, end }
+                }
+            });
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Whether the rows should be taken before the next one.
+    pub(super) fn is_full(&self) -> bool {
+        self.count >= ROWS_TOGETHER || self.heap.len() >= BYTES_TOGETHER
+    }
+
+    /// The rows that were copied since the last time.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Row> + use<> {
+        let count = mem::take(&mut self.count);
+        // The next rows will be about as large.
+        let slots = Vec::with_capacity(if count >= ROWS_TOGETHER { self.slots.len() } else { 0 });
+        let heap = Vec::with_capacity(if count >= ROWS_TOGETHER { self.heap.len() } else { 0 });
+        let together = self.columns.as_ref().map(|columns| {
+            let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
+            Arc::new(Together { columns: Arc::clone(columns), slots, heap })
+        });
+        let width = self.columns.as_ref().map_or(0, |columns| columns.len());
+        let row = move |together: &Arc<Together>, index| {
+            Row::new(SqliteRow { together: Arc::clone(together), first: index * width })
         };
-        let slots = values.into_iter().map(slot).collect();
-        Ok(Self { columns: Arc::clone(columns), slots, heap: heap.into() })
+        together.into_iter().flat_map(move |together| (0..count).map(move |index| row(&together, index)))
     }
 }
 
 impl NativeRow for SqliteRow {
     fn columns(&self) -> &Columns {
-        &self.columns
+        &self.together.columns
     }
 
     #[inline]
     fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
-        let slot = self.slots.get(index).ok_or_else(Mismatch::invalid)?;
-        Ok(match *slot {
+        let Together { columns, slots, heap } = &*self.together;
+        if index >= columns.len() {
+            return Err(Mismatch::invalid());
+        }
+        Ok(match slots[self.first + index] {
             Slot::Null => Cell::Null,
             Slot::Integer(value) => Cell::I64(value),
             Slot::Real(value) => Cell::F64(value),
             Slot::Text { start, end } => {
                 // SQLite does not check what it is given as text.
-                Cell::Text(str::from_utf8(&self.heap[start..end]).map_err(|_| Mismatch::invalid())?)
+                Cell::Text(str::from_utf8(&heap[start..end]).map_err(|_| Mismatch::invalid())?)
             }
-            Slot::Blob { start, end } => Cell::Bytes(&self.heap[start..end]),
+            Slot::Blob { start, end } => Cell::Bytes(&heap[start..end]),
         })
     }
 
     /// The declared type; the storage class of the value for what is computed.
     fn type_name(&self, index: usize) -> &str {
-        self.columns.type_name(index).unwrap_or(match self.slots[index] {
+        let Together { columns, slots, heap: _ } = &*self.together;
+        columns.type_name(index).unwrap_or(match slots[self.first + index] {
             Slot::Null => "NULL",
             Slot::Integer(_) => "INTEGER",
             Slot::Real(_) => "REAL",
@@ -161,8 +203,8 @@ impl NativeRow for SqliteRow {
 
 impl fmt::Debug for SqliteRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { columns, slots: _, heap: _ } = self;
-        f.debug_struct("SqliteRow").field("columns", columns).finish_non_exhaustive()
+        let Self { together, first: _ } = self;
+        f.debug_struct("SqliteRow").field("columns", &together.columns).finish_non_exhaustive()
     }
 }
 
@@ -175,17 +217,18 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{cell::FromCell, row::Row};
+    use crate::cell::FromCell;
 
     fn select(sql: &str, values: &[Value]) -> Row {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch("CREATE TABLE movie (title VARCHAR(20), year INT)").unwrap();
         let mut statement = db.prepare(sql).unwrap();
-        let columns = columns(&statement);
         let bound = values.iter().enumerate().map(|(at, value)| bound(value, at + 1).unwrap());
         let mut rows = statement.query(params_from_iter(bound)).unwrap();
         let row = rows.next().unwrap().expect("a SELECT without FROM has a row");
-        Row::new(SqliteRow::new(row, &columns).unwrap())
+        let mut copier = Copier::default();
+        copier.push(row).unwrap();
+        copier.take().next().expect("one row was copied")
     }
 
     fn back<T: for<'r> FromCell<'r>>(value: impl Into<Value>) -> T {
