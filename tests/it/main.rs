@@ -19,6 +19,7 @@ mod dropped_on_the_wire;
 mod dropped_statements;
 mod errors;
 mod fairness;
+mod gone;
 mod killing;
 mod lazy;
 mod limits;
