@@ -124,7 +124,8 @@ async fn an_error_of_the_closure_dooms_nothing() {
         db.execute("insert into item values (1, 'one')", ()).await?;
         let failed =
             db.with_sqlite(|sqlite| Ok::<_, Mine>(sqlite.execute_batch("insert into item values (1, 'again')")?));
-        assert!(matches!(failed.await, Err(Mine::Native(_))));
+        let taken = Some(rusqlite::ErrorCode::ConstraintViolation);
+        assert!(matches!(failed.await, Err(Mine::Native(error)) if error.sqlite_error_code() == taken));
         db.execute("insert into item values ($1, $2)", params![2, "two"]).await?;
         Ok::<_, Mine>(())
     });
