@@ -90,7 +90,7 @@ async fn the_first_flight_of_a_nested_block_is_sent_again_with_all_that_it_stand
     let root = db.atomic(|| async {
         let nested = db.atomic(|| async {
             insert(db, 1).await?;
-            Err::<(), _>(Error::from(db.savepoint(|| async { insert(db, 1).await }).await.expect_err("it is taken")))
+            Err::<(), _>(db.savepoint(|| insert(db, 1)).await.expect_err("it is taken"))
         });
         assert!(nested.await.expect_err("passed on").is_unique_violation());
         insert(db, 2).await

@@ -242,6 +242,11 @@ impl Connection for PostgresConnection {
         let wire = Arc::clone(&self.wire);
         let stopper = self.stopper.clone();
         Box::pin(async move {
+            // Behind a BEGIN that is hit, the statement commits on its own: only that statement is to be cancelled. What
+            // became of the steps themselves is the affair of whoever sends next.
+            if timeout(RETRY * ATTEMPTS, wire.steps()).await.is_err() {
+                return wire.condemn();
+            }
             for _ in 0..ATTEMPTS {
                 stopper.stop(wire.client().cancel_token()).await;
                 // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit
