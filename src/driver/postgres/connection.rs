@@ -27,11 +27,14 @@ use crate::{
     row::Row,
 };
 
-/// How long a cancelled statement is waited for before it is cancelled again.
-const RETRY: Duration = Duration::from_millis(250);
+/// How long a cancelled statement is waited for before it is cancelled again; twice as long each time.
+const RETRY: Duration = Duration::from_millis(50);
 
-/// How often it is cancelled before the connection is given up.
-const ATTEMPTS: u32 = 20;
+/// How often it is cancelled before the connection is given up, which is after six seconds.
+const ATTEMPTS: u32 = 7;
+
+/// How long the answer to owed steps may take when the statement behind them is to be cancelled.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to PostgreSQL.
 #[derive(Debug)]
@@ -244,16 +247,16 @@ impl Connection for PostgresConnection {
         Box::pin(async move {
             // Behind a BEGIN that is hit, the statement commits on its own: only that statement is to be cancelled. What
             // became of the steps themselves is the affair of whoever sends next.
-            if timeout(RETRY * ATTEMPTS, wire.steps()).await.is_err() {
+            if timeout(PATIENCE, wire.steps()).await.is_err() {
                 return wire.condemn();
             }
-            for _ in 0..ATTEMPTS {
+            for attempt in 0..ATTEMPTS {
                 stopper.stop(wire.client().cancel_token()).await;
                 // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit
                 // what it was meant for, or nothing: a backend takes no notice of it while it reads its next message.
                 // So one that came too early is lost, and another is sent.
                 let outstanding = wire.send();
-                match timeout(RETRY, wire.client().batch_execute("")).await {
+                match timeout(RETRY * (1 << attempt), wire.client().batch_execute("")).await {
                     Err(_elapsed) => {}
                     Ok(Ok(())) => return outstanding.answered(),
                     Ok(Err(error)) if error.as_db_error().is_some() && wire.is_alive() => {
