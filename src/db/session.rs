@@ -174,7 +174,7 @@ impl DbSession {
         for step in steps {
             match step {
                 Control::Begin(_) if !self.counted.swap(true, Ordering::AcqRel) => {
-                    self.inner.counters.transactions.add(1)
+                    self.inner.counters.transactions.add(1);
                 }
                 Control::Rollback => self.ended(),
                 _ => {}

@@ -82,7 +82,7 @@ on_every_backend! {
                         Ok::<_, Error>(())
                     };
                     // Those with a transaction and those without stand in the same queue.
-                    if number % 2 == 0 { db.atomic(block).await } else { db.connection(block).await }?;
+                    if number.is_multiple_of(2) { db.atomic(block).await } else { db.connection(block).await }?;
                 }
                 Ok::<_, Error>(())
             }
