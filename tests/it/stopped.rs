@@ -1,13 +1,18 @@
-//! Statements that SQLite is stopped at, where that hits more than the statement: it rolls the whole transaction back with
-//! a write that is stopped, and a BEGIN may be stopped while it waits for another's lock.
-//!
-//! On a current-thread runtime only: elsewhere a statement runs on the spot and cannot be dropped half-way.
+//! Statements that the server is stopped at, where that may hit more than the statement. SQLite rolls the whole
+//! transaction back with a write that is stopped, and a BEGIN may be stopped while it waits for another's lock (on a
+//! current-thread runtime only: elsewhere a statement runs on the spot and cannot be dropped half-way). On PostgreSQL a
+//! cancel request hits whatever the session is at when it comes.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use nestling::{Database, Error, ErrorKind, params};
 
-use crate::harness::Backend;
+use crate::{harness::Backend, proxy::Proxy};
 
 /// Polls a statement until it is sent, and drops it.
 async fn drop_in_flight(db: &Database, sql: &str) {
@@ -91,6 +96,35 @@ async fn a_begin_dropped_while_it_waits_for_a_lock_is_made_up_for() {
     let (other, outer) = tokio::join!(other, outer);
     other.expect("it only holds the lock");
     outer.expect("the nested block alone was dropped");
+    assert_eq!(backend.items().await, ["kept"]);
+    backend.settled().await;
+}
+
+/// rules 19 and 38: behind a BEGIN that is cancelled the dropped statement would commit on its own
+#[tokio::test]
+async fn a_cancel_request_waits_until_the_begin_is_answered() {
+    let backend = Backend::postgres().await.with_items().await;
+    let proxy = Proxy::before(backend.url());
+    let db = Database::open(&proxy.url_for(backend.url())).expect("a valid URL");
+    db.connect().await.expect("a connection");
+    let slow = "insert into item select 1, 'dropped' from pg_sleep(60)";
+    proxy.stall_when(|message| message.text.starts_with("BEGIN"));
+    let stalled = proxy.stalled();
+    let block = db.atomic(|| async { db.execute(slow, params![]).await });
+    tokio::select! {
+        result = block => panic!("it cannot have ended: {result:?}"),
+        _ = stalled => {}
+    }
+    // A cancel request takes well under a millisecond.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(proxy.counts().cancels, 0);
+    proxy.release();
+    let start = Instant::now();
+    while proxy.counts().cancels == 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the statement is never cancelled");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    db.atomic(|| db.execute("insert into item values (2, 'kept')", params![])).await.expect("the next is not hit");
     assert_eq!(backend.items().await, ["kept"]);
     backend.settled().await;
 }

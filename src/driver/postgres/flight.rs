@@ -269,7 +269,7 @@ impl Wire {
     }
 
     /// The answer to the control steps that were sent last, if it is not here yet.
-    async fn steps(&self) -> Outcome {
+    pub(super) async fn steps(&self) -> Outcome {
         let pending = self.lock_steps().as_ref().map(|(_, answer)| answer.clone());
         match pending {
             Some(answer) => answer.await,
