@@ -58,3 +58,14 @@ pub(crate) trait Debt: Send + Sync {
     /// The block that the flight belongs to has ended or is doomed. `send` was not called.
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error>;
 }
+
+/// A flight outside any block owes nothing.
+#[derive(Debug)]
+pub(crate) struct NoDebt;
+
+impl Debt for NoDebt {
+    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        send(&[]);
+        Ok(())
+    }
+}

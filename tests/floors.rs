@@ -36,7 +36,7 @@ const FLOORS: [(&str, u32); 18] = [
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
 const FOREIGN: [(&str, &[&str]); 21] = [
     // Its pool is named in `db` alone (see below); the driver names the trait by which it connects.
-    ("bb8", &["db/pool.rs", "db/lease.rs", "driver/postgres/mod.rs"]),
+    ("bb8", &["db/pool.rs", "db/slot.rs", "driver/postgres/mod.rs"]),
     ("bb8_postgres", &["driver/postgres/mod.rs"]),
     ("bytes", &["driver/postgres/"]),
     (

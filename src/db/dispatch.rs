@@ -6,14 +6,13 @@ use super::{
     Database, RowStream,
     lease::Lease,
     local,
-    pool::NoDebt,
     session::DbSession,
     trace::{self, Observed},
 };
 use crate::{
     driver::{Answer, Query, Want},
     error::Error,
-    fault::{Fault, Verdict},
+    fault::{Fault, NoDebt, Verdict},
     runtime::{Flight, Frame},
 };
 

@@ -14,13 +14,13 @@ use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     database::Inner,
-    pool::{Borrowed, NoDebt},
+    slot::Borrowed,
     trace::{self, Observed},
 };
 use crate::{
     control::Control,
     driver::{Connection, State},
-    fault::{Fault, Sparing},
+    fault::{Fault, NoDebt, Sparing},
 };
 
 /// How long a connection may take to become idle before it is thrown away.

@@ -17,6 +17,7 @@ mod queries;
 mod registry;
 mod row_stream;
 mod session;
+mod slot;
 mod state;
 mod trace;
 

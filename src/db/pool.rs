@@ -3,126 +3,35 @@
 
 use std::{
     fmt,
-    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use bb8::{ManageConnection, PooledConnection, RunError};
+use bb8::RunError;
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
-use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 
-use super::{builder::Options, counters::Counters, lease::Lease, registry::Registry};
+use super::{
+    builder::Options,
+    counters::Counters,
+    lease::Lease,
+    registry::Registry,
+    slot::{Borrowed, Manager, is_fit},
+};
 use crate::{
-    driver::{Connection, Driver, Query, State, Want},
+    driver::Driver,
     error::{Error, ErrorKind},
-    fault::Debt,
     runtime::require_runtime,
 };
 
-/// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
-const TRUSTED: Duration = Duration::from_millis(500);
-
 /// How often idle connections are looked at that may have become too old: as often as their time asks for, within these.
 const REAPING: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-
-/// A connection in the pool.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) connection: Box<dyn Connection>,
-    /// It is thrown away at its return.
-    pub(super) condemned: bool,
-    idle_since: Instant,
-    /// The generation of suspicion in which it was last seen to work.
-    seen: u64,
-}
-
-/// Makes connections for bb8.
-pub(super) struct Manager {
-    driver: Arc<dyn Driver>,
-    connect_timeout: Duration,
-    /// Counts the times that a connection was found dead: those made or seen before are not trusted.
-    suspicion: Arc<AtomicU64>,
-}
-
-impl ManageConnection for Manager {
-    type Connection = Slot;
-    type Error = Error;
-
-    async fn connect(&self) -> Result<Slot, Error> {
-        let seen = self.suspicion.load(Ordering::Acquire);
-        let connection = timeout(self.connect_timeout, self.driver.connect()).await.map_err(|_elapsed| {
-            Error::new(ErrorKind::Connect, format!("no connection was made within {:?}", self.connect_timeout))
-        })??;
-        Ok(Slot { connection, condemned: false, idle_since: Instant::now(), seen })
-    }
-
-    async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
-        let check = Query { sql: "SELECT 1", params: &[] };
-        slot.connection.run(&NoDebt, check, Want::Batch).await.map(|_| ()).map_err(|fault| fault.error)
-    }
-
-    fn has_broken(&self, slot: &mut Slot) -> bool {
-        slot.idle_since = Instant::now();
-        slot.condemned || slot.connection.state() != State::Idle
-    }
-}
-
-/// A connection that is out of the pool. bb8 may make another in its place when it comes back, and panics if there is no
-/// runtime to do so on; but futures are dropped outside of runtimes, and after their end.
-pub(super) struct Borrowed {
-    pooled: Option<PooledConnection<'static, Manager>>,
-    handle: Handle,
-}
-
-impl Borrowed {
-    fn new(pooled: PooledConnection<'static, Manager>) -> Self {
-        Self { pooled: Some(pooled), handle: Handle::current() }
-    }
-
-    /// The runtime that it was borrowed on.
-    pub(super) fn handle(&self) -> &Handle {
-        &self.handle
-    }
-}
-
-impl Deref for Borrowed {
-    type Target = Slot;
-
-    fn deref(&self) -> &Slot {
-        self.pooled.as_deref().expect("only the drop takes the connection out")
-    }
-}
-
-impl DerefMut for Borrowed {
-    fn deref_mut(&mut self) -> &mut Slot {
-        self.pooled.as_deref_mut().expect("only the drop takes the connection out")
-    }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        let _entered = Handle::try_current().is_err().then(|| self.handle.enter());
-        self.pooled = None;
-    }
-}
-
-/// A flight outside any block owes nothing.
-#[derive(Debug)]
-pub(super) struct NoDebt;
-
-impl Debt for NoDebt {
-    fn pay(&self, send: &mut dyn FnMut(&[crate::control::Control])) -> Result<(), Error> {
-        send(&[]);
-        Ok(())
-    }
-}
 
 /// The connections between an opening of the database and its closing.
 #[derive(Clone)]
@@ -371,27 +280,6 @@ async fn checkout(pool: &bb8::Pool<Manager>, suspicion: &AtomicU64) -> Result<Bo
             });
         }
     }
-}
-
-/// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
-async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
-    if slot.idle_since.elapsed() > TRUSTED {
-        // Let the runtime look at the socket: a server that is gone has said so.
-        tokio::task::yield_now().await;
-    }
-    if slot.connection.state() == State::Idle {
-        let now = suspicion.load(Ordering::Acquire);
-        if slot.seen == now {
-            return true;
-        }
-        let check = Query { sql: "SELECT 1", params: &[] };
-        if slot.connection.run(&NoDebt, check, Want::Batch).await.is_ok() {
-            slot.seen = now;
-            return true;
-        }
-    }
-    slot.condemned = true;
-    false
 }
 
 pub(super) fn closed() -> Error {

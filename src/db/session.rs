@@ -20,7 +20,6 @@ use super::{
     database::Inner,
     lease::Lease,
     local,
-    pool::NoDebt,
     registry::Membership,
     trace::{self, Observed},
 };
@@ -28,7 +27,7 @@ use crate::{
     control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    fault::{Fault, NoDebt, Sparing, Verdict},
     runtime::{Frame, Last, Session, Trunk},
 };
 

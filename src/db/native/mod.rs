@@ -18,14 +18,13 @@ use super::{
     Database,
     lease::Lease,
     local,
-    pool::NoDebt,
     session::DbSession,
     trace::{self, Observed},
 };
 use crate::{
     control::{Control, Name},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    fault::{Fault, NoDebt, Verdict},
     runtime::{Flight, Frame},
 };
 

@@ -1,11 +1,7 @@
 //! The connection of rusqlite, lent.
 
 use super::wrong_driver;
-use crate::{
-    db::{Database, pool::NoDebt},
-    driver::sqlite::SqliteConnection,
-    error::Error,
-};
+use crate::{db::Database, driver::sqlite::SqliteConnection, error::Error, fault::NoDebt};
 
 impl Database {
     /// Lends the connection of rusqlite, inside the block that the task has open: for its backup, functions or blobs.
