@@ -4,12 +4,15 @@
 #   tests/run.sh [ARGS...]                the tests: cargo test --workspace --all-features ARGS...
 #   tests/run.sh with-servers -- CMD...   CMD, with the servers' addresses in its environment; ends as CMD ends
 #   tests/run.sh servers                  only the servers: prints the exports on stdout and stays until Ctrl-C or TERM
+#   tests/run.sh --without-mysql ...      any of these without MySQL, whose tests are then left out (MariaDB's are not): Debian's stable suite packages
+#                                         no MySQL, so tests/mysql-server.sh fetches one from its unstable suite, once, into the user's cache
 #
 # The servers listen on free ports of 127.0.0.1 and keep their data in one temporary folder, which is removed at the end. Nothing that runs on this
 # machine is touched, and every process is stopped by its own id.
 #
 # What the tests get:
-#   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL   an empty database `nestling`, no password
+#   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL (MariaDB), NESTLING_MYSQL9_URL (MySQL)   an empty database `nestling`, no password
+#   NESTLING_MARIADBD, NESTLING_MYSQL_USER   MariaDB's program, and who may run it, for a private server
 #   NESTLING_POSTGRES_BIN, NESTLING_POSTGRES_USER, NESTLING_SCRATCH   the programs, the unprivileged user and a folder for private servers to kill
 set -euo pipefail
 
@@ -17,6 +20,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 base=''                # the folder of this run
 groups_started=()      # process groups (each its leader's pid), in order of start
 postgres_bin='' postgres_user='' mariadb_user='' mariadbd='' postgres_port='' mariadb_port=''
+wants_mysql=yes mysql_root='' mysql_port=''
 began=$EPOCHREALTIME
 
 # --- talking -------------------------------------------------------------------------------------------------------------------------------------
@@ -197,6 +201,36 @@ run_mariadb() {
         --innodb-buffer-pool-size=64M --max-connections=300 --skip-name-resolve --performance-schema=ON
 }
 
+# MySQL's own folder, readable by the user that it runs as: root's cache is not, so it gets hard links (or copies) of what is there.
+prepare_mysql() {
+    local cache as
+    [[ -x ${XDG_CACHE_HOME:-$HOME/.cache}/nestling/mysql/usr/sbin/mysqld ]] || say "fetching MySQL (once; half a minute)"
+    cache=$("$repo/tests/mysql-server.sh" unpack) || fail 'no MySQL (see above)'
+    mysql_root=$cache
+    as_user "$mariadb_user"
+    if ! "${as[@]}" test -r "$cache/usr/sbin/mysqld" 2>/dev/null; then
+        mysql_root=$base/mysql-root
+        cp -al -- "$cache" "$mysql_root" 2>/dev/null || { rm -rf -- "$mysql_root" && cp -a -- "$cache" "$mysql_root"; }
+    fi
+    mkdir -m 700 "$base/mysql"
+    mkdir -m 1777 "$base/mysql-tmp"
+    if ((EUID == 0)); then chown "$mariadb_user" "$base/mysql"; fi
+    cat >"$base/mysql-init.sql" <<'SQL'
+CREATE DATABASE IF NOT EXISTS nestling CHARACTER SET utf8mb4;
+CREATE USER IF NOT EXISTS 'nestling'@'%' IDENTIFIED BY '';
+GRANT ALL PRIVILEGES ON *.* TO 'nestling'@'%' WITH GRANT OPTION;
+SQL
+    chmod 644 "$base/mysql-init.sql"
+}
+
+mysql_ready() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+run_mysql() {
+    start "$base/mysql.log" "$mariadb_user" "$repo/tests/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
+        --bind-address=127.0.0.1 --port="$port" --socket="$base/sockets/mysql.sock" --pid-file="$base/mysql-tmp/mysql.pid" --mysqlx=OFF --skip-log-bin \
+        --secure-file-priv=NULL --init-file="$base/mysql-init.sql" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M \
+        --max-connections=300 --skip-name-resolve --innodb-doublewrite=OFF
+}
+
 start_servers() {
     local since=$EPOCHREALTIME user
     trap clean_up EXIT
@@ -213,6 +247,7 @@ start_servers() {
         chown "$postgres_user" "$base/postgres"
         chown "$mariadb_user" "$base/mariadb"
     fi
+    if [[ $wants_mysql ]]; then prepare_mysql; fi
     for user in "$postgres_user" "$mariadb_user"; do
         local as; as_user "$user"
         "${as[@]}" test -w "$base/sockets" || fail "the user $user cannot reach $base: set TMPDIR to a folder that everybody may enter"
@@ -224,6 +259,12 @@ start_servers() {
     start "$base/install.log" "$mariadb_user" mariadb-install-db --no-defaults --datadir="$base/mariadb" --tmpdir="$base/mariadb-tmp" \
         --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve
     install=$started
+    local mysql_init=''
+    if [[ $wants_mysql ]]; then
+        start "$base/mysql-init.log" "$mariadb_user" "$repo/tests/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
+            --secure-file-priv=NULL --initialize-insecure --innodb-doublewrite=OFF
+        mysql_init=$started
+    fi
     cat >"$base/init.sql" <<'SQL'
 CREATE DATABASE IF NOT EXISTS nestling CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'nestling'@'%' IDENTIFIED BY '';
@@ -244,8 +285,17 @@ SQL
     mariadb_port=$port
     say "MariaDB $(version_of "$mariadbd") on port $mariadb_port, up in $(seconds_since "$since") s"
 
+    if [[ $wants_mysql ]]; then
+        wait "$mysql_init" || give_up 'MySQL (mysqld --initialize)' "$base/mysql-init.log"
+        serve MySQL "$base/mysql.log" mysql_ready run_mysql
+        mysql_port=$port
+        say "MySQL $("$repo/tests/mysql-server.sh" version "$mysql_root" | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n 1) on port $mysql_port, up in $(seconds_since "$since") s"
+        export NESTLING_MYSQL9_URL=mysql://nestling@127.0.0.1:$mysql_port/nestling
+    fi
+
     export NESTLING_POSTGRES_URL=postgres://postgres@127.0.0.1:$postgres_port/nestling
     export NESTLING_MYSQL_URL=mysql://nestling@127.0.0.1:$mariadb_port/nestling
+    export NESTLING_MARIADBD=$mariadbd NESTLING_MYSQL_USER=$mariadb_user
     export NESTLING_POSTGRES_BIN=$postgres_bin NESTLING_POSTGRES_USER=$postgres_user NESTLING_SCRATCH=$base/scratch
 }
 
@@ -266,7 +316,10 @@ with_servers() {
 stay() {
     local name
     start_servers
-    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_POSTGRES_BIN NESTLING_POSTGRES_USER NESTLING_SCRATCH; do printf 'export %s=%q\n' "$name" "${!name}"; done
+    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_MYSQL9_URL NESTLING_MARIADBD NESTLING_MYSQL_USER NESTLING_POSTGRES_BIN \
+        NESTLING_POSTGRES_USER NESTLING_SCRATCH; do
+        if [[ -n ${!name:-} ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
+    done
     printf 'export NESTLING_SERVERS_PID=%s\n' "$$" # kill it to stop them
     say 'the servers stay until this is killed (Ctrl-C)'
     exec >&2 # whoever reads the exports through a pipe sees their end
@@ -275,6 +328,7 @@ stay() {
     wait "$!"
 }
 
+if [[ ${1:-} == --without-mysql ]]; then wants_mysql='' && shift; fi
 case ${1:-} in
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" ;;
     servers)
@@ -293,7 +347,15 @@ case ${1:-} in
         need_cargo
         install_missing
         cd "$repo"
-        with_servers cargo test --workspace --all-features "$@"
-        say 'the tests have passed'
+        if [[ $wants_mysql ]]; then
+            with_servers cargo test --workspace --all-features "$@"
+            say 'the tests have passed'
+        else
+            # The path of every test that needs MySQL ends so; no other has this in it.
+            skip=(--skip ::mysql9)
+            [[ " $* " == *' -- '* ]] || skip=(-- "${skip[@]}")
+            with_servers cargo test --workspace --all-features "$@" "${skip[@]}"
+            say 'the tests have passed, without those of MySQL: not run: all whose path ends in ::mysql9'
+        fi
         ;;
 esac

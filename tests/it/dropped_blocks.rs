@@ -187,7 +187,8 @@ on_every_backend! {
 /// rule 42: the rollback cannot work, as the connection is gone; what is seen is that the body was cancelled
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_that_fails_does_not_hide_that_the_body_was_cancelled() {
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     for by_abort in [true, false] {
         let (at, reached) = oneshot::channel();
         let body = stuck(backend.db.clone(), at);

@@ -15,7 +15,8 @@ use crate::{
 /// rules 37, 38 and 40: BEGIN, SAVEPOINT, the statements and COMMIT, message by message, on a warm connection
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_is_kept_whole_or_not_at_all_whichever_message_is_held() {
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     for (what, call) in blocks().into_iter().chain(transactions()) {
         call(backend.db.clone(), format!("{what} warm")).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
         backend.settled().await;
@@ -46,7 +47,8 @@ async fn a_block_is_kept_whole_or_not_at_all_whichever_message_is_held() {
 /// rules 37 and 38: a statement outside any block
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_alone_leaves_no_trace_whichever_message_is_held() {
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     for (what, call) in statements().into_iter().chain([native(true)]) {
         let name = |message: usize| format!("{what} {message}");
         let dropped = drop_at_every_message(
@@ -69,7 +71,8 @@ async fn a_statement_alone_leaves_no_trace_whichever_message_is_held() {
 /// rules 37 and 43: the child is dropped at each message of its own, and the parent goes on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parent_goes_on_whichever_message_of_its_child_is_held() {
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     let db = &backend.db;
     for (what, call) in statements().into_iter().chain([native(true)]).chain(blocks()) {
         for message in 1.. {
@@ -117,7 +120,8 @@ async fn a_parent_goes_on_whichever_message_of_its_child_is_held() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_half_made_is_not_left_behind() {
     type Make = fn(Database) -> futures_util::future::LocalBoxFuture<'static, Result<(), Error>>;
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     let calls: [(&str, Make); 3] = [
         ("connect", |db| Box::pin(async move { db.connect().await })),
         ("query", |db| Box::pin(async move { db.query("select 1", params![]).await.map(|_| ()) })),
@@ -152,7 +156,7 @@ async fn a_connection_that_is_half_made_is_not_left_behind() {
 /// rule 57: one caller of `connect` is dropped, the other has its connection
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_connect_does_not_take_others_along() {
-    let (backend, proxy) = Backend::postgres().await.behind_proxy(2);
+    let (backend, proxy) = Backend::postgres().await.behind_proxy_with(|options| options.max_connections(2));
     proxy.stall_at(3);
     let other = tokio::spawn({
         let db = backend.db.clone();
@@ -172,7 +176,8 @@ async fn a_dropped_connect_does_not_take_others_along() {
 /// rule 40: a COMMIT that is under way runs to its end
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_under_way_runs_to_its_end() {
-    let (backend, proxy) = Backend::postgres().await.with_items().await.behind_proxy(1);
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     for round in 0..5 {
         let name = format!("round {round}");
         let ended = Arc::new(AtomicBool::new(false));

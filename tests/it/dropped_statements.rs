@@ -16,7 +16,7 @@ const ENDLESS: &str = "with recursive n(x) as (select 1 union all select x + 1 f
 /// Runs a future until the server is at work on a statement like `pattern`, and drops it there.
 async fn drop_at_work<T: std::fmt::Debug>(backend: &Backend, pattern: &str, future: impl Future<Output = T>) {
     let running = async {
-        while backend.running_at_server(pattern).await == 0 {
+        while backend.count_running(pattern).await == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
@@ -28,7 +28,7 @@ async fn drop_at_work<T: std::fmt::Debug>(backend: &Backend, pattern: &str, futu
 
 async fn none_at_work(backend: &Backend, pattern: &str) {
     let start = Instant::now();
-    while backend.running_at_server(pattern).await > 0 {
+    while backend.count_running(pattern).await > 0 {
         assert!(start.elapsed() < Duration::from_secs(2), "the server is still at work on {pattern}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

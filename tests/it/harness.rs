@@ -11,8 +11,8 @@ use nestling::{Database, DatabaseBuilder, Dialect, params};
 
 use crate::{proxy::Proxy, servers};
 
-/// Runs a test on every back end: on PostgreSQL, on SQLite where it may block (a multi-thread runtime), and on SQLite
-/// where it may not (a current-thread one).
+/// Runs a test on every back end: on PostgreSQL, MariaDB and MySQL, on SQLite where it may block (a multi-thread runtime),
+/// and on SQLite where it may not (a current-thread one).
 macro_rules! on_every_backend {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
         mod $name {
@@ -33,6 +33,11 @@ macro_rules! on_every_backend {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql9() {
+                test($crate::harness::Backend::mysql().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
                 test($crate::harness::Backend::sqlite().await).await;
             }
@@ -40,6 +45,29 @@ macro_rules! on_every_backend {
             #[tokio::test]
             async fn sqlite_on_one_thread() {
                 test($crate::harness::Backend::sqlite().await).await;
+            }
+        }
+    )+};
+}
+
+/// Runs a test on MariaDB and on MySQL. (`tests/run.sh --without-mysql` leaves out what ends in `::mysql9`.)
+macro_rules! on_mysql_and_mariadb {
+    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            async fn test($backend: $crate::harness::Backend) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb() {
+                test($crate::harness::Backend::mariadb().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql9() {
+                test($crate::harness::Backend::mysql().await).await;
             }
         }
     )+};
@@ -74,8 +102,12 @@ impl Backend {
         Self::of_mysql(&servers::mysql_url()).await
     }
 
+    pub(crate) async fn mysql() -> Self {
+        Self::of_mysql(&servers::mysql9_url()).await
+    }
+
     /// A database of its own at a MySQL or MariaDB server.
-    async fn of_mysql(base: &str) -> Self {
+    pub(crate) async fn of_mysql(base: &str) -> Self {
         let name = unique();
         let admin = Database::builder(base).max_connections(1).build().expect("the URL of the test server");
         admin.batch(&format!("create database {name}")).await.expect("a database for the test");
@@ -201,7 +233,7 @@ impl Backend {
     }
 
     /// How many sessions of the database under test run a statement that is like `pattern`. PostgreSQL only.
-    pub(crate) async fn running_at_server(&self, pattern: &str) -> i64 {
+    pub(crate) async fn count_running(&self, pattern: &str) -> i64 {
         let sql = "select count(*) from pg_stat_activity \
                    where application_name = $1 and state = 'active' and query like $2";
         let row = self.observer.query_one(sql, params![self.name.clone(), pattern]).await.expect("the activity");
@@ -221,12 +253,51 @@ impl Backend {
         }
     }
 
-    /// The same with a proxy in between, and a pool of `connections`. PostgreSQL only.
-    pub(crate) fn behind_proxy(mut self, connections: u32) -> (Self, Proxy) {
+    /// Whether the server is MariaDB, by its own word.
+    pub(crate) async fn is_mariadb(&self) -> bool {
+        let row = self.observer.query_one("select version()", params![]).await.expect("the server's version");
+        row.get::<String>(0).expect("a version").contains("MariaDB")
+    }
+
+    /// What the sessions of the database under test are at, as the server of MySQL or MariaDB sees it: the texts of
+    /// running statements.
+    pub(crate) async fn running_at_server(&self) -> Vec<String> {
+        let sql = "select info from information_schema.processlist
+                   where db = $1 and info is not null and id <> connection_id() order by id";
+        let rows = self.observer.query(sql, params![self.name.clone()]).await.expect("the server's processes");
+        rows.iter().map(|row| row.get(0).expect("a text")).collect()
+    }
+
+    /// Waits until a statement whose text has `part` in it runs at the server, or none does.
+    ///
+    /// # Panics
+    /// If that does not come within five seconds.
+    pub(crate) async fn runs_at_server(&self, part: &str, wanted: bool) {
+        let start = Instant::now();
+        while self.running_at_server().await.iter().any(|text| text.contains(part)) != wanted {
+            assert!(start.elapsed() < Duration::from_secs(5), "{part}: running is not {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The name of the database or schema under test.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The database under test behind a proxy.
+    pub(crate) fn behind_proxy(self) -> (Self, Proxy) {
+        self.behind_proxy_with(|options| options)
+    }
+
+    /// The database under test behind a proxy, with other options.
+    pub(crate) fn behind_proxy_with(
+        mut self,
+        options: impl FnOnce(DatabaseBuilder) -> DatabaseBuilder,
+    ) -> (Self, Proxy) {
         let proxy = Proxy::before(&self.url);
-        let url = proxy.url_for(&self.url);
-        self.db = Database::builder(&url).max_connections(connections).build().expect("the proxy's URL");
-        (self, proxy)
+        self.url = proxy.url_for(&self.url);
+        (self.with(options), proxy)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A proxy in front of a PostgreSQL that counts round trips, delays, stalls at a chosen message, and cuts.
+//! A proxy in front of a PostgreSQL, a MariaDB or a MySQL that counts round trips, delays, stalls at a chosen message, and cuts.
 //!
 //! Used by the tests that speak about the wire. It runs on a thread and a runtime of its own, so that a test may block,
 //! pause its clock or poll by hand without touching it. It must not know nestling: it sees nothing but bytes.
@@ -10,7 +10,9 @@
 #![allow(dead_code, reason = "support for tests: not every test uses all of it")]
 
 mod counts;
+mod mysql;
 mod postgres;
+mod protocol;
 mod relay;
 
 use std::collections::HashMap;
@@ -23,8 +25,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) use self::counts::{Counts, Message, StepKind};
-pub(crate) use self::postgres::Side;
-use self::postgres::{Answer, Meaning, Session};
+pub(crate) use self::protocol::Side;
+use self::protocol::{Answer, Meaning, Protocol, Session};
 
 type Predicate = Box<dyn FnMut(&Message) -> bool + Send>;
 
@@ -39,6 +41,7 @@ struct State {
 
 struct Shared {
     upstream: SocketAddr,
+    protocol: Protocol,
     state: Mutex<State>,
     /// The message that is held, and with it its connection.
     held: watch::Sender<Option<Message>>,
@@ -64,13 +67,18 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of 127.0.0.1 in front of a server.
+    /// Listens on a free port of 127.0.0.1 in front of a PostgreSQL.
     pub(crate) fn start(upstream: SocketAddr) -> Self {
+        Self::speaking(Protocol::Postgres, upstream)
+    }
+
+    fn speaking(protocol: Protocol, upstream: SocketAddr) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on 127.0.0.1");
         listener.set_nonblocking(true).expect("a listener that does not block");
         let addr = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
             upstream,
+            protocol,
             state: Mutex::default(),
             held: watch::Sender::new(None),
             cuts: watch::Sender::new(0),
@@ -98,9 +106,11 @@ impl Proxy {
     /// Like [`Proxy::start`], in front of the server that a URL names.
     pub(crate) fn before(url: &str) -> Self {
         let (_, host, _) = split_url(url);
-        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:5432") };
+        let (protocol, port) =
+            if url.starts_with("postgres") { (Protocol::Postgres, 5432) } else { (Protocol::Mysql, 3306) };
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") };
         let upstream = host.to_socket_addrs().ok().and_then(|mut found| found.next());
-        Self::start(upstream.unwrap_or_else(|| panic!("{host} is no address")))
+        Self::speaking(protocol, upstream.unwrap_or_else(|| panic!("{host} is no address")))
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

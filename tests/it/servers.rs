@@ -28,6 +28,11 @@ pub(crate) fn mysql_url() -> String {
     setting("NESTLING_MYSQL_URL")
 }
 
+/// The URL of the shared MySQL.
+pub(crate) fn mysql9_url() -> String {
+    setting("NESTLING_MYSQL9_URL")
+}
+
 fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `tests/run.sh`, or evaluate in this shell the exports that `tests/run.sh servers` prints in another"))

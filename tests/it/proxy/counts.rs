@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::postgres::{Frame, Meaning, Session, Side};
+use super::protocol::{Frame, Meaning, Session, Side};
 
 /// What has passed since the last [`super::Proxy::reset`].
 #[derive(Debug, Clone, Default)]

@@ -1,60 +1,15 @@
 //! PostgreSQL's protocol as far as the proxy needs it: where a message ends, what it is, and whether the client has
 //! been answered.
 //!
-//! Used by [`super::Proxy`] alone. Pure: it sees bytes and keeps no sockets, no clocks and no counts.
+//! Used by [`super::protocol::Session`] alone. Pure: it sees bytes and keeps no sockets, no clocks and no counts.
 
 use std::collections::{HashMap, VecDeque};
+
+use super::protocol::{Answer, Frame, Meaning, Side};
 
 const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
-
-/// Who sent a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
-}
-
-/// One message as it stands at the front of a buffer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame<'a> {
-    /// The type byte; `'\0'` for the packets that have none (start-up, cancel, TLS request and its answer).
-    pub(crate) tag: char,
-    pub(crate) body: &'a [u8],
-    /// All its bytes, the head included.
-    pub(crate) len: usize,
-}
-
-/// What a message means for the counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// The client opened a session.
-    Startup,
-    /// The client asked for another session's statement to be cancelled.
-    Cancel,
-    /// A simple query.
-    Simple(String),
-    /// A statement was sent to be prepared.
-    Prepare(String),
-    /// A prepared statement was executed.
-    Execute(String),
-    /// The tag of a finished command, or the SQLSTATE of an error.
-    Outcome(String),
-    /// Nothing that is counted beyond its type.
-    Other,
-}
-
-/// What the client may conclude once a message of the server has reached it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// One request is answered completely (ReadyForQuery).
-    Ready,
-    /// It has failed (ErrorResponse). The server flushes that ahead of ReadyForQuery, and clients act on it at once.
-    Failed,
-    /// The server waits for COPY data (CopyInResponse).
-    CopyIn,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {

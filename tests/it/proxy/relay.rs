@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::counts::Message;
-use super::postgres::{Answer, Session, Side};
+use super::protocol::{Answer, Session, Side};
 
 /// How many chunks may be on their way in one direction: what keeps memory flat when one side is slow.
 const CHUNKS: usize = 64;
@@ -45,7 +45,7 @@ async fn relay(number: usize, client: TcpStream, shared: &Shared) {
     let Ok(server) = TcpStream::connect(shared.upstream).await else { return };
     // Without it the kernel would keep small writes back, and a test would measure that.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    shared.state().sessions.insert(number, Session::new());
+    shared.state().sessions.insert(number, Session::new(shared.protocol));
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let (requests, mut requested) = mpsc::channel(CHUNKS);
