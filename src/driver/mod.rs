@@ -21,6 +21,10 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
+mod tls;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod url;
 
 use std::{any::Any, fmt::Debug};
 

@@ -3,11 +3,12 @@
 
 use std::{
     any::Any,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{
     cache::{Cache, Prepared},
@@ -15,6 +16,7 @@ use super::{
     decode::PgRow,
     encode::{self, Param},
     flight::Wire,
+    tls::Connector,
 };
 use crate::{
     control::Control,
@@ -25,15 +27,16 @@ use crate::{
 };
 
 /// A connection to PostgreSQL.
-#[derive(Debug)]
 pub(crate) struct PostgresConnection {
     wire: Arc<Wire>,
     cache: Cache,
+    /// For the connections that cancel requests go by: whether with TLS, the wire's own connection tells.
+    connector: Connector,
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, statement_cache: usize) -> Self {
-        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache) }
+    pub(super) fn new(client: Client, connector: Connector, statement_cache: usize) -> Self {
+        Self { wire: Arc::new(Wire::new(client)), cache: Cache::new(statement_cache), connector }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -229,10 +232,10 @@ impl Connection for PostgresConnection {
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
-        let wire = Arc::clone(&self.wire);
+        let (wire, connector) = (Arc::clone(&self.wire), self.connector.clone());
         let token = wire.client().cancel_token();
         Box::pin(async move {
-            if let Err(error) = token.cancel_query(NoTls).await {
+            if let Err(error) = token.cancel_query(connector).await {
                 tracing::debug!(%error, "a cancel request did not reach the server");
             }
             // The request is not tied to a statement. Once it is through, a round trip makes sure that it has hit what it
@@ -252,6 +255,13 @@ impl Connection for PostgresConnection {
 
     fn native(&self) -> &(dyn Any + Send + Sync) {
         self
+    }
+}
+
+impl fmt::Debug for PostgresConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wire, cache, connector: _ } = self;
+        f.debug_struct("PostgresConnection").field("wire", wire).field("cache", cache).finish_non_exhaustive()
     }
 }
 

@@ -8,50 +8,98 @@ mod connection;
 mod decode;
 mod encode;
 mod flight;
+mod tls;
+#[cfg(feature = "tls")]
+mod verifier;
 
-use std::time::Duration;
+use std::{fmt, net::IpAddr, time::Duration};
 
 use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{
+    Client, Config,
+    config::{SslMode, SslNegotiation},
+};
 
+use self::tls::{Connector, Tls};
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
 
 /// How to reach one PostgreSQL database.
-#[derive(Debug)]
 pub(crate) struct PostgresDriver {
-    manager: PostgresConnectionManager<NoTls>,
+    manager: PostgresConnectionManager<Connector>,
+    /// Connects without TLS where TLS cannot be had, if the URL allows that.
+    plain: Option<PostgresConnectionManager<Connector>>,
+    connector: Connector,
     statement_cache: usize,
 }
 
 impl PostgresDriver {
-    /// Reads a URL or a key-value string, as libpq takes them.
+    /// Reads a URL, as libpq takes it.
     pub(crate) fn new(url: &str, statement_cache: usize, connect_timeout: Duration) -> Result<Self, Error> {
+        let (url, tls) = Tls::take(url)?;
         let mut config: Config = url.parse().map_err(|source| {
             Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
         })?;
+        config.ssl_mode(tls.mode());
+        if config.get_ssl_negotiation() == SslNegotiation::Direct && tls.mode() != SslMode::Require {
+            let text = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
+            return Err(Error::new(ErrorKind::Config, text));
+        }
+        if config.get_hosts().is_empty() {
+            // TLS asks for a name, even if it is not checked.
+            let names: Vec<_> = config.get_hostaddrs().iter().map(IpAddr::to_string).collect();
+            for name in names {
+                config.host(name);
+            }
+        }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(connect_timeout);
         }
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        Ok(Self { manager: PostgresConnectionManager::new(config, NoTls), statement_cache })
+        let connector = tls.connector()?;
+        let plain = tls.falls_back().then(|| {
+            let mut config = config.clone();
+            config.ssl_mode(SslMode::Disable);
+            PostgresConnectionManager::new(config, connector.clone())
+        });
+        let manager = PostgresConnectionManager::new(config, connector.clone());
+        Ok(Self { manager, plain, connector, statement_cache })
+    }
+
+    async fn client(&self) -> Result<Client, tokio_postgres::Error> {
+        match (self.manager.connect().await, &self.plain) {
+            // What TLS failed with tells more than what comes of the attempt without it.
+            (Err(error), Some(plain)) if Tls::was_in_the_way(&error) => plain.connect().await.map_err(|_| error),
+            (result, _) => result,
+        }
     }
 }
 
 impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let client = self.manager.connect().await.map_err(classify::connect)?;
-            let connection: Box<dyn Connection> = Box::new(PostgresConnection::new(client, self.statement_cache));
+            let client = self.client().await.map_err(classify::connect)?;
+            let connection: Box<dyn Connection> =
+                Box::new(PostgresConnection::new(client, self.connector.clone(), self.statement_cache));
             Ok(connection)
         })
     }
 
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
+    }
+}
+
+impl fmt::Debug for PostgresDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { manager, plain: _, connector: _, statement_cache } = self;
+        f.debug_struct("PostgresDriver")
+            .field("manager", manager)
+            .field("statement_cache", statement_cache)
+            .finish_non_exhaustive()
     }
 }
