@@ -10,7 +10,8 @@
 #
 # What the tests get:
 #   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL   an empty database `nestling`, no password
-#   NESTLING_POSTGRES_BIN, NESTLING_POSTGRES_USER, NESTLING_SCRATCH   the programs, the unprivileged user and a folder for private servers to kill
+#   NESTLING_POSTGRES_BIN, NESTLING_POSTGRES_USER, NESTLING_MARIADBD, NESTLING_SCRATCH   the programs, the unprivileged user and a folder for private
+#                                                                                       servers to kill
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -130,7 +131,7 @@ clean_up() {
     trap '' INT TERM HUP
     trap - EXIT
     # Private servers that a killed test left behind: theirs is the pid in their data folder, if that process works in that folder.
-    for file in "$base"/scratch/*/postmaster.pid; do
+    for file in "$base"/scratch/*/data/{postmaster,mariadb}.pid; do
         if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")" ]]; then kill -QUIT "$pid" 2>/dev/null || true; fi
     done
     for ((index = ${#groups_started[@]} - 1; index >= 0; index--)); do
@@ -246,7 +247,7 @@ SQL
 
     export NESTLING_POSTGRES_URL=postgres://postgres@127.0.0.1:$postgres_port/nestling
     export NESTLING_MYSQL_URL=mysql://nestling@127.0.0.1:$mariadb_port/nestling
-    export NESTLING_POSTGRES_BIN=$postgres_bin NESTLING_POSTGRES_USER=$postgres_user NESTLING_SCRATCH=$base/scratch
+    export NESTLING_POSTGRES_BIN=$postgres_bin NESTLING_POSTGRES_USER=$postgres_user NESTLING_MARIADBD=$mariadbd NESTLING_SCRATCH=$base/scratch
 }
 
 version_of() { "$1" --version | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n 1; }
@@ -266,7 +267,7 @@ with_servers() {
 stay() {
     local name
     start_servers
-    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_POSTGRES_BIN NESTLING_POSTGRES_USER NESTLING_SCRATCH; do printf 'export %s=%q\n' "$name" "${!name}"; done
+    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_POSTGRES_BIN NESTLING_POSTGRES_USER NESTLING_MARIADBD NESTLING_SCRATCH; do printf 'export %s=%q\n' "$name" "${!name}"; done
     printf 'export NESTLING_SERVERS_PID=%s\n' "$$" # kill it to stop them
     say 'the servers stay until this is killed (Ctrl-C)'
     exec >&2 # whoever reads the exports through a pipe sees their end
