@@ -16,10 +16,14 @@ mod portable;
 mod queries;
 mod registry;
 mod row_stream;
+#[cfg(feature = "tower")]
+mod scope_future;
 mod session;
 mod state;
 mod trace;
 
+#[cfg(feature = "tower")]
+pub use self::scope_future::ScopeFuture;
 pub use self::{
     builder::DatabaseBuilder,
     counters::Stats,

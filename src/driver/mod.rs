@@ -12,6 +12,8 @@
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
 
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
+mod certificates;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 mod chunks;
 mod dialect;
@@ -21,8 +23,6 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
-mod tls;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod url;
 

@@ -7,4 +7,5 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod scope_layer;
 mod tls;

@@ -1,6 +1,8 @@
 //! Connecting by mysql_async, with the second attempt that two of MySQL's `ssl-mode`s take. It knows no URLs.
 
 use mysql_async::{Conn, Error as Native, Opts};
+#[cfg(feature = "tls")]
+use rustls::crypto::{CryptoProvider, ring};
 
 #[cfg(feature = "tls")]
 use super::second::Second;
@@ -44,7 +46,7 @@ impl Dial {
     /// Connects, and tells by which options: others for the same session take them too.
     pub(super) async fn connect(&self) -> Result<(Conn, Opts), Native> {
         if self.opts.ssl_opts().is_some() {
-            crate::driver::tls::settle_provider();
+            settle_provider();
         }
         let first = self.second.learnt().unwrap_or_else(|| self.opts.clone());
         let error = match Conn::new(first.clone()).await {
@@ -57,5 +59,15 @@ impl Dial {
         let conn = Conn::new(opts.clone()).await?;
         self.second.learn(&opts);
         Ok((conn, opts))
+    }
+}
+
+/// Makes sure that the program has chosen a cryptography, which mysql_async takes for granted. Left alone, rustls chooses
+/// for the program at this point, and panics where more than one is built in.
+#[cfg(feature = "tls")]
+fn settle_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been faster, which is as good.
+        let _ = ring::default_provider().install_default();
     }
 }

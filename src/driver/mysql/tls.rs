@@ -3,13 +3,13 @@
 
 use std::path::PathBuf;
 
+use mysql_async::Opts;
 #[cfg(feature = "tls")]
-use mysql_async::SslOpts;
-use mysql_async::{Opts, OptsBuilder};
+use mysql_async::{OptsBuilder, SslOpts};
 
 use super::dial::Dial;
 #[cfg(feature = "tls")]
-use crate::driver::tls;
+use crate::driver::certificates;
 use crate::{
     driver::url,
     error::{Error, ErrorKind},
@@ -101,8 +101,8 @@ impl Tls {
             .with_danger_skip_domain_validation(mode == Mode::VerifyCa);
         match &self.ca {
             Some(file) if matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity) => {
-                let certificates = tls::certificates(file)?;
-                let roots = certificates.iter().map(|certificate| certificate.to_vec().into()).collect();
+                let roots = certificates::read(file)?;
+                let roots = roots.iter().map(|certificate| certificate.to_vec().into()).collect();
                 Ok(ssl.with_root_certs(roots).with_disable_built_in_roots(true))
             }
             Some(_) if mode != Mode::Disabled => {

@@ -13,10 +13,10 @@ use tokio_postgres::Client;
 use super::{
     cache::{Cache, Prepared},
     classify,
+    connector::Connector,
     decode::PgRow,
     encode::{self, Param},
     flight::Wire,
-    tls::Connector,
 };
 use crate::{
     control::Control,

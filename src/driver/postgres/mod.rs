@@ -5,6 +5,11 @@ mod array;
 mod cache;
 mod classify;
 mod connection;
+#[cfg(feature = "tls")]
+mod connector;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod connector;
 mod decode;
 mod encode;
 mod flight;
@@ -21,8 +26,8 @@ use tokio_postgres::{
     config::{SslMode, SslNegotiation},
 };
 
-use self::tls::{Connector, Tls};
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
+use self::{connector::Connector, tls::Tls};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
 

@@ -1,24 +1,10 @@
-//! TLS to PostgreSQL: what `sslmode` and `sslrootcert` of a URL mean, as libpq has it, and the connector that does it.
-//! Without the feature `tls`, what asks for it is refused.
+//! TLS to PostgreSQL: what `sslmode` and `sslrootcert` of a URL mean, as libpq has it. How it is done is the
+//! affair of `connector.rs`.
 
 use std::path::PathBuf;
-#[cfg(feature = "tls")]
-use std::{error::Error as _, io, sync::Arc};
 
-#[cfg(feature = "tls")]
-use rustls::ClientConfig;
-#[cfg(not(feature = "tls"))]
-pub(super) use tokio_postgres::NoTls as Connector;
 use tokio_postgres::config::SslMode;
-#[cfg(feature = "tls")]
-use tokio_postgres::error::SqlState;
-#[cfg(feature = "tls")]
-pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
 
-#[cfg(feature = "tls")]
-use super::verifier::Weaker;
-#[cfg(feature = "tls")]
-use crate::driver::tls;
 use crate::{
     driver::url,
     error::{Error, ErrorKind},
@@ -26,7 +12,7 @@ use crate::{
 
 /// `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Disable,
     Prefer,
     Require,
@@ -37,8 +23,9 @@ enum Mode {
 /// What a URL asks for.
 #[derive(Debug)]
 pub(super) struct Tls {
-    mode: Mode,
-    root: Option<PathBuf>,
+    pub(super) mode: Mode,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "without TLS nobody is vouched for"))]
+    pub(super) root: Option<PathBuf>,
 }
 
 impl Tls {
@@ -72,71 +59,6 @@ impl Tls {
     }
 }
 
-#[cfg(feature = "tls")]
-impl Tls {
-    /// Makes the TLS connections that are asked for.
-    pub(super) fn connector(&self) -> Result<Connector, Error> {
-        let provider = tls::provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error))?;
-        let roots = || tls::roots(self.root.as_deref());
-        let weaker = |roots| Arc::new(Weaker { roots, provider });
-        let builder = match self.mode {
-            Mode::VerifyFull => builder.with_root_certificates(roots()?),
-            Mode::VerifyCa => builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?))),
-            // libpq looks at the certificate if it is told who may have signed it.
-            Mode::Require if self.root.is_some() => {
-                builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?)))
-            }
-            Mode::Require | Mode::Prefer | Mode::Disable => {
-                builder.dangerous().with_custom_certificate_verifier(weaker(None))
-            }
-        };
-        let mut config = builder.with_no_client_auth();
-        // A server that is spoken to in TLS from the first byte on (`sslnegotiation=direct`) insists on it.
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Connector::new(config))
-    }
-
-    /// Whether a connection without TLS is made where one with TLS could not be.
-    pub(super) fn falls_back(&self) -> bool {
-        self.mode == Mode::Prefer
-    }
-
-    /// Whether a connection failed because of its TLS: by the handshake, or by a server that lets this user in only
-    /// without.
-    pub(super) fn was_in_the_way(error: &tokio_postgres::Error) -> bool {
-        let is_refusal = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
-        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>()?.get_ref());
-        is_refusal || cause.is_some_and(|cause| cause.is::<rustls::Error>())
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-impl Tls {
-    /// Makes no TLS connections, and refuses what asks for them.
-    pub(super) fn connector(&self) -> Result<Connector, Error> {
-        let Self { mode, root: _ } = self;
-        match mode {
-            Mode::Disable | Mode::Prefer => Ok(Connector),
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
-                let text = "the URL asks for TLS, which this build does not have; enable the feature \"tls\"";
-                Err(Error::new(ErrorKind::Unsupported, text))
-            }
-        }
-    }
-
-    /// There is nothing to fall back from.
-    pub(super) fn falls_back(&self) -> bool {
-        false
-    }
-
-    pub(super) fn was_in_the_way(_error: &tokio_postgres::Error) -> bool {
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,24 +75,5 @@ mod tests {
         for bad in ["sslmode=", "sslmode=allow", "sslmode=VERIFY-FULL", "sslmode=require&sslmode=disable"] {
             assert_eq!(taken(bad).unwrap_err().kind(), ErrorKind::Config, "{bad}");
         }
-    }
-
-    #[test]
-    #[cfg(not(feature = "tls"))]
-    fn what_asks_for_tls_is_refused() {
-        let connector = |mode| Tls { mode, root: None }.connector().map(drop).map_err(|error| error.kind());
-        assert_eq!([Mode::Disable, Mode::Prefer].map(connector), [Ok(()); 2]);
-        let asking = [Mode::Require, Mode::VerifyCa, Mode::VerifyFull];
-        assert_eq!(asking.map(connector), [Err(ErrorKind::Unsupported); 3]);
-    }
-
-    #[test]
-    #[cfg(feature = "tls")]
-    fn a_file_that_is_not_there_is_told_at_once() {
-        let connector = |mode| Tls { mode, root: Some("/nowhere".into()) }.connector().map(drop);
-        for mode in [Mode::Require, Mode::VerifyCa, Mode::VerifyFull] {
-            assert_eq!(connector(mode).unwrap_err().kind(), ErrorKind::Config, "{mode:?}");
-        }
-        assert!(connector(Mode::Prefer).is_ok(), "nothing is checked");
     }
 }
