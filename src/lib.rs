@@ -35,7 +35,10 @@
 //! ```
 //!
 //! # Features
-//! `sqlite` (default), `postgres` and `mysql` are the back ends.
+//! - `sqlite` (default), `postgres` and `mysql` are the back ends.
+//! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; how much is checked is said in the URL.
+//! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
+//!   a service in a scope of its own.
 
 #![cfg_attr(
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
@@ -58,6 +61,8 @@ mod row;
 mod runtime;
 mod statement;
 mod tokens;
+#[cfg(feature = "tower")]
+mod tower;
 mod value;
 
 #[cfg(feature = "mysql")]
@@ -85,4 +90,9 @@ pub use crate::{
     params::Params,
     row::{FromRow, Row, RowIndex},
     value::Value,
+};
+#[cfg(feature = "tower")]
+pub use crate::{
+    db::ScopeFuture,
+    tower::{ScopeLayer, ScopeService},
 };

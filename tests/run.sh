@@ -134,7 +134,7 @@ clean_up() {
     trap '' INT TERM HUP
     trap - EXIT
     # Private servers that a killed test left behind: theirs is the pid in their data folder, if that process works in that folder.
-    for file in "$base"/scratch/*/postmaster.pid; do
+    for file in "$base"/scratch/*/data/{postmaster,mariadb}.pid; do
         if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")" ]]; then kill -QUIT "$pid" 2>/dev/null || true; fi
     done
     for ((index = ${#groups_started[@]} - 1; index >= 0; index--)); do

@@ -16,11 +16,15 @@ mod portable;
 mod queries;
 mod registry;
 mod row_stream;
+#[cfg(feature = "tower")]
+mod scope_future;
 mod session;
 mod slot;
 mod state;
 mod trace;
 
+#[cfg(feature = "tower")]
+pub use self::scope_future::ScopeFuture;
 pub use self::{
     builder::DatabaseBuilder,
     counters::Stats,

@@ -12,6 +12,8 @@
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
 
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
+mod certificates;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 mod chunks;
 mod dialect;
@@ -21,6 +23,8 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod url;
 
 use std::{any::Any, fmt::Debug, time::Duration};
 

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "support for tests: not every test uses all of it")]
 
+mod mariadb;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -14,6 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+pub(crate) use self::mariadb::PrivateMariadb;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
@@ -49,8 +53,17 @@ pub(crate) struct PrivatePostgres {
 impl PrivatePostgres {
     /// Starts one and waits until it takes connections.
     pub(crate) async fn start() -> Self {
-        blocking(|| {
+        Self::start_with(&[], Vec::new()).await
+    }
+
+    /// Starts one with other settings (`name=value`), and with files in its data folder, by their names and contents.
+    pub(crate) async fn start_with(settings: &'static [&'static str], files: Vec<(&'static str, String)>) -> Self {
+        blocking(move || {
             let mut cluster = Cluster::copied_from(template());
+            cluster.settings = settings;
+            for (name, contents) in files {
+                write_private(&cluster.folder.join("data").join(name), &contents);
+            }
             cluster.start();
             Self { port: cluster.port, cluster: Arc::new(Mutex::new(cluster)) }
         })
@@ -141,6 +154,7 @@ fn make_template(data: &Path) {
 struct Cluster {
     folder: PathBuf,
     port: u16,
+    settings: &'static [&'static str],
     postmaster: Option<Child>,
 }
 
@@ -150,7 +164,7 @@ impl Cluster {
         let mut copy = as_user(Path::new("cp"));
         copy.args(["-a", "--reflink=auto", "--"]).arg(template).arg(folder.join("data"));
         finish(&mut copy, None);
-        Self { folder, port: free_port(), postmaster: None }
+        Self { folder, port: free_port(), settings: &[], postmaster: None }
     }
 
     fn start(&mut self) {
@@ -191,7 +205,7 @@ impl Cluster {
             "max_connections=100",
             "shared_buffers=16MB",
         ];
-        for setting in settings {
+        for setting in settings.iter().chain(self.settings) {
             postgres.args(["-c", setting]);
         }
         postgres.args(["-p", &self.port.to_string()]);
@@ -275,6 +289,17 @@ fn new_folder() -> PathBuf {
         std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("root may give a folder away");
     }
     folder
+}
+
+/// Writes a file that only the server's user may read, as servers want it of a key.
+fn write_private(path: &Path, contents: &str) {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::write(path, contents).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the file's owner may say who reads it");
+    if let Some((user, group)) = server_user() {
+        std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may give a file away");
+    }
 }
 
 fn program(name: &str) -> Command {

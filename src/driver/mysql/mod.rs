@@ -7,16 +7,21 @@
 
 mod classify;
 mod connection;
+mod dial;
 mod placeholders;
+#[cfg(feature = "tls")]
+mod second;
+mod tls;
 mod values;
 mod wire;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{Opts, OptsBuilder};
 
 pub(crate) use self::connection::{Lent, MysqlConnection};
+use self::{dial::Dial, tls::Tls};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
 
@@ -28,7 +33,7 @@ const SETUP: &str = "SET time_zone = '+00:00', autocommit = 1, \
 /// How to reach one MySQL or MariaDB database.
 #[derive(Debug)]
 pub(crate) struct MysqlDriver {
-    opts: Opts,
+    dial: Dial,
     statement_cache: usize,
 }
 
@@ -36,6 +41,7 @@ impl MysqlDriver {
     /// Reads `mysql://user:password@host:port/name`, and the same with `mariadb:`.
     pub(crate) fn new(url: &str, statement_cache: usize) -> Result<Self, Error> {
         let url = url.strip_prefix("mariadb:").map_or_else(|| url.to_owned(), |rest| format!("mysql:{rest}"));
+        let (url, tls) = Tls::take(&url)?;
         let given = Opts::from_url(&url).map_err(|source| {
             // The source may hold parts of the URL; it tells a parameter's name and value, never the password.
             Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid").with_source(source)
@@ -48,17 +54,15 @@ impl MysqlDriver {
             .stmt_cache_size(Some(statement_cache))
             .conn_ttl(None::<Duration>)
             .setup(vec![SETUP]);
-        let opts = Opts::from(opts);
-        Ok(Self { opts, statement_cache })
+        Ok(Self { dial: tls.dial(opts.into())?, statement_cache })
     }
 }
 
 impl Driver for MysqlDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let conn = Conn::new(self.opts.clone()).await.map_err(classify::connect)?;
-            let connection: Box<dyn Connection> =
-                Box::new(MysqlConnection::new(conn, self.opts.clone(), self.statement_cache));
+            let (conn, opts) = self.dial.connect().await.map_err(classify::connect)?;
+            let connection: Box<dyn Connection> = Box::new(MysqlConnection::new(conn, opts, self.statement_cache));
             Ok(connection)
         })
     }

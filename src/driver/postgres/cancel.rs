@@ -16,47 +16,65 @@ use tokio::{
     runtime::Builder,
     time::timeout,
 };
-use tokio_postgres::{CancelToken, Config, NoTls, config::Host};
+use tokio_postgres::{CancelToken, Config, config::Host, tls::MakeTlsConnect};
+
+use super::connector::Connector;
 
 const DEFAULT_PORT: u16 = 5432;
 
 /// How long a request that nobody waits for may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where the servers of a URL listen.
-#[derive(Debug, Clone)]
-pub(super) struct Servers(Arc<[Address]>);
+/// Where the servers of a URL listen, and how they are spoken to.
+#[derive(Clone)]
+pub(super) struct Servers {
+    addresses: Arc<[Address]>,
+    connector: Connector,
+}
+
+/// Where one server listens, and the name that its certificate should have.
+#[derive(Debug)]
+struct Address {
+    name: String,
+    place: Place,
+}
 
 #[derive(Debug)]
-enum Address {
+enum Place {
     Tcp(String, u16),
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
 impl Servers {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config, connector: Connector) -> Self {
         let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
         let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
         let all = (0..hosts.len().max(addresses.len())).filter_map(|at| {
+            let host = hosts.get(at);
             // A numeric address stands for the host of the same place, as it does when connecting.
-            Some(match (addresses.get(at), hosts.get(at)) {
-                (Some(address), _) => Address::Tcp(address.to_string(), port(at)),
-                (None, Some(Host::Tcp(name))) => Address::Tcp(name.clone(), port(at)),
+            let place = match (addresses.get(at), host) {
+                (Some(address), _) => Place::Tcp(address.to_string(), port(at)),
+                (None, Some(Host::Tcp(name))) => Place::Tcp(name.clone(), port(at)),
                 #[cfg(unix)]
-                (None, Some(Host::Unix(folder))) => Address::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
+                (None, Some(Host::Unix(folder))) => Place::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
                 (None, None) => return None,
-            })
+            };
+            let name = match host {
+                Some(Host::Tcp(name)) => name.clone(),
+                _ => addresses.get(at).map(ToString::to_string).unwrap_or_default(),
+            };
+            Some(Address { name, place })
         });
-        Self(all.collect())
+        Self { addresses: all.collect(), connector }
     }
 
     /// Asks for the session's statement to be cancelled, and waits until the server has signalled the session.
     ///
     /// Which of several servers the session is at is not known; those that do not know it take no notice.
     pub(super) async fn cancel(&self, token: &CancelToken) {
-        let requests = self.0.iter().map(|address| async move {
-            if let Err(error) = address.cancel(token).await {
+        let requests = self.addresses.iter().map(|address| async {
+            if let Err(error) = address.cancel(token, self.connector.clone()).await {
                 tracing::debug!(target: "nestling", %error, "a cancel request did not reach the server");
             }
         });
@@ -76,19 +94,40 @@ impl Servers {
 }
 
 impl Address {
-    async fn cancel(&self, token: &CancelToken) -> io::Result<()> {
-        match self {
-            Self::Tcp(host, port) => request(token, TcpStream::connect((host.as_str(), *port)).await?).await,
+    async fn cancel(&self, token: &CancelToken, connector: Connector) -> io::Result<()> {
+        match &self.place {
+            Place::Tcp(host, port) => {
+                // The request takes the stream along; a second handle on the socket tells when the server has closed it.
+                let stream = TcpStream::connect((host.as_str(), *port)).await?.into_std()?;
+                let rest = TcpStream::from_std(stream.try_clone()?)?;
+                request(token, connector, &self.name, TcpStream::from_std(stream)?, rest).await
+            }
             #[cfg(unix)]
-            Self::Unix(path) => request(token, UnixStream::connect(path).await?).await,
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path).await?.into_std()?;
+                let rest = UnixStream::from_std(stream.try_clone()?)?;
+                request(token, connector, &self.name, UnixStream::from_std(stream)?, rest).await
+            }
         }
     }
 }
 
-async fn request(token: &CancelToken, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    token.cancel_query_raw(&mut stream, NoTls).await.map_err(io::Error::other)?;
+async fn request<S>(
+    token: &CancelToken,
+    mut connector: Connector,
+    name: &str,
+    stream: S,
+    mut rest: impl AsyncRead + Unpin,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    Connector: MakeTlsConnect<S>,
+    <Connector as MakeTlsConnect<S>>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let tls = MakeTlsConnect::<S>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
+    token.cancel_query_raw(stream, tls).await.map_err(io::Error::other)?;
     // The server closes the connection behind the signal. tokio-postgres does not wait for that.
-    let mut nothing = [0; 16];
-    while stream.read(&mut nothing).await? > 0 {}
+    let mut nothing = [0; 64];
+    while rest.read(&mut nothing).await? > 0 {}
     Ok(())
 }

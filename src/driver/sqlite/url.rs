@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use rusqlite::OpenFlags;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    driver::url::decoded,
+    error::{Error, ErrorKind},
+};
 
 /// What a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,23 +66,6 @@ impl Target {
             }
         }
     }
-}
-
-/// A path with its percent escapes replaced.
-fn decoded(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let (hex, tail) = tail.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

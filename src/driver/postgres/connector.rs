@@ -1,0 +1,93 @@
+//! The connector that makes TLS connections to PostgreSQL, by rustls.
+
+use std::{error::Error as _, io, path::Path, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, ring},
+};
+use tokio_postgres::error::SqlState;
+pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
+
+use super::{
+    tls::{Mode, Tls},
+    verifier::Weaker,
+};
+use crate::{
+    driver::certificates,
+    error::{Error, ErrorKind},
+};
+
+impl Tls {
+    /// What makes the TLS connections that are asked for.
+    pub(super) fn connector(&self) -> Result<Connector, Error> {
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error))?;
+        let roots = || roots(self.root.as_deref());
+        let weaker = |roots| Arc::new(Weaker { roots, provider });
+        let builder = match self.mode {
+            Mode::VerifyFull => builder.with_root_certificates(roots()?),
+            Mode::VerifyCa => builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?))),
+            // libpq looks at the certificate if it is told who may have signed it.
+            Mode::Require if self.root.is_some() => {
+                builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?)))
+            }
+            Mode::Require | Mode::Prefer | Mode::Disable => {
+                builder.dangerous().with_custom_certificate_verifier(weaker(None))
+            }
+        };
+        let mut config = builder.with_no_client_auth();
+        // A server that is spoken to in TLS from the first byte on (`sslnegotiation=direct`) insists on it.
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Ok(Connector::new(config))
+    }
+
+    /// Whether a connection without TLS is made where one with TLS could not be.
+    pub(super) fn falls_back(&self) -> bool {
+        self.mode == Mode::Prefer
+    }
+
+    /// Whether a connection failed because of its TLS: by the handshake, or by a server that lets this user in only
+    /// without.
+    pub(super) fn was_in_the_way(error: &tokio_postgres::Error) -> bool {
+        let is_refusal = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>()?.get_ref());
+        is_refusal || cause.is_some_and(|cause| cause.is::<rustls::Error>())
+    }
+}
+
+/// The cryptography that the program has chosen for all its TLS, or ring's.
+fn provider() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
+}
+
+/// Those who may vouch for a server: who is in a file, or else those that browsers trust.
+fn roots(file: Option<&Path>) -> Result<RootCertStore, Error> {
+    let Some(file) = file else {
+        return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates::read(file)? {
+        roots.add(certificate).map_err(|error| {
+            let text = format!("a certificate in {} is not valid", file.display());
+            Error::new(ErrorKind::Config, text).with_source(error)
+        })?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_at_once() {
+        let connector = |mode| Tls { mode, root: Some("/nowhere".into()) }.connector().map(drop);
+        for mode in [Mode::Require, Mode::VerifyCa, Mode::VerifyFull] {
+            assert_eq!(connector(mode).unwrap_err().kind(), ErrorKind::Config, "{mode:?}");
+        }
+        assert!(connector(Mode::Prefer).is_ok(), "nothing is checked");
+    }
+}

@@ -1,0 +1,42 @@
+//! What stands in for the connector in a build without the feature `tls`.
+
+pub(super) use tokio_postgres::NoTls as Connector;
+
+use super::tls::{Mode, Tls};
+use crate::error::{Error, ErrorKind};
+
+impl Tls {
+    /// What makes no TLS connections; that they are asked for is an error.
+    pub(super) fn connector(&self) -> Result<Connector, Error> {
+        let Self { mode, root: _ } = self;
+        match mode {
+            Mode::Disable | Mode::Prefer => Ok(Connector),
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
+                let text = "the URL asks for TLS, which this build does not have; enable the feature \"tls\"";
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+        }
+    }
+
+    /// There is nothing to fall back from.
+    pub(super) fn falls_back(&self) -> bool {
+        false
+    }
+
+    pub(super) fn was_in_the_way(_error: &tokio_postgres::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asks_for_tls_is_refused() {
+        let connector = |mode| Tls { mode, root: None }.connector().map(drop).map_err(|error| error.kind());
+        assert_eq!([Mode::Disable, Mode::Prefer].map(connector), [Ok(()); 2]);
+        let asking = [Mode::Require, Mode::VerifyCa, Mode::VerifyFull];
+        assert_eq!(asking.map(connector), [Err(ErrorKind::Unsupported); 3]);
+    }
+}

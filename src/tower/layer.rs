@@ -1,0 +1,51 @@
+//! The layer.
+
+use tower_layer::Layer;
+
+use super::ScopeService;
+
+/// Puts each request of a service into a [`scope`](crate::scope) of its own.
+///
+/// What a request opens is its own: whatever is open where the service is called from is not visible in it, and two
+/// requests never share a transaction. In the request, [`Database::transaction`](crate::Database::transaction) runs in place.
+///
+/// # Examples
+/// ```
+/// use nestling::{Database, Error, ScopeLayer, params};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+///
+/// # #[tokio::main] async fn main() -> Result<(), Error> {
+/// let db = Database::open("sqlite::memory:")?;
+/// db.batch("create table guest (name text unique)").await?;
+///
+/// let handler = db.clone();
+/// let mut service = ServiceBuilder::new().layer(ScopeLayer::new()).service_fn(move |name: &'static str| {
+///     let db = handler.clone();
+///     async move {
+///         db.clone().transaction(move || async move { db.execute("insert into guest values ($1)", params![name]).await }).await
+///     }
+/// });
+///
+/// assert_eq!(service.ready().await?.call("ada").await?, 1);
+/// assert!(service.ready().await?.call("ada").await.is_err_and(|error| error.is_unique_violation()));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ScopeLayer;
+
+impl ScopeLayer {
+    /// The layer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl<S> Layer<S> for ScopeLayer {
+    type Service = ScopeService<S>;
+
+    fn layer(&self, inner: S) -> ScopeService<S> {
+        ScopeService::new(inner)
+    }
+}

@@ -1,0 +1,95 @@
+//! The layer for tower: each request in a scope of its own.
+
+use std::{
+    future::{Ready, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use nestling::{Database, Error, ScopeLayer, ScopeService, params};
+use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
+
+/// Adds an item in a block, and then waits for as long as it is told.
+fn adding(db: &Database) -> impl Service<(i32, Duration), Response = u32, Error = Error, Future: Send> + Clone + use<> {
+    let db = db.clone();
+    ServiceBuilder::new().layer(ScopeLayer::new()).service_fn(move |(id, wait): (i32, Duration)| {
+        let db = db.clone();
+        async move {
+            let outside = db.depth();
+            db.atomic(|| async {
+                db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")]).await?;
+                tokio::time::sleep(wait).await;
+                Ok::<_, Error>(())
+            })
+            .await?;
+            Ok(outside)
+        }
+    })
+}
+
+on_every_backend! {
+    /// rule 7: what is open around the call is not visible in the request
+    async fn a_request_has_a_scope_of_its_own(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        let service = adding(db);
+        let around = db.atomic(|| async {
+            // A block around it that has sent nothing, so that SQLite has nothing to wait for.
+            assert_eq!(service.clone().oneshot((1, Duration::ZERO)).await?, 0, "the block around it is not seen");
+            assert_eq!(backend.items().await, ["item 1"], "committed on its own, while that block is open");
+            assert_eq!(db.depth(), 1, "the context is as it was");
+            Err::<(), Box<dyn std::error::Error + Send + Sync>>("rolled back".into())
+        });
+        around.await.expect_err("it was rolled back");
+        assert_eq!(backend.items().await, ["item 1"]);
+        backend.settled().await;
+    }
+}
+
+on_every_backend! {
+    /// rules 7 and 37: a request that is dropped leaves nothing open, and disturbs no other one
+    async fn a_dropped_request_is_rolled_back(backend) {
+        let backend = backend.with_items().await;
+        let service = adding(&backend.db);
+        let slow = tokio::spawn(service.clone().oneshot((1, Duration::from_secs(60))));
+        while backend.open_at_server().await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        slow.abort();
+        assert!(slow.await.expect_err("it was aborted").is_cancelled());
+        backend.settled().await;
+        assert_eq!(service.oneshot((2, Duration::ZERO)).await.expect("the next request"), 0);
+        assert_eq!(backend.items().await, ["item 2"]);
+    }
+}
+
+/// Looks for its context when it is called, before there is a future.
+#[derive(Clone)]
+struct Early(Database);
+
+impl Service<()> for Early {
+    type Response = u32;
+    type Error = Error;
+    type Future = Ready<Result<u32, Error>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(self.0.depth()))
+    }
+}
+
+/// rule 7
+#[tokio::test]
+async fn a_service_is_in_the_scope_when_it_is_called() {
+    let db = Database::open("sqlite::memory:").expect("a valid URL");
+    let bare = Early(db.clone());
+    let scoped: ScopeService<Early> = ScopeLayer::new().layer(bare.clone());
+    let depths = db.atomic(|| async {
+        let inside = scoped.clone().oneshot(()).await?;
+        Ok::<_, Error>((bare.clone().oneshot(()).await?, inside, scoped.into_inner().oneshot(()).await?))
+    });
+    assert_eq!(depths.await.expect("depths"), (1, 0, 1));
+}

@@ -1,0 +1,46 @@
+//! TLS: what each mode of PostgreSQL's and MySQL's own clients accepts of a server, and that the server itself sees an
+//! encrypted session. The certificates are those of an authority that the test makes.
+
+mod authority;
+mod mysql;
+mod postgres;
+
+use std::time::{Duration, Instant};
+
+use nestling::{Database, ErrorKind, params};
+
+use self::authority::{Authority, Identity};
+
+/// What comes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Session {
+    Encrypted,
+    Plain,
+    Refused,
+}
+
+/// Connects, and asks the server for the session's encryption: by a query whose first row's last column tells.
+async fn session(url: &str, question: &str) -> Session {
+    let db = Database::builder(url).max_connections(1).build().unwrap_or_else(|error| panic!("{url}: {error}"));
+    match db.query_one(question, params![]).await {
+        Ok(row) => {
+            let told: String = row.get(row.columns().len() - 1).expect("a text");
+            if ["", "false"].contains(&told.as_str()) { Session::Plain } else { Session::Encrypted }
+        }
+        Err(error) if error.kind() == ErrorKind::Connect => Session::Refused,
+        Err(error) => panic!("{url}: {error:?}"),
+    }
+}
+
+/// Waits until a query of the observer's returns this count.
+async fn until(observer: &Database, sql: &str, wanted: i64) {
+    let start = Instant::now();
+    loop {
+        let count: i64 = observer.query_one(sql, params![]).await.expect("a count").get(0).expect("a count");
+        if count == wanted {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{count} instead of {wanted}: {sql}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
