@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     cell::{Cell, Mismatch},
+    driver::wrong_count,
     error::{Error, ErrorKind},
     iso,
     row::{Columns, NativeRow},
@@ -28,16 +29,11 @@ pub(super) fn bound(values: &[Value], order: Option<&[usize]>) -> Result<Vec<Nat
         Some(order) => {
             let taken = order.iter().max().map_or(0, |last| last + 1);
             if taken != values.len() {
-                return Err(wrong_count(taken, values.len()));
+                return Err(wrong_count(values.len(), taken));
             }
             order.iter().map(|index| one(&values[*index], index + 1)).collect()
         }
     }
-}
-
-pub(super) fn wrong_count(takes: usize, given: usize) -> Error {
-    let plural = if takes == 1 { "parameter" } else { "parameters" };
-    Error::new(ErrorKind::Parameter, format!("the statement takes {takes} {plural}, {given} were given"))
 }
 
 fn one(value: &Value, number: usize) -> Result<Native, Error> {

@@ -13,11 +13,11 @@ use mysql_async::{
 
 use super::{
     classify,
-    values::{MysqlRow, Shape, wrong_count},
+    values::{MysqlRow, Shape},
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Want, chunks::Chunks},
+    driver::{Answer, Dialect, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
@@ -239,7 +239,7 @@ impl Wire {
         match self.conn.prep(sql).await {
             Ok(statement) if usize::from(statement.num_params()) == given => Ok(Some(statement)),
             Ok(statement) => {
-                let error = wrong_count(statement.num_params().into(), given).with_statement(sql);
+                let error = wrong_count(given, statement.num_params().into()).with_statement(sql);
                 self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
                 Err(Fault::kept(error))
             }

@@ -1,9 +1,29 @@
 //! What stands in for the connector in a build without the feature `tls`.
 
-pub(super) use tokio_postgres::NoTls as Connector;
+use tokio_postgres::{
+    NoTls,
+    tls::{MakeTlsConnect, NoTlsStream},
+};
 
 use super::tls::{Mode, Tls};
 use crate::error::{Error, ErrorKind};
+
+/// Makes no TLS connections.
+#[derive(Debug, Clone)]
+pub(super) struct Connector;
+
+impl<S> MakeTlsConnect<S> for Connector
+where
+    NoTls: MakeTlsConnect<S, Stream = NoTlsStream, TlsConnect = NoTls>,
+{
+    type Stream = NoTlsStream;
+    type TlsConnect = NoTls;
+    type Error = <NoTls as MakeTlsConnect<S>>::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> Result<NoTls, Self::Error> {
+        MakeTlsConnect::<S>::make_tls_connect(&mut NoTls, domain)
+    }
+}
 
 impl Tls {
     /// What makes no TLS connections; that they are asked for is an error.
@@ -19,6 +39,7 @@ impl Tls {
     }
 
     /// There is nothing to fall back from.
+    #[expect(clippy::unused_self, reason = "it stands in for one that looks at the mode")]
     pub(super) fn falls_back(&self) -> bool {
         false
     }
