@@ -114,8 +114,11 @@ async fn clean_up(mut borrowed: Borrowed, permit: OwnedSemaphorePermit, user: Op
         if connection.state() == State::Busy {
             connection.cancel(Sparing::Nothing).await;
         }
-        if connection.state() != State::Idle {
-            roll_back(connection, user.as_ref()).await?;
+        // The first ends what is open, the second resets what the native client has left.
+        for _ in 0..2 {
+            if !matches!(connection.state(), State::Idle | State::Broken) {
+                roll_back(connection, user.as_ref()).await?;
+            }
         }
         Ok::<_, Fault>(connection.state() == State::Idle)
     });

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bb8::RunError;
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     driver::Driver,
     error::{Error, ErrorKind},
-    runtime::require_runtime,
+    runtime::{require_live_runtime, require_runtime, within},
 };
 
 /// How often idle connections are looked at that may have become too old: as often as their time asks for, within these.
@@ -201,18 +201,18 @@ impl Pool {
         if held >= self.options.max_connections as usize {
             return Err(self.late(held));
         }
-        let deadline = tokio::time::Instant::now() + self.options.acquire_timeout;
+        let (wait, start) = (self.options.acquire_timeout, Instant::now());
         let permit = match Arc::clone(&generation.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_none_or_closed) => {
                 let _waiting = self.counters.waiting.during();
-                let waited = tokio::time::timeout_at(deadline, Arc::clone(&generation.permits).acquire_owned()).await;
-                waited.map_err(|_elapsed| self.late(held))?.map_err(|_closed| closed())?
+                let waited = within(wait, Arc::clone(&generation.permits).acquire_owned()).await?;
+                waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?
             }
         };
-        let borrowed = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
-            .await
-            .map_err(|_elapsed| self.slow())??;
+        let left = wait.saturating_sub(start.elapsed());
+        let borrowed = within(left, checkout(&generation.bb8, &self.suspicion)).await?;
+        let borrowed = borrowed.ok_or_else(|| self.slow())??;
         Ok(Lease::new(borrowed, permit))
     }
 
@@ -247,6 +247,10 @@ impl Pool {
         // Closed already, it waits all the same: the first caller may have been dropped. What is begun after this, on a
         // database that was opened again, is nobody's affair here.
         let roll = self.registry.roll();
+        if require_live_runtime().is_err() {
+            // There is no clock to wait by: what is open ends now.
+            return self.registry.lose_all(roll, &closed());
+        }
         if timeout(patience, self.registry.empty(roll)).await.is_err() {
             self.registry.end_all(roll, &closed()).await;
         }

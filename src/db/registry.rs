@@ -59,10 +59,19 @@ impl Registry {
         }
     }
 
+    fn open(&self, roll: Roll) -> Vec<Arc<Trunk<DbSession>>> {
+        let named = |(number, trunk): (&u64, &Weak<_>)| roll.names(*number).then(|| trunk.upgrade())?;
+        self.members().open.iter().filter_map(named).collect()
+    }
+
+    /// Lets nothing more be sent by any session of the roll: their blocks end in `error`.
+    pub(super) fn lose_all(&self, roll: Roll, error: &Error) {
+        self.open(roll).iter().for_each(|trunk| trunk.lose(error.clone()));
+    }
+
     /// Takes their connections from all sessions of the roll: their blocks end in `error`.
     pub(super) async fn end_all(&self, roll: Roll, error: &Error) {
-        let named = |(number, trunk): (&u64, &Weak<_>)| roll.names(*number).then(|| trunk.upgrade())?;
-        let open: Vec<_> = self.members().open.iter().filter_map(named).collect();
+        let open = self.open(roll);
         let endings = open.iter().map(|trunk| {
             trunk.lose(error.clone());
             trunk.session().end_now()

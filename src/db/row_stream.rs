@@ -28,14 +28,14 @@ pub struct RowStream {
     rows: Option<BoxStream<'static, Result<Row, Fault>>>,
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
-    place: Option<(Arc<Frame<DbSession>>, Turn<DbSession>)>,
+    place: Option<(Arc<Frame<DbSession>>, Turn<Frame<DbSession>>)>,
 }
 
 impl RowStream {
     pub(super) fn new(
         answer: Answer,
         lease: Arc<Lease>,
-        place: Option<(Arc<Frame<DbSession>>, Turn<DbSession>)>,
+        place: Option<(Arc<Frame<DbSession>>, Turn<Frame<DbSession>>)>,
     ) -> Self {
         Self { rows: answer.stream, lease: Some(lease), place }
     }

@@ -102,18 +102,15 @@ impl DbSession {
         let held = local::current().map_or(0, |context| {
             context.count_sessions(self.inner.id, |session| !std::ptr::eq(session, self) && session.taken().is_some())
         });
-        let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await.map_err(Fault::kept)?;
-        let lease = Arc::new(lease);
+        let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await;
         let mut seat = self.seat();
-        match &*seat {
-            Seat::Left => {
-                Err(Fault::kept(Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")))
-            }
-            Seat::Empty | Seat::Taken(..) => {
-                *seat = Seat::Taken(Arc::clone(&lease), self.inner.registry.enter(frame.trunk()));
-                Ok(lease)
-            }
+        if let Seat::Left = &*seat {
+            // Whatever came of the wait, nobody is there for it any more (rule 6).
+            return Err(Fault::kept(Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")));
         }
+        let lease = Arc::new(lease.map_err(Fault::kept)?);
+        *seat = Seat::Taken(Arc::clone(&lease), self.inner.registry.enter(frame.trunk()));
+        Ok(lease)
     }
 
     /// Whether a statement that was lost with `lease` may be sent again on another connection: nothing can be committed
@@ -223,6 +220,20 @@ impl DbSession {
     }
 }
 
+/// Ends what is open on a connection that a statement still has, but not the connection itself.
+async fn end_with(lease: Arc<Lease>) {
+    let connection = lease.connection();
+    let ended = timeout(PATIENCE, async {
+        if connection.state() == State::Busy {
+            connection.cancel(Sparing::Nothing).await;
+        }
+        connection.control(&NoDebt, &[Control::Rollback]).await
+    });
+    if !matches!(ended.await, Ok(Ok(()))) {
+        lease.condemn();
+    }
+}
+
 impl Session for DbSession {
     fn database(&self) -> usize {
         self.inner.id
@@ -279,16 +290,24 @@ impl Session for DbSession {
         }
         if let Seat::Taken(lease, _membership) = seat
             && Arc::strong_count(&lease) > 1
-            && lease.connection().state() == State::Busy
+            && lease.connection().state() != State::Idle
         {
             let handle = lease.handle().clone();
-            // A statement of another task is still in flight: it ends now, as its block has.
-            handle.spawn(async move { lease.connection().cancel(Sparing::Nothing).await });
+            // A statement of another task is still there, or one that nobody polls any more: it ends now, as its block
+            // has, and holds nothing open at the server. Its drop gives the connection back.
+            handle.spawn(end_with(lease));
         }
     }
 
     fn count(&self, tally: Tally) {
         self.inner.counters.count(tally);
+    }
+}
+
+impl Drop for DbSession {
+    fn drop(&mut self) {
+        // At the end of a runtime a transaction may go without its end having been awaited.
+        self.ended();
     }
 }
 

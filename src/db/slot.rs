@@ -11,12 +11,13 @@ use std::{
 };
 
 use bb8::{ManageConnection, PooledConnection};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::runtime::Handle;
 
 use crate::{
     driver::{Connection, Driver, Query, State, Want},
     error::{Error, ErrorKind},
     fault::NoDebt,
+    runtime::{require_live_runtime, within},
 };
 
 /// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
@@ -47,9 +48,15 @@ impl ManageConnection for Manager {
 
     async fn connect(&self) -> Result<Slot, Error> {
         let seen = self.suspicion.load(Ordering::Acquire);
-        let connection = timeout(self.connect_timeout, self.driver.connect()).await.map_err(|_elapsed| {
-            Error::new(ErrorKind::Connect, format!("no connection was made within {:?}", self.connect_timeout))
-        })??;
+        let connection = match within(self.connect_timeout, self.driver.connect()).await? {
+            Some(Ok(connection)) => connection,
+            // At the end of a runtime sockets fail: what is wrong then is not the server.
+            Some(Err(error)) => return Err(require_live_runtime().err().unwrap_or(error)),
+            None => {
+                let text = format!("no connection was made within {:?}", self.connect_timeout);
+                return Err(Error::new(ErrorKind::Connect, text));
+            }
+        };
         Ok(Slot { connection, condemned: false, idle_since: Instant::now(), seen })
     }
 

@@ -68,11 +68,12 @@ impl Database {
     /// `NoTransaction` outside a transaction; `FrameClosed` in a captured context whose block has ended.
     pub fn set_rollback_only(&self) -> Result<(), Error> {
         let none = || Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
-        self.with_frame(Frame::set_rollback_only).unwrap_or_else(none)
+        self.frame().map_or_else(none, |frame| frame.set_rollback_only())
     }
 
+    /// Looks at the innermost block. One that has ended is none, even to a future that captured its context.
     fn with_frame<T>(&self, look: impl FnOnce(&Frame<super::session::DbSession>) -> T) -> Option<T> {
         let context: Context<_> = local::current()?;
-        context.innermost(self.id()).map(|frame| look(frame))
+        context.innermost(self.id()).filter(|frame| !frame.is_closed()).map(|frame| look(frame))
     }
 }

@@ -6,11 +6,9 @@
 use std::{any::Any, sync::Arc};
 
 use super::{
-    Context, Frame, Opening, Session, Trunk,
-    frame::Label,
-    schedule::no_runtime,
+    Context, Frame, Label, Opening, Session, Trunk,
     trunk::Fate,
-    turn::{Purpose, Turn},
+    turn::{Gate as _, Purpose, Turn},
 };
 use crate::{
     control::{Control, Name, Settings},
@@ -35,7 +33,7 @@ pub(crate) struct Block<S: Session> {
     frame: Arc<Frame<S>>,
     context: Context<S>,
     /// The parent's turn, which this block has alone for as long as it is open (rule 9).
-    _turn: Option<Turn<S>>,
+    _turn: Option<Turn<Frame<S>>>,
     stage: Stage,
 }
 
@@ -92,9 +90,18 @@ impl<S: Session> Block<S> {
         let frame = Arc::new(Frame::new(trunk, parent.cloned(), around.clone(), opening, name));
         // From here on the guard stands: what is owed next is taken back by its drop.
         let block = Self { context: around.with(Arc::clone(&frame)), frame, _turn: turn, stage: Stage::Open };
-        if let Some(step) = step {
-            block.frame.trunk().with_ledger(|ledger| ledger.owe(step));
-        }
+        let frame = &block.frame;
+        frame.trunk().with_ledger(|ledger| {
+            if let Some(parent) = parent
+                && let Err(closed) = parent.adopt(frame)
+            {
+                // It has owed nothing, and will owe nothing.
+                frame.close();
+                return Err(closed);
+            }
+            step.into_iter().for_each(|step| ledger.owe(step));
+            Ok(())
+        })?;
         Ok(block)
     }
 
@@ -135,7 +142,7 @@ impl<S: Session> Block<S> {
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
         if let Opening::Begin(_) = self.frame.opening() {
-            let _told_by_the_body = self.finish_root(false).await;
+            let _told_by_the_body = self.finish_root(false, None).await;
         }
         // A savepoint's rollback is owed by the drop.
     }
@@ -150,18 +157,19 @@ impl<S: Session> Block<S> {
             // The drop owes the rollback.
             return Err(rolled_back(cause));
         }
-        frame.trunk().with_ledger(|ledger| {
+        let was_open = frame.trunk().with_ledger(|ledger| {
             // Ended with a block around it, it must not write any more: its name may be another's by now.
-            frame.check_open()?;
-            frame.close();
-            ledger.owe(Control::Release(name));
-            Ok::<_, Error>(())
-        })?;
+            let was_open = frame.close();
+            if was_open {
+                ledger.owe(Control::Release(name));
+            }
+            was_open
+        });
         self.stage = Stage::Ended;
-        Ok(())
+        if was_open { Ok(()) } else { Err(self.frame.closed_error()) }
     }
 
-    async fn commit_root(self, turn: Turn<S>) -> Result<(), Error> {
+    async fn commit_root(self, turn: Turn<Frame<S>>) -> Result<(), Error> {
         let trunk = Arc::clone(self.frame.trunk());
         let (commit, error) = match trunk.fate() {
             Fate::Gone(cause) => (false, Some(rolled_back(cause))),
@@ -173,8 +181,7 @@ impl<S: Session> Block<S> {
                 None => (!trunk.is_quiet(), None),
             },
         };
-        drop(turn);
-        let finished = self.finish_root(commit).await;
+        let finished = self.finish_root(commit, Some(turn)).await;
         match error {
             Some(error) => Err(error),
             None => finished,
@@ -182,7 +189,7 @@ impl<S: Session> Block<S> {
     }
 
     /// Closes the root and sends what ends it, if the server knows of it at all.
-    async fn finish_root(mut self, commit: bool) -> Result<(), Error> {
+    async fn finish_root(mut self, commit: bool, turn: Option<Turn<Frame<S>>>) -> Result<(), Error> {
         let trunk = Arc::clone(self.frame.trunk());
         let lost = matches!(trunk.fate(), Fate::Lost(_));
         let steps = trunk.with_ledger(|ledger| {
@@ -190,6 +197,8 @@ impl<S: Session> Block<S> {
             self.frame.close();
             open.map(|()| ledger.finish(commit))
         });
+        // Until here nobody came between the decision and the end.
+        drop(turn);
         self.stage = Stage::Ending;
         let Some(steps) = steps?.filter(|_| !lost) else {
             self.settle();
@@ -242,13 +251,15 @@ impl<S: Session> Drop for Block<S> {
             Stage::Open => {}
         }
         let frame = &self.frame;
-        frame.trunk().with_ledger(|ledger| {
-            let over = frame.is_closed();
-            frame.close();
+        let in_use = frame.trunk().with_ledger(|ledger| {
+            // Statements of other tasks, which are not dropped with the body, and what nobody polls any more.
+            let in_use = frame.is_in_use();
+            if !frame.close() {
+                // It has ended with a block around it, and so have its steps.
+                return false;
+            }
             match frame.opening() {
                 Opening::Pin => {}
-                // It has ended with a block around it, and so have its steps.
-                _ if over => {}
                 // On a session of its own the clean-up of the connection sends it; on a pinned one the next flight.
                 Opening::Begin(_) if frame.parent().is_none() => drop(ledger.finish(false)),
                 Opening::Begin(_) => ledger.owe_rollback(),
@@ -257,9 +268,10 @@ impl<S: Session> Drop for Block<S> {
                     ledger.owe(Control::Release(name.clone()));
                 }
             }
+            in_use
         });
-        if frame.parent().is_some() {
-            // The parent is not to wait for what its child has left behind: a stream, or a statement of another task.
+        if in_use && frame.parent().is_some() {
+            // The session is used on: whoever has it next must not wait for what was in flight here (rule 38).
             frame.trunk().session().interrupt(frame.spares());
         }
         self.settle();
@@ -313,9 +325,4 @@ fn cause_of<E: 'static>(error: &E) -> Error {
         .or_else(|| any.downcast_ref::<Box<dyn std::error::Error + Send>>().map(ToString::to_string))
         .unwrap_or_else(|| format!("a joined transaction returned an error of type {}", std::any::type_name::<E>()));
     Error::new(ErrorKind::RollbackOnly, text)
-}
-
-/// Makes sure that a tokio runtime is there to end what a block begins (rule 11).
-pub(crate) fn require_runtime() -> Result<(), Error> {
-    tokio::runtime::Handle::try_current().map(|_| ()).map_err(|source| no_runtime().with_source(source))
 }

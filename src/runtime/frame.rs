@@ -2,17 +2,17 @@
 //! statement may still run in it. Opening and ending it in order is the work of [`Block`](super::Block).
 
 use std::{
-    fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
-    Context, Session, Trunk,
+    Context, Label, Session, Trunk,
     trunk::Fate,
-    turn::{Purpose, Turn, Turnstile},
+    turn::{Gate, Purpose, Turn, Turnstile},
 };
 use crate::{
     control::{Control, Name, Settings},
@@ -31,22 +31,6 @@ pub(crate) enum Opening {
     Savepoint(Name),
 }
 
-/// How a block is called in messages: its name if it has one, and its depth.
-#[derive(Debug, Clone)]
-pub(crate) struct Label {
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) depth: u32,
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "\"{name}\" at depth {}", self.depth),
-            None => write!(f, "at depth {}", self.depth),
-        }
-    }
-}
-
 /// One open block. What ends with a block belongs in here.
 #[derive(Debug)]
 pub(crate) struct Frame<S: Session> {
@@ -57,10 +41,16 @@ pub(crate) struct Frame<S: Session> {
     opening: Opening,
     label: Label,
     turnstile: Turnstile,
+    /// The block that was opened in this one last. It may still be open when this one ends: another task can have opened
+    /// it, or nobody polls it any more.
+    child: Mutex<Weak<Self>>,
     /// Set once, under the ledger's lock: nothing of this frame is sent after it (rule 6).
     closed: AtomicBool,
     /// The first error that doomed this frame (rule 31).
     doom: OnceLock<Error>,
+    /// The answer that told of a doom before its cause was seen: of statements in flight together a later one may be
+    /// looked at first.
+    echo: OnceLock<Error>,
 }
 
 impl<S: Session> Frame<S> {
@@ -80,8 +70,10 @@ impl<S: Session> Frame<S> {
             opening,
             label: Label { name, depth },
             turnstile: Turnstile::new(),
+            child: Mutex::default(),
             closed: AtomicBool::new(false),
             doom: OnceLock::new(),
+            echo: OnceLock::new(),
         }
     }
 
@@ -110,10 +102,6 @@ impl<S: Session> Frame<S> {
         &self.label
     }
 
-    pub(super) fn turnstile(&self) -> &Turnstile {
-        &self.turnstile
-    }
-
     pub(crate) fn in_transaction(&self) -> bool {
         self.label.depth > 0
     }
@@ -132,7 +120,7 @@ impl<S: Session> Frame<S> {
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return true;
         }
-        std::iter::successors(Some(self), |frame| frame.parent.as_deref()).any(|frame| match &frame.opening {
+        self.lineage().any(|frame| match &frame.opening {
             Opening::Savepoint(Name::Given(open)) => open.to_lowercase() == name.to_lowercase(),
             _ => false,
         })
@@ -142,18 +130,14 @@ impl<S: Session> Frame<S> {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_open()?;
         self.trunk.check()?;
-        match self.doom.get() {
+        match self.doom() {
             Some(cause) => Err(aborted(cause)),
             None => Ok(()),
         }
     }
 
-    pub(super) fn closed_error(&self) -> Error {
-        Error::new(ErrorKind::FrameClosed, format!("the block {} that this belongs to has ended", self.label))
-    }
-
     pub(crate) fn doom(&self) -> Option<&Error> {
-        self.doom.get()
+        self.doom.get().or_else(|| self.echo.get())
     }
 
     /// Nothing of this frame can be kept, because of `cause`. Outside a transaction there is nothing to doom.
@@ -185,22 +169,46 @@ impl<S: Session> Frame<S> {
         std::iter::successors(Some(self), |frame| frame.parent.as_deref())
     }
 
-    /// Whether this frame has ended, or one around it, and this one with it: a block that another task has opened does
-    /// not keep the block around it open.
-    pub(super) fn is_closed(&self) -> bool {
-        self.lineage().any(|frame| frame.closed.load(Ordering::Acquire))
+    /// Whether this frame has ended, by itself or with one around it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Why this frame is open no more, if so.
     pub(super) fn check_open(&self) -> Result<(), Error> {
-        let Some(ended) = self.lineage().find(|frame| frame.closed.load(Ordering::Acquire)) else {
+        if !self.is_closed() {
             return Ok(());
-        };
+        }
         // What ended the session is a better answer than that the frame has ended with it.
         Err(match self.trunk.fate() {
             Fate::Lost(error) if error.kind() == ErrorKind::Closed => error,
-            _ => ended.closed_error(),
+            _ => self.closed_error(),
         })
+    }
+
+    /// Takes in a child, which then ends with this frame at the latest. Callers hold the ledger's lock.
+    ///
+    /// # Errors
+    /// This frame has ended: the child must not write to the ledger.
+    pub(super) fn adopt(&self, child: &Arc<Self>) -> Result<(), Error> {
+        self.check_open()?;
+        *self.child() = Arc::downgrade(child);
+        Ok(())
+    }
+
+    fn child(&self) -> MutexGuard<'_, Weak<Self>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_child(&self) -> Option<Arc<Self>> {
+        let child = self.child().upgrade();
+        child.filter(|child| !child.is_closed())
+    }
+
+    /// Whether a statement of this frame, or of one that is open in it, may be in flight.
+    pub(super) fn is_in_use(&self) -> bool {
+        let mut inside = std::iter::successors(self.open_child(), |frame| frame.open_child());
+        self.turnstile.is_used() || inside.any(|frame| frame.turnstile.is_used())
     }
 
     /// Marks the whole transaction: its root rolls back, and returns its value all the same (rule 20).
@@ -222,17 +230,29 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    /// Closes the frame. Callers hold the ledger's lock, so that no flight of this frame is sent after it.
-    pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+    /// Closes the frame, and those that are still open in it: their names may be another's as soon as the end of this
+    /// one is owed. Callers hold the ledger's lock, so that no flight of these frames is sent after it.
+    ///
+    /// Tells whether the frame was open: the end of one that was not is not owed, as an outer one took it along.
+    pub(super) fn close(&self) -> bool {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return false;
+        }
         self.turnstile.close();
+        let mut inside = self.open_child();
+        while let Some(frame) = inside {
+            frame.closed.store(true, Ordering::Release);
+            frame.turnstile.close();
+            inside = frame.open_child();
+        }
+        true
     }
 
     /// Waits for a turn that the statements of a transaction share.
     ///
     /// # Errors
     /// Any reason why a statement cannot run in this frame, before anything is sent.
-    pub(crate) async fn statement(self: &Arc<Self>) -> Result<Turn<S>, Error> {
+    pub(crate) async fn statement(self: &Arc<Self>) -> Result<Turn<Self>, Error> {
         // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
         // those that were sent behind it: each waits for the one before.
         let purpose = if self.in_transaction() { Purpose::Statement } else { Purpose::Alone("a statement") };
@@ -245,7 +265,7 @@ impl<S: Session> Frame<S> {
     ///
     /// # Errors
     /// As [`statement`](Self::statement).
-    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<S>, Error> {
+    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<Self>, Error> {
         let turn = Turn::take(self, Purpose::Alone(what)).await?;
         self.check()?;
         Ok(turn)
@@ -257,14 +277,13 @@ impl<S: Session> Frame<S> {
         match verdict {
             Verdict::Kept => error,
             // Statements that were in flight together with the first failure fail because of it.
-            Verdict::Doomed if self.in_transaction() => match self.doom.get() {
-                Some(cause) if error.code() == Some("25P02") => aborted(cause),
-                _ => {
-                    self.set_doom(error.clone());
-                    error
-                }
-            },
-            Verdict::Doomed => error,
+            Verdict::Doomed if self.in_transaction() && error.code() == Some("25P02") => {
+                aborted(self.doom.get().unwrap_or_else(|| self.echo.get_or_init(|| error)))
+            }
+            Verdict::Doomed => {
+                self.set_doom(error.clone());
+                error
+            }
             Verdict::Gone => {
                 self.decide(Fate::Gone(error.clone()));
                 error
@@ -274,6 +293,20 @@ impl<S: Session> Frame<S> {
                 error
             }
         }
+    }
+}
+
+impl<S: Session> Gate for Frame<S> {
+    fn turnstile(&self) -> &Turnstile {
+        &self.turnstile
+    }
+
+    fn label(&self) -> &Label {
+        &self.label
+    }
+
+    fn turn_timeout(&self) -> Duration {
+        self.trunk.session().turn_timeout()
     }
 }
 

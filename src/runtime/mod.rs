@@ -4,8 +4,10 @@
 //! pool in here: a session is asked to end a transaction, to stop what runs, and to give its connection back.
 
 mod block;
+mod clock;
 mod context;
 mod frame;
+mod label;
 mod schedule;
 mod scope;
 #[cfg(test)]
@@ -18,9 +20,11 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 
 pub(crate) use self::{
-    block::{Block, joined, require_runtime},
+    block::{Block, joined},
+    clock::{require_live_runtime, require_runtime, within},
     context::Context,
     frame::{Flight, Frame, Opening},
+    label::Label,
     schedule::spawn_in_fresh_context,
     scope::{Scope, Slot},
     trunk::{Last, Trunk},

@@ -5,8 +5,8 @@ use std::panic;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Instrument as _;
 
-use super::{Context, Scope, Session, Slot};
-use crate::error::{Error, ErrorKind};
+use super::{Context, Scope, Session, Slot, clock::no_runtime};
+use crate::error::Error;
 
 /// Runs `body` to its end in a new task with a fresh context, in the caller's tracing span.
 ///
@@ -34,11 +34,6 @@ where
             Err(_cancelled) => Err(no_runtime()),
         },
     }
-}
-
-/// The error of work that needs a tokio runtime where there is none.
-pub(crate) fn no_runtime() -> Error {
-    Error::new(ErrorKind::NoRuntime, "no tokio runtime is running here, or it is shutting down")
 }
 
 struct AbortOnDrop<T>(JoinHandle<T>);

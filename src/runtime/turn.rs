@@ -4,11 +4,12 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use super::{Frame, Session, frame::Label, require_runtime};
+use super::{Label, within};
 use crate::error::{Error, ErrorKind};
 
 /// How many statements of one frame may be in flight together; an exclusive turn takes all of them.
@@ -46,7 +47,7 @@ impl fmt::Display for Purpose {
 
 /// The gate of one frame, at which turns are handed out first come, first served.
 #[derive(Debug)]
-pub(super) struct Turnstile {
+pub(crate) struct Turnstile {
     shares: Semaphore,
     /// Who has the turn alone, for the message of those who wait in vain.
     holder: Mutex<Option<Purpose>>,
@@ -60,6 +61,12 @@ impl Turnstile {
     /// Sends everyone who waits, or comes later, away.
     pub(super) fn close(&self) {
         self.shares.close();
+    }
+
+    /// Whether anyone but a child block has a turn.
+    pub(super) fn is_used(&self) -> bool {
+        let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shares.available_permits() < SHARES as usize && !matches!(*holder, Some(Purpose::Child(_)))
     }
 
     /// Whether nobody has a turn.
@@ -80,38 +87,48 @@ impl Turnstile {
     }
 }
 
+/// Where turns are taken: a frame, as turns see it.
+pub(crate) trait Gate {
+    fn turnstile(&self) -> &Turnstile;
+    fn label(&self) -> &Label;
+    fn turn_timeout(&self) -> Duration;
+
+    /// The error of whatever comes to a gate that is closed.
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::FrameClosed, format!("the block {} that this belongs to has ended", self.label()))
+    }
+}
+
 /// The right to use the session for one purpose, until it is dropped.
-pub(crate) struct Turn<S: Session> {
-    frame: Arc<Frame<S>>,
+pub(crate) struct Turn<G: Gate> {
+    gate: Arc<G>,
     shares: u32,
 }
 
-impl<S: Session> Turn<S> {
-    /// Waits for a turn at `frame`.
+impl<G: Gate> Turn<G> {
+    /// Waits for a turn at `gate`.
     ///
     /// # Errors
-    /// `FrameClosed` if the frame has ended, `TurnTimeout` if the turn did not come.
+    /// `FrameClosed` if the frame has ended, `TurnTimeout` if the turn did not come, `NoRuntime` if it would have to be
+    /// waited for outside a runtime.
     ///
     /// # Cancel safety
     /// Dropped while it waits, it leaves the queue and no trace.
-    pub(super) async fn take(frame: &Arc<Frame<S>>, purpose: Purpose) -> Result<Self, Error> {
+    pub(super) async fn take(gate: &Arc<G>, purpose: Purpose) -> Result<Self, Error> {
         let shares = purpose.shares();
-        let stile = frame.turnstile();
+        let stile = gate.turnstile();
         match stile.shares.try_acquire_many(shares) {
             Ok(permit) => permit.forget(),
-            Err(TryAcquireError::Closed) => return Err(frame.closed_error()),
+            Err(TryAcquireError::Closed) => return Err(gate.closed_error()),
             Err(TryAcquireError::NoPermits) => {
-                // Without a runtime there is no clock to wait by, and tokio would panic (rule 11).
-                require_runtime()?;
-                let wait = frame.trunk().session().turn_timeout();
-                match tokio::time::timeout(wait, stile.shares.acquire_many(shares)).await {
-                    Ok(Ok(permit)) => permit.forget(),
-                    Ok(Err(_closed)) => return Err(frame.closed_error()),
-                    Err(_elapsed) => return Err(late(frame, &purpose)),
+                match within(gate.turn_timeout(), stile.shares.acquire_many(shares)).await? {
+                    Some(Ok(permit)) => permit.forget(),
+                    Some(Err(_closed)) => return Err(gate.closed_error()),
+                    None => return Err(late(&**gate, &purpose)),
                 }
             }
         }
-        let turn = Self { frame: Arc::clone(frame), shares };
+        let turn = Self { gate: Arc::clone(gate), shares };
         if !matches!(purpose, Purpose::Statement) {
             stile.set_holder(Some(purpose));
         }
@@ -119,18 +136,17 @@ impl<S: Session> Turn<S> {
     }
 }
 
-fn late<S: Session>(frame: &Frame<S>, purpose: &Purpose) -> Error {
-    let holder = frame.turnstile().describe_holder();
-    let wait = frame.trunk().session().turn_timeout();
+fn late(gate: &impl Gate, purpose: &Purpose) -> Error {
+    let (holder, wait) = (gate.turnstile().describe_holder(), gate.turn_timeout());
     Error::new(
         ErrorKind::TurnTimeout,
-        format!("{purpose} waited {wait:?} for its turn in the block {}, which {holder} holds", frame.label()),
+        format!("{purpose} waited {wait:?} for its turn in the block {}, which {holder} holds", gate.label()),
     )
 }
 
-impl<S: Session> Drop for Turn<S> {
+impl<G: Gate> Drop for Turn<G> {
     fn drop(&mut self) {
-        let stile = self.frame.turnstile();
+        let stile = self.gate.turnstile();
         if self.shares == SHARES {
             stile.set_holder(None);
         }
@@ -138,8 +154,8 @@ impl<S: Session> Drop for Turn<S> {
     }
 }
 
-impl<S: Session> fmt::Debug for Turn<S> {
+impl<G: Gate> fmt::Debug for Turn<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("frame", self.frame.label()).field("shares", &self.shares).finish()
+        f.debug_struct("Turn").field("gate", self.gate.label()).field("shares", &self.shares).finish()
     }
 }

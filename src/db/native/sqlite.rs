@@ -6,7 +6,9 @@ use crate::{db::Database, driver::sqlite::SqliteConnection, error::Error, fault:
 impl Database {
     /// Lends the connection of rusqlite, inside the block that the task has open: for its backup, functions or blobs.
     ///
-    /// The closure runs on a thread of the connection's own, and may block it.
+    /// The closure runs on a thread of the connection's own, and may block it. The connection is closed when its user
+    /// has done with it, so that nothing that was set on it meets anybody else. A database in memory has but this one:
+    /// what the library itself needs is set anew on it, all else stays.
     ///
     /// # Errors
     /// The closure's own; `Unsupported` if this is not a SQLite database; `Aborted` if the closure ended the transaction;

@@ -209,9 +209,11 @@ impl PostgresConnection {
     }
 
     async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
+        let ends_transaction = self.wire.is_in_transaction();
         self.send("ROLLBACK", debt).await?;
         self.wire.set_in_transaction(false);
-        if self.wire.is_handled() {
+        // On a pinned connection the transaction alone ends: the session is its owner's still.
+        if self.wire.is_handled() && !ends_transaction {
             self.send(RESET, debt).await?;
             self.wire.set_handled(false);
         }

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -144,12 +144,11 @@ impl Wire {
         }
         let mut request = pin!(request);
         let mut sent = None;
+        let mut ahead = None;
         let first = poll_fn(|cx| {
             let mut first = Poll::Pending;
             let paid = debt.pay(&mut |steps| {
-                if !steps.is_empty() {
-                    let _ = self.send_steps(steps).poll_unpin(cx);
-                }
+                ahead = self.send_steps_ahead(steps, cx);
                 sent = Some(self.send());
                 first = request.as_mut().poll(cx);
             });
@@ -164,7 +163,7 @@ impl Wire {
                 Poll::Pending => request.await,
             }
         };
-        let (steps, out) = join(self.steps(), rest).await;
+        let (steps, out) = join(answer_to(ahead), rest).await;
         // An error is an answer too: whether one is outstanding is the connection's affair from here on.
         match (steps, out) {
             (Err(fault), _) => {
@@ -220,17 +219,28 @@ impl Wire {
         if !self.is_alive() {
             return Err(classify::unsent());
         }
+        let mut sent = None;
         poll_fn(|cx| {
             let paid = debt.pay(&mut |owed| {
                 let all: Vec<Control> = owed.iter().chain(steps).cloned().collect();
-                if !all.is_empty() {
-                    let _ = self.send_steps(&all).poll_unpin(cx);
-                }
+                sent = self.send_steps_ahead(&all, cx);
             });
             Poll::Ready(paid.map_err(Fault::kept))
         })
         .await?;
-        self.steps().await
+        answer_to(sent).await
+    }
+
+    /// Puts control steps on the wire, and gives their answer; without any, that to the steps that were sent last, if it
+    /// is not here yet. It is taken now: the answer may come before anybody waits for it, and would be forgotten then.
+    fn send_steps_ahead(self: &Arc<Self>, steps: &[Control], cx: &mut Context<'_>) -> Option<Answered> {
+        if steps.is_empty() {
+            return self.last_steps();
+        }
+        let answer = self.send_steps(steps);
+        // A clone is polled, as a future that is ready must not be polled again.
+        let _ = answer.clone().poll_unpin(cx);
+        Some(answer)
     }
 
     /// Stops what is outstanding, and returns when no cancel request is under way any more.
@@ -242,7 +252,7 @@ impl Wire {
 
     async fn cancel_all(self: &Arc<Self>) {
         // Were a SAVEPOINT hit, the block around it would be lost too; and behind a BEGIN that was hit statements commit.
-        let _ = self.steps().await;
+        let _ = answer_to(self.last_steps()).await;
         let token = self.client.cancel_token();
         let mut wait = FIRST_WAIT;
         loop {
@@ -263,18 +273,17 @@ impl Wire {
     /// The connection goes. What the server is still at for it would keep its locks until it ends by itself, and whoever
     /// could have stopped it in order, the runtime, may be gone.
     pub(super) fn abandon(&self) {
+        // Steps whose answer nobody has awaited hold the wire, which holds them: the socket would stay open.
+        let pending = self.lock_steps().take();
+        drop(pending);
         if self.is_busy() {
             self.servers.cancel_detached(self.client.cancel_token());
         }
     }
 
     /// The answer to the control steps that were sent last, if it is not here yet.
-    pub(super) async fn steps(&self) -> Outcome {
-        let pending = self.lock_steps().as_ref().map(|(_, answer)| answer.clone());
-        match pending {
-            Some(answer) => answer.await,
-            None => Ok(()),
-        }
+    fn last_steps(&self) -> Option<Answered> {
+        self.lock_steps().as_ref().map(|(_, answer)| answer.clone())
     }
 
     /// The answer to steps is here: later flights need not look at it, unless newer steps have taken its place.
@@ -293,6 +302,13 @@ impl Wire {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+async fn answer_to(steps: Option<Answered>) -> Outcome {
+    match steps {
+        Some(answer) => answer.await,
+        None => Ok(()),
     }
 }
 

@@ -59,7 +59,8 @@ impl Setup {
         }
         let stop = Arc::new(Stop::default());
         stop.install(&mut db)?;
-        Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout })
+        let in_memory = matches!(self.target, Target::Memory);
+        Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout, in_memory })
     }
 }
 
@@ -68,6 +69,7 @@ pub(super) struct Open {
     held: Held,
     stop: Arc<Stop>,
     patience: Duration,
+    in_memory: bool,
 }
 
 /// A connection to SQLite.
@@ -85,6 +87,7 @@ struct Shared {
     stop: Arc<Stop>,
     /// How long work waits for the lock of another connection.
     patience: Duration,
+    in_memory: bool,
     state: AtomicU8,
     handled: AtomicBool,
 }
@@ -139,12 +142,13 @@ impl std::fmt::Debug for Shared {
 
 impl SqliteConnection {
     pub(super) fn new(open: Open) -> Self {
-        let Open { held, stop, patience } = open;
+        let Open { held, stop, patience, in_memory } = open;
         let shared = Shared {
             held: Mutex::new(held),
             turn: Arc::default(),
             stop,
             patience,
+            in_memory,
             state: AtomicU8::new(IDLE),
             handled: AtomicBool::new(false),
         };
@@ -280,9 +284,19 @@ impl Connection for SqliteConnection {
 
     fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            self.fly(debt, steps, |_| Ok(()), || |_: &mut Held| Ok(())).await?;
-            if let Some(Control::Rollback) = steps.last() {
-                self.shared.handled.store(false, Ordering::Release);
+            let shared = &self.shared;
+            // In a transaction it alone is rolled back: the session is still that of whoever has pinned it.
+            let resets = matches!(steps.last(), Some(Control::Rollback))
+                && shared.state.load(Ordering::Acquire) == IDLE
+                && shared.handled.load(Ordering::Acquire);
+            let work = move |held: &mut Held| if resets { job::reset(held) } else { Ok(()) };
+            self.fly(debt, steps, work, || work).await?;
+            if resets && !shared.in_memory {
+                // Attached files, temporary tables, pragmas, hooks: nobody can know what is set now. So it goes.
+                shared.state.store(BROKEN, Ordering::Release);
+            }
+            if resets {
+                shared.handled.store(false, Ordering::Release);
             }
             Ok(())
         })

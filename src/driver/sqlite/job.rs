@@ -49,6 +49,18 @@ pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answe
     statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
 }
 
+/// Undoes what whoever had the native connection may have set.
+pub(super) fn reset(held: &mut Held) -> Result<(), Fault> {
+    let stop = Arc::clone(&held.stop);
+    let mut set = || {
+        held.db.pragma_update(None, "foreign_keys", true)?;
+        held.db.pragma_update(None, "query_only", false)?;
+        held.query_only = false;
+        stop.install(&mut held.db)
+    };
+    set().map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")))
+}
+
 /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
 pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
     if was_open && db.is_autocommit() { Verdict::Gone } else { Verdict::Kept }

@@ -1,0 +1,44 @@
+//! The tokio runtime as a thing that may be missing, or at its end: what must be waited for is waited for by its clock, and
+//! where there is none that is an error, not a panic (rule 11). It knows no frames.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use tokio::{runtime::Handle, time::timeout};
+
+use crate::error::{Error, ErrorKind};
+
+/// The error of work that needs a tokio runtime where there is none.
+pub(super) fn no_runtime() -> Error {
+    Error::new(ErrorKind::NoRuntime, "no tokio runtime is running here, or it is shutting down")
+}
+
+/// Makes sure that a tokio runtime is there to end what a block begins.
+pub(crate) fn require_runtime() -> Result<(), Error> {
+    Handle::try_current().map(|_| ()).map_err(|source| no_runtime().with_source(source))
+}
+
+/// Makes sure that the runtime that is there is not at its end: a handle of it can outlive it, and its clock would panic.
+pub(crate) fn require_live_runtime() -> Result<(), Error> {
+    let handle = Handle::try_current().map_err(|source| no_runtime().with_source(source))?;
+    // Nothing else tells. A runtime that has ended, or is about to, ends a new task on the spot.
+    let probe = handle.spawn(std::future::pending::<()>());
+    if probe.is_finished() {
+        return Err(no_runtime());
+    }
+    probe.abort();
+    Ok(())
+}
+
+/// Waits for a future for some time; `None` when that is over.
+///
+/// # Errors
+/// `NoRuntime` where there is no clock to wait by. What is ready at once needs none.
+pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Option<F::Output>, Error> {
+    let mut future = pin!(future);
+    let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+    if let Poll::Ready(out) = first {
+        return Ok(Some(out));
+    }
+    require_live_runtime()?;
+    Ok(timeout(wait, future).await.ok())
+}
