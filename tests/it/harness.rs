@@ -3,7 +3,9 @@
 
 use std::{
     path::PathBuf,
+    pin::Pin,
     sync::atomic::{AtomicU32, Ordering},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -322,4 +324,14 @@ impl Drop for Folder {
         // What is left over in a temporary folder harms nobody.
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Inserts an item into the table of [`Backend::with_items`].
+pub(crate) async fn insert(db: &Database, id: i64, name: &str) -> nestling::Result<u64> {
+    db.execute("insert into item values ($1, $2)", params![id, name]).await
+}
+
+/// Polls a future once, in the current task.
+pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

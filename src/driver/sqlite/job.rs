@@ -77,7 +77,8 @@ pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault
     if matches!(held.left.first(), Some(Control::Begin(_))) {
         held.lost = None;
     }
-    if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
+    if let Some(error) = held.lost.clone() {
+        // A statement that was on its way behind the one that lost it would commit on its own.
         held.left.clear();
         return Err(Fault::new(Verdict::Gone, error));
     }
