@@ -36,7 +36,7 @@
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
-//! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; how much is checked is said in the URL.
+//! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 

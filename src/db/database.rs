@@ -60,8 +60,28 @@ impl Database {
     ///
     /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
     ///
+    /// # TLS
+    /// With the feature `tls`, options of the URL say how much is asked for, by the names that each server's own clients
+    /// have for it:
+    ///
+    /// | PostgreSQL: `sslmode=` | MySQL: `ssl-mode=` | encrypted | certificate | name |
+    /// |---|---|---|---|---|
+    /// | `disable` | `DISABLED` (default) | never | | |
+    /// | `prefer` (default) | `PREFERRED` | if the server can | not checked | not checked |
+    /// | `require` | `REQUIRED` | always | on PostgreSQL, if `sslrootcert` is given | not checked |
+    /// | `verify-ca` | `VERIFY_CA` | always | checked | not checked |
+    /// | `verify-full` | `VERIFY_IDENTITY` | always | checked | checked |
+    ///
+    /// `sslrootcert=FILE` and `ssl-ca=FILE` name the certificates of those who may vouch for the server, and nobody else
+    /// may; without them it is who vouches for the web's servers. `ssl-ca` alone means `VERIFY_IDENTITY`, and so does
+    /// `require_ssl=true`; `verify_identity=false` or `verify_ca=false` with it ask for less. The file is read here.
+    ///
+    /// What is less than `verify-full` does not keep out whoever can stand between. Cancel requests go as the connection
+    /// does. Without the feature, a URL that insists on TLS is refused.
+    ///
     /// # Errors
-    /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it.
+    /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it, or no TLS where it insists on
+    /// that.
     pub fn open(url: &str) -> Result<Self, Error> {
         Self::builder(url).build()
     }

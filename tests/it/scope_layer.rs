@@ -2,22 +2,28 @@
 
 use std::{
     future::{Ready, ready},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use nestling::{Database, Error, ScopeLayer, ScopeService, params};
+use tokio::sync::Notify;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 
-/// Adds an item in a block, and then waits for as long as it is told.
-fn adding(db: &Database) -> impl Service<(i32, Duration), Response = u32, Error = Error, Future: Send> + Clone + use<> {
-    let db = db.clone();
+/// Adds an item in a block, tells so, and waits in it for as long as it is told to.
+fn adding(
+    db: &Database,
+    added: &Arc<Notify>,
+) -> impl Service<(i32, Duration), Response = u32, Error = Error, Future: Send> + Clone + use<> {
+    let (db, added) = (db.clone(), Arc::clone(added));
     ServiceBuilder::new().layer(ScopeLayer::new()).service_fn(move |(id, wait): (i32, Duration)| {
-        let db = db.clone();
+        let (db, added) = (db.clone(), Arc::clone(&added));
         async move {
             let outside = db.depth();
             db.atomic(|| async {
                 db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")]).await?;
+                added.notify_one();
                 tokio::time::sleep(wait).await;
                 Ok::<_, Error>(())
             })
@@ -32,7 +38,7 @@ on_every_backend! {
     async fn a_request_has_a_scope_of_its_own(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
-        let service = adding(db);
+        let service = adding(db, &Arc::default());
         let around = db.atomic(|| async {
             // A block around it that has sent nothing, so that SQLite has nothing to wait for.
             assert_eq!(service.clone().oneshot((1, Duration::ZERO)).await?, 0, "the block around it is not seen");
@@ -50,16 +56,16 @@ on_every_backend! {
     /// rules 7 and 37: a request that is dropped leaves nothing open, and disturbs no other one
     async fn a_dropped_request_is_rolled_back(backend) {
         let backend = backend.with_items().await;
-        let service = adding(&backend.db);
+        let added = Arc::new(Notify::new());
+        let service = adding(&backend.db, &added);
         let slow = tokio::spawn(service.clone().oneshot((1, Duration::from_secs(60))));
-        while backend.open_at_server().await == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        added.notified().await;
         slow.abort();
         assert!(slow.await.expect_err("it was aborted").is_cancelled());
+        // Were the first one still open at the server, this one would wait for it, and find its name taken.
+        assert_eq!(service.oneshot((1, Duration::ZERO)).await.expect("the next request"), 0);
+        assert_eq!(backend.items().await, ["item 1"]);
         backend.settled().await;
-        assert_eq!(service.oneshot((2, Duration::ZERO)).await.expect("the next request"), 0);
-        assert_eq!(backend.items().await, ["item 2"]);
     }
 }
 
