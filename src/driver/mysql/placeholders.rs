@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn numbers_become_question_marks_in_their_order() {
-        let text = |sql, order: Option<&[usize]>| Text { sql: str::into(sql), order: order.map(Into::into) };
+        let text = |sql: &str, order: Option<&[usize]>| Text { sql: sql.into(), order: order.map(Into::into) };
         assert_eq!(Text::new("select 1"), text("select 1", None));
         assert_eq!(Text::new("select ?"), text("select ?", None));
         assert_eq!(Text::new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));
@@ -52,5 +52,6 @@ mod tests {
         assert_eq!(Text::new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
         assert_eq!(Text::new("ü$1ü"), text("ü$1ü", None));
         assert_eq!(Text::new("$0 $"), text("$0 $", None));
+        assert_eq!(Text::new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
     }
 }
