@@ -49,6 +49,14 @@ impl Chunks {
         }
     }
 
+    /// Waits until nobody takes rows any more.
+    #[cfg(feature = "mysql")]
+    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+        // Whoever waits here keeps the stream from its end: it is dropped with the work.
+        let queue = self.queue.clone();
+        async move { queue.closed().await }
+    }
+
     /// Sends what is left, on a thread that may block.
     #[cfg(feature = "sqlite")]
     pub(super) fn end_blocking(self) {

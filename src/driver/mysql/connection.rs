@@ -5,21 +5,31 @@ use std::{
     any::Any,
     fmt,
     num::NonZeroUsize,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Either, select},
+};
 use lru::LruCache;
-use mysql_async::{Conn, Opts, prelude::Queryable as _};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use mysql_async::{Conn, Opts};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
+    kill::Killer,
+    known::{Known, Shown},
     placeholders::Text,
     values,
-    wire::{Known, Shown, Wire},
+    wire::Wire,
 };
 use crate::{
     control::Control,
@@ -37,11 +47,13 @@ pub(crate) struct MysqlConnection {
     has_locals: Arc<AtomicBool>,
     handled: AtomicBool,
     texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
-    id: u32,
-    opts: Opts,
+    killer: Killer,
 }
 
 type Turn = OwnedMutexGuard<Wire>;
+
+/// How long the rest of a dropped stream may take before the server is asked to end it.
+const GRACE: Duration = Duration::from_millis(10);
 
 impl MysqlConnection {
     pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
@@ -54,15 +66,14 @@ impl MysqlConnection {
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
             texts: Mutex::new(LruCache::new(capacity)),
-            id,
-            opts,
+            killer: Killer::new(opts, id),
         }
     }
 
     async fn turn(&self) -> Result<Turn, Fault> {
         let turn = Arc::clone(&self.wire).lock_owned().await;
         match self.shown.get() {
-            Known::Idle | Known::Transaction => Ok(turn),
+            Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
             Known::Unknown | Known::Lost => Err(Fault::new(
                 Verdict::Unsent,
                 Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost"),
@@ -97,8 +108,17 @@ impl MysqlConnection {
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
         let text = self.text(query.sql);
+        self.send(debt, query, &text, want).await.map_err(|fault| match fault.error.statement() {
+            // The caller knows the statement by its own text.
+            Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(query.sql), ..fault },
+            _ => fault,
+        })
+    }
+
+    async fn send(&self, debt: &dyn Debt, query: Query<'_>, text: &Arc<Text>, want: Want) -> Result<Answer, Fault> {
+        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
+        let text = Arc::clone(text);
         let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
         let mut turn = self.turn().await?;
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
@@ -123,8 +143,26 @@ impl MysqlConnection {
     fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
+        let (unwanted, killer) = (rows.unwanted(), self.killer.clone());
         tokio::spawn(async move {
-            let result = turn.stream(&text.sql, params, rows).await;
+            let mut is_killed = false;
+            let result = {
+                let mut work = pin!(turn.stream(&text.sql, params, rows));
+                match select(work.as_mut(), pin!(unwanted)).await {
+                    Either::Left((result, _)) => result,
+                    Either::Right(_) => match timeout(GRACE, work.as_mut()).await {
+                        Ok(result) => result,
+                        Err(_elapsed) => {
+                            is_killed = true;
+                            killer.kill().await;
+                            work.await
+                        }
+                    },
+                }
+            };
+            if is_killed {
+                turn.absorb_kill().await;
+            }
             drop(turn);
             // Nobody may wait for it any more.
             let _ = tell.send(result);
@@ -136,8 +174,11 @@ impl MysqlConnection {
         let turn = self.turn().await?;
         let mut steps = [&pay(debt)?[..], steps].concat();
         if self.shown.get() != Known::Transaction {
-            let text = "the transaction had ended before its COMMIT";
-            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::RolledBack, text)));
+            let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
+            return Err(Fault::new(
+                Verdict::Gone,
+                turn.cause().map_or(error.clone(), |cause| error.with_source(cause)),
+            ));
         }
         let ended = self.work(turn, move |wire| {
             async move {
@@ -245,12 +286,10 @@ impl Connection for MysqlConnection {
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
-        let (wire, opts, id) = (Arc::clone(&self.wire), self.opts.clone(), self.id);
+        let (wire, killer) = (Arc::clone(&self.wire), self.killer.clone());
         Box::pin(async move {
-            if wire.try_lock().is_err()
-                && let Err(error) = kill(opts, id).await
-            {
-                tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
+            if wire.try_lock().is_err() {
+                killer.kill().await;
             }
             wire.lock().await.absorb_kill().await;
         })
@@ -264,7 +303,7 @@ impl Connection for MysqlConnection {
             Known::Unknown | Known::Lost => State::Broken,
             _ if self.handled.load(Ordering::Acquire) => State::Handled,
             Known::Idle if !self.has_locals.load(Ordering::Acquire) => State::Idle,
-            Known::Idle | Known::Transaction => State::Transaction,
+            Known::Idle | Known::Transaction | Known::Gone => State::Transaction,
         }
     }
 
@@ -273,15 +312,11 @@ impl Connection for MysqlConnection {
     }
 }
 
-/// Ends the statement of a session, from a connection of its own.
-async fn kill(opts: Opts, id: u32) -> Result<(), mysql_async::Error> {
-    let mut helper = Conn::new(opts).await?;
-    helper.query_drop(format!("KILL QUERY {id}")).await?;
-    helper.disconnect().await
-}
-
 impl fmt::Debug for MysqlConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlConnection").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("MysqlConnection")
+            .field("id", &self.killer.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }
