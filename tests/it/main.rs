@@ -7,3 +7,4 @@ mod proxy;
 mod servers;
 
 mod blocks;
+mod mysql;

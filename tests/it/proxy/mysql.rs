@@ -199,7 +199,9 @@ impl Request {
         match (&self.kind, self.part) {
             (Kind::Simple, _) => (Meaning::Outcome("OK".to_owned()), true),
             (Kind::Prepare(sql), Part::First) => {
-                let number = |at: usize| body.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two));
+                let number = |at: usize| {
+                    body.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two))
+                };
                 let id = body.get(1..).and_then(|rest| rest.first_chunk()).map_or(0, |id| u32::from_le_bytes(*id));
                 statements.insert(id, sql.clone());
                 // Parameters and columns, each with a packet that ends them unless there is none.
@@ -225,7 +227,8 @@ impl Request {
                 self.result_ended(status_of_ok(body))
             }
             (_, Part::Rows) if first == 0xfe && body.len() < 9 => {
-                let status = body.get(3..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two));
+                let status =
+                    body.get(3..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two));
                 self.result_ended(status)
             }
             (_, Part::Rows) => (Meaning::Other, false),
@@ -250,7 +253,8 @@ fn status_of_ok(body: &[u8]) -> u16 {
 
 /// A number at the front of `bytes`, cut off at 16 bits, and how many bytes it takes.
 fn length(bytes: &[u8]) -> (usize, usize) {
-    let two = || bytes.get(1..).and_then(|rest| rest.first_chunk()).map_or(0, |two| usize::from(u16::from_le_bytes(*two)));
+    let two =
+        || bytes.get(1..).and_then(|rest| rest.first_chunk()).map_or(0, |two| usize::from(u16::from_le_bytes(*two)));
     match bytes.first() {
         Some(0xfc) => (two(), 3),
         Some(0xfd) => (two(), 4),
