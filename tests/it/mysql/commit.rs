@@ -159,8 +159,12 @@ on_mysql_and_mariadb! {
             let block = db.atomic(|| db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")]));
             let (result, ()) = tokio::join!(block, async {
                 proxy.stalled().await;
-                // What is held goes with its connection.
                 proxy.cut();
+                while proxy.open_connections() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                // Not before: what is held would reach its end after all.
+                proxy.release();
             });
             let error = result.expect_err("nobody knows");
             assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{error:?}");
