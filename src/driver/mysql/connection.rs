@@ -8,7 +8,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,8 @@ use crate::{
 /// A connection to MySQL or MariaDB.
 pub(crate) struct MysqlConnection {
     wire: Arc<tokio::sync::Mutex<Wire>>,
+    /// Counts the turns, so that a cancellation goes to nobody but its own.
+    turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: Arc<AtomicBool>,
@@ -63,6 +65,7 @@ impl MysqlConnection {
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
             shown,
+            turns: Arc::default(),
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
             texts: Mutex::new(LruCache::new(capacity)),
@@ -72,6 +75,7 @@ impl MysqlConnection {
 
     async fn turn(&self) -> Result<Turn, Fault> {
         let turn = Arc::clone(&self.wire).lock_owned().await;
+        self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
             Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
             Known::Unknown | Known::Lost => Err(Fault::new(
@@ -154,8 +158,7 @@ impl MysqlConnection {
                         Ok(result) => result,
                         Err(_elapsed) => {
                             is_killed = true;
-                            killer.kill().await;
-                            work.await
+                            killer.end(work, || true).await
                         }
                     },
                 }
@@ -286,12 +289,15 @@ impl Connection for MysqlConnection {
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
-        let (wire, killer) = (Arc::clone(&self.wire), self.killer.clone());
+        let (wire, killer, turns) = (Arc::clone(&self.wire), self.killer.clone(), Arc::clone(&self.turns));
         Box::pin(async move {
-            if wire.try_lock().is_err() {
-                killer.kill().await;
-            }
-            wire.lock().await.absorb_kill().await;
+            let seen = turns.load(Ordering::Acquire);
+            let free = Arc::clone(&wire).try_lock_owned();
+            let mut turn = match free {
+                Ok(turn) => turn,
+                Err(_taken) => killer.end(wire.lock_owned(), || turns.load(Ordering::Acquire) == seen).await,
+            };
+            turn.absorb_kill().await;
         })
     }
 
