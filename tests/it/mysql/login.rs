@@ -26,8 +26,7 @@ async fn log_in(backend: &Backend, user: &str, password: &str) {
 }
 
 async fn with_user(backend: &Backend, plugin: &str, identified: &str) {
-    let user = format!("u{}_{plugin}", backend.name().rsplit('_').next().expect("a number"));
-    let user = &user[..user.len().min(30)];
+    let user = &format!("{}_{plugin}", backend.name().replace("nestling", "u"));
     let admin = backend.observer();
     let sql = format!(
         "drop user if exists '{user}'@'%'; create user '{user}'@'%' identified {identified};

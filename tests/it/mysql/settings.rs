@@ -161,8 +161,8 @@ on_mysql_and_mariadb! {
 
 /// Waits until the one transaction that is open has this level, as the server sees it.
 async fn isolation_is(backend: &Backend, wanted: &str) {
-    let sql = "select t.trx_isolation_level from information_schema.innodb_trx t join information_schema.processlist p
-               on p.id = t.trx_mysql_thread_id where p.db = $1 and p.id <> connection_id()";
+    let sql = "select t.trx_isolation_level from information_schema.innodb_trx t join performance_schema.threads p
+               on p.processlist_id = t.trx_mysql_thread_id where p.processlist_db = $1 and p.processlist_id <> connection_id()";
     let start = Instant::now();
     loop {
         // The server's table is a copy, renewed only when nobody has looked at it for a tenth of a second.
