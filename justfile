@@ -24,7 +24,7 @@ docs:
 movies *args:
     cargo run --release --all-features --example movies -- {{ args }}
 
-# Private PostgreSQL and MariaDB until Ctrl-C; prints the exports that the tests need
+# Private PostgreSQL, MariaDB and MySQL until Ctrl-C; prints the exports that the tests need
 servers:
     tests/run.sh servers
 

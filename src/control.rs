@@ -50,15 +50,23 @@ impl Name {
     fn clashes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Level(one), Self::Level(other)) => one == other,
-            (Self::Given(one), Self::Given(other)) => {
-                let [one, other] = [one, other].map(|text| text.chars().flat_map(char::to_lowercase));
-                one.eq(other)
-            }
+            (Self::Given(one), Self::Given(other)) => may_be_one(one, other),
             (Self::Given(text), Self::Level(level)) | (Self::Level(level), Self::Given(text)) => {
                 text.strip_prefix(['s', 'S']).and_then(|digits| digits.parse().ok()) == Some(*level)
             }
         }
     }
+}
+
+/// Whether some server might take two names for one. MySQL compares them by a collation that knows neither case nor
+/// accents, maps one character to one, and does not see blanks at the end.
+pub(crate) fn may_be_one(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|name| name.trim_end_matches(' '));
+    let lower = |c: char| c.to_lowercase().next();
+    // Letters that have variants: Latin, Greek, Cyrillic and their neighbours, and the forms at the end of the plane.
+    let varies = |c: char| matches!(u32::from(c), 0x80..0x600 | 0x1d00..0x2200 | 0x2460..0x2500 | 0xff00..0x1_0000);
+    one.chars().count() == other.chars().count()
+        && one.chars().zip(other.chars()).all(|(one, other)| lower(one) == lower(other) || varies(one) || varies(other))
 }
 
 /// The name as it stands, neither quoted nor escaped.

@@ -77,6 +77,15 @@ impl<'s> Tokens<'s> {
                 [b' ' | b'\t'..=b'\r', ..] => self.at += 1,
                 // SQLite skips a byte order mark wherever it stands.
                 [0xef, 0xbb, 0xbf, ..] => self.at += 3,
+                // Elsewhere two minus signs are two minus signs.
+                [b'-', b'-', next, ..] if self.reading == Reading::Mysql && *next > b' ' => {
+                    self.doubt = true;
+                    return;
+                }
+                [b'-', b'-', next, ..] if *next > b' ' => {
+                    self.doubt = true;
+                    self.skip_line();
+                }
                 [b'-', b'-', ..] => self.skip_line(),
                 [b'#', ..] if self.fresh || self.reading == Reading::Mysql => self.skip_line(),
                 [b'*', b'/', ..] if self.executed => {

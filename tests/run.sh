@@ -137,6 +137,9 @@ clean_up() {
     for file in "$base"/scratch/*/data/{postmaster,mariadb}.pid; do
         if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")" ]]; then kill -QUIT "$pid" 2>/dev/null || true; fi
     done
+    for file in "$base"/scratch/*/mariadb.pid; do
+        if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")"/* ]]; then kill -KILL "$pid" 2>/dev/null || true; fi
+    done
     for ((index = ${#groups_started[@]} - 1; index >= 0; index--)); do
         pid=${groups_started[index]}
         # QUIT is PostgreSQL's immediate stop: the data is thrown away anyhow.

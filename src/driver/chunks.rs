@@ -50,6 +50,14 @@ impl Chunks {
         let _ = self.queue.send(rows).await;
         self.since = Some(Instant::now());
     }
+
+    /// Waits until nobody takes rows any more.
+    #[cfg(feature = "mysql")]
+    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+        // Whoever waits here keeps the stream from its end: it is dropped with the work.
+        let queue = self.queue.clone();
+        async move { queue.closed().await }
+    }
 }
 
 /// Where the rows come out.

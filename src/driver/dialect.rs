@@ -79,6 +79,10 @@ impl Dialect {
             let text = "the name of a session variable of MySQL has letters, digits and underscores only";
             return Err(Error::new(ErrorKind::Config, text));
         }
+        if self == Self::Mysql && locals.iter().any(|(key, _)| is_kept(key)) {
+            let text = "this variable is how the driver speaks with MySQL and cannot be set for a transaction";
+            return Err(Error::new(ErrorKind::Config, text));
+        }
         if locals.iter().any(|(key, value)| key.is_empty() || key.contains('\0') || value.contains('\0')) {
             let text = "a setting needs a name, and neither its name nor its value may contain a NUL character";
             return Err(Error::new(ErrorKind::Config, text));
@@ -140,6 +144,21 @@ impl Dialect {
     }
 }
 
+/// Variables of MySQL that nobody else may set: rows are read as UTF-8, and blocks begin and end transactions.
+fn is_kept(key: &str) -> bool {
+    const KEPT: [&str; 7] = [
+        "autocommit",
+        "completion_type",
+        "transaction_isolation",
+        "transaction_read_only",
+        "tx_isolation",
+        "tx_read_only",
+        "character_set_",
+    ];
+    let key = key.to_ascii_lowercase();
+    KEPT.iter().any(|kept| if kept.ends_with('_') { key.starts_with(kept) } else { key == *kept })
+}
+
 fn level(isolation: Isolation) -> &'static str {
     match isolation {
         Isolation::ReadUncommitted => "ISOLATION LEVEL READ UNCOMMITTED",
@@ -172,11 +191,12 @@ fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
 /// Settings stand ahead of the begin, as MySQL wants it. What fails keeps everything behind it from running.
 fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     let mut statements: Vec<Cow<'static, str>> = Vec::new();
-    if let Some(isolation) = settings.isolation() {
-        statements.push(format!("SET TRANSACTION {}", level(isolation)).into());
-    }
     for (key, value) in settings.locals() {
         statements.push(format!("SET SESSION {key} = {}", mysql_literal(value)).into());
+    }
+    // Behind those, as they may fail: the level is that of the next transaction, whichever comes.
+    if let Some(isolation) = settings.isolation() {
+        statements.push(format!("SET TRANSACTION {}", level(isolation)).into());
     }
     statements.push(match settings.read_only() {
         Some(read_only) => format!("START TRANSACTION {}", access(read_only)).into(),
@@ -187,7 +207,9 @@ fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
 
 /// A value as a literal of MySQL that means the same whatever the `sql_mode`: a number, or text by its bytes.
 fn mysql_literal(value: &str) -> String {
-    if value.parse::<i64>().is_ok_and(|number| number.to_string() == value) {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    if [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
         return value.to_owned();
     }
     let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();

@@ -15,7 +15,7 @@ use super::{
     turn::{Gate, Purpose, Turn, Turnstile},
 };
 use crate::{
-    control::{Control, Name, Settings},
+    control::{Control, Name, Settings, may_be_one},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
 };
@@ -116,12 +116,13 @@ impl<S: Session> Frame<S> {
 
     /// Whether a savepoint of this name is open, or may come to be open: generated names are `s` and a number.
     pub(crate) fn has_savepoint(&self, name: &str) -> bool {
+        let name = name.trim_end_matches(' ');
         let digits = name.strip_prefix(['s', 'S']).unwrap_or_default();
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return true;
         }
         self.lineage().any(|frame| match &frame.opening {
-            Opening::Savepoint(Name::Given(open)) => open.to_lowercase() == name.to_lowercase(),
+            Opening::Savepoint(Name::Given(open)) => may_be_one(open, name),
             _ => false,
         })
     }

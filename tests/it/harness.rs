@@ -179,11 +179,7 @@ impl Backend {
             return row.get(0).expect("a count");
         }
         if self.is_mysql() {
-            let sql = "select count(*) from information_schema.innodb_trx t join information_schema.processlist p
-                       on p.id = t.trx_mysql_thread_id where p.db = $1 and p.id <> connection_id()";
-            let row =
-                self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's transactions");
-            return row.get(0).expect("a count");
+            return self.open_at_innodb().await;
         }
         // Whoever has a write transaction open keeps others from beginning one.
         let free = self.observer.build_transaction().eager().atomic(|| async { Ok::<_, nestling::Error>(()) }).await;
@@ -193,8 +189,8 @@ impl Backend {
     /// How many sessions of the database under test the server itself sees. Not on SQLite.
     pub(crate) async fn sessions_at_server(&self) -> i64 {
         if self.is_mysql() {
-            let sql = "select count(*) from information_schema.processlist where db = $1";
-            let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's sessions");
+            let sql = format!("select count(*) from {} where db = $1", self.sessions().await);
+            let row = self.observer.query_one(&sql, params![self.name.clone()]).await.expect("the server's sessions");
             let observers = i64::try_from(self.observer.stats().connections).expect("a small number");
             return row.get::<i64>(0).expect("a count") - observers;
         }
@@ -255,6 +251,31 @@ impl Backend {
         }
     }
 
+    /// By InnoDB's report: the table `innodb_trx` is a copy that grows older for as long as it is looked at more often
+    /// than ten times a second, by whomever.
+    async fn open_at_innodb(&self) -> i64 {
+        let report = self.observer.query_one("show engine innodb status", params![]).await.expect("InnoDB's report");
+        let report: String = report.get(2).expect("a text");
+        let open = report
+            .split("---TRANSACTION ")
+            .skip(1)
+            .filter(|part| part.lines().next().is_some_and(|line| line.contains(", ACTIVE")));
+        let threads = open.filter_map(|part| part.split_once("thread id ")?.1.split(',').next()?.parse::<u64>().ok());
+        let ours = format!("select id from {} where db = $1 and id <> connection_id()", self.sessions().await);
+        let ours = self.observer.query(&ours, params![self.name.clone()]).await.expect("the server's sessions");
+        let ours: Vec<u64> = ours.iter().map(|row| row.get(0).expect("a number")).collect();
+        threads.filter(|id| ours.contains(id)).count().try_into().expect("a small number")
+    }
+
+    /// The table of the server's sessions. MySQL's own `processlist` fails altogether while any session sends bytes that are
+    /// no text.
+    async fn sessions(&self) -> &'static str {
+        if self.is_mariadb().await {
+            return "information_schema.processlist";
+        }
+        "(select processlist_id as id, processlist_db as db, processlist_info as info from performance_schema.threads) as p"
+    }
+
     /// Whether the server is MariaDB, by its own word.
     pub(crate) async fn is_mariadb(&self) -> bool {
         let row = self.observer.query_one("select version()", params![]).await.expect("the server's version");
@@ -264,10 +285,13 @@ impl Backend {
     /// What the sessions of the database under test are at, as the server of MySQL or MariaDB sees it: the texts of
     /// running statements.
     pub(crate) async fn running_at_server(&self) -> Vec<String> {
-        let sql = "select info from information_schema.processlist
-                   where db = $1 and info is not null and id <> connection_id() order by id";
+        let table = self.sessions().await;
+        let sql = &format!(
+            "select info from {table} where db = $1 and info is not null and id <> connection_id() order by id"
+        );
         let rows = self.observer.query(sql, params![self.name.clone()]).await.expect("the server's processes");
-        rows.iter().map(|row| row.get(0).expect("a text")).collect()
+        // What is NULL by now has come to its end while the row was read.
+        rows.iter().filter_map(|row| row.get::<Option<String>>(0).expect("a text")).collect()
     }
 
     /// Waits until a statement whose text has `part` in it runs at the server, or none does.

@@ -32,6 +32,7 @@ mod killing;
 mod lazy;
 mod leaving;
 mod limits;
+mod mysql;
 mod native;
 mod native_postgres;
 mod native_sqlite;

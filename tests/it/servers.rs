@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "support for tests: not every test uses all of it")]
 
+mod bare_mariadb;
 mod mariadb;
 
 use std::fs;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub(crate) use self::mariadb::PrivateMariadb;
+pub(crate) use self::{bare_mariadb::BareMariadb, mariadb::PrivateMariadb};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
@@ -281,11 +282,15 @@ fn free_port() -> u16 {
 
 /// A new folder for the server's user, below the one that `tests/run.sh` removes at its end.
 fn new_folder() -> PathBuf {
+    new_folder_of(server_user())
+}
+
+fn new_folder_of(owner: Option<(u32, u32)>) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let folder = Path::new(&setting("NESTLING_SCRATCH")).join(name);
     fs::create_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    if let Some((user, group)) = server_user() {
+    if let Some((user, group)) = owner {
         std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("root may give a folder away");
     }
     folder
@@ -319,19 +324,19 @@ fn as_user(program: &Path) -> Command {
 /// The user and group to become; `None` unless this process is root.
 fn server_user() -> Option<(u32, u32)> {
     static USER: OnceLock<Option<(u32, u32)>> = OnceLock::new();
-    *USER.get_or_init(|| {
-        let id = |args: &[&str]| {
-            let output = Command::new("id").args(args).output().expect("the program `id`");
-            String::from_utf8_lossy(&output.stdout)
-                .trim()
-                .parse()
-                .unwrap_or_else(|_| panic!("id {args:?} prints no number"))
-        };
-        (id(&["-u"]) == 0).then(|| {
-            let user = setting("NESTLING_POSTGRES_USER");
-            (id(&["-u", &user]), id(&["-g", &user]))
-        })
-    })
+    *USER.get_or_init(|| ids_of(&setting("NESTLING_POSTGRES_USER")))
+}
+
+/// The numbers of a user and its group; `None` unless this process is root.
+fn ids_of(user: &str) -> Option<(u32, u32)> {
+    let id = |args: &[&str]| {
+        let output = Command::new("id").args(args).output().expect("the program `id`");
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("id {args:?} prints no number"))
+    };
+    (id(&["-u"]) == 0).then(|| (id(&["-u", user]), id(&["-g", user])))
 }
 
 /// Runs a program to its end, with something to read if it wants that.

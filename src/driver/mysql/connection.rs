@@ -5,21 +5,31 @@ use std::{
     any::Any,
     fmt,
     num::NonZeroUsize,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Either, select},
+};
 use lru::LruCache;
-use mysql_async::{Conn, Opts, prelude::Queryable as _};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use mysql_async::{Conn, Opts};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
+    kill::Killer,
+    known::{Known, Shown},
     placeholders::Text,
     values,
-    wire::{Known, Shown, Wire},
+    wire::Wire,
 };
 use crate::{
     control::Control,
@@ -32,16 +42,20 @@ use crate::{
 /// A connection to MySQL or MariaDB.
 pub(crate) struct MysqlConnection {
     wire: Arc<tokio::sync::Mutex<Wire>>,
+    /// Counts the turns, so that a cancellation goes to nobody but its own.
+    turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: Arc<AtomicBool>,
     handled: AtomicBool,
     texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
-    id: u32,
-    opts: Opts,
+    killer: Killer,
 }
 
 type Turn = OwnedMutexGuard<Wire>;
+
+/// How long the rest of a dropped stream may take before the server is asked to end it.
+const GRACE: Duration = Duration::from_millis(10);
 
 impl MysqlConnection {
     pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
@@ -51,18 +65,19 @@ impl MysqlConnection {
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
             shown,
+            turns: Arc::default(),
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
             texts: Mutex::new(LruCache::new(capacity)),
-            id,
-            opts,
+            killer: Killer::new(opts, id),
         }
     }
 
     async fn turn(&self) -> Result<Turn, Fault> {
         let turn = Arc::clone(&self.wire).lock_owned().await;
+        self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
-            Known::Idle | Known::Transaction => Ok(turn),
+            Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
             Known::Unknown | Known::Lost => Err(Fault::new(
                 Verdict::Unsent,
                 Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost"),
@@ -97,8 +112,17 @@ impl MysqlConnection {
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
         let text = self.text(query.sql);
+        self.send(debt, query, &text, want).await.map_err(|fault| match fault.error.statement() {
+            // The caller knows the statement by its own text.
+            Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(query.sql), ..fault },
+            _ => fault,
+        })
+    }
+
+    async fn send(&self, debt: &dyn Debt, query: Query<'_>, text: &Arc<Text>, want: Want) -> Result<Answer, Fault> {
+        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
+        let text = Arc::clone(text);
         let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
         let mut turn = self.turn().await?;
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
@@ -114,17 +138,34 @@ impl MysqlConnection {
             turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
         }
         if want == Want::Stream {
-            return Ok(Self::stream(turn, text, params));
+            return Ok(self.stream(turn, text, params));
         }
         let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
         work.await.map(|(answer, _)| answer)
     }
 
-    fn stream(mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
+        let (unwanted, killer) = (rows.unwanted(), self.killer.clone());
         tokio::spawn(async move {
-            let result = turn.stream(&text.sql, params, rows).await;
+            let mut is_killed = false;
+            let result = {
+                let mut work = pin!(turn.stream(&text.sql, params, rows));
+                match select(work.as_mut(), pin!(unwanted)).await {
+                    Either::Left((result, _)) => result,
+                    Either::Right(_) => match timeout(GRACE, work.as_mut()).await {
+                        Ok(result) => result,
+                        Err(_elapsed) => {
+                            is_killed = true;
+                            killer.end(work, || true).await
+                        }
+                    },
+                }
+            };
+            if is_killed {
+                turn.absorb_kill().await;
+            }
             drop(turn);
             // Nobody may wait for it any more.
             let _ = tell.send(result);
@@ -136,8 +177,11 @@ impl MysqlConnection {
         let turn = self.turn().await?;
         let mut steps = [&pay(debt)?[..], steps].concat();
         if self.shown.get() != Known::Transaction {
-            let text = "the transaction had ended before its COMMIT";
-            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::RolledBack, text)));
+            let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
+            return Err(Fault::new(
+                Verdict::Gone,
+                turn.cause().map_or(error.clone(), |cause| error.with_source(cause)),
+            ));
         }
         let ended = self.work(turn, move |wire| {
             async move {
@@ -245,14 +289,15 @@ impl Connection for MysqlConnection {
     }
 
     fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
-        let (wire, opts, id) = (Arc::clone(&self.wire), self.opts.clone(), self.id);
+        let (wire, killer, turns) = (Arc::clone(&self.wire), self.killer.clone(), Arc::clone(&self.turns));
         Box::pin(async move {
-            if wire.try_lock().is_err()
-                && let Err(error) = kill(opts, id).await
-            {
-                tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
-            }
-            wire.lock().await.absorb_kill().await;
+            let seen = turns.load(Ordering::Acquire);
+            let free = Arc::clone(&wire).try_lock_owned();
+            let mut turn = match free {
+                Ok(turn) => turn,
+                Err(_taken) => killer.end(wire.lock_owned(), || turns.load(Ordering::Acquire) == seen).await,
+            };
+            turn.absorb_kill().await;
         })
     }
 
@@ -264,7 +309,7 @@ impl Connection for MysqlConnection {
             Known::Unknown | Known::Lost => State::Broken,
             _ if self.handled.load(Ordering::Acquire) => State::Handled,
             Known::Idle if !self.has_locals.load(Ordering::Acquire) => State::Idle,
-            Known::Idle | Known::Transaction => State::Transaction,
+            Known::Idle | Known::Transaction | Known::Gone => State::Transaction,
         }
     }
 
@@ -273,15 +318,11 @@ impl Connection for MysqlConnection {
     }
 }
 
-/// Ends the statement of a session, from a connection of its own.
-async fn kill(opts: Opts, id: u32) -> Result<(), mysql_async::Error> {
-    let mut helper = Conn::new(opts).await?;
-    helper.query_drop(format!("KILL QUERY {id}")).await?;
-    helper.disconnect().await
-}
-
 impl fmt::Debug for MysqlConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlConnection").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("MysqlConnection")
+            .field("id", &self.killer.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,9 @@
 mod classify;
 mod connection;
 mod dial;
+mod implicit;
+mod kill;
+mod known;
 mod placeholders;
 #[cfg(feature = "tls")]
 mod second;
@@ -25,9 +28,10 @@ use self::{dial::Dial, tls::Tls};
 use super::{Connection, Dialect, Driver};
 use crate::error::{Error, ErrorKind};
 
-/// What every session is set to: strict, so that no value is cut in silence; in UTC, so that a TIMESTAMP is one moment
-/// for everybody; and committing what stands alone.
-const SETUP: &str = "SET time_zone = '+00:00', autocommit = 1, \
+/// What every session is set to: all of Unicode, also after a reset, which goes back to the server's default; strict, so
+/// that no value is cut in silence; in UTC, so that a TIMESTAMP is one moment for everybody; and committing what stands
+/// alone.
+const SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
                      sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES')";
 
 /// How to reach one MySQL or MariaDB database.

@@ -52,5 +52,6 @@ mod tests {
         assert_eq!(Text::new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
         assert_eq!(Text::new("ü$1ü"), text("ü$1ü", None));
         assert_eq!(Text::new("$0 $"), text("$0 $", None));
+        assert_eq!(Text::new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
     }
 }

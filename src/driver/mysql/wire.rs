@@ -1,10 +1,7 @@
 //! The commands of one connection: texts with owed steps, prepared statements, and what the answers tell of the
 //! transaction.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
 
 use mysql_async::{BinaryProtocol, TextProtocol, consts::StatusFlags, prelude::Protocol};
 use mysql_async::{
@@ -12,7 +9,8 @@ use mysql_async::{
 };
 
 use super::{
-    classify,
+    SETUP, classify, implicit,
+    known::{Known, Shown},
     values::{MysqlRow, Shape},
 };
 use crate::{
@@ -26,49 +24,19 @@ use crate::{
 /// How many rows of a stream travel together at most.
 const ROWS_PER_CHUNK: usize = 128;
 
-/// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Idle = 0,
-    Transaction = 1,
-    Unknown = 2,
-    Lost = 3,
-}
-
-/// A [`Known`] that is looked at from outside.
-#[derive(Debug)]
-pub(super) struct Shown(AtomicU8);
-
-impl Shown {
-    pub(super) fn new(known: Known) -> Self {
-        Self(AtomicU8::new(known as u8))
-    }
-
-    pub(super) fn get(&self) -> Known {
-        match self.0.load(Ordering::Acquire) {
-            0 => Known::Idle,
-            1 => Known::Transaction,
-            2 => Known::Unknown,
-            _ => Known::Lost,
-        }
-    }
-
-    pub(super) fn set(&self, known: Known) {
-        self.0.store(known as u8, Ordering::Release);
-    }
-}
-
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
     conn: Conn,
     shown: Arc<Shown>,
     /// Session variables that were set for the open transaction, to be set back at its end.
     locals: Vec<String>,
+    /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
+    gone: Option<Error>,
 }
 
 impl Wire {
     pub(super) fn new(conn: Conn, shown: Arc<Shown>) -> Self {
-        Self { conn, shown, locals: Vec::new() }
+        Self { conn, shown, locals: Vec::new(), gone: None }
     }
 
     pub(super) fn native(&self) -> &Conn {
@@ -112,17 +80,26 @@ impl Wire {
         }
         let known = self.look();
         self.shown.set(known);
-        let gone = was_open && known != Known::Transaction;
-        Fault::new(if gone { Verdict::Gone } else { Verdict::Kept }, error)
+        if !was_open || known == Known::Transaction {
+            return Fault::kept(error);
+        }
+        // Such a statement commits before it finds out that it fails.
+        self.went(if implicit::commits(sql) { implicit_commit(sql).with_source(error) } else { error })
+    }
+
+    /// The transaction has ended by itself.
+    fn went(&mut self, error: Error) -> Fault {
+        self.shown.set(Known::Gone);
+        self.gone = Some(error.clone());
+        Fault::new(Verdict::Gone, error)
     }
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
-    fn conclude(&self, was_open: bool, sql: &str) -> Result<(), Fault> {
+    fn conclude(&mut self, was_open: bool, sql: &str) -> Result<(), Fault> {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {
-            let text = "the statement has committed the transaction that it ran in, as MySQL does for it implicitly";
-            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)));
+            return Err(self.went(implicit_commit(sql)));
         }
         Ok(())
     }
@@ -137,8 +114,14 @@ impl Wire {
             }
             text.push_str(tail);
         }
-        let was_open = self.note(steps);
-        let sql = tail.unwrap_or(&text);
+        let was_open = self.note(steps)?;
+        if was_open && let Some(several) = tail.filter(|tail| implicit::commits_among_several(tail)) {
+            let text = "one of these statements commits the transaction implicitly, and those behind it would run \
+                        outside of any; none of them was sent";
+            return Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(several)));
+        }
+        let told = tail.is_none().then(|| without_values(steps));
+        let sql = tail.or(told.as_deref()).unwrap_or_default();
         let (through, result) = self.run_text(&text).await;
         match result {
             Ok(returned) => {
@@ -149,7 +132,7 @@ impl Wire {
             }
             Err(error) if through < ahead => {
                 // A step failed: nothing behind it has run, and the transaction as a whole cannot be relied on.
-                let fault = self.judge(error, &text, was_open).await;
+                let fault = self.judge(error, &without_values(steps), was_open).await;
                 let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
                 Err(Fault { verdict, ..fault })
             }
@@ -180,7 +163,16 @@ impl Wire {
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
-    fn note(&mut self, steps: &[Control]) -> bool {
+    ///
+    /// # Errors
+    /// The transaction that they were meant for is gone.
+    fn note(&mut self, steps: &[Control]) -> Result<bool, Fault> {
+        let begins_anew = |step: &Control| matches!(step, Control::Begin(_) | Control::Rollback);
+        if steps.iter().any(begins_anew) {
+            self.gone = None;
+        } else if let Some(error) = &self.gone {
+            return Err(Fault::new(Verdict::Gone, error.clone()));
+        }
         let mut open = self.shown.get() == Known::Transaction;
         for step in steps {
             match step {
@@ -193,12 +185,12 @@ impl Wire {
             }
         }
         self.shown.set(Known::Unknown);
-        open
+        Ok(open)
     }
 
     /// Runs a statement as a prepared one.
     pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
-        let was_open = self.note(&[]);
+        let was_open = self.note(&[])?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
             return self.unprepared(sql, was_open, want).await;
         };
@@ -250,7 +242,7 @@ impl Wire {
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
     pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
-        let was_open = self.note(&[]);
+        let was_open = self.note(&[])?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
@@ -289,19 +281,47 @@ impl Wire {
         }
     }
 
-    /// Ends the transaction, and sets back what was set for it.
+    /// Ends the transaction, and sets back what was set for it, by one message.
     pub(super) async fn end(&mut self, steps: &[Control]) -> Result<(), Fault> {
-        self.text(steps, None).await?;
-        self.restore().await
+        let was_open = self.note(steps)?;
+        let text = [Dialect::Mysql.render_all(steps).into_owned(), self.restoration()].concat();
+        let (through, result) = self.run_text(&text).await;
+        match result {
+            Ok(_) => {
+                self.locals.clear();
+                self.conclude(was_open, &without_values(steps))
+            }
+            // It has ended as it should have; only its variables are still set.
+            Err(error) if through >= steps.len() => {
+                tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
+                // Should this fail too, the connection is marked as lost, and goes.
+                let _ = self.reset().await;
+                Ok(())
+            }
+            Err(error) => {
+                let fault = self.judge(error, &without_values(steps), was_open).await;
+                let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
+                Err(Fault { verdict, ..fault })
+            }
+        }
     }
 
-    async fn restore(&mut self) -> Result<(), Fault> {
-        let locals = std::mem::take(&mut self.locals);
-        if locals.is_empty() {
-            return Ok(());
+    /// What sets back the variables that were set for the transaction.
+    fn restoration(&self) -> String {
+        let mut text: String = self.locals.iter().map(|key| format!("; SET SESSION {key} = DEFAULT")).collect();
+        let is_ours = |key: &String| ["time_zone", "sql_mode"].iter().any(|ours| key.eq_ignore_ascii_case(ours));
+        if self.locals.iter().any(is_ours) || self.locals.iter().any(|key| key.to_lowercase().starts_with("collation"))
+        {
+            // Their default is the server's, not ours.
+            text.push_str("; ");
+            text.push_str(SETUP);
         }
-        let back: Vec<_> = locals.iter().map(|key| format!("SESSION {key} = DEFAULT")).collect();
-        self.text(&[], Some(&format!("SET {}", back.join(", ")))).await.map(|_| ())
+        text
+    }
+
+    /// Why the transaction is gone, if it is.
+    pub(super) fn cause(&self) -> Option<Error> {
+        self.gone.clone()
     }
 
     pub(super) fn has_locals(&self) -> bool {
@@ -310,10 +330,15 @@ impl Wire {
 
     /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
     pub(super) async fn absorb_kill(&mut self) {
+        if matches!(self.shown.get(), Known::Unknown | Known::Lost) {
+            return;
+        }
         for _ in 0..3 {
             match self.conn.query_drop("DO 0").await {
                 Ok(()) => {
-                    self.shown.set(self.look());
+                    if self.gone.is_none() {
+                        self.shown.set(self.look());
+                    }
                     return;
                 }
                 Err(error) if classify::is_killed(&error) => {}
@@ -329,6 +354,7 @@ impl Wire {
             Ok(true) => {
                 self.shown.set(Known::Idle);
                 self.locals.clear();
+                self.gone = None;
                 Ok(())
             }
             Ok(false) | Err(_) => {
@@ -338,6 +364,20 @@ impl Wire {
             }
         }
     }
+}
+
+fn implicit_commit(sql: &str) -> Error {
+    let text = "the statement has committed the transaction that it ran in, as MySQL does for it implicitly";
+    Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)
+}
+
+/// The text of steps for an error: what variables are set to may be a secret.
+fn without_values(steps: &[Control]) -> String {
+    let text = |step: &Control| match step {
+        Control::Begin(_) => "START TRANSACTION".into(),
+        other => Dialect::Mysql.render(other),
+    };
+    steps.iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
 /// Reads the rows of a result, and throws further results away.

@@ -5,7 +5,10 @@ use std::{cell::RefCell, sync::Arc, task::Poll, time::Duration};
 use futures_util::future::{join, join3};
 
 use super::{
-    super::{Block, Context, Frame, turn::Purpose, turn::Turn},
+    super::{
+        Block, Context, Frame,
+        turn::{Gate as _, Purpose, Turn},
+    },
     fake::{Fake, Injected, Recorder, SLOT, TURN_TIMEOUT, poll_once},
 };
 use crate::{control::Settings, error::ErrorKind, runtime::Scope};

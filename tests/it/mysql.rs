@@ -1,0 +1,21 @@
+//! What MySQL and MariaDB do in their own way: on both servers, by the wire and by the server's own word.
+
+mod cancel;
+mod commit;
+mod deadlock;
+mod errors;
+mod login;
+mod names;
+mod settings;
+mod statements;
+mod timeouts;
+mod types;
+mod wire;
+
+use nestling::{Database, FromCell, Params};
+
+/// The one value of a query.
+async fn value<T: for<'r> FromCell<'r>>(db: &Database, sql: &str, params: impl Into<Params>) -> T {
+    let row = db.query_one(sql, params).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    row.get(0).unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+}
