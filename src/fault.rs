@@ -43,7 +43,7 @@ pub(crate) enum Sparing {
     /// Nothing: the transaction is rolled back anyway, or there is none.
     Nothing,
     /// The transaction around the savepoint that what is cancelled ran in. What could only be stopped together with it
-    /// runs to its end.
+    /// runs to its end, for as long as the driver thinks fit.
     Transaction,
 }
 

@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use rusqlite::OpenFlags;
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
     classify,
@@ -88,6 +91,10 @@ struct Shared {
     state: AtomicU8,
     handled: AtomicBool,
 }
+
+/// How long a write that was dropped in a savepoint may run on, for the sake of the transaction around it. Shorter than
+/// the session's patience, which ends with the connection, and with it a database in memory.
+const SPARED: Duration = Duration::from_secs(3);
 
 const IDLE: u8 = 0;
 const TRANSACTION: u8 = 1;
@@ -292,6 +299,10 @@ impl Connection for SqliteConnection {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.stop.call_off(sparing);
+            if sparing == Sparing::Transaction && timeout(SPARED, shared.turn.lock()).await.is_err() {
+                // A write that does not end: now it is stopped all the same, and the transaction with it.
+                shared.stop.call_off(Sparing::Nothing);
+            }
             drop(shared.turn.lock().await);
         })
     }

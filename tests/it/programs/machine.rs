@@ -125,6 +125,7 @@ impl Machine {
         let sql = match self.db.dialect() {
             _ if !self.ways.abandons => "select 1",
             Dialect::Sqlite => "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n",
+            Dialect::Mysql => "select sleep(60)",
             _ => "select pg_sleep(60)",
         };
         let flights = self.db.stats().flights;
