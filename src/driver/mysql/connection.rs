@@ -114,20 +114,20 @@ impl MysqlConnection {
             turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
         }
         if want == Want::Stream {
-            return Ok(Self::stream(turn, text, params));
+            return Ok(Self::stream(turn, text, query.sql.into(), params));
         }
         let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
         work.await.map(|(answer, _)| answer)
     }
 
-    fn stream(mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(mut turn: Turn, text: Arc<Text>, sql: Box<str>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
             let result = turn.stream(&text.sql, params, rows).await;
             drop(turn);
-            // Nobody may wait for it any more.
-            let _ = tell.send(result);
+            // The caller knows the statement by its own text. Nobody may wait for it any more.
+            let _ = tell.send(result.map_err(|fault| Fault { error: fault.error.with_statement(&sql), ..fault }));
         });
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
     }

@@ -286,8 +286,8 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
 
 /// A column's DECIMALs all have its scale: where there is no room for that many zeros, there may be for fewer.
 fn decimal(text: &str) -> Option<Decimal> {
-    let whole = Decimal::from_str_exact(text);
-    whole.or_else(|_| Decimal::from_str_exact(text.trim_end_matches('0').trim_end_matches('.'))).ok()
+    let shorter = || text.contains('.').then(|| text.trim_end_matches('0').trim_end_matches('.'));
+    Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_str_exact(shorter()?).ok())
 }
 
 impl fmt::Debug for MysqlRow {
