@@ -7,14 +7,19 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use lru::LruCache;
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
     placeholders::Text,
@@ -29,9 +34,14 @@ use crate::{
     outlive::Outlive,
 };
 
+/// How long a statement may take to end before it is killed again.
+const KILL_AGAIN: Duration = Duration::from_millis(50);
+
 /// A connection to MySQL or MariaDB.
 pub(crate) struct MysqlConnection {
     wire: Arc<tokio::sync::Mutex<Wire>>,
+    /// How many have had the turn.
+    turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: Arc<AtomicBool>,
@@ -50,6 +60,7 @@ impl MysqlConnection {
         let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
+            turns: Arc::default(),
             shown,
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
@@ -61,6 +72,7 @@ impl MysqlConnection {
 
     async fn turn(&self) -> Result<Turn, Fault> {
         let turn = Arc::clone(&self.wire).lock_owned().await;
+        self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
             Known::Idle | Known::Transaction => Ok(turn),
             Known::Unknown | Known::Lost => Err(Fault::new(
@@ -181,7 +193,7 @@ impl MysqlConnection {
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
         let turn = self.turn().await?;
         self.handled.store(true, Ordering::Release);
-        Ok(Lent(turn))
+        Ok(Lent { turn, opts: self.opts.clone(), id: self.id })
     }
 
     /// Whether a lent connection has not been given back.
@@ -191,22 +203,36 @@ impl MysqlConnection {
 }
 
 /// The native connection, lent.
-pub(crate) struct Lent(Turn);
+pub(crate) struct Lent {
+    turn: Turn,
+    opts: Opts,
+    id: u32,
+}
 
 impl Lent {
     pub(crate) fn native(&self) -> &Conn {
-        self.0.native()
+        self.turn.native()
     }
 
     pub(crate) fn native_mut(&mut self) -> &mut Conn {
-        self.0.native_mut()
+        self.turn.native_mut()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
-        self.0.look_after_loan();
+        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it, and
+        // the server would be at it to its end.
+        if self.turn.look_after_loan() == Known::Lost
+            && let Ok(handle) = Handle::try_current()
+        {
+            let killed = kill(self.opts.clone(), format!("KILL {}", self.id));
+            handle.spawn(async move {
+                if let Err(error) = killed.await {
+                    tracing::debug!(target: "nestling", %error, "a session that was lost could not be ended");
+                }
+            });
+        }
     }
 }
 
@@ -246,11 +272,17 @@ impl Connection for MysqlConnection {
 
     fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
         let (wire, opts, id) = (Arc::clone(&self.wire), self.opts.clone(), self.id);
+        let turns = Arc::clone(&self.turns);
         Box::pin(async move {
-            if wire.try_lock().is_err()
-                && let Err(error) = kill(opts, id).await
-            {
-                tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
+            let seen = turns.load(Ordering::Acquire);
+            // One KILL QUERY ends one statement of a text, and none if it comes before its statement has begun.
+            while wire.try_lock().is_err() && turns.load(Ordering::Acquire) == seen {
+                if let Err(error) = kill(opts.clone(), format!("KILL QUERY {id}")).await {
+                    tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
+                }
+                if timeout(KILL_AGAIN, wire.lock()).await.is_ok() {
+                    break;
+                }
             }
             wire.lock().await.absorb_kill().await;
         })
@@ -273,10 +305,10 @@ impl Connection for MysqlConnection {
     }
 }
 
-/// Ends the statement of a session, from a connection of its own.
-async fn kill(opts: Opts, id: u32) -> Result<(), mysql_async::Error> {
+/// Ends a session or its statement, from a connection of its own.
+async fn kill(opts: Opts, command: String) -> Result<(), mysql_async::Error> {
     let mut helper = Conn::new(opts).await?;
-    helper.query_drop(format!("KILL QUERY {id}")).await?;
+    helper.query_drop(command).await?;
     helper.disconnect().await
 }
 

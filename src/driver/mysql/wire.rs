@@ -82,13 +82,14 @@ impl Wire {
         &mut self.conn
     }
 
-    /// The connection was lent, and is back.
-    pub(super) fn look_after_loan(&self) {
+    /// The connection was lent, and is back: what is known of it now.
+    pub(super) fn look_after_loan(&self) -> Known {
         if self.conn.is_disconnected() {
             self.shown.set(Known::Lost);
         } else if let known @ (Known::Idle | Known::Transaction) = self.look() {
             self.shown.set(known);
         }
+        self.shown.get()
     }
 
     /// Looks at the status flags of the last answer, which was a success.
