@@ -43,7 +43,7 @@ pub(crate) enum Sparing {
     /// Nothing: the transaction is rolled back anyway, or there is none.
     Nothing,
     /// The transaction around the savepoint that what is cancelled ran in. What could only be stopped together with it
-    /// runs to its end.
+    /// runs to its end, for as long as the driver thinks fit.
     Transaction,
 }
 
@@ -57,6 +57,11 @@ pub(crate) trait Debt: Send + Sync {
     /// # Errors
     /// The block that the flight belongs to has ended or is doomed. `send` was not called.
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error>;
+
+    /// Whether the flight must have a transaction open once the steps are taken: outside one it would commit on its own.
+    fn needs_transaction(&self) -> bool {
+        false
+    }
 }
 
 /// A flight outside any block owes nothing.

@@ -80,6 +80,10 @@ impl Debt for Observed<'_> {
             send(steps);
         })
     }
+
+    fn needs_transaction(&self) -> bool {
+        self.debt.needs_transaction()
+    }
 }
 
 impl Drop for Observed<'_> {

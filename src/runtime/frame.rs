@@ -347,6 +347,10 @@ impl<S: Session> Debt for Flight<'_, S> {
             Ok(())
         })
     }
+
+    fn needs_transaction(&self) -> bool {
+        self.frame.in_transaction()
+    }
 }
 
 impl<S: Session> Drop for Flight<'_, S> {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use nestling::{Error, ErrorKind};
+use nestling::{Dialect, Error, ErrorKind};
 
 use crate::drops::{
     TOO_MANY, all_is_well, blocks, drop_at_every_await, insert, native, polled, statements, transactions,
@@ -12,7 +12,7 @@ on_every_backend! {
     /// rules 37 and 38: a statement of its own, on the only connection of the pool
     async fn a_statement_alone_leaves_no_trace_wherever_it_is_dropped(backend) {
         let backend = backend.with(|b| b.max_connections(1)).with_items().await;
-        for (what, call) in statements().into_iter().chain([native(backend.is_postgres())]) {
+        for (what, call) in statements().into_iter().chain([native(backend.db.dialect())]) {
             let name = |point: usize| format!("{what} {point}");
             drop_at_every_await(
                 |point| call(backend.db.clone(), name(point)),
@@ -58,7 +58,9 @@ on_every_backend! {
     async fn a_parent_goes_on_wherever_its_child_is_dropped(backend) {
         let backend = backend.with(|b| b.max_connections(1)).with_items().await;
         let db = &backend.db;
-        for (what, call) in statements().into_iter().chain([native(backend.is_postgres())]).chain(blocks()) {
+        // A command on the native connection of MySQL that is dropped half-way takes connection and transaction along.
+        let native = Some(native(db.dialect())).filter(|_| !backend.is_mysql());
+        for (what, call) in statements().into_iter().chain(native).chain(blocks()) {
             for point in 1..TOO_MANY {
                 let names = ["parent", "child", "call", "after"].map(|part| format!("{what} {point} {part}"));
                 let [parent, child, inner, after] = &names;
@@ -102,7 +104,7 @@ on_every_backend! {
                 if let Some(out) = out {
                     assert!(out.expect("it connects"));
                 }
-                if backend.is_postgres() {
+                if backend.db.dialect() != Dialect::Sqlite {
                     backend.sessions_come_to(0).await;
                 }
             },

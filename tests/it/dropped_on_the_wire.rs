@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use nestling::{Database, Error, params};
+use nestling::{Database, Dialect, Error, params};
 
 use crate::{
     drops::{all_is_well, blocks, drop_at_every_message, insert, native, statements, transactions},
@@ -49,7 +49,7 @@ async fn a_block_is_kept_whole_or_not_at_all_whichever_message_is_held() {
 async fn a_statement_alone_leaves_no_trace_whichever_message_is_held() {
     let (backend, proxy) =
         Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
-    for (what, call) in statements().into_iter().chain([native(true)]) {
+    for (what, call) in statements().into_iter().chain([native(Dialect::Postgres)]) {
         let name = |message: usize| format!("{what} {message}");
         let dropped = drop_at_every_message(
             &proxy,
@@ -74,7 +74,7 @@ async fn a_parent_goes_on_whichever_message_of_its_child_is_held() {
     let (backend, proxy) =
         Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     let db = &backend.db;
-    for (what, call) in statements().into_iter().chain([native(true)]).chain(blocks()) {
+    for (what, call) in statements().into_iter().chain([native(Dialect::Postgres)]).chain(blocks()) {
         for message in 1.. {
             let names = ["parent", "child", "call", "after"].map(|part| format!("{what} {message} {part}"));
             let [parent, child, inner, after] = &names;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Error, ErrorKind, Status, params};
+use nestling::{Dialect, Error, ErrorKind, Status, mysql_async::prelude::Queryable as _, params};
 use tokio::time::timeout;
 
 use crate::{
     drops::{BOUND, all_is_well, insert, polled},
-    harness::Backend,
+    harness::{Backend, late, sleeps},
 };
 
 /// A statement that takes far longer than any test waits.
@@ -34,37 +34,49 @@ async fn none_at_work(backend: &Backend, pattern: &str) {
     }
 }
 
-/// rule 38: each call, outside a block
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_stops_what_was_dropped() {
-    let backend = Backend::postgres().await.with_items().await.with(|b| b.max_connections(1));
-    let db = &backend.db;
-    let pattern = "%pg_sleep(30)%";
-    drop_at_work(&backend, pattern, db.execute("select pg_sleep(30)", params![])).await;
-    none_at_work(&backend, pattern).await;
-    drop_at_work(&backend, pattern, db.batch("select 1; select pg_sleep(30); select pg_sleep(30)")).await;
-    none_at_work(&backend, pattern).await;
-    drop_at_work(&backend, pattern, async {
-        let mut rows = db.stream("select pg_sleep(30)::text", params![]).await.expect("it begins");
-        rows.next().await.is_some()
-    })
-    .await;
-    none_at_work(&backend, pattern).await;
-    let native = db.with_postgres(|client| async move {
-        client.batch_execute("select pg_sleep(30)").await.expect("nobody waits for it");
-        Ok::<_, Error>(())
-    });
-    drop_at_work(&backend, pattern, native).await;
-    none_at_work(&backend, pattern).await;
-    drop_at_work(&backend, pattern, async {
-        tokio::join!(db.connection(|| async {
-            let (one, other) = ("select pg_sleep(30)", "select pg_sleep(30), 1");
-            tokio::try_join!(db.execute(one, params![]), db.execute(other, params![]))
-        }))
-    })
-    .await;
-    none_at_work(&backend, pattern).await;
-    all_is_well(&backend, "after all").await;
+on_every_server! {
+    /// rule 38: each call, outside a block
+    async fn the_server_stops_what_was_dropped(backend) {
+        let backend = backend.with_items().await.with(|b| b.max_connections(1));
+        let db = &backend.db;
+        let (pattern, slow) = ("%sleep(30)%", sleeps(db.dialect(), 30.0));
+        drop_at_work(&backend, pattern, db.execute(&slow, params![])).await;
+        none_at_work(&backend, pattern).await;
+        drop_at_work(&backend, pattern, db.batch(&format!("select 1; {slow}; {slow}"))).await;
+        none_at_work(&backend, pattern).await;
+        drop_at_work(&backend, pattern, async {
+            let mut rows = db.stream(&slow, params![]).await.expect("it begins");
+            rows.next().await.is_some()
+        })
+        .await;
+        none_at_work(&backend, pattern).await;
+        match db.dialect() {
+            Dialect::Mysql => {
+                let native = db.with_mysql(|mut client| async move {
+                    client.query_drop("select sleep(30)").await.expect("nobody waits for it");
+                    Ok::<_, Error>(())
+                });
+                drop_at_work(&backend, pattern, native).await;
+            }
+            _ => {
+                let native = db.with_postgres(|client| async move {
+                    client.batch_execute("select pg_sleep(30)").await.expect("nobody waits for it");
+                    Ok::<_, Error>(())
+                });
+                drop_at_work(&backend, pattern, native).await;
+            }
+        }
+        none_at_work(&backend, pattern).await;
+        drop_at_work(&backend, pattern, async {
+            tokio::join!(db.connection(|| async {
+                let other = format!("{slow}, 1");
+                tokio::try_join!(db.execute(&slow, params![]), db.execute(&other, params![]))
+            }))
+        })
+        .await;
+        none_at_work(&backend, pattern).await;
+        all_is_well(&backend, "after all").await;
+    }
 }
 
 /// rule 37: a native client that lives on in another task has its connection for itself
@@ -87,32 +99,33 @@ async fn a_native_client_that_was_kept_does_not_share_its_connection() {
     backend.sessions_come_to(1).await;
 }
 
-/// rules 37 and 38: in a block, with several in flight; and what a stream, which dooms nothing, has left behind
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_parent_does_not_wait_for_what_its_child_has_left_at_work() {
-    let backend = Backend::postgres().await.with_items().await.with(|b| b.max_connections(1));
-    let db = &backend.db;
-    let result = db.atomic(|| async {
-        insert(db, "parent").await?;
-        let joined = db.atomic(|| async {
-            insert(db, "child").await?;
-            let slow = || db.query("select pg_sleep(30)", params![]);
-            let (one, other, third) = tokio::join!(slow(), slow(), insert(db, "behind"));
-            one.and(other).map(|_| ()).and(third)
+on_every_server! {
+    /// rules 37 and 38: in a block, with several in flight; and what a stream, which dooms nothing, has left behind
+    async fn a_parent_does_not_wait_for_what_its_child_has_left_at_work(backend) {
+        let backend = backend.with_items().await.with(|b| b.max_connections(1));
+        let db = &backend.db;
+        let result = db.atomic(|| async {
+            insert(db, "parent").await?;
+            let joined = db.atomic(|| async {
+                insert(db, "child").await?;
+                let slow = || async { db.query(&sleeps(db.dialect(), 30.0), params![]).await };
+                let (one, other, third) = tokio::join!(slow(), slow(), insert(db, "behind"));
+                one.and(other).map(|_| ()).and(third)
+            });
+            drop_at_work(&backend, "%sleep(30)%", joined).await;
+            timeout(BOUND, insert(db, "after statements")).await.expect("the child's statements are stopped")?;
+            let streamed = db.atomic(|| async {
+                let mut rows = db.stream(&sleeps(db.dialect(), 30.0), params![]).await?;
+                rows.next().await.transpose()
+            });
+            drop_at_work(&backend, "%sleep(30)%", streamed).await;
+            timeout(BOUND, insert(db, "after a stream")).await.expect("the child's stream is stopped")?;
+            Ok::<_, Error>(())
         });
-        drop_at_work(&backend, "%pg_sleep(30)%", joined).await;
-        timeout(BOUND, insert(db, "after statements")).await.expect("the child's statements are stopped")?;
-        let streamed = db.atomic(|| async {
-            let mut rows = db.stream("select pg_sleep(30)::text", params![]).await?;
-            rows.next().await.transpose()
-        });
-        drop_at_work(&backend, "%pg_sleep(30)%", streamed).await;
-        timeout(BOUND, insert(db, "after a stream")).await.expect("the child's stream is stopped")?;
-        Ok::<_, Error>(())
-    });
-    result.await.expect("the parent commits");
-    assert_eq!(backend.items().await, ["after a stream", "after statements", "parent"]);
-    all_is_well(&backend, "after all").await;
+        result.await.expect("the parent commits");
+        assert_eq!(backend.items().await, ["after a stream", "after statements", "parent"]);
+        all_is_well(&backend, "after all").await;
+    }
 }
 
 on_every_backend! {
@@ -247,64 +260,68 @@ async fn on_the_spot_sqlite_has_no_await_point() {
     assert_eq!(backend.items().await, ["at once", "in blocks"]);
 }
 
-/// rule 38: a statement that the drop's cancellation was not meant for is never hit
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_elses_statement_is_cancelled() {
-    for connections in [1, 2] {
-        let backend = Backend::postgres().await.with(|b| b.max_connections(connections));
-        let db = &backend.db;
-        for round in 0..200_u64 {
-            // It ends by itself at about the time that it is dropped: the worst time for a request to be late.
-            let sql = format!("select pg_sleep({})", if round % 4 == 0 { 30.0 } else { 0.0005 * (round % 5) as f64 });
-            let patience = Duration::from_micros(400 + 150 * (round % 16));
-            let first = round % 2 == 0;
-            let dropped = timeout(patience, async {
-                if first { db.batch(&sql).await } else { db.atomic(|| db.batch(&sql)).await }
-            });
-            let _either_way = dropped.await;
-            let others = (0..i64::from(connections) + 1).map(|other| async move {
-                let sql = "select $1 + 0 from pg_sleep(0.002)";
-                let wanted = other + 10 * i64::try_from(round).expect("small");
-                let row = timeout(BOUND, db.query_one(sql, params![wanted])).await.expect("it does not wait");
-                let row = row.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-                assert_eq!(row.get::<i64>(0).expect("a number"), wanted, "its own answer");
-            });
-            futures_util::future::join_all(others).await;
+on_every_server! {
+    /// rule 38: a statement that the drop's cancellation was not meant for is never hit
+    async fn nobody_elses_statement_is_cancelled(backend) {
+        let mut backend = backend;
+        for connections in [1, 2] {
+            backend = backend.with(|b| b.max_connections(connections));
+            let db = &backend.db;
+            for round in 0..200_u64 {
+                // It ends by itself at about the time that it is dropped: the worst time for a request to be late.
+                let sql = sleeps(db.dialect(), if round % 4 == 0 { 30.0 } else { 0.0005 * (round % 5) as f64 });
+                let patience = Duration::from_micros(400 + 150 * (round % 16));
+                let first = round % 2 == 0;
+                let dropped = timeout(patience, async {
+                    if first { db.batch(&sql).await } else { db.atomic(|| db.batch(&sql)).await }
+                });
+                let _either_way = dropped.await;
+                let others = (0..i64::from(connections) + 1).map(|other| async move {
+                    let sql = late(db.dialect(), "$1 + 0", 0.002);
+                    let wanted = other + 10 * i64::try_from(round).expect("small");
+                    let row = timeout(BOUND, db.query_one(&sql, params![wanted])).await.expect("it does not wait");
+                    let row = row.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    assert_eq!(row.get::<i64>(0).expect("a number"), wanted, "its own answer");
+                });
+                futures_util::future::join_all(others).await;
+            }
+            backend.settled().await;
         }
-        backend.settled().await;
     }
 }
 
-/// rule 38: nor the parent's, nor a later one on a pinned connection
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_parents_statement_is_not_cancelled() {
-    let backend = Backend::postgres().await.with(|b| b.max_connections(1));
-    let db = &backend.db;
-    let next = |round: u64| async move {
-        let row = timeout(BOUND, db.query_one("select 7 from pg_sleep(0.001)", params![])).await.expect("no hang");
-        row.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-    };
-    let sleep = |round: u64| format!("select pg_sleep({})", 0.0005 * (round % 4) as f64);
-    let patience = |round: u64| Duration::from_micros(300 + 100 * (round % 16));
-    let parent = db.atomic(|| async {
-        for round in 0..150 {
-            let child = db.atomic(|| async {
-                let (one, other) = (sleep(round), sleep(round + 1));
-                tokio::try_join!(db.batch(&one), db.batch(&other)).map(|_| ())
-            });
-            let _either_way = timeout(patience(round), child).await;
-            next(round).await;
-        }
-        Ok::<_, Error>(())
-    });
-    parent.await.expect("the parent commits");
-    let pinned = db.connection(|| async {
-        for round in 0..150 {
-            let sql = sleep(round);
-            let _either_way = tokio::join!(timeout(patience(round), db.batch(&sql)), next(round));
-        }
-        Ok::<_, Error>(())
-    });
-    pinned.await.expect("the connection is given back");
-    backend.settled().await;
+on_every_server! {
+    /// rule 38: nor the parent's, nor a later one on a pinned connection
+    async fn the_parents_statement_is_not_cancelled(backend) {
+        let backend = backend.with(|b| b.max_connections(1));
+        let db = &backend.db;
+        let next = |round: u64| async move {
+            let row = timeout(BOUND, db.query_one(&late(db.dialect(), "7", 0.001), params![])).await.expect("no hang");
+            let row = row.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+            assert_eq!(row.get::<i64>(0).expect("a number"), 7, "round {round}");
+        };
+        let sleep = |round: u64| sleeps(db.dialect(), 0.0005 * (round % 4) as f64);
+        let patience = |round: u64| Duration::from_micros(300 + 100 * (round % 16));
+        let parent = db.atomic(|| async {
+            for round in 0..150 {
+                let child = db.atomic(|| async {
+                    let (one, other) = (sleep(round), sleep(round + 1));
+                    tokio::try_join!(db.batch(&one), db.batch(&other)).map(|_| ())
+                });
+                let _either_way = timeout(patience(round), child).await;
+                next(round).await;
+            }
+            Ok::<_, Error>(())
+        });
+        parent.await.expect("the parent commits");
+        let pinned = db.connection(|| async {
+            for round in 0..150 {
+                let sql = sleep(round);
+                let _either_way = tokio::join!(timeout(patience(round), db.batch(&sql)), next(round));
+            }
+            Ok::<_, Error>(())
+        });
+        pinned.await.expect("the connection is given back");
+        backend.settled().await;
+    }
 }

@@ -75,6 +75,34 @@ macro_rules! on_mysql_and_mariadb {
     )+};
 }
 
+/// Runs a test on every back end that is a server: on PostgreSQL, MariaDB and MySQL.
+macro_rules! on_every_server {
+    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            async fn test($backend: $crate::harness::Backend) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb() {
+                test($crate::harness::Backend::mariadb().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql9() {
+                test($crate::harness::Backend::mysql().await).await;
+            }
+        }
+    )+};
+}
+
 /// A database of one test's own.
 pub(crate) struct Backend {
     /// The database under test.
@@ -162,6 +190,12 @@ impl Backend {
         let name = if self.is_mysql() { "varchar(255) collate utf8mb4_bin" } else { "text" };
         let sql = format!("create table item (id integer primary key, name {name} unique)");
         self.observer.batch(&sql).await.expect("the table of the test");
+        if self.is_mysql() {
+            // MySQL has no RETURNING: a statement that writes and returns rows calls this.
+            let put = "create function put(id int, name varchar(255)) returns int deterministic modifies sql data
+                       begin insert into item values (id, name); return id; end";
+            self.observer.batch(put).await.expect("the function of the test");
+        }
         self
     }
 
@@ -223,22 +257,32 @@ impl Backend {
         }
     }
 
-    /// How many locks sessions of the database under test hold or wait for. PostgreSQL only.
+    /// How many locks sessions of the database under test hold or wait for; on MySQL and MariaDB, where only open
+    /// transactions have any, how many of these. Not on SQLite.
     pub(crate) async fn locks_at_server(&self) -> i64 {
+        if self.is_mysql() {
+            return self.open_at_innodb().await;
+        }
         let sql = "select count(*) from pg_locks join pg_stat_activity using (pid) where application_name = $1";
         let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's locks");
         row.get(0).expect("a count")
     }
 
-    /// How many sessions of the database under test run a statement that is like `pattern`. PostgreSQL only.
+    /// How many sessions of the database under test run a statement that is like `pattern`. Not on SQLite.
     pub(crate) async fn count_running(&self, pattern: &str) -> i64 {
+        if self.is_mysql() {
+            let sql = "select count(*) from information_schema.processlist
+                       where db = $1 and info like $2 and id <> connection_id()";
+            let row = self.observer.query_one(sql, params![self.name.clone(), pattern]).await.expect("the processes");
+            return row.get(0).expect("a count");
+        }
         let sql = "select count(*) from pg_stat_activity \
                    where application_name = $1 and state = 'active' and query like $2";
         let row = self.observer.query_one(sql, params![self.name.clone(), pattern]).await.expect("the activity");
         row.get(0).expect("a count")
     }
 
-    /// Waits until the server sees so many sessions of the database under test. PostgreSQL only.
+    /// Waits until the server sees so many sessions of the database under test. Not on SQLite.
     pub(crate) async fn sessions_come_to(&self, wanted: u64) {
         let start = Instant::now();
         loop {
@@ -324,6 +368,52 @@ impl Backend {
         let proxy = Proxy::before(&self.url);
         self.url = proxy.url_for(&self.url);
         (self.with(options), proxy)
+    }
+
+    /// By InnoDB's report: the table `innodb_trx` is a copy that grows older for as long as it is looked at more often
+    /// than ten times a second, by whomever.
+    async fn open_at_innodb(&self) -> i64 {
+        let report = self.observer.query_one("show engine innodb status", params![]).await.expect("InnoDB's report");
+        let report: String = report.get(2).expect("a text");
+        let open = report
+            .split("---TRANSACTION ")
+            .skip(1)
+            .filter(|part| part.lines().next().is_some_and(|line| line.contains(", ACTIVE")));
+        let threads = open.filter_map(|part| part.split_once("thread id ")?.1.split(',').next()?.parse::<u64>().ok());
+        let ours = "select id from information_schema.processlist where db = $1 and id <> connection_id()";
+        let ours = self.observer.query(ours, params![self.name.clone()]).await.expect("the server's sessions");
+        let ours: Vec<u64> = ours.iter().map(|row| row.get(0).expect("a number")).collect();
+        threads.filter(|id| ours.contains(id)).count().try_into().expect("a small number")
+    }
+}
+
+/// A query that returns the numbers from 1 to `$1`, one by one, as they are found.
+pub(crate) fn numbers(dialect: Dialect) -> &'static str {
+    match dialect {
+        // A recursive query is bounded there, and found whole before its first row is sent.
+        Dialect::Mysql => {
+            "with d(d) as (select 1 union all select 2 union all select 3 union all select 4 union all select 5
+                           union all select 6 union all select 7 union all select 8 union all select 9 union all select 10)
+             select cast(@n := @n + 1 as signed) as x
+             from (select @n := 0) zero, d a, d b, d c, d d, d e, d f, d g, d h, d i, d j limit $1"
+        }
+        _ => "with recursive n(x) as (select 1 union all select x + 1 from n where x < $1) select x from n",
+    }
+}
+
+/// A query that the server takes so many seconds for. Not on SQLite.
+pub(crate) fn sleeps(dialect: Dialect, seconds: f64) -> String {
+    match dialect {
+        Dialect::Mysql => format!("select sleep({seconds})"),
+        _ => format!("select pg_sleep({seconds})::text"),
+    }
+}
+
+/// A query that returns a value in so many seconds, and another one, or an error, if it is cut short. Not on SQLite.
+pub(crate) fn late(dialect: Dialect, value: &str, seconds: f64) -> String {
+    match dialect {
+        Dialect::Mysql => format!("select {value} + sleep({seconds})"),
+        _ => format!("select {value} from pg_sleep({seconds})"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Flights whose connection is lost: which are sent again on another one, and which must not be. PostgreSQL, through the
-//! proxy.
+//! Flights whose connection is lost: which are sent again on another one, and which must not be. Through the proxy, so not
+//! on SQLite.
 
 use nestling::{Error, ErrorKind, params};
 
@@ -51,4 +51,49 @@ async fn the_first_flight_of_a_transaction_is_sent_again_unseen() {
     assert_eq!(backend.items().await, ["once"]);
     let rows = backend.observer().query("select id from item", params![]).await;
     assert_eq!(rows.map(|rows| rows.len()).map_err(|error: Error| error.kind()), Ok(1));
+}
+
+/// Cuts the connection when MySQL or MariaDB has done all statements of the message that inserts, and says so.
+async fn cut_at_the_last_answer(proxy: &Proxy) {
+    let mut left = None;
+    proxy.stall_when(move |message| {
+        match message.from {
+            Side::Client if message.text.contains("insert") => left = Some(message.text.split(';').count()),
+            Side::Server if message.text == "OK" => left = left.map(|left| left - 1),
+            _ => {}
+        }
+        left == Some(0)
+    });
+    proxy.stalled().await;
+    proxy.cut();
+}
+
+fn inserts(proxy: &Proxy) -> Vec<String> {
+    let counts = proxy.counts();
+    counts.queries().into_iter().filter(|sql| sql.contains("insert")).map(str::to_owned).collect()
+}
+
+on_mysql_and_mariadb! {
+    /// rules 3, 60
+    async fn on_mysql_a_statement_on_a_pinned_connection_outside_a_transaction_is_not_sent_twice(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy();
+        let db = &backend.db;
+        let pinned = db.connection(|| async { db.batch("insert into item values (1, 'once')").await });
+        let (sent, ()) = tokio::join!(pinned, cut_at_the_last_answer(&proxy));
+        let error = sent.expect_err("whether it took effect is not known");
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+        assert_eq!(inserts(&proxy), ["insert into item values (1, 'once')"]);
+        assert_eq!(backend.items().await, ["once"]);
+    }
+
+    /// rule 60
+    async fn on_mysql_the_first_flight_of_a_transaction_is_sent_again_unseen(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy();
+        let db = &backend.db;
+        let pinned = db.connection(|| db.atomic(|| db.batch("insert into item values (1, 'once')")));
+        let (sent, ()) = tokio::join!(pinned, cut_at_the_last_answer(&proxy));
+        sent.expect("nothing was committed on the connection that broke");
+        assert_eq!(inserts(&proxy), ["START TRANSACTION; insert into item values (1, 'once')"; 2]);
+        assert_eq!(backend.items().await, ["once"]);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use nestling::{Database, Error, params};
+use nestling::{Database, Dialect, Error, params};
 use tokio::{
     runtime::{Builder, Runtime, RuntimeFlavor},
     sync::oneshot,
@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     drops::{BOUND, insert, polled},
-    harness::Backend,
+    harness::{Backend, numbers, sleeps},
     proxy::Proxy,
 };
 
@@ -129,21 +129,14 @@ const PLACES: [(&str, Body); 5] = [
     }),
 ];
 
-fn is_postgres(db: &Database) -> bool {
-    db.dialect() == nestling::Dialect::Postgres
-}
-
 fn many(db: &Database) -> String {
-    if is_postgres(db) {
-        return "select x from generate_series(1, 1000000) as x".into();
-    }
-    "with recursive n(x) as (select 1 union all select x + 1 from n limit 1000000) select x from n".into()
+    numbers(db.dialect()).replace("$1", "1000000")
 }
 
 /// A statement that takes long wherever it does not block the runtime.
 fn long(db: &Database) -> String {
-    if is_postgres(db) {
-        return "select pg_sleep(30)".into();
+    if db.dialect() != Dialect::Sqlite {
+        return sleeps(db.dialect(), 30.0);
     }
     let limit = match tokio::runtime::Handle::current().runtime_flavor() {
         RuntimeFlavor::CurrentThread => -1,
@@ -155,7 +148,7 @@ fn long(db: &Database) -> String {
 fn check(outer: &Runtime, backend: &Backend, what: &str) {
     outer.block_on(async {
         backend.settled().await;
-        if backend.is_postgres() {
+        if backend.db.dialect() != Dialect::Sqlite {
             backend.sessions_come_to(0).await;
         }
         assert!(backend.items().await.is_empty(), "{what}: something was committed");
@@ -206,6 +199,16 @@ fn end_at_every_place(make: impl AsyncFn() -> Backend) {
 #[test]
 fn nothing_is_left_on_postgres_when_a_runtime_ends() {
     end_at_every_place(Backend::postgres);
+}
+
+#[test]
+fn nothing_is_left_on_mariadb_when_a_runtime_ends() {
+    end_at_every_place(Backend::mariadb);
+}
+
+#[test]
+fn nothing_is_left_on_mysql9_when_a_runtime_ends() {
+    end_at_every_place(Backend::mysql);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Connections that died: while they were idle, which no caller sees wherever nothing of the caller's can have run (rule
-//! 60), and in the middle of a transaction, which its block is told (rule 33). PostgreSQL.
+//! 60), and in the middle of a transaction, which its block is told (rule 33). PostgreSQL, MariaDB and
+//! MySQL; what needs a server of its own, or several answers in flight at once, on PostgreSQL alone.
 
 use std::{
     future::poll_fn,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use nestling::{Database, Error, ErrorKind, params};
+use nestling::{Database, Dialect, Error, ErrorKind, params};
 use tokio::{sync::Barrier, time::sleep};
 
 use crate::{
@@ -17,6 +18,33 @@ use crate::{
     proxy::{Proxy, Side},
     servers::PrivatePostgres,
 };
+
+/// Runs a test on PostgreSQL, MariaDB and MySQL, on a runtime that sees nothing while its one thread is kept busy.
+macro_rules! on_one_thread {
+    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            $(#[$attribute])*
+            async fn test($backend: Backend) $body
+
+            #[tokio::test]
+            async fn postgres() {
+                test(Backend::postgres().await).await;
+            }
+
+            #[tokio::test]
+            async fn mariadb() {
+                test(Backend::mariadb().await).await;
+            }
+
+            #[tokio::test]
+            async fn mysql9() {
+                test(Backend::mysql().await).await;
+            }
+        }
+    )+};
+}
 
 const INSERT: &str = "insert into item values ($1, $2)";
 
@@ -43,19 +71,29 @@ async fn warm(db: &Database, count: i64) {
 /// Ends all sessions while this runtime is kept from seeing it: what is sent next goes to a dead connection.
 async fn kill_unseen(backend: &Backend) {
     let before = backend.sessions_at_server().await;
+    let spared = match backend.db.dialect() {
+        Dialect::Mysql => {
+            let row = backend.observer().query_one("select connection_id()", params![]).await.expect("its session");
+            row.get::<i64>(0).expect("a number")
+        }
+        // The observer has another name there.
+        _ => 0,
+    };
     std::thread::scope(|threads| {
         let killer = threads.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let other = Database::open(backend.url()).expect("a valid URL");
-                // Its own session is not to be counted, nor killed.
-                let others = "from pg_stat_activity where pid <> pg_backend_pid()
-                    and application_name = current_setting('application_name')";
-                let sql = format!("select count(pg_terminate_backend(pid)) {others}");
-                let killed: i64 = other.query_one(&sql, params![]).await.expect("killed").get(0).expect("a count");
-                assert_eq!(killed, before);
-                let sql = format!("select count(*) {others}");
-                while other.query_one(&sql, params![]).await.expect("a count").get::<i64>(0).expect("a count") > 0 {
+                let other = Database::builder(backend.url()).max_connections(1).build().expect("a valid URL");
+                let victims = others(&other, spared).await;
+                assert_eq!(victims.len() as i64, before);
+                for id in victims {
+                    let kill = match other.dialect() {
+                        Dialect::Mysql => format!("kill {id}"),
+                        _ => format!("select pg_terminate_backend({id})"),
+                    };
+                    other.batch(&kill).await.expect("killed");
+                }
+                while !others(&other, spared).await.is_empty() {
                     sleep(Duration::from_millis(1)).await;
                 }
             });
@@ -64,89 +102,110 @@ async fn kill_unseen(backend: &Backend) {
     });
 }
 
-async fn with_dead_connections(count: i64) -> Backend {
-    let backend = Backend::postgres().await.with_items().await;
+/// The sessions of the same program but one's own, and but one that is spared.
+async fn others(db: &Database, spared: i64) -> Vec<i64> {
+    let sql = match db.dialect() {
+        Dialect::Mysql => {
+            "select cast(id as signed) from information_schema.processlist
+             where db = database() and id <> connection_id() and id <> $1"
+        }
+        _ => {
+            "select pid::bigint from pg_stat_activity where pid <> pg_backend_pid() and pid <> $1
+             and application_name = current_setting('application_name')"
+        }
+    };
+    let rows = db.query(sql, params![spared]).await.expect("the sessions");
+    rows.iter().map(|row| row.get(0).expect("a number")).collect()
+}
+
+async fn with_dead_connections(backend: Backend, count: i64) -> Backend {
+    let backend = backend.with_items().await;
     warm(&backend.db, count).await;
     kill_unseen(&backend).await;
     backend
 }
 
-/// rule 60
-#[tokio::test]
-async fn four_joined_statements_as_the_first_flight_of_a_root_are_sent_again_on_another_connection() {
-    let backend = with_dead_connections(5).await;
-    let db = &backend.db;
-    let four = db.atomic(|| async { tokio::try_join!(insert(db, 1), insert(db, 2), insert(db, 3), insert(db, 4)) });
-    assert_eq!(four.await.expect("nobody sees it"), (1, 1, 1, 1));
-    assert_eq!(backend.items().await, ["name 1", "name 2", "name 3", "name 4"]);
-    backend.settled().await;
+on_one_thread! {
+    /// rule 60
+    async fn four_joined_statements_as_the_first_flight_of_a_root_are_sent_again_on_another_connection(backend) {
+        let backend = with_dead_connections(backend, 5).await;
+        let db = &backend.db;
+        let four = db.atomic(|| async { tokio::try_join!(insert(db, 1), insert(db, 2), insert(db, 3), insert(db, 4)) });
+        assert_eq!(four.await.expect("nobody sees it"), (1, 1, 1, 1));
+        assert_eq!(backend.items().await, ["name 1", "name 2", "name 3", "name 4"]);
+        backend.settled().await;
+    }
 }
 
-/// rule 60: the savepoints go along
-#[tokio::test]
-async fn the_first_flight_of_a_nested_block_is_sent_again_with_all_that_it_stands_in() {
-    let backend = with_dead_connections(5).await;
-    let db = &backend.db;
-    let root = db.atomic(|| async {
-        let nested = db.atomic(|| async {
-            insert(db, 1).await?;
-            Err::<(), _>(db.savepoint(|| insert(db, 1)).await.expect_err("it is taken"))
+on_one_thread! {
+    /// rule 60: the savepoints go along
+    async fn the_first_flight_of_a_nested_block_is_sent_again_with_all_that_it_stands_in(backend) {
+        let backend = with_dead_connections(backend, 5).await;
+        let db = &backend.db;
+        let root = db.atomic(|| async {
+            let nested = db.atomic(|| async {
+                insert(db, 1).await?;
+                Err::<(), _>(db.savepoint(|| insert(db, 1)).await.expect_err("it is taken"))
+            });
+            assert!(nested.await.expect_err("passed on").is_unique_violation());
+            insert(db, 2).await
         });
-        assert!(nested.await.expect_err("passed on").is_unique_violation());
-        insert(db, 2).await
-    });
-    root.await.expect("nobody sees it");
-    assert_eq!(backend.items().await, ["name 2"]);
-    backend.settled().await;
+        root.await.expect("nobody sees it");
+        assert_eq!(backend.items().await, ["name 2"]);
+        backend.settled().await;
+    }
 }
 
-/// rule 60
-#[tokio::test]
-async fn an_eager_begin_is_sent_again_on_another_connection() {
-    let backend = with_dead_connections(1).await;
-    let db = &backend.db;
-    db.build_transaction().eager().atomic(|| insert(db, 1)).await.expect("nobody sees it");
-    assert_eq!(backend.items().await, ["name 1"]);
-    backend.settled().await;
+on_one_thread! {
+    /// rule 60
+    async fn an_eager_begin_is_sent_again_on_another_connection(backend) {
+        let backend = with_dead_connections(backend, 1).await;
+        let db = &backend.db;
+        db.build_transaction().eager().atomic(|| insert(db, 1)).await.expect("nobody sees it");
+        assert_eq!(backend.items().await, ["name 1"]);
+        backend.settled().await;
+    }
 }
 
-/// rule 33: an eager BEGIN that was answered is a promise: what was seen or locked since then is gone
-#[tokio::test]
-async fn an_eager_transaction_whose_connection_dies_before_its_first_statement_fails() {
-    let backend = Backend::postgres().await.with_items().await;
-    let db = &backend.db;
-    let eager = db.build_transaction().eager().atomic(|| async {
-        kill_unseen(&backend).await;
-        insert(db, 1).await
-    });
-    assert_eq!(eager.await.expect_err("its transaction is gone").kind(), ErrorKind::ConnectionLost);
-    assert!(backend.items().await.is_empty());
-    backend.settled().await;
+on_one_thread! {
+    /// rule 33: an eager BEGIN that was answered is a promise: what was seen or locked since then is gone
+    async fn an_eager_transaction_whose_connection_dies_before_its_first_statement_fails(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        let eager = db.build_transaction().eager().atomic(|| async {
+            kill_unseen(&backend).await;
+            insert(db, 1).await
+        });
+        assert_eq!(eager.await.expect_err("its transaction is gone").kind(), ErrorKind::ConnectionLost);
+        assert!(backend.items().await.is_empty());
+        backend.settled().await;
+    }
 }
 
-/// rule 33
-#[tokio::test]
-async fn a_root_whose_connection_dies_after_its_first_answer_fails() {
-    let backend = Backend::postgres().await.with_items().await;
-    let db = &backend.db;
-    let root = db.atomic(|| async {
-        insert(db, 1).await?;
-        kill_unseen(&backend).await;
-        for id in 2..4 {
-            let lost = insert(db, id).await.expect_err("its transaction is gone");
-            assert_eq!(lost.kind(), ErrorKind::ConnectionLost);
-        }
-        let nested = db.atomic(|| insert(db, 4)).await.expect_err("so is all of it");
-        assert_eq!(nested.kind(), ErrorKind::ConnectionLost);
-        Ok::<_, Error>(())
-    });
-    let error = root.await.expect_err("nothing can be committed");
-    assert_eq!(error.kind(), ErrorKind::RolledBack);
-    assert!(error.is_connection_lost());
-    assert!(backend.items().await.is_empty());
-    db.atomic(|| insert(db, 5)).await.expect("the next transaction works");
-    assert_eq!(backend.items().await, ["name 5"]);
-    backend.settled().await;
+on_one_thread! {
+    /// rule 33
+    async fn a_root_whose_connection_dies_after_its_first_answer_fails(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        let root = db.atomic(|| async {
+            insert(db, 1).await?;
+            kill_unseen(&backend).await;
+            for id in 2..4 {
+                let lost = insert(db, id).await.expect_err("its transaction is gone");
+                assert_eq!(lost.kind(), ErrorKind::ConnectionLost);
+            }
+            let nested = db.atomic(|| insert(db, 4)).await.expect_err("so is all of it");
+            assert_eq!(nested.kind(), ErrorKind::ConnectionLost);
+            Ok::<_, Error>(())
+        });
+        let error = root.await.expect_err("nothing can be committed");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
+        assert!(error.is_connection_lost());
+        assert!(backend.items().await.is_empty());
+        db.atomic(|| insert(db, 5)).await.expect("the next transaction works");
+        assert_eq!(backend.items().await, ["name 5"]);
+        backend.settled().await;
+    }
 }
 
 /// rule 60: the first flight's statements are answered one by one. If the connection dies between two answers, and it is

@@ -41,7 +41,7 @@ async fn a_write_dropped_in_a_nested_block_never_lets_the_outer_one_commit_a_par
             Ok::<_, Error>(())
         });
         assert_eq!(nested.await.expect_err("its statement was dropped").kind(), ErrorKind::RolledBack);
-        // Whether SQLite was at the write already, and so has rolled back everything, is a matter of chance.
+        // If SQLite is at the write already it is let run on for a while, and then stopped, which rolls back everything.
         let next = db.execute("insert into item values (3, $1)", params!["third"]).await;
         if let Err(error) = &next {
             assert!(!error.to_string().contains("savepoint"), "{error}");

@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use nestling::{Database, Error, params};
+use nestling::{Database, Dialect, Error, params};
 
-use crate::harness::Backend;
+use crate::harness::{Backend, numbers};
 
 const ROWS: i64 = 1_000_000;
 /// The most that the process may grow by. All the rows together are more than 100 MB.
@@ -63,6 +63,27 @@ async fn measure(backend: &Backend, sql: &str) {
 async fn a_million_rows_of_postgres_take_no_more_memory_than_a_thousand() {
     if alone("a_million_rows_of_postgres_take_no_more_memory_than_a_thousand") {
         measure(&Backend::postgres().await, "select x, repeat('x', 100) as filler from generate_series(1, $1) x").await;
+    }
+}
+
+async fn measure_mysql(backend: Backend) {
+    let sql = numbers(Dialect::Mysql).replace(" as x\n", " as x, repeat('x', 100) as filler\n");
+    measure(&backend, &sql).await;
+}
+
+/// rule 8: the rows of a stream are never all there at once
+#[tokio::test]
+async fn a_million_rows_of_mariadb_take_no_more_memory_than_a_thousand() {
+    if alone("a_million_rows_of_mariadb_take_no_more_memory_than_a_thousand") {
+        measure_mysql(Backend::mariadb().await).await;
+    }
+}
+
+/// rule 8: the rows of a stream are never all there at once
+#[tokio::test]
+async fn a_million_rows_of_mysql9_take_no_more_memory_than_a_thousand() {
+    if alone("a_million_rows_of_mysql9_take_no_more_memory_than_a_thousand") {
+        measure_mysql(Backend::mysql().await).await;
     }
 }
 

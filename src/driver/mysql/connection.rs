@@ -20,6 +20,7 @@ use futures_util::{
 use lru::LruCache;
 use mysql_async::{Conn, Opts};
 use tokio::{
+    runtime::Handle,
     sync::{OwnedMutexGuard, oneshot},
     time::timeout,
 };
@@ -64,8 +65,8 @@ impl MysqlConnection {
         let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
-            shown,
             turns: Arc::default(),
+            shown,
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
             texts: Mutex::new(LruCache::new(capacity)),
@@ -138,13 +139,13 @@ impl MysqlConnection {
             turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
         }
         if want == Want::Stream {
-            return Ok(self.stream(turn, text, params));
+            return Ok(self.stream(turn, text, query.sql.into(), params));
         }
         let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
         work.await.map(|(answer, _)| answer)
     }
 
-    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(&self, mut turn: Turn, text: Arc<Text>, sql: Box<str>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
         let (unwanted, killer) = (rows.unwanted(), self.killer.clone());
@@ -167,8 +168,8 @@ impl MysqlConnection {
                 turn.absorb_kill().await;
             }
             drop(turn);
-            // Nobody may wait for it any more.
-            let _ = tell.send(result);
+            // The caller knows the statement by its own text. Nobody may wait for it any more.
+            let _ = tell.send(result.map_err(|fault| Fault { error: fault.error.with_statement(&sql), ..fault }));
         });
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
     }
@@ -225,7 +226,7 @@ impl MysqlConnection {
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
         let turn = self.turn().await?;
         self.handled.store(true, Ordering::Release);
-        Ok(Lent(turn))
+        Ok(Lent { turn, killer: self.killer.clone() })
     }
 
     /// Whether a lent connection has not been given back.
@@ -235,22 +236,31 @@ impl MysqlConnection {
 }
 
 /// The native connection, lent.
-pub(crate) struct Lent(Turn);
+pub(crate) struct Lent {
+    turn: Turn,
+    killer: Killer,
+}
 
 impl Lent {
     pub(crate) fn native(&self) -> &Conn {
-        self.0.native()
+        self.turn.native()
     }
 
     pub(crate) fn native_mut(&mut self) -> &mut Conn {
-        self.0.native_mut()
+        self.turn.native_mut()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
-        self.0.look_after_loan();
+        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it, and
+        // the server would be at it to its end.
+        if self.turn.look_after_loan() == Known::Lost
+            && let Ok(handle) = Handle::try_current()
+        {
+            let killer = self.killer.clone();
+            handle.spawn(async move { killer.end_session().await });
+        }
     }
 }
 

@@ -116,12 +116,52 @@ impl Shape {
         let kinds = columns.iter().map(kind).collect();
         let named = columns.iter().map(|column| {
             let unsigned = if column.flags().contains(ColumnFlags::UNSIGNED_FLAG) { " unsigned" } else { "" };
-            let text = format!("{:?}", column.column_type());
-            let name = text.trim_start_matches("MYSQL_TYPE_").to_lowercase();
-            (column.name_str().into_owned(), Some(format!("{name}{unsigned}")))
+            (column.name_str().into_owned(), Some(format!("{}{unsigned}", type_name(column))))
         });
         Arc::new(Self { columns: Columns::new(named), kinds })
     }
+}
+
+/// The type as SQL calls it, as far as the protocol tells.
+fn type_name(column: &Column) -> String {
+    let text = format!("{:?}", column.column_type());
+    let name = text.trim_start_matches("MYSQL_TYPE_").to_lowercase();
+    let binary = column.character_set() == BINARY;
+    let known = match name.as_str() {
+        "tiny" => "tinyint",
+        "short" => "smallint",
+        "int24" => "mediumint",
+        "long" => "int",
+        "longlong" => "bigint",
+        "newdecimal" => "decimal",
+        "newdate" => "date",
+        "time2" => "time",
+        "datetime2" => "datetime",
+        "timestamp2" => "timestamp",
+        "varchar" | "var_string" => {
+            if binary {
+                "varbinary"
+            } else {
+                "varchar"
+            }
+        }
+        "string" => {
+            if binary {
+                "binary"
+            } else {
+                "char"
+            }
+        }
+        "tiny_blob" | "blob" | "medium_blob" | "long_blob" => {
+            if binary {
+                "blob"
+            } else {
+                "text"
+            }
+        }
+        _ => return name,
+    };
+    known.to_owned()
 }
 
 /// The character set that means "bytes".
@@ -234,7 +274,7 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
         Kind::Int => text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64)).map_err(|_| invalid()),
         Kind::Float => text.parse().map(Cell::F32).map_err(|_| invalid()),
         Kind::Double => text.parse().map(Cell::F64).map_err(|_| invalid()),
-        Kind::Decimal => Decimal::from_str_exact(text).map(Cell::Decimal).map_err(|_| Mismatch::out_of_range()),
+        Kind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),
         Kind::Date => iso::read_date(text).map(Cell::Date).ok_or_else(invalid),
         Kind::Time => iso::read_time(text).map(Cell::Time).ok_or_else(invalid),
         Kind::DateTime => iso::read_date_time(text).map(Cell::DateTime).ok_or_else(invalid),
@@ -242,6 +282,12 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
         Kind::Json => Ok(Cell::Json(text)),
         Kind::Text | Kind::Bytes | Kind::Bit | Kind::Other => Ok(Cell::Text(text)),
     }
+}
+
+/// A column's DECIMALs all have its scale: where there is no room for that many zeros, there may be for fewer.
+fn decimal(text: &str) -> Option<Decimal> {
+    let shorter = || text.contains('.').then(|| text.trim_end_matches('0').trim_end_matches('.'));
+    Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_str_exact(shorter()?).ok())
 }
 
 impl fmt::Debug for MysqlRow {

@@ -24,6 +24,9 @@ use crate::{
 /// How many rows of a stream travel together at most.
 const ROWS_PER_CHUNK: usize = 128;
 
+/// How often steps are taken again that a KILL QUERY has hit.
+const RETAKES: usize = 5;
+
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
     conn: Conn,
@@ -47,13 +50,14 @@ impl Wire {
         &mut self.conn
     }
 
-    /// The connection was lent, and is back.
-    pub(super) fn look_after_loan(&self) {
+    /// The connection was lent, and is back: what is known of it now.
+    pub(super) fn look_after_loan(&self) -> Known {
         if self.conn.is_disconnected() {
             self.shown.set(Known::Lost);
         } else if let known @ (Known::Idle | Known::Transaction) = self.look() {
             self.shown.set(known);
         }
+        self.shown.get()
     }
 
     /// Looks at the status flags of the last answer, which was a success.
@@ -130,6 +134,9 @@ impl Wire {
                 answer.last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
                 Ok(answer)
             }
+            Err(error) if through < ahead && classify::is_killed(&error) && self.retake(steps, through).await => {
+                Err(Fault::kept(classify::statement(error, sql)))
+            }
             Err(error) if through < ahead => {
                 // A step failed: nothing behind it has run, and the transaction as a whole cannot be relied on.
                 let fault = self.judge(error, &without_values(steps), was_open).await;
@@ -138,6 +145,37 @@ impl Wire {
             }
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
+    }
+
+    /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
+    /// block around rests on them: they are taken now. Whether that worked.
+    async fn retake(&mut self, mut steps: &[Control], mut through: usize) -> bool {
+        // A COMMIT may have taken effect.
+        if steps.iter().any(|step| matches!(step, Control::Commit)) {
+            return false;
+        }
+        for _ in 0..RETAKES {
+            while let [first, rest @ ..] = steps
+                && through >= Dialect::Mysql.statements(first)
+            {
+                through -= Dialect::Mysql.statements(first);
+                steps = rest;
+            }
+            // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
+            let again = if through > 0 { "ROLLBACK; " } else { "" };
+            let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
+            match self.run_text(&text).await {
+                (_, Ok(_)) => {
+                    self.shown.set(self.look());
+                    return true;
+                }
+                (done, Err(error)) if classify::is_killed(&error) => {
+                    through = done.saturating_sub(usize::from(!again.is_empty()));
+                }
+                (_, Err(_)) => return false,
+            }
+        }
+        false
     }
 
     /// Runs a text of several statements: how many of them are through, and how many rows the last one returned. Each has

@@ -311,4 +311,8 @@ impl Debt for Witness<'_> {
             send(steps);
         })
     }
+
+    fn needs_transaction(&self) -> bool {
+        self.debt.needs_transaction()
+    }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use rusqlite::OpenFlags;
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
     classify,
@@ -92,9 +95,25 @@ struct Shared {
     handled: AtomicBool,
 }
 
+/// How long a write that was dropped in a savepoint may run on, for the sake of the transaction around it. Shorter than
+/// the session's patience, which ends with the connection, and with it a database in memory.
+const SPARED: Duration = Duration::from_secs(3);
+
 const IDLE: u8 = 0;
 const TRANSACTION: u8 = 1;
 const BROKEN: u8 = 2;
+
+/// What a flight takes along.
+struct Paid {
+    steps: Vec<Control>,
+    needs_transaction: bool,
+}
+
+impl Paid {
+    fn new(steps: &[Control], debt: &dyn Debt) -> Self {
+        Self { steps: steps.to_vec(), needs_transaction: debt.needs_transaction() }
+    }
+}
 
 impl Shared {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -106,7 +125,7 @@ impl Shared {
     fn work<T>(
         &self,
         number: u64,
-        steps: &[Control],
+        Paid { steps, needs_transaction }: &Paid,
         work: impl FnOnce(&mut Held) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let mut held = self.held();
@@ -120,10 +139,13 @@ impl Shared {
         self.state.store(BROKEN, Ordering::Release);
         let out = self.stop.during(number, self.patience, || {
             job::take_steps(&mut held, steps)?;
+            if *needs_transaction {
+                held.check_open()?;
+            }
             work(&mut held)
         });
         if let Err(Fault { error, verdict: Verdict::Gone }) = &out {
-            held.lost = Some(error.clone());
+            held.lost.get_or_insert_with(|| error.clone());
         }
         self.look(&held);
         out
@@ -174,9 +196,9 @@ impl SqliteConnection {
     {
         let (turn, number) = self.turn().await;
         if let Place::Spot(spot) = place::here() {
-            let mut steps = Vec::new();
-            debt.pay(&mut |owed| steps = [owed, more].concat()).map_err(Fault::kept)?;
-            let out = spot.run(|| self.shared.work(number, &steps, here));
+            let mut paid = Paid::new(&[], debt);
+            debt.pay(&mut |owed| paid.steps = [owed, more].concat()).map_err(Fault::kept)?;
+            let out = spot.run(|| self.shared.work(number, &paid, here));
             drop(turn);
             return out;
         }
@@ -184,7 +206,8 @@ impl SqliteConnection {
         let mut waiting = Err(broken());
         debt.pay(&mut |owed| {
             if let Some((work, turn)) = own.take() {
-                waiting = self.queue(number, turn, &[owed, more].concat(), work);
+                let paid = Paid::new(&[owed, more].concat(), debt);
+                waiting = self.queue(number, turn, paid, work);
             }
         })
         .map_err(Fault::kept)?;
@@ -196,14 +219,13 @@ impl SqliteConnection {
         &self,
         number: u64,
         turn: OwnedMutexGuard<()>,
-        steps: &[Control],
+        paid: Paid,
         work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
         let (answer, waiting) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
-        let steps = steps.to_vec();
         let job = Box::new(move || {
-            let out = shared.work(number, &steps, work);
+            let out = shared.work(number, &paid, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
@@ -232,7 +254,7 @@ impl SqliteConnection {
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), flow)) = parts.take() {
                 let work = move |held: &mut Held| flow.run(held, Query { sql: &sql, params: &params });
-                queued = self.queue(number, turn, steps, work);
+                queued = self.queue(number, turn, Paid::new(steps, debt), work);
             }
         })
         .map_err(Fault::kept)?;
@@ -251,7 +273,7 @@ impl SqliteConnection {
         debt.pay(&mut |steps| {
             if let Some((turn, work)) = parts.take() {
                 self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, steps, move |held| {
+                queued = self.queue(number, turn, Paid::new(steps, debt), move |held| {
                     held.stop.takes_along(!held.db.is_autocommit());
                     Ok(work(&mut held.db))
                 });
@@ -306,6 +328,10 @@ impl Connection for SqliteConnection {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.stop.call_off(sparing);
+            if sparing == Sparing::Transaction && timeout(SPARED, shared.turn.lock()).await.is_err() {
+                // A write that does not end: now it is stopped all the same, and the transaction with it.
+                shared.stop.call_off(Sparing::Nothing);
+            }
             drop(shared.turn.lock().await);
         })
     }

@@ -38,6 +38,19 @@ impl Held {
         self.db.is_autocommit() && self.left.is_empty() && self.lost.is_none()
     }
 
+    /// A statement of a block whose transaction was rolled back by the statement ahead of it, of which nobody may have
+    /// heard yet: it would commit on its own.
+    ///
+    /// # Errors
+    /// There is no transaction open.
+    pub(super) fn check_open(&self) -> Result<(), Fault> {
+        if !self.db.is_autocommit() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Aborted, "the transaction is gone");
+        Err(Fault::new(Verdict::Gone, self.lost.iter().cloned().fold(error, Error::with_source)))
+    }
+
     pub(super) fn new(db: Connection, stop: Arc<Stop>) -> Self {
         Self { db, stop, query_only: false, left: Vec::new(), lost: None }
     }

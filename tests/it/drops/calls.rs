@@ -4,7 +4,9 @@
 
 use futures_util::future::LocalBoxFuture;
 use nestling::{
-    Context, Database, Error, params,
+    Context, Database, Dialect, Error,
+    mysql_async::prelude::Queryable as _,
+    params,
     sea_query::{Alias, Query},
 };
 
@@ -13,28 +15,34 @@ use super::{fresh, insert};
 /// A call that writes the item of this name.
 pub(crate) type Call = (&'static str, fn(Database, String) -> LocalBoxFuture<'static, Result<(), Error>>);
 
-const RETURNING: &str = "insert into item values ($1, $2) returning id";
+/// A statement that writes an item and returns a row.
+fn returning(db: &Database) -> &'static str {
+    match db.dialect() {
+        Dialect::Mysql => "select put($1, $2)",
+        _ => "insert into item values ($1, $2) returning id",
+    }
+}
 
 /// The calls that run one statement.
 pub(crate) fn statements() -> Vec<Call> {
     vec![
         ("execute", |db, name| Box::pin(async move { insert(&db, &name).await })),
         ("query", |db, name| {
-            Box::pin(
-                async move { db.query(RETURNING, params![fresh(), name]).await.map(|rows| assert_eq!(rows.len(), 1)) },
-            )
+            Box::pin(async move {
+                db.query(returning(&db), params![fresh(), name]).await.map(|rows| assert_eq!(rows.len(), 1))
+            })
         }),
         ("query_one", |db, name| {
-            Box::pin(async move { db.query_one(RETURNING, params![fresh(), name]).await.map(|_| ()) })
+            Box::pin(async move { db.query_one(returning(&db), params![fresh(), name]).await.map(|_| ()) })
         }),
         ("query_opt", |db, name| {
-            Box::pin(
-                async move { db.query_opt(RETURNING, params![fresh(), name]).await.map(|row| assert!(row.is_some())) },
-            )
+            Box::pin(async move {
+                db.query_opt(returning(&db), params![fresh(), name]).await.map(|row| assert!(row.is_some()))
+            })
         }),
         ("stream", |db, name| {
             Box::pin(async move {
-                let mut rows = db.stream(RETURNING, params![fresh(), name]).await?;
+                let mut rows = db.stream(returning(&db), params![fresh(), name]).await?;
                 while let Some(row) = rows.next().await {
                     row?;
                 }
@@ -58,8 +66,20 @@ pub(crate) fn statements() -> Vec<Call> {
 }
 
 /// The call that lends the native client.
-pub(crate) fn native(postgres: bool) -> Call {
-    if postgres {
+pub(crate) fn native(dialect: Dialect) -> Call {
+    if dialect == Dialect::Mysql {
+        return ("with_mysql", |db, name| {
+            Box::pin(async move {
+                db.with_mysql(|mut client| async move {
+                    let done = client.exec_drop("insert into item values (?, ?)", (fresh(), name)).await;
+                    done.expect("the native client inserts");
+                    Ok(())
+                })
+                .await
+            })
+        });
+    }
+    if dialect == Dialect::Postgres {
         return ("with_postgres", |db, name| {
             Box::pin(async move {
                 db.with_postgres(|client| async move {

@@ -85,8 +85,9 @@ impl Machine {
     fn join<'a>(self: &'a Arc<Self>, branches: &'a [Step], around: &'a Around) -> BoxFuture<'a, Result<(), Stop>> {
         Box::pin(async move {
             let mut results = Vec::new();
-            if around.is_empty() && self.db.dialect() == Dialect::Sqlite {
-                // Two writers in one task would wait for each other.
+            if around.is_empty() && self.db.dialect() != Dialect::Postgres {
+                // On SQLite two writers in one task would wait for each other; on MySQL they lock the gaps between rows,
+                // and so may deadlock though their rows are apart.
                 for branch in branches {
                     results.push(self.step(branch, around).await);
                 }
@@ -125,6 +126,7 @@ impl Machine {
         let sql = match self.db.dialect() {
             _ if !self.ways.abandons => "select 1",
             Dialect::Sqlite => "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n",
+            Dialect::Mysql => "select sleep(60)",
             _ => "select pg_sleep(60)",
         };
         let flights = self.db.stats().flights;

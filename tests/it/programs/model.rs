@@ -17,6 +17,8 @@ pub(super) struct Ways {
     pub(super) errors_doom: bool,
     /// A statement can be dropped while the server is at it. Where it runs on the spot it cannot.
     pub(super) abandons: bool,
+    /// Two savepoints of one name may be open. Where they cannot, the second is refused (rule 21).
+    pub(super) nests_names: bool,
 }
 
 /// How steps ended.
@@ -31,6 +33,8 @@ enum Flow {
 struct Frame {
     before: Rows,
     doom: Option<Cause>,
+    /// What the savepoint was called by the program.
+    name: Option<&'static str>,
 }
 
 pub(super) struct Model {
@@ -165,15 +169,29 @@ impl Model {
             Kind::Connection => self.body(step, body, end),
             Kind::Savepoint | Kind::Named(_) if !inside => Flow::Failed(Failure::Plain(ErrorKind::NoTransaction)),
             Kind::Transaction if inside => self.joined(step, body, end),
+            Kind::Named(name) if !self.ways.nests_names && self.is_open(name) => {
+                Flow::Failed(Failure::Plain(ErrorKind::Config))
+            }
             _ => {
+                let name = match kind {
+                    Kind::Named(name) => Some(name),
+                    _ => None,
+                };
                 if let Err(failure) = self.check() {
                     return Flow::Failed(failure);
                 }
-                self.frames.push(Frame { before: self.rows.clone(), doom: None });
+                self.frames.push(Frame { before: self.rows.clone(), doom: None, name });
                 let flow = self.body(step, body, end);
                 self.leave(flow)
             }
         }
+    }
+
+    /// Whether a savepoint of this name is open, or may be: those that have no name are called s1, s2 and so on.
+    fn is_open(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let generated = name.strip_prefix('s').is_some_and(|digits| digits.parse::<u32>().is_ok());
+        generated || self.frames.iter().any(|frame| frame.name.is_some_and(|open| open.to_lowercase() == name))
     }
 
     fn body(&mut self, step: &Step, body: &[Step], end: End) -> Flow {
