@@ -213,7 +213,9 @@ impl Pool {
         let borrowed = tokio::time::timeout_at(deadline, checkout(&generation.bb8, &self.suspicion))
             .await
             .map_err(|_elapsed| self.slow())??;
-        Ok(Lease::new(borrowed, permit))
+        let lease = Lease::new(borrowed, permit);
+        // Closed while it was made: whoever closed the database did not wait for this one.
+        if lease.is_late() { Err(closed()) } else { Ok(lease) }
     }
 
     /// There was room for a connection, but none was made in time.
