@@ -1,6 +1,6 @@
 //! What an error of mysql_async is. What it means for the transaction the connection finds out.
 
-use mysql_async::{Error as Native, ServerError as Told};
+use mysql_async::{DriverError, Error as Native, ServerError as Told};
 
 use crate::error::{Error, ErrorKind, ServerClass, ServerError};
 
@@ -24,8 +24,7 @@ pub(super) fn is_lost(error: &Native) -> bool {
 }
 
 /// Errors that were found before anything was sent.
-fn is_callers(error: &mysql_async::DriverError) -> bool {
-    use mysql_async::DriverError;
+fn is_callers(error: &DriverError) -> bool {
     matches!(
         error,
         DriverError::Params(_)
@@ -39,6 +38,11 @@ fn is_callers(error: &mysql_async::DriverError) -> bool {
 pub(super) fn statement(error: Native, sql: &str) -> Error {
     let ours = match &error {
         Native::Server(told) if !is_lost(&error) => server(told),
+        Native::Driver(DriverError::LocalInfile(_)) => {
+            // The server waits for the file for ever, so the connection goes with it.
+            let text = "the statement asks for a file of the client, which is refused";
+            Error::new(ErrorKind::Unsupported, text).with_source(error)
+        }
         Native::Driver(driver) if is_callers(driver) => {
             Error::new(ErrorKind::Parameter, driver.to_string()).with_source(error)
         }
@@ -65,13 +69,19 @@ fn server(told: &Told) -> Error {
     let class = class(told.code);
     let message = told.message.as_str();
     let constraint = match class {
-        ServerClass::UniqueViolation => after(message, "for key '", "'"),
+        // The value stands ahead of it, and may hold anything.
+        ServerClass::UniqueViolation => message.rsplit_once("for key '").and_then(|(_, key)| key.strip_suffix('\'')),
         ServerClass::ForeignKeyViolation => after(message, "CONSTRAINT `", "`"),
         // "CONSTRAINT `positive` failed" (MariaDB), "Check constraint 'positive' is violated" (MySQL)
         ServerClass::CheckViolation => {
             after(message, "CONSTRAINT `", "`").or_else(|| after(message, "Check constraint '", "'"))
         }
         _ => None,
+    };
+    // MySQL puts the table in front of the key: "item.PRIMARY".
+    let (table, constraint) = match constraint.and_then(|name| name.split_once('.')) {
+        Some((table, key)) if class == ServerClass::UniqueViolation => (Some(table), Some(key)),
+        _ => (None, constraint),
     };
     let column = match told.code {
         // "Column 'title' cannot be null", "Field 'title' doesn't have a default value"
@@ -88,7 +98,7 @@ fn server(told: &Told) -> Error {
             code: Some(told.code.to_string().into()),
             class,
             constraint: constraint.map(Into::into),
-            table: None,
+            table: table.map(Into::into),
             column: column.map(Into::into),
             detail: Some(message.into()),
             hint: None,
@@ -104,8 +114,12 @@ fn without_values(code: u16, message: &str) -> String {
             Some(at) => format!("duplicate entry{}", &message[at..]),
             None => "duplicate entry".into(),
         },
+        // Variable 'NAME' can't be set to the value of 'VALUE'
+        1231 => message.split(" to the value of ").next().unwrap_or_default().to_owned(),
+        // BIGINT value is out of range in 'EXPRESSION WITH VALUES'
+        1690 => message.split(" in '").next().unwrap_or_default().to_owned(),
         // Incorrect integer value: 'VALUE' for column ...; Truncated incorrect DOUBLE value: 'VALUE'
-        1292 | 1366 | 1411 | 1525 | 3819.. => match (message.find(": '"), message.rfind("' for ")) {
+        1115 | 1292 | 1298 | 1366 | 1411 | 1525 | 3819.. => match (message.find(": '"), message.rfind("' for ")) {
             (Some(from), Some(to)) if from < to => format!("{}{}", &message[..from], &message[to + 1..]),
             (Some(from), _) => message[..from].to_owned(),
             _ => message.to_owned(),
