@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use lru::LruCache;
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -97,8 +97,21 @@ impl MysqlConnection {
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
         let text = self.text(query.sql);
+        if want == Want::Batch && text.is_empty() {
+            // The server takes it for an error.
+            return Ok(Answer::count(0));
+        }
+        let mut answer =
+            self.send(debt, query, &text, want).await.map_err(|fault| as_given(fault, &text, query.sql))?;
+        let given: Box<str> = query.sql.into();
+        answer.stream = answer.stream.map(|rows| rows.map_err(move |fault| as_given(fault, &text, &given)).boxed());
+        Ok(answer)
+    }
+
+    async fn send(&self, debt: &dyn Debt, query: Query<'_>, text: &Arc<Text>, want: Want) -> Result<Answer, Fault> {
+        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
+        let text = Arc::clone(text);
         let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
         let mut turn = self.turn().await?;
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
@@ -215,6 +228,14 @@ fn pay(debt: &dyn Debt) -> Result<Vec<Control>, Fault> {
     debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
     // Whoever has the turn is alone with the connection: what was taken goes out in this very poll.
     Ok(steps)
+}
+
+/// The caller knows the statement by its own text.
+fn as_given(fault: Fault, text: &Text, given: &str) -> Fault {
+    match fault.error.statement() {
+        Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(given), ..fault },
+        _ => fault,
+    }
 }
 
 fn broken() -> Fault {
