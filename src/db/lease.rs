@@ -61,6 +61,11 @@ impl Lease {
         &*self.borrowed().connection
     }
 
+    /// Whether the database was closed since the connection was asked for.
+    pub(super) fn is_late(&self) -> bool {
+        self.permit.as_ref().is_none_or(|permit| permit.semaphore().is_closed())
+    }
+
     /// An answer came, good or bad: from now on a loss of the connection loses work.
     pub(super) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::AcqRel);

@@ -213,11 +213,9 @@ impl Pool {
         let left = wait.saturating_sub(start.elapsed());
         let borrowed = within(left, checkout(&generation.bb8, &self.suspicion)).await?;
         let borrowed = borrowed.ok_or_else(|| self.slow())??;
+        let lease = Lease::new(borrowed, permit);
         // Closed while it was made: whoever closed the database did not wait for this one.
-        if generation.permits.is_closed() {
-            return Err(closed());
-        }
-        Ok(Lease::new(borrowed, permit))
+        if lease.is_late() { Err(closed()) } else { Ok(lease) }
     }
 
     /// There was room for a connection, but none was made in time.

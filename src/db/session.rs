@@ -20,6 +20,7 @@ use super::{
     database::Inner,
     lease::Lease,
     local,
+    pool::closed,
     registry::Membership,
     trace::{self, Observed},
 };
@@ -109,7 +110,13 @@ impl DbSession {
             return Err(Fault::kept(Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")));
         }
         let lease = Arc::new(lease.map_err(Fault::kept)?);
-        *seat = Seat::Taken(Arc::clone(&lease), self.inner.registry.enter(frame.trunk()));
+        let membership = self.inner.registry.enter(frame.trunk());
+        // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on it, and
+        // would be neither waited for nor ended, sees here that it came too late.
+        if lease.is_late() {
+            return Err(Fault::kept(closed()));
+        }
+        *seat = Seat::Taken(Arc::clone(&lease), membership);
         Ok(lease)
     }
 

@@ -49,7 +49,7 @@ on_every_backend! {
             let eager = db.build_transaction().eager().atomic(|| async { Ok::<_, Error>(()) });
             assert_eq!(kind_of(eager).await, Some(ErrorKind::Closed));
         }
-        if backend.is_postgres() {
+        if backend.choose(true, true, false) {
             while backend.sessions_at_server().await > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }

@@ -28,9 +28,9 @@ impl Wire {
         tokio::spawn(async move { db.connect().await })
     }
 
-    /// Holds the next connection as soon as the server has answered it for the first time.
+    /// Holds the next connection as soon as the server has answered its start-up, which comes behind the question for TLS.
     fn stall_start_up(&self) {
-        self.proxy.stall_when(|message| message.from == Side::Server);
+        self.proxy.stall_when(|message| message.from == Side::Server && message.tag == 'R');
     }
 }
 

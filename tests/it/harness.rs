@@ -417,6 +417,22 @@ pub(crate) fn late(dialect: Dialect, value: &str, seconds: f64) -> String {
     }
 }
 
+impl Backend {
+    /// What is said differently on PostgreSQL, on MySQL and MariaDB, and on SQLite.
+    pub(crate) fn choose<T>(&self, postgres: T, mysql: T, sqlite: T) -> T {
+        match self.db.dialect() {
+            Dialect::Postgres => postgres,
+            Dialect::Mysql => mysql,
+            _ => sqlite,
+        }
+    }
+
+    /// A returning clause of an INSERT, where the server has such.
+    pub(crate) async fn returning(&self, columns: &str) -> String {
+        if self.is_mysql() && !self.is_mariadb().await { String::new() } else { format!(" returning {columns}") }
+    }
+}
+
 fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("nestling_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))

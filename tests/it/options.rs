@@ -83,11 +83,12 @@ async fn read_write_overrides_the_servers_default() {
 }
 
 on_every_backend! {
-    /// rule 55: nothing can be written in a read-only transaction, and the next user of the connection may write
+    /// rule 55: nothing can be written in a read-only transaction, and the next user of the connection may write. MySQL
+    /// commits a read-only transaction too with DDL, and runs it (rule 35): nothing of that kind is tried there.
     async fn read_only_is_enforced_and_ends_with_the_transaction(backend) {
         let backend = backend.with_items().await.with(|builder| builder.max_connections(1));
         let db = &backend.db;
-        let code = if backend.is_postgres() { "25006" } else { "8" };
+        let code = backend.choose("25006", "1792", "8");
         let refused = |error: Error| assert_eq!(error.code(), Some(code), "{error}");
         let read_only = || db.build_transaction().read_only();
 
@@ -101,7 +102,8 @@ on_every_backend! {
 
         let swallowed = read_only().atomic(|| async {
             refused(db.atomic(|| insert(db, 7)).await.expect_err("read only"));
-            refused(db.atomic(|| db.batch("drop table item")).await.expect_err("read only"));
+            let write = backend.choose("drop table item", "delete from item", "drop table item");
+            refused(db.atomic(|| db.batch(write)).await.expect_err("read only"));
             statement(db).await
         });
         swallowed.await.expect("the savepoints were rolled back");

@@ -111,7 +111,8 @@ async fn a_refusal_of_the_server_names_the_parameter() {
 }
 
 on_every_backend! {
-    /// rule 32: a value that cannot be stored is refused by the number of its parameter, and the block goes on
+    /// rule 32: a value that cannot be stored is refused by the number of its parameter, and the block goes on. MySQL has
+    /// unsigned integers, and does not say what a parameter is for: there the server refuses one that is too large.
     async fn what_no_back_end_takes_is_refused(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
@@ -123,8 +124,12 @@ on_every_backend! {
             assert!(error.to_string().starts_with("parameter $2: "), "{error}");
             assert_silent(&error, SECRET);
             let error = db.execute(sql, params![u64::MAX, SECRET]).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Parameter);
-            assert!(error.to_string().starts_with("parameter $1: u64 does not fit into "), "{error}");
+            if backend.is_mysql() {
+                assert_eq!((error.kind(), error.code(), error.column()), (ErrorKind::Server, Some("1264"), Some("id")));
+            } else {
+                assert_eq!(error.kind(), ErrorKind::Parameter);
+                assert!(error.to_string().starts_with("parameter $1: u64 does not fit into "), "{error}");
+            }
             assert_silent(&error, SECRET);
             db.execute(sql, params![1, "kept"]).await?;
             Ok::<_, Error>(())
@@ -167,7 +172,9 @@ on_every_backend! {
         let backend = backend.with_items().await;
         let db = &backend.db;
         db.execute("insert into item values ($2, $1)", params!["second", 2]).await.unwrap();
-        db.execute("insert into item values ($1, 'n' || cast(cast($1 as integer) as text))", params![3]).await.unwrap();
+        let twice = "insert into item values ($1, 'n' || cast(cast($1 as integer) as text))";
+        let twice = backend.choose(twice, "insert into item values ($1, concat('n', $1))", twice);
+        db.execute(twice, params![3]).await.unwrap();
         let sql = "select id from item where id = $1 or (id > $1 and id < $2) or id = $1 order by id";
         let rows = db.query(sql, params![2, 9]).await.unwrap();
         let ids: Vec<i64> = rows.iter().map(|row| row.get(0).unwrap()).collect();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _,
+    FutureExt as _, StreamExt as _, TryStreamExt as _,
     future::{BoxFuture, Either, select},
 };
 use lru::LruCache;
@@ -114,11 +114,15 @@ impl MysqlConnection {
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         let text = self.text(query.sql);
-        self.send(debt, query, &text, want).await.map_err(|fault| match fault.error.statement() {
-            // The caller knows the statement by its own text.
-            Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(query.sql), ..fault },
-            _ => fault,
-        })
+        if want == Want::Batch && text.is_empty() {
+            // The server takes it for an error.
+            return Ok(Answer::count(0));
+        }
+        let mut answer =
+            self.send(debt, query, &text, want).await.map_err(|fault| as_given(fault, &text, query.sql))?;
+        let given: Box<str> = query.sql.into();
+        answer.stream = answer.stream.map(|rows| rows.map_err(move |fault| as_given(fault, &text, &given)).boxed());
+        Ok(answer)
     }
 
     async fn send(&self, debt: &dyn Debt, query: Query<'_>, text: &Arc<Text>, want: Want) -> Result<Answer, Fault> {
@@ -139,13 +143,13 @@ impl MysqlConnection {
             turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
         }
         if want == Want::Stream {
-            return Ok(self.stream(turn, text, query.sql.into(), params));
+            return Ok(self.stream(turn, text, params));
         }
         let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
         work.await.map(|(answer, _)| answer)
     }
 
-    fn stream(&self, mut turn: Turn, text: Arc<Text>, sql: Box<str>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
         let (unwanted, killer) = (rows.unwanted(), self.killer.clone());
@@ -168,8 +172,8 @@ impl MysqlConnection {
                 turn.absorb_kill().await;
             }
             drop(turn);
-            // The caller knows the statement by its own text. Nobody may wait for it any more.
-            let _ = tell.send(result.map_err(|fault| Fault { error: fault.error.with_statement(&sql), ..fault }));
+            // Nobody may wait for it any more.
+            let _ = tell.send(result);
         });
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
     }
@@ -209,7 +213,8 @@ impl MysqlConnection {
     async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
         let turn = self.turn().await?;
         pay(debt)?;
-        let handled = self.handled.load(Ordering::Acquire);
+        // On a pinned connection the transaction alone ends: the session is its owner's still.
+        let handled = self.handled.load(Ordering::Acquire) && self.shown.get() != Known::Transaction;
         self.work(turn, move |wire| {
             async move {
                 wire.end(&[Control::Rollback]).await?;
@@ -218,7 +223,9 @@ impl MysqlConnection {
             .boxed()
         })
         .await?;
-        self.handled.store(false, Ordering::Release);
+        if handled {
+            self.handled.store(false, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -269,6 +276,14 @@ fn pay(debt: &dyn Debt) -> Result<Vec<Control>, Fault> {
     debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
     // Whoever has the turn is alone with the connection: what was taken goes out in this very poll.
     Ok(steps)
+}
+
+/// The caller knows the statement by its own text.
+fn as_given(fault: Fault, text: &Text, given: &str) -> Fault {
+    match fault.error.statement() {
+        Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(given), ..fault },
+        _ => fault,
+    }
 }
 
 fn broken() -> Fault {

@@ -36,6 +36,11 @@ impl Text {
         out.push_str(&sql[copied..]);
         Self { sql: out.into(), order: (!order.is_empty()).then(|| order.into()) }
     }
+
+    /// Whether there is no statement in it.
+    pub(super) fn is_empty(&self) -> bool {
+        Tokens::new(&self.sql, Reading::Mysql).all(|token| token.is_mark(b";"))
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +58,15 @@ mod tests {
         assert_eq!(Text::new("ü$1ü"), text("ü$1ü", None));
         assert_eq!(Text::new("$0 $"), text("$0 $", None));
         assert_eq!(Text::new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
+    }
+
+    #[test]
+    fn comments_and_semicolons_are_no_statement() {
+        for empty in ["", " ", "-- nothing\n;;", "/* x */ ; # y"] {
+            assert!(Text::new(empty).is_empty(), "{empty}");
+        }
+        for full in ["do 0", ";do 0", "/*!50000 do 0 */"] {
+            assert!(!Text::new(full).is_empty(), "{full}");
+        }
     }
 }

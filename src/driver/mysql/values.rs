@@ -39,7 +39,7 @@ pub(super) fn bound(values: &[Value], order: Option<&[usize]>) -> Result<Vec<Nat
 fn one(value: &Value, number: usize) -> Result<Native, Error> {
     let text = |text: String| Ok(Native::Bytes(text.into_bytes()));
     let misfit = |why: &str| {
-        let text = format!("parameter {number}: {} does not fit: {why}", value.type_name());
+        let text = format!("parameter ${number}: {} does not fit: {why}", value.type_name());
         Error::new(ErrorKind::Parameter, text)
     };
     match value {
@@ -61,8 +61,8 @@ fn one(value: &Value, number: usize) -> Result<Native, Error> {
         Value::Time(value) => Ok(time(*value)),
         Value::Uuid(value) => text(value.to_string()),
         Value::Json(value) => text(value.to_string()),
-        Value::Array(_) => Err(Error::new(ErrorKind::Unsupported, format!("parameter {number}: MySQL has no arrays"))),
-        Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter {number}: {why}"))),
+        Value::Array(_) => Err(Error::new(ErrorKind::Unsupported, format!("parameter ${number}: MySQL has no arrays"))),
+        Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter ${number}: {why}"))),
     }
 }
 

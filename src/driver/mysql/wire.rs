@@ -128,10 +128,8 @@ impl Wire {
         let sql = tail.or(told.as_deref()).unwrap_or_default();
         let (through, result) = self.run_text(&text).await;
         match result {
-            Ok(returned) => {
+            Ok(answer) => {
                 self.conclude(was_open, sql)?;
-                let mut answer = Answer::count(returned.max(self.conn.affected_rows()));
-                answer.last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
                 Ok(answer)
             }
             Err(error) if through < ahead && classify::is_killed(&error) && self.retake(steps, through).await => {
@@ -178,26 +176,37 @@ impl Wire {
         false
     }
 
-    /// Runs a text of several statements: how many of them are through, and how many rows the last one returned. Each has
-    /// a result of its own, and an error in one comes when the one before it is read to its end.
-    async fn run_text(&mut self, text: &str) -> (usize, Result<u64, Native>) {
+    /// Runs a text of several statements: how many of them are through, and how many rows they affected or returned in
+    /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
+    /// and an error in one comes when the one before it is read to its end.
+    async fn run_text(&mut self, text: &str) -> (usize, Result<Answer, Native>) {
         let mut through = 0;
+        let mut answer = Answer::count(0);
         let mut result = match self.conn.query_iter(text).await {
             Ok(result) => result,
             Err(error) => return (through, Err(error)),
         };
-        loop {
-            let mut returned = 0;
-            let read = result.for_each(|_| returned += 1).await;
-            through += 1;
-            match read {
-                Err(error) => return (through, Err(error)),
-                Ok(()) if result.is_empty() => {
-                    return (through, result.drop_result().await.map(|()| returned));
+        while let Some(columns) = result.columns() {
+            if columns.is_empty() {
+                // Before it is read to its end, which is where the next one begins.
+                answer.affected += result.affected_rows();
+                let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
+                answer.last_insert_id = last.or(answer.last_insert_id);
+            }
+            let end = loop {
+                match result.next().await {
+                    Ok(Some(_)) => answer.affected += 1,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
                 }
-                Ok(()) => {}
+            };
+            through += 1;
+            if let Err(error) = end {
+                return (through, Err(error));
             }
         }
+        // The error of a further one is told here.
+        (through, result.drop_result().await.map(|()| answer))
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.

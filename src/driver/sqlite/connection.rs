@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -57,15 +57,35 @@ impl Setup {
         db.pragma_update(None, "foreign_keys", true)?;
         let may_write = !db.is_readonly("main")?;
         if may_write && matches!(self.target, Target::File { .. }) {
-            // Readers and the writer then do not wait for each other. It answers with the mode that it took.
-            db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+            self.switch_to_wal(&db)?;
         }
         let stop = Arc::new(Stop::default());
         stop.install(&mut db)?;
         let in_memory = matches!(self.target, Target::Memory);
         Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout, in_memory })
     }
+
+    /// Readers and the writer then do not wait for each other.
+    fn switch_to_wal(&self, db: &rusqlite::Connection) -> rusqlite::Result<()> {
+        let start = Instant::now();
+        loop {
+            // It answers with the mode that it took.
+            match db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+                // Of several that switch at the same time SQLite refuses some, at once, whatever its timeout.
+                Err(error)
+                    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                        && start.elapsed() < self.busy_timeout.max(SWITCHING) =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                result => return result,
+            }
+        }
+    }
 }
+
+/// How long others may be at switching a new file to its journal.
+const SWITCHING: Duration = Duration::from_secs(1);
 
 /// A database just opened.
 pub(super) struct Open {
