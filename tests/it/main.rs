@@ -9,6 +9,7 @@ mod drops;
 mod proxy;
 mod recorder;
 mod servers;
+mod view;
 mod wire;
 
 mod binding;
