@@ -239,16 +239,16 @@ impl Pool {
     }
 
     pub(super) async fn close(&self, patience: Duration) {
-        {
+        // Closed already, it waits all the same: the first caller may have been dropped. What is begun after this, on a
+        // database that was opened again, is nobody's affair here: so the roll is called while the door is held.
+        let roll = {
             let mut door = self.door();
             door.closings += 1;
             if let Phase::Open(generation) = std::mem::replace(&mut door.phase, Phase::Closed) {
                 generation.permits.close();
             }
-        }
-        // Closed already, it waits all the same: the first caller may have been dropped. What is begun after this, on a
-        // database that was opened again, is nobody's affair here.
-        let roll = self.registry.roll();
+            self.registry.roll()
+        };
         if require_live_runtime().is_err() {
             // There is no clock to wait by: what is open ends now.
             return self.registry.lose_all(roll, &closed());

@@ -91,7 +91,11 @@ pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault
         held.lost = None;
     }
     if let Some(error) = held.lost.clone() {
-        // A statement that was on its way behind the one that lost it would commit on its own.
+        if held.left.is_empty() {
+            // A statement of the same transaction that was on its way already: it would commit on its own.
+            let text = "the transaction was rolled back by an earlier error";
+            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::Aborted, text).with_source(error)));
+        }
         held.left.clear();
         return Err(Fault::new(Verdict::Gone, error));
     }
