@@ -16,7 +16,6 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use lru::LruCache;
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
 use tokio::{
-    runtime::Handle,
     sync::{OwnedMutexGuard, oneshot},
     time::timeout,
 };
@@ -193,7 +192,7 @@ impl MysqlConnection {
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
         let turn = self.turn().await?;
         self.handled.store(true, Ordering::Release);
-        Ok(Lent { turn, opts: self.opts.clone(), id: self.id })
+        Ok(Lent(turn))
     }
 
     /// Whether a lent connection has not been given back.
@@ -203,36 +202,22 @@ impl MysqlConnection {
 }
 
 /// The native connection, lent.
-pub(crate) struct Lent {
-    turn: Turn,
-    opts: Opts,
-    id: u32,
-}
+pub(crate) struct Lent(Turn);
 
 impl Lent {
     pub(crate) fn native(&self) -> &Conn {
-        self.turn.native()
+        self.0.native()
     }
 
     pub(crate) fn native_mut(&mut self) -> &mut Conn {
-        self.turn.native_mut()
+        self.0.native_mut()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it, and
-        // the server would be at it to its end.
-        if self.turn.look_after_loan() == Known::Lost
-            && let Ok(handle) = Handle::try_current()
-        {
-            let killed = kill(self.opts.clone(), format!("KILL {}", self.id));
-            handle.spawn(async move {
-                if let Err(error) = killed.await {
-                    tracing::debug!(target: "nestling", %error, "a session that was lost could not be ended");
-                }
-            });
-        }
+        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
+        self.0.look_after_loan();
     }
 }
 
@@ -277,7 +262,7 @@ impl Connection for MysqlConnection {
             let seen = turns.load(Ordering::Acquire);
             // One KILL QUERY ends one statement of a text, and none if it comes before its statement has begun.
             while wire.try_lock().is_err() && turns.load(Ordering::Acquire) == seen {
-                if let Err(error) = kill(opts.clone(), format!("KILL QUERY {id}")).await {
+                if let Err(error) = kill(opts.clone(), id).await {
                     tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
                 }
                 if timeout(KILL_AGAIN, wire.lock()).await.is_ok() {
@@ -305,10 +290,10 @@ impl Connection for MysqlConnection {
     }
 }
 
-/// Ends a session or its statement, from a connection of its own.
-async fn kill(opts: Opts, command: String) -> Result<(), mysql_async::Error> {
+/// Ends the statement of a session, from a connection of its own.
+async fn kill(opts: Opts, id: u32) -> Result<(), mysql_async::Error> {
     let mut helper = Conn::new(opts).await?;
-    helper.query_drop(command).await?;
+    helper.query_drop(format!("KILL QUERY {id}")).await?;
     helper.disconnect().await
 }
 
