@@ -15,6 +15,7 @@ mod blocks;
 mod calls;
 mod closing;
 mod connecting;
+mod dialects;
 mod dropped_blocks;
 mod dropped_calls;
 mod dropped_on_the_wire;

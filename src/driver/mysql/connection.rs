@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use super::{
+    known::{Known, Shown},
     placeholders::Text,
     values,
-    wire::{Known, Shown, Wire},
+    wire::Wire,
 };
 use crate::{
     control::Control,

@@ -9,6 +9,7 @@ mod classify;
 mod connection;
 mod detached;
 mod dial;
+mod known;
 mod placeholders;
 #[cfg(feature = "tls")]
 mod second;

@@ -1,10 +1,7 @@
 //! The commands of one connection: texts with owed steps, prepared statements, and what the answers tell of the
 //! transaction.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
 
 use mysql_async::{BinaryProtocol, TextProtocol, consts::StatusFlags, prelude::Protocol};
 use mysql_async::{
@@ -14,6 +11,7 @@ use mysql_async::{
 use super::{
     classify,
     detached::end_session,
+    known::{Known, Shown},
     values::{MysqlRow, Shape},
 };
 use crate::{
@@ -29,38 +27,6 @@ const ROWS_PER_CHUNK: usize = 128;
 
 /// How often steps are taken again that a KILL QUERY has hit.
 const RETAKES: usize = 5;
-
-/// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Idle = 0,
-    Transaction = 1,
-    Unknown = 2,
-    Lost = 3,
-}
-
-/// A [`Known`] that is looked at from outside.
-#[derive(Debug)]
-pub(super) struct Shown(AtomicU8);
-
-impl Shown {
-    pub(super) fn new(known: Known) -> Self {
-        Self(AtomicU8::new(known as u8))
-    }
-
-    pub(super) fn get(&self) -> Known {
-        match self.0.load(Ordering::Acquire) {
-            0 => Known::Idle,
-            1 => Known::Transaction,
-            2 => Known::Unknown,
-            _ => Known::Lost,
-        }
-    }
-
-    pub(super) fn set(&self, known: Known) {
-        self.0.store(known as u8, Ordering::Release);
-    }
-}
 
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
