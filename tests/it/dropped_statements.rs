@@ -6,8 +6,9 @@ use nestling::{Dialect, Error, ErrorKind, Status, mysql_async::prelude::Queryabl
 use tokio::time::timeout;
 
 use crate::{
+    dialects::{late, sleeps},
     drops::{BOUND, all_is_well, insert, polled},
-    harness::{Backend, late, sleeps},
+    harness::Backend,
 };
 
 /// A statement that takes far longer than any test waits.

@@ -20,6 +20,7 @@ mod closed_frames;
 mod closing;
 mod closing_blocks;
 mod connecting;
+mod dialects;
 mod dropped_blocks;
 mod dropped_calls;
 mod dropped_on_the_wire;

@@ -15,8 +15,9 @@ use tokio::{
 };
 
 use crate::{
+    dialects::{numbers, sleeps},
     drops::{BOUND, insert, polled},
-    harness::{Backend, numbers, sleeps},
+    harness::Backend,
     proxy::Proxy,
 };
 

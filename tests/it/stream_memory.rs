@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nestling::{Database, Dialect, Error, params};
 
-use crate::harness::{Backend, numbers};
+use crate::{dialects::numbers, harness::Backend};
 
 const ROWS: i64 = 1_000_000;
 /// The most that the process may grow by. All the rows together are more than 100 MB.

@@ -8,7 +8,7 @@ use std::{
 use nestling::{Database, Dialect, Error, ErrorKind, RowStream, params};
 use tokio::sync::Notify;
 
-use crate::harness::{Backend, numbers};
+use crate::{dialects::numbers, harness::Backend};
 
 async fn take(rows: &mut RowStream, count: usize) -> Vec<i64> {
     let mut taken = Vec::new();

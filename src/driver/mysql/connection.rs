@@ -20,7 +20,6 @@ use futures_util::{
 use lru::LruCache;
 use mysql_async::{Conn, Opts};
 use tokio::{
-    runtime::Handle,
     sync::{OwnedMutexGuard, oneshot},
     time::timeout,
 };
@@ -233,7 +232,7 @@ impl MysqlConnection {
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
         let turn = self.turn().await?;
         self.handled.store(true, Ordering::Release);
-        Ok(Lent { turn, killer: self.killer.clone() })
+        Ok(Lent(turn))
     }
 
     /// Whether a lent connection has not been given back.
@@ -243,31 +242,22 @@ impl MysqlConnection {
 }
 
 /// The native connection, lent.
-pub(crate) struct Lent {
-    turn: Turn,
-    killer: Killer,
-}
+pub(crate) struct Lent(Turn);
 
 impl Lent {
     pub(crate) fn native(&self) -> &Conn {
-        self.turn.native()
+        self.0.native()
     }
 
     pub(crate) fn native_mut(&mut self) -> &mut Conn {
-        self.turn.native_mut()
+        self.0.native_mut()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it, and
-        // the server would be at it to its end.
-        if self.turn.look_after_loan() == Known::Lost
-            && let Ok(handle) = Handle::try_current()
-        {
-            let killer = self.killer.clone();
-            handle.spawn(async move { killer.end_session().await });
-        }
+        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
+        self.0.look_after_loan();
     }
 }
 

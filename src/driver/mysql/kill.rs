@@ -40,26 +40,17 @@ impl Killer {
         over.await
     }
 
-    /// Ends the session itself.
-    pub(super) async fn end_session(&self) {
-        self.command("KILL").await;
-    }
-
     /// Asks the server to end what the session is at. It may come too late, and then hit what comes next: whoever uses
     /// the session sees to that.
     async fn kill(&self) {
-        self.command("KILL QUERY").await;
-    }
-
-    async fn command(&self, command: &str) {
         let killed = async {
             let mut helper = Conn::new(self.opts.clone()).await?;
-            helper.query_drop(format!("{command} {}", self.id)).await?;
+            helper.query_drop(format!("KILL QUERY {}", self.id)).await?;
             helper.disconnect().await
         };
         let killed: Result<(), mysql_async::Error> = killed.await;
         if let Err(error) = killed {
-            tracing::debug!(target: "nestling", %error, command, "what was to be ended could not be reached");
+            tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod classify;
 mod connection;
+mod detached;
 mod dial;
 mod implicit;
 mod kill;

@@ -9,7 +9,9 @@ use mysql_async::{
 };
 
 use super::{
-    SETUP, classify, implicit,
+    SETUP, classify,
+    detached::end_session,
+    implicit,
     known::{Known, Shown},
     values::{MysqlRow, Shape},
 };
@@ -50,14 +52,15 @@ impl Wire {
         &mut self.conn
     }
 
-    /// The connection was lent, and is back: what is known of it now.
-    pub(super) fn look_after_loan(&self) -> Known {
+    /// The connection was lent, and is back.
+    pub(super) fn look_after_loan(&self) {
         if self.conn.is_disconnected() {
+            // The server would go on with a command that was dropped half-way.
+            end_session(self.conn.opts().clone(), self.conn.id());
             self.shown.set(Known::Lost);
         } else if let known @ (Known::Idle | Known::Transaction) = self.look() {
             self.shown.set(known);
         }
-        self.shown.get()
     }
 
     /// Looks at the status flags of the last answer, which was a success.
@@ -409,6 +412,14 @@ impl Wire {
                 let text = "the session could not be reset";
                 Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
             }
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.shown.get() == Known::Unknown {
+            end_session(self.conn.opts().clone(), self.conn.id());
         }
     }
 }
