@@ -12,9 +12,12 @@ use nestling::{
 use tokio::runtime::Runtime;
 
 /// The ledger is not public; it stands on its own, so it can be measured on its own.
-#[allow(dead_code, missing_docs, unreachable_pub, reason = "a private module of the crate")]
+#[allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "a private module of the crate")]
 #[path = "../src/control.rs"]
 mod control;
+#[allow(dead_code, unreachable_pub, reason = "a private module of the crate")]
+#[path = "../src/name.rs"]
+mod name;
 
 use control::{Control, Ledger, Name, Settings};
 

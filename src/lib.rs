@@ -55,6 +55,7 @@ mod fault;
 mod from_cell;
 mod iso;
 mod json;
+mod name;
 mod outlive;
 mod params;
 mod row;

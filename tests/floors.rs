@@ -9,98 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "floors/plan.rs"]
+mod plan;
+
+use plan::{FLOORS, FOREIGN};
+
 const LONGEST: usize = 400;
-
-/// The floor of each room. A file or folder of `src` that is not named here has no place.
-const FLOORS: [(&str, u32); 18] = [
-    ("cell", 0),
-    ("control", 0),
-    ("error", 0),
-    ("exact", 0),
-    ("fault", 0),
-    ("from_cell", 0),
-    ("iso", 0),
-    ("json", 0),
-    ("outlive", 0),
-    ("params", 0),
-    ("row", 0),
-    ("statement", 0),
-    ("tokens", 0),
-    ("value", 0),
-    ("driver", 1),
-    ("runtime", 1),
-    ("db", 2),
-    ("lib", 4),
-];
-
-/// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-const FOREIGN: [(&str, &[&str]); 21] = [
-    // Its pool is named in `db` alone (see below); the driver names the trait by which it connects.
-    ("bb8", &["db/pool.rs", "db/slot.rs", "driver/postgres/mod.rs"]),
-    ("bb8_postgres", &["driver/postgres/mod.rs"]),
-    ("bytes", &["driver/postgres/"]),
-    (
-        "chrono",
-        &[
-            "cell.rs",
-            "from_cell.rs",
-            "iso.rs",
-            "value.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
-    ("futures_util", &["db/", "driver/", "outlive.rs", "runtime/"]),
-    ("lru", &["driver/postgres/cache.rs", "driver/mysql/connection.rs"]),
-    ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
-    ("pin_project", &["runtime/scope.rs"]),
-    ("postgres_types", &["driver/postgres/"]),
-    ("proptest", &[]),
-    ("rusqlite", &["driver/sqlite/", "db/native/sqlite.rs", "lib.rs"]),
-    (
-        "rust_decimal",
-        &[
-            "cell.rs",
-            "exact.rs",
-            "from_cell.rs",
-            "value.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
-    ("sea_query", &["db/portable.rs", "db/queries.rs", "lib.rs"]),
-    ("serde", &["json.rs", "driver/postgres/encode.rs"]),
-    (
-        "serde_json",
-        &[
-            "cell.rs",
-            "from_cell.rs",
-            "json.rs",
-            "value.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
-    ("smallvec", &["control.rs", "driver/sqlite/values.rs"]),
-    ("tokio", &["db/", "driver/", "outlive.rs", "runtime/"]),
-    ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
-    ("tracing", &["db/", "driver/", "outlive.rs", "runtime/"]),
-    (
-        "uuid",
-        &[
-            "cell.rs",
-            "from_cell.rs",
-            "value.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
-    ("nestling", &[]),
-];
 
 /// One file: where it stands, and its text without comments, strings and tests.
 struct Source {
@@ -334,8 +248,8 @@ fn foreign_crates_stay_in_their_places() {
 }
 
 #[test]
-fn only_the_pool_and_its_lease_name_a_pool() {
-    let places = ["src/db/pool.rs", "src/db/lease.rs"];
+fn only_the_pool_and_its_slots_name_a_pool() {
+    let places = ["src/db/pool.rs", "src/db/slot.rs"];
     for source in sources("src").iter().filter(|source| !places.contains(&source.path.as_str())) {
         for name in ["bb8::Pool", "PooledConnection", "bb8::Builder"] {
             assert!(!source.code.contains(name), "{} names {name}", source.path);

@@ -13,6 +13,7 @@ mod implicit;
 mod kill;
 mod known;
 mod placeholders;
+mod prepared;
 #[cfg(feature = "tls")]
 mod second;
 mod tls;

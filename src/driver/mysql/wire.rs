@@ -1,38 +1,30 @@
-//! The commands of one connection: texts with owed steps, prepared statements, and what the answers tell of the
-//! transaction.
+//! The commands of one connection: texts with owed steps, and what the answers tell of the transaction. Prepared
+//! statements are in a file of their own.
 
 use std::sync::Arc;
 
-use mysql_async::{BinaryProtocol, TextProtocol, consts::StatusFlags, prelude::Protocol};
-use mysql_async::{
-    Conn, Error as Native, QueryResult, Row as MysqlNativeRow, Statement, Value, prelude::Queryable as _,
-};
+use mysql_async::{Conn, Error as Native, consts::StatusFlags, prelude::Queryable as _};
 
 use super::{
     SETUP, classify,
     detached::end_session,
     implicit,
     known::{Known, Shown},
-    values::{MysqlRow, Shape},
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Want, chunks::Chunks, wrong_count},
+    driver::{Answer, Dialect},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
-    row::Row,
 };
-
-/// How many rows of a stream travel together at most.
-const ROWS_PER_CHUNK: usize = 128;
 
 /// How often steps are taken again that a KILL QUERY has hit.
 const RETAKES: usize = 5;
 
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
-    conn: Conn,
-    shown: Arc<Shown>,
+    pub(super) conn: Conn,
+    pub(super) shown: Arc<Shown>,
     /// Session variables that were set for the open transaction, to be set back at its end.
     locals: Vec<String>,
     /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
@@ -74,7 +66,7 @@ impl Wire {
     }
 
     /// What an error means: it has no status flags, so the server is asked, with one round trip.
-    async fn judge(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
+    pub(super) async fn judge(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
         if classify::is_lost(&error) {
             self.shown.set(Known::Lost);
             return Fault::new(Verdict::Lost, classify::statement(error, sql));
@@ -102,7 +94,7 @@ impl Wire {
     }
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
-    fn conclude(&mut self, was_open: bool, sql: &str) -> Result<(), Fault> {
+    pub(super) fn conclude(&mut self, was_open: bool, sql: &str) -> Result<(), Fault> {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {
@@ -216,7 +208,7 @@ impl Wire {
     ///
     /// # Errors
     /// The transaction that they were meant for is gone.
-    fn note(&mut self, steps: &[Control]) -> Result<bool, Fault> {
+    pub(super) fn note(&mut self, steps: &[Control]) -> Result<bool, Fault> {
         let begins_anew = |step: &Control| matches!(step, Control::Begin(_) | Control::Rollback);
         if steps.iter().any(begins_anew) {
             self.gone = None;
@@ -236,99 +228,6 @@ impl Wire {
         }
         self.shown.set(Known::Unknown);
         Ok(open)
-    }
-
-    /// Runs a statement as a prepared one.
-    pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
-        let was_open = self.note(&[])?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
-            return self.unprepared(sql, was_open, want).await;
-        };
-        let mut result = match self.conn.exec_iter(&statement, params).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
-        };
-        let read = read::<BinaryProtocol>(&mut result, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
-    }
-
-    /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, sql: &str, was_open: bool, want: Want) -> Result<Answer, Fault> {
-        let mut result = match self.conn.query_iter(sql).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
-        };
-        let read = read::<TextProtocol>(&mut result, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
-    }
-
-    async fn answer(&mut self, read: Result<Vec<Row>, Native>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
-        match read {
-            Ok(rows) => {
-                self.conclude(was_open, sql)?;
-                let affected =
-                    if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
-                let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
-                Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
-            }
-            Err(error) => Err(self.judge(error, sql, was_open).await),
-        }
-    }
-
-    async fn prepare(&mut self, sql: &str, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
-        match self.conn.prep(sql).await {
-            Ok(statement) if usize::from(statement.num_params()) == given => Ok(Some(statement)),
-            Ok(statement) => {
-                let error = wrong_count(given, statement.num_params().into()).with_statement(sql);
-                self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-                Err(Fault::kept(error))
-            }
-            Err(error) if given == 0 && classify::is_not_preparable(&error) => Ok(None),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
-        }
-    }
-
-    /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
-        let was_open = self.note(&[])?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
-            let text = "this statement cannot be streamed, as the server does not prepare it";
-            self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-            return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
-        };
-        let mut result = match self.conn.exec_iter(&statement, params).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
-        };
-        let shape = Shape::new(result.columns_ref());
-        let mut gathered = Vec::new();
-        let sent = loop {
-            if rows.is_unwanted() {
-                break result.drop_result().await;
-            }
-            match result.next().await {
-                Ok(Some(row)) => {
-                    gathered.push(Row::new(MysqlRow::new(row, &shape)));
-                    if gathered.len() == ROWS_PER_CHUNK || rows.is_due() {
-                        rows.send(std::mem::take(&mut gathered)).await;
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => {
-                    drop(result);
-                    break Err(error);
-                }
-            }
-        };
-        // The rows ahead of an error come first.
-        rows.send(gathered).await;
-        drop(rows);
-        match sent {
-            Ok(()) => self.conclude(was_open, sql),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
-        }
     }
 
     /// Ends the transaction, and sets back what was set for it, by one message.
@@ -436,21 +335,4 @@ fn without_values(steps: &[Control]) -> String {
         other => Dialect::Mysql.render(other),
     };
     steps.iter().map(text).collect::<Vec<_>>().join("; ")
-}
-
-/// Reads the rows of a result, and throws further results away.
-async fn read<P: Protocol>(result: &mut QueryResult<'_, 'static, P>, want: Want) -> Result<Vec<Row>, Native> {
-    if want != Want::Rows {
-        while !result.is_empty() {
-            result.for_each(drop).await?;
-        }
-        return Ok(Vec::new());
-    }
-    let shape = Shape::new(result.columns_ref());
-    let mut rows = Vec::new();
-    result.for_each(|row: MysqlNativeRow| rows.push(Row::new(MysqlRow::new(row, &shape)))).await?;
-    while !result.is_empty() {
-        result.for_each(drop).await?;
-    }
-    Ok(rows)
 }
