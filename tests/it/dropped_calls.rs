@@ -11,7 +11,7 @@ use crate::drops::{
 on_every_backend! {
     /// rules 37 and 38: a statement of its own, on the only connection of the pool
     async fn a_statement_alone_leaves_no_trace_wherever_it_is_dropped(backend) {
-        let backend = backend.with(|b| b.max_connections(1)).with_items().await;
+        let backend = backend.with(|b| b.max_connections(1)).with_items().await.with_put().await;
         for (what, call) in statements().into_iter().chain([native(backend.db.dialect())]) {
             let name = |point: usize| format!("{what} {point}");
             drop_at_every_await(
@@ -32,7 +32,7 @@ on_every_backend! {
 on_every_backend! {
     /// rules 37, 38 and 40: all rows of a block or none, and none before its body has ended
     async fn a_block_is_kept_whole_or_not_at_all_wherever_it_is_dropped(backend) {
-        let backend = backend.with(|b| b.max_connections(1)).with_items().await;
+        let backend = backend.with(|b| b.max_connections(1)).with_items().await.with_put().await;
         for (what, call) in blocks().into_iter().chain(transactions()) {
             let name = |point: usize| format!("{what} {point}");
             drop_at_every_await(
@@ -56,7 +56,7 @@ on_every_backend! {
 on_every_backend! {
     /// rules 37 and 43: exactly the dropped block is rolled back, and the parent goes on
     async fn a_parent_goes_on_wherever_its_child_is_dropped(backend) {
-        let backend = backend.with(|b| b.max_connections(1)).with_items().await;
+        let backend = backend.with(|b| b.max_connections(1)).with_items().await.with_put().await;
         let db = &backend.db;
         // A command on the native connection of MySQL that is dropped half-way takes connection and transaction along.
         let native = Some(native(db.dialect())).filter(|_| !backend.is_mysql());
@@ -121,7 +121,7 @@ on_every_backend! {
     /// rules 34 and 58: closing that was dropped leaves the database closed, the open transaction alone, and a second
     /// close waits for it
     async fn close_can_be_dropped_and_called_again(backend) {
-        let backend = backend.with_items().await;
+        let backend = backend.with_items().await.with_put().await;
         let db = &backend.db;
         let (inside, entered) = tokio::sync::oneshot::channel();
         let (go, going) = tokio::sync::oneshot::channel();

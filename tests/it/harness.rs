@@ -52,6 +52,34 @@ macro_rules! on_every_backend {
     )+};
 }
 
+/// Runs a test on PostgreSQL and on SQLite: for what MySQL and MariaDB do not have.
+macro_rules! on_postgres_and_sqlite {
+    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            async fn test($backend: $crate::harness::Backend) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                test($crate::harness::Backend::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn sqlite_on_one_thread() {
+                test($crate::harness::Backend::sqlite().await).await;
+            }
+        }
+    )+};
+}
+
 /// Runs a test on MariaDB and on MySQL. (`tests/run.sh --without-mysql` leaves out what ends in `::mysql9`.)
 macro_rules! on_mysql_and_mariadb {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
@@ -190,8 +218,12 @@ impl Backend {
         let name = if self.is_mysql() { "varchar(255) collate utf8mb4_bin" } else { "text" };
         let sql = format!("create table item (id integer primary key, name {name} unique)");
         self.observer.batch(&sql).await.expect("the table of the test");
+        self
+    }
+
+    /// MySQL has no RETURNING: a statement that writes an item and returns a row calls this function. Nothing elsewhere.
+    pub(crate) async fn with_put(self) -> Self {
         if self.is_mysql() {
-            // MySQL has no RETURNING: a statement that writes and returns rows calls this.
             let put = "create function put(id int, name varchar(255)) returns int deterministic modifies sql data
                        begin insert into item values (id, name); return id; end";
             self.observer.batch(put).await.expect("the function of the test");

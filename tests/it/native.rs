@@ -3,18 +3,27 @@
 
 use std::{pin::pin, time::Duration};
 
-use nestling::{Database, Error, ErrorKind, params};
+use nestling::{
+    Database, Dialect, Error, ErrorKind, MysqlClient, PostgresClient, mysql_async::prelude::Queryable as _, params,
+};
 
 use crate::harness::{Backend, insert, poll_once};
 
 /// Runs a text by the native client.
 async fn raw(db: &Database, sql: &'static str) -> Result<(), Error> {
-    if db.dialect() == nestling::Dialect::Postgres {
-        let run = |client: nestling::PostgresClient| async move {
+    if db.dialect() == Dialect::Postgres {
+        let run = |client: PostgresClient| async move {
             client.batch_execute(sql).await.expect("the text is good");
             Ok(())
         };
         return db.with_postgres(run).await;
+    }
+    if db.dialect() == Dialect::Mysql {
+        let run = |mut client: MysqlClient| async move {
+            client.query_drop(sql).await.expect("the text is good");
+            Ok(())
+        };
+        return db.with_mysql(run).await;
     }
     db.with_sqlite(move |client| {
         client.execute_batch(sql).expect("the text is good");

@@ -38,14 +38,20 @@ on_every_backend! {
             "plain", "with space", "a\"b", "\"", "a'b", "'; drop table item; --", "\"; drop table item; --", "naïve", "点",
             "Case", "case", "s1", "s2", "S2", "select", "$1", "a\\b", "new\nline", &longest,
         ];
+        // MySQL would let go of the outer of two savepoints that it takes to have one name: there such names are refused,
+        // and those that are kept for the library.
+        let is_mysql = backend.is_mysql();
+        let names: Vec<&str> =
+            names.into_iter().filter(|name| !is_mysql || !["s1", "s2", "S2"].contains(name)).collect();
         let work = db.atomic(|| async {
-            for (id, name) in (1..).zip(names) {
+            for (id, name) in (1..).zip(names.iter().copied()) {
                 // Kept and undone, with blocks around and inside that have names of their own.
                 db.atomic(|| async {
                     db.savepoint_named(name, || async {
                         assert_eq!(db.current_savepoint().as_deref(), Some(name));
                         insert(db, 2 * id, name).await?;
-                        let undone = db.savepoint_named(name, || async {
+                        let inner = if is_mysql { "another name" } else { name };
+                        let undone = db.savepoint_named(inner, || async {
                             insert(db, 2 * id + 1, "undone").await?;
                             db.atomic(|| insert(db, 2 * id + 1001, "undone")).await?;
                             fails(db).await
@@ -60,7 +66,7 @@ on_every_backend! {
             Ok::<_, Error>(())
         });
         work.await.expect("it commits");
-        let mut expected = names.to_vec();
+        let mut expected = names.clone();
         expected.sort_unstable();
         let mut items = backend.items().await;
         items.sort_unstable();

@@ -271,7 +271,7 @@ on_every_backend! {
 on_every_backend! {
     /// rule 13: a stream may be what begins the transaction, and may write
     async fn a_stream_can_be_the_first_statement_and_may_write(backend) {
-        let backend = backend.with_items().await;
+        let backend = backend.with_items().await.with_put().await;
         let db = &backend.db;
         let sql = if backend.is_mysql() {
             "select put(x, concat('n', x)) from (select 1 as x union all select 2 union all select 3) n"

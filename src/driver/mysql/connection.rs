@@ -19,12 +19,10 @@ use futures_util::{
 };
 use lru::LruCache;
 use mysql_async::{Conn, Opts};
-use tokio::{
-    sync::{OwnedMutexGuard, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
+    errand::{self, Errand, Turn},
     kill::Killer,
     known::{Known, Shown},
     placeholders::Text,
@@ -36,12 +34,13 @@ use crate::{
     driver::{Answer, Connection, Query, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
-    outlive::Outlive,
 };
 
 /// A connection to MySQL or MariaDB.
 pub(crate) struct MysqlConnection {
     wire: Arc<tokio::sync::Mutex<Wire>>,
+    /// The command under way, or the last one.
+    errand: Arc<Mutex<Option<Errand>>>,
     /// Counts the turns, so that a cancellation goes to nobody but its own.
     turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
@@ -51,8 +50,6 @@ pub(crate) struct MysqlConnection {
     texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
     killer: Killer,
 }
-
-type Turn = OwnedMutexGuard<Wire>;
 
 /// How long the rest of a dropped stream may take before the server is asked to end it.
 const GRACE: Duration = Duration::from_millis(10);
@@ -64,6 +61,7 @@ impl MysqlConnection {
         let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
+            errand: Arc::default(),
             turns: Arc::default(),
             shown,
             has_locals: Arc::default(),
@@ -85,19 +83,25 @@ impl MysqlConnection {
         }
     }
 
-    /// Does `work` with the connection to its end, whoever waits for it.
-    async fn work<T, W>(&self, mut turn: Turn, work: W) -> Result<(T, Turn), Fault>
+    /// Does `work` with the connection to its end, whoever waits for it. The turn comes back, unless a cancellation has
+    /// seen the work through, and taken the turn of somebody who did not come for it.
+    async fn work<T, W>(&self, turn: Turn, work: W) -> Result<(T, Option<Turn>), Fault>
     where
         T: Send + 'static,
         W: for<'w> FnOnce(&'w mut Wire) -> BoxFuture<'w, Result<T, Fault>> + Send + 'static,
     {
         let has_locals = Arc::clone(&self.has_locals);
-        let whole = async move {
-            let result = work(&mut turn).await;
-            has_locals.store(turn.has_locals(), Ordering::Release);
-            result.map(|out| (out, turn))
-        };
-        Outlive::new(whole.boxed()).await
+        let (errand, begun) = errand::begin(turn, move |wire| {
+            async move {
+                let result = work(wire).await;
+                has_locals.store(wire.has_locals(), Ordering::Release);
+                result
+            }
+            .boxed()
+        });
+        *self.errand.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
+        let (result, turn) = begun.end().await.ok_or_else(broken)?;
+        result.map(|out| (out, turn))
     }
 
     /// The text of a statement, with its parameters in the order of their placeholders.
@@ -139,7 +143,9 @@ impl MysqlConnection {
             if steps.is_empty() {
                 break;
             }
-            turn = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?.1;
+            let worked = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?;
+            let gone = || Fault::kept(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
+            turn = worked.1.ok_or_else(gone)?;
         }
         if want == Want::Stream {
             return Ok(self.stream(turn, text, params));
@@ -305,12 +311,27 @@ impl Connection for MysqlConnection {
 
     fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
         let (wire, killer, turns) = (Arc::clone(&self.wire), self.killer.clone(), Arc::clone(&self.turns));
+        let errand = Arc::clone(&self.errand);
         Box::pin(async move {
             let seen = turns.load(Ordering::Acquire);
+            let is_same = || turns.load(Ordering::Acquire) == seen;
             let free = Arc::clone(&wire).try_lock_owned();
             let mut turn = match free {
                 Ok(turn) => turn,
-                Err(_taken) => killer.end(wire.lock_owned(), || turns.load(Ordering::Acquire) == seen).await,
+                Err(_taken) => {
+                    let under_way = errand.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    let over = async {
+                        let left = match under_way {
+                            Some(errand) => errand.see_through(is_same).await,
+                            None => None,
+                        };
+                        match left {
+                            Some(turn) => turn,
+                            None => wire.lock_owned().await,
+                        }
+                    };
+                    killer.end(over, is_same).await
+                }
             };
             turn.absorb_kill().await;
         })

@@ -9,6 +9,7 @@ mod classify;
 mod connection;
 mod detached;
 mod dial;
+mod errand;
 mod implicit;
 mod kill;
 mod known;
