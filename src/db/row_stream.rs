@@ -18,6 +18,9 @@ use crate::{
     runtime::{Frame, Turn},
 };
 
+/// The block that a stream is part of, with its turn in it.
+pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Frame<DbSession>>);
+
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
 /// It is a [`Stream`]; [`next`](Self::next) needs no trait in scope. Inside a block it has the block's turn until it
@@ -28,15 +31,11 @@ pub struct RowStream {
     rows: Option<BoxStream<'static, Result<Row, Fault>>>,
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
-    place: Option<(Arc<Frame<DbSession>>, Turn<Frame<DbSession>>)>,
+    place: Option<Place>,
 }
 
 impl RowStream {
-    pub(super) fn new(
-        answer: Answer,
-        lease: Arc<Lease>,
-        place: Option<(Arc<Frame<DbSession>>, Turn<Frame<DbSession>>)>,
-    ) -> Self {
+    pub(super) fn new(answer: Answer, lease: Arc<Lease>, place: Option<Place>) -> Self {
         Self { rows: answer.stream, lease: Some(lease), place }
     }
 
