@@ -46,8 +46,7 @@ named! {
 }
 
 named! {
-    /// A MySQL or MariaDB database. This version has no driver for it yet: opening one is an error of the kind
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    /// A MySQL or MariaDB database.
     MySQLDatabase, "MySQL", ["mysql:", "mariadb:"]
 }
 
