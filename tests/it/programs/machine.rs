@@ -129,12 +129,15 @@ impl Machine {
             Dialect::Mysql => "select sleep(60)",
             _ => "select pg_sleep(60)",
         };
-        let flights = self.db.stats().flights;
         let mut statement = pin!(self.db.query(sql, params![]));
-        poll_fn(|cx| match statement.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(result.map(|_| Outcome::Done)),
-            Poll::Pending if self.db.stats().flights > flights => Poll::Ready(Ok(Outcome::Dropped)),
-            Poll::Pending => Poll::Pending,
+        poll_fn(|cx| {
+            // What is sent between two polls is another's: the clean-up of a block that was dropped, for instance.
+            let flights = self.db.stats().flights;
+            match statement.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(result.map(|_| Outcome::Done)),
+                Poll::Pending if self.db.stats().flights > flights => Poll::Ready(Ok(Outcome::Dropped)),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
     }
