@@ -68,6 +68,8 @@ mod value;
 
 #[cfg(feature = "mysql")]
 pub use mysql_async;
+#[cfg(feature = "derive")]
+pub use nestling_derive as derive;
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use sea_query;

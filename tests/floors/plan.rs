@@ -25,7 +25,7 @@ pub(crate) const FLOORS: [(&str, u32); 20] = [
 ];
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 26] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
     // Its pool is named in `db` alone (see below); the driver names the trait by which it connects.
     ("bb8", &["db/pool.rs", "db/slot.rs", "driver/postgres/mod.rs"]),
     ("bb8_postgres", &["driver/postgres/mod.rs"]),
@@ -45,6 +45,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 26] = [
     ("futures_util", &["db/", "driver/", "outlive.rs", "runtime/"]),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/connection.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
+    ("nestling_derive", &["lib.rs"]),
     ("pin_project", &["runtime/scope.rs", "db/scope_future.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),

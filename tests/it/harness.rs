@@ -11,7 +11,7 @@ use std::{
 
 use nestling::{Database, DatabaseBuilder, Dialect, params};
 
-use crate::{proxy::Proxy, servers};
+use crate::{proxy::Proxy, recorder::keep_listening, servers};
 
 /// Runs a test on every back end: on PostgreSQL, MariaDB and MySQL, on SQLite where it may block (a multi-thread runtime),
 /// and on SQLite where it may not (a current-thread one).
@@ -275,6 +275,7 @@ impl Backend {
 }
 
 fn unique() -> String {
+    keep_listening();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("nestling_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
 };
 
 use tracing::{
@@ -44,6 +44,40 @@ impl Visit for Record {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.fields.insert(field.name().to_owned(), value.to_owned());
     }
+}
+
+/// What listens on all other threads, and hears nothing. Without it tracing may take it from a thread without a listener
+/// that a call site is of interest to nobody, and remember that for all.
+struct Deaf;
+
+impl Subscriber for Deaf {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Keeps call sites open to recorders; to be called before anything of the crate runs.
+pub(crate) fn keep_listening() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Deaf).expect("nobody else sets one"));
 }
 
 /// What was recorded, in the order in which it began.
