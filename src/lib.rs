@@ -37,6 +37,7 @@
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
+//! - `derive` is for the derive macros of models, of which there are none yet.
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 

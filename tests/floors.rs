@@ -185,7 +185,7 @@ fn names_crate(code: &str, name: &str) -> bool {
         let (before, after) = (&code[..at], &code[at + name.len()..]);
         let own_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.')
             && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        let imported = before.trim_end().ends_with("use") && after.starts_with(';');
+        let imported = before.trim_end().ends_with("use") && (after.starts_with(';') || after.starts_with(" as "));
         own_word && (after.starts_with("::") || imported)
     })
 }
