@@ -210,6 +210,8 @@ prepare_mysql() {
     [[ -x ${XDG_CACHE_HOME:-$HOME/.cache}/nestling/mysql/usr/sbin/mysqld ]] || say "fetching MySQL (once; half a minute)"
     cache=$("$repo/tests/mysql-server.sh" unpack) || fail 'no MySQL (see above)'
     mysql_root=$cache
+    # The server's user may not be allowed to look into the folder of this repository.
+    install -m 755 "$repo/tests/mysql-server.sh" "$base/mysql-server.sh"
     as_user "$mariadb_user"
     if ! "${as[@]}" test -r "$cache/usr/sbin/mysqld" 2>/dev/null; then
         mysql_root=$base/mysql-root
@@ -228,7 +230,7 @@ SQL
 
 mysql_ready() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 run_mysql() {
-    start "$base/mysql.log" "$mariadb_user" "$repo/tests/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
+    start "$base/mysql.log" "$mariadb_user" "$base/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
         --bind-address=127.0.0.1 --port="$port" --socket="$base/sockets/mysql.sock" --pid-file="$base/mysql-tmp/mysql.pid" --mysqlx=OFF --skip-log-bin \
         --secure-file-priv=NULL --init-file="$base/mysql-init.sql" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M \
         --max-connections=300 --skip-name-resolve --innodb-doublewrite=OFF
@@ -264,7 +266,7 @@ start_servers() {
     install=$started
     local mysql_init=''
     if [[ $wants_mysql ]]; then
-        start "$base/mysql-init.log" "$mariadb_user" "$repo/tests/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
+        start "$base/mysql-init.log" "$mariadb_user" "$base/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
             --secure-file-priv=NULL --initialize-insecure --innodb-doublewrite=OFF
         mysql_init=$started
     fi
