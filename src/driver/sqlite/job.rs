@@ -90,12 +90,8 @@ pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault
     if matches!(held.left.first(), Some(Control::Begin(_))) {
         held.lost = None;
     }
-    if let Some(error) = held.lost.clone() {
-        if held.left.is_empty() {
-            // A statement of the same transaction that was on its way already: it would commit on its own.
-            let text = "the transaction was rolled back by an earlier error";
-            return Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::Aborted, text).with_source(error)));
-        }
+    // A statement without steps that was on its way already is refused by its need of a transaction.
+    if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
         held.left.clear();
         return Err(Fault::new(Verdict::Gone, error));
     }
