@@ -56,6 +56,7 @@ mod fault;
 mod from_cell;
 mod iso;
 mod json;
+mod model;
 mod name;
 mod outlive;
 mod params;
@@ -91,6 +92,10 @@ pub use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     json::Json,
+    model::{
+        Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
+        Query, ReferenceAction, ReferenceDef, Select, Selection, Table,
+    },
     params::Params,
     row::{FromRow, Row, RowIndex},
     value::Value,

@@ -23,6 +23,7 @@ mod slot;
 mod state;
 mod trace;
 
+pub(crate) use self::portable::{Render, to_sea};
 #[cfg(feature = "tower")]
 pub use self::scope_future::ScopeFuture;
 pub use self::{

@@ -113,10 +113,42 @@ pub(crate) fn value(value: sea_query::Value) -> Value {
         Sea::ChronoDateTimeWithTimeZone(value) => value.into(),
         Sea::Uuid(value) => value.into(),
         Sea::Decimal(value) => value.into(),
+        Sea::Array(_, elements) => {
+            elements.map_or(Value::Null, |elements| Value::array(elements.into_iter().map(self::value)))
+        }
         // Another crate in the tree can switch on features of sea_query that add variants.
         #[allow(unreachable_patterns)]
         _ => Value::Invalid("a sea_query value of this kind cannot be sent"),
     }
+}
+
+/// One of our values as one of sea_query, for statements that are built here.
+pub(crate) fn to_sea(value: &Value) -> Result<sea_query::Value> {
+    use sea_query::{ArrayType, Value as Sea};
+    Ok(match value {
+        // The dialects write NULL without looking at the type.
+        Value::Null => Sea::String(None),
+        Value::Bool(value) => Sea::Bool(Some(*value)),
+        Value::I64(value) => Sea::BigInt(Some(*value)),
+        Value::U64(value) => Sea::BigUnsigned(Some(*value)),
+        Value::F32(value) => Sea::Float(Some(*value)),
+        Value::F64(value) => Sea::Double(Some(*value)),
+        Value::Decimal(value) => Sea::Decimal(Some(*value)),
+        Value::Text(value) => Sea::String(Some(value.clone())),
+        Value::Bytes(value) => Sea::Bytes(Some(value.clone())),
+        Value::Date(value) => Sea::ChronoDate(Some(*value)),
+        Value::Time(value) => Sea::ChronoTime(Some(*value)),
+        Value::DateTime(value) => Sea::ChronoDateTime(Some(*value)),
+        Value::DateTimeUtc(value) => Sea::ChronoDateTimeUtc(Some(*value)),
+        Value::Uuid(value) => Sea::Uuid(Some(*value)),
+        Value::Json(value) => Sea::Json(Some(Box::new(value.clone()))),
+        // The type of the elements is read by nobody: the server says what it expects.
+        Value::Array(elements) => {
+            let elements = elements.iter().map(to_sea).collect::<Result<_>>()?;
+            Sea::Array(ArrayType::String, Some(Box::new(elements)))
+        }
+        Value::Invalid(reason) => return Err(Error::new(ErrorKind::Parameter, *reason)),
+    })
 }
 
 #[cfg(test)]

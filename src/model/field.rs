@@ -1,0 +1,143 @@
+//! [`Field`]: a Rust type that a field of a model can have, and [`ColumnType`]: the SQL type that its column gets.
+//!
+//! Used by the derive macro and by everything typed. How a value travels is not its business: that is
+//! [`Value`] on the way in and [`FromCell`] on the way out.
+
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{cell::FromCell, json::Json, value::Value};
+
+/// The SQL type of a column, as all back ends have it in one form or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnType {
+    /// A truth value.
+    Bool,
+    /// A signed integer of 16 bits.
+    I16,
+    /// A signed integer of 32 bits.
+    I32,
+    /// A signed integer of 64 bits.
+    I64,
+    /// An unsigned integer of 64 bits; where a database has none, a decimal or signed one.
+    U64,
+    /// A number of single precision.
+    F32,
+    /// A number of double precision.
+    F64,
+    /// A decimal number.
+    Decimal,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// A date.
+    Date,
+    /// A time of day.
+    Time,
+    /// A date and a time of day, of no time zone.
+    DateTime,
+    /// A moment.
+    DateTimeUtc,
+    /// A UUID.
+    Uuid,
+    /// A JSON document.
+    Json,
+    /// An array, on PostgreSQL.
+    Array(&'static Self),
+    /// A type by its SQL name.
+    Custom(&'static str),
+}
+
+/// A Rust type that a field of a model can have.
+///
+/// Implemented for the types that [`Value`] holds, for `Option` of them (a column that may be NULL), for [`Json`], for
+/// vectors (arrays of PostgreSQL), for [`ForeignKey`](crate::ForeignKey), and by `#[derive(TextEnum)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the type of a model's field",
+    note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum as text by `#[derive(TextEnum)]`"
+)]
+pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
+    /// The SQL type of the column.
+    const TYPE: ColumnType;
+    /// Whether the column may be NULL.
+    const NULL: bool = false;
+
+    /// The value that is sent.
+    fn to_value(&self) -> Value;
+}
+
+/// `Field` for types that are copied or cloned into a value.
+macro_rules! fields {
+    ($($type:ty => $column:ident),+ $(,)?) => {$(
+        impl Field for $type {
+            const TYPE: ColumnType = ColumnType::$column;
+
+            #[inline]
+            fn to_value(&self) -> Value {
+                Value::from(self.clone())
+            }
+        }
+    )+};
+}
+
+fields! {
+    bool => Bool,
+    i8 => I16, i16 => I16, i32 => I32, i64 => I64,
+    u8 => I16, u16 => I32, u32 => I64, u64 => U64,
+    f32 => F32, f64 => F64,
+    Decimal => Decimal,
+    String => Text,
+    Vec<u8> => Bytes,
+    NaiveDate => Date, NaiveTime => Time, NaiveDateTime => DateTime,
+    DateTime<Utc> => DateTimeUtc, DateTime<FixedOffset> => DateTimeUtc,
+    Uuid => Uuid,
+    serde_json::Value => Json,
+}
+
+impl<T: Field> Field for Option<T> {
+    const TYPE: ColumnType = T::TYPE;
+    const NULL: bool = true;
+
+    #[inline]
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for Json<T> {
+    const TYPE: ColumnType = ColumnType::Json;
+
+    fn to_value(&self) -> Value {
+        Json(&self.0).into()
+    }
+}
+
+/// `Field` for arrays of PostgreSQL.
+macro_rules! arrays {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Field for Vec<$type> {
+            const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
+
+            fn to_value(&self) -> Value {
+                Value::array(self)
+            }
+        }
+
+        impl Field for Vec<Option<$type>> {
+            const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
+
+            fn to_value(&self) -> Value {
+                Value::array(self)
+            }
+        }
+    )+};
+}
+
+arrays! {
+    bool, i16, i32, i64, f32, f64, Decimal, String, Vec<u8>, NaiveDate, NaiveTime, NaiveDateTime, DateTime<Utc>, Uuid,
+    serde_json::Value,
+}

@@ -1,0 +1,96 @@
+//! [`ForeignKey`]: the field that refers to a row of another model.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use super::{
+    field::{ColumnType, Field},
+    key::Key,
+    traits::Model,
+};
+use crate::{
+    cell::{Cell, FromCell, Mismatch},
+    value::Value,
+};
+
+/// A reference to a row of the model `M`, by its primary key.
+///
+/// As the type of a field it makes a foreign key. The row itself is fetched when it is asked for, or along with many others
+/// by a join or a prefetch.
+pub struct ForeignKey<M: Model>(M::Key);
+
+impl<M: Model> ForeignKey<M> {
+    /// A reference to the row with this key.
+    pub fn new(key: M::Key) -> Self {
+        Self(key)
+    }
+
+    /// A reference to this row.
+    pub fn to(row: &M) -> Self {
+        Self(row.key())
+    }
+
+    /// The key of the row.
+    #[must_use]
+    pub fn key(&self) -> &M::Key {
+        &self.0
+    }
+
+    /// The key of the row, by value.
+    #[must_use]
+    pub fn into_key(self) -> M::Key {
+        self.0
+    }
+}
+
+impl<M: Model> From<&M> for ForeignKey<M> {
+    fn from(row: &M) -> Self {
+        Self::to(row)
+    }
+}
+
+impl<M: Model> Clone for ForeignKey<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M: Model<Key: Copy>> Copy for ForeignKey<M> {}
+
+impl<M: Model> PartialEq for ForeignKey<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<M: Model> Eq for ForeignKey<M> {}
+
+impl<M: Model> Hash for ForeignKey<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<M: Model> fmt::Debug for ForeignKey<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ForeignKey").field(&self.0).finish()
+    }
+}
+
+impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
+    #[inline]
+    fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
+        M::Key::from_cell(cell).map(Self)
+    }
+}
+
+impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
+    const TYPE: ColumnType = <M::Key as Field>::TYPE;
+
+    #[inline]
+    fn to_value(&self) -> Value {
+        self.0.to_value()
+    }
+}

@@ -1,0 +1,89 @@
+//! [`Selection`]: what a query selects, and how a row of it is read: a column, an expression, or a tuple of them.
+
+use super::{column::Column, expr::Expr, field::Field, node::Node, traits::Model};
+use crate::{cell::FromCell, error::Result, row::Row};
+
+/// What a query selects in place of the whole model.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be selected",
+    note = "a column, an expression, and tuples of up to twelve of them can"
+)]
+pub trait Selection {
+    /// What a row is read as.
+    type Output: Send + 'static;
+
+    /// How many columns it takes.
+    #[doc(hidden)]
+    const WIDTH: usize;
+
+    /// The expressions to select.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
+    fn nodes(self, out: &mut Vec<Node>);
+
+    /// Reads the columns from `first` on.
+    #[doc(hidden)]
+    fn read(row: &Row, first: usize) -> Result<Self::Output>;
+}
+
+impl<M: Model, T: Field> Selection for Column<M, T> {
+    type Output = T;
+    const WIDTH: usize = 1;
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn nodes(self, out: &mut Vec<Node>) {
+        out.push(self.expr().node);
+    }
+
+    fn read(row: &Row, first: usize) -> Result<T> {
+        row.get(first)
+    }
+}
+
+impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Expr<T> {
+    type Output = T;
+    const WIDTH: usize = 1;
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn nodes(self, out: &mut Vec<Node>) {
+        out.push(self.node);
+    }
+
+    fn read(row: &Row, first: usize) -> Result<T> {
+        row.get(first)
+    }
+}
+
+/// `Selection` for the tuple of the given types, and for all shorter ones.
+macro_rules! tuples {
+    () => {};
+    ($first:ident $($rest:ident)*) => {
+        tuples!($($rest)*);
+        tuples!(@one $first $($rest)*);
+    };
+    (@one $($type:ident)+) => {
+        impl<$($type: Selection),+> Selection for ($($type,)+) {
+            type Output = ($($type::Output,)+);
+            const WIDTH: usize = 0 $(+ $type::WIDTH)+;
+
+            #[expect(private_interfaces, reason = "as in the trait")]
+            fn nodes(self, out: &mut Vec<Node>) {
+                #[allow(non_snake_case, reason = "the types are all the names that the macro has")]
+                let ($($type,)+) = self;
+                $($type.nodes(out);)+
+            }
+
+            fn read(row: &Row, first: usize) -> Result<Self::Output> {
+                let mut at = first;
+                // Where a part begins is where the one before it ends.
+                let mut next = |width| {
+                    at += width;
+                    at - width
+                };
+                Ok(($($type::read(row, next($type::WIDTH))?,)+))
+            }
+        }
+    };
+}
+
+tuples!(A B C D E F G H I J K L);

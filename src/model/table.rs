@@ -1,0 +1,110 @@
+//! [`Table`]: what a model says of its table, as constants: columns, keys, indexes. Made by the derive macro; read by
+//! queries, by `create_tables`, and by whatever follows references. It knows no values.
+
+use std::fmt;
+
+use super::field::ColumnType;
+
+/// A table.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// The name of the model, for messages.
+    pub model: &'static str,
+    /// The schema, where it is not the one that the connection has by default.
+    pub schema: Option<&'static str>,
+    /// The name of the table.
+    pub name: &'static str,
+    /// The columns, in the order of the fields.
+    pub columns: &'static [ColumnDef],
+    /// The columns of the primary key, by their numbers.
+    pub primary_key: &'static [usize],
+    /// Indexes and unique constraints, of one column or several.
+    pub indexes: &'static [IndexDef],
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnDef {
+    /// The name of the column.
+    pub name: &'static str,
+    /// The name of the field, for messages.
+    pub field: &'static str,
+    /// Its SQL type.
+    pub ty: ColumnType,
+    /// Whether it may be NULL.
+    pub null: bool,
+    /// Whether the database numbers new rows by it.
+    pub auto: bool,
+    /// How many characters text may have.
+    pub max_length: Option<u32>,
+    /// The default of the database, as SQL.
+    pub default_sql: Option<&'static str>,
+    /// What must hold for each row, as SQL.
+    pub check: Option<&'static str>,
+    /// What it refers to.
+    pub references: Option<ReferenceDef>,
+}
+
+/// An index or a unique constraint.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexDef {
+    /// Its columns, by their numbers.
+    pub columns: &'static [usize],
+    /// Whether no two rows may be equal in it.
+    pub unique: bool,
+}
+
+/// The reference of a foreign key to the primary key of another table.
+#[derive(Clone, Copy)]
+pub struct ReferenceDef {
+    /// The other table. A function, as two tables may refer to each other.
+    pub table: fn() -> &'static Table,
+    /// What becomes of a row when the row that it refers to is deleted.
+    pub on_delete: Option<ReferenceAction>,
+    /// What becomes of a row when the key of the row that it refers to changes.
+    pub on_update: Option<ReferenceAction>,
+}
+
+impl fmt::Debug for ReferenceDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The other table may refer back: its name is enough.
+        let Self { table, on_delete, on_update } = self;
+        let mut out = f.debug_struct("ReferenceDef");
+        out.field("table", &table().name).field("on_delete", on_delete).field("on_update", on_update).finish()
+    }
+}
+
+/// What a foreign key does when the row that it refers to goes or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferenceAction {
+    /// The row goes or changes along.
+    Cascade,
+    /// The reference becomes NULL.
+    SetNull,
+    /// The reference gets its default.
+    SetDefault,
+    /// It is refused.
+    Restrict,
+    /// It is refused, if it still does not fit at the end.
+    NoAction,
+}
+
+impl Table {
+    /// The columns of the primary key.
+    pub fn key(&self) -> impl ExactSizeIterator<Item = &'static ColumnDef> + use<> {
+        let columns = self.columns;
+        self.primary_key.iter().map(move |&index| &columns[index])
+    }
+
+    /// Whether the column is part of the primary key.
+    #[must_use]
+    pub fn is_key(&self, index: usize) -> bool {
+        self.primary_key.contains(&index)
+    }
+
+    /// The column that the database numbers new rows by, if there is one.
+    #[must_use]
+    pub fn auto_column(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.auto)
+    }
+}

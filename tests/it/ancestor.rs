@@ -1,0 +1,1 @@
+//! The ancestor's own tests, ported under their names, on every back end.

@@ -1,0 +1,1 @@
+//! Making and dropping the tables of models.

@@ -1,0 +1,1 @@
+//! HStore and the extended types of PostgreSQL (rule 73).

@@ -1,0 +1,1 @@
+//! The Manager: section J of the specification, on every back end.

@@ -1,0 +1,1 @@
+//! Prefetch, on every back end (rule 71).

@@ -1,0 +1,1 @@
+//! Typed queries, on every back end.

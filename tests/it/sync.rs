@@ -1,0 +1,1 @@
+//! Blocking calls: section I of the specification.
