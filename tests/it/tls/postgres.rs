@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Authority, Identity, Session, session, until};
-use crate::servers::{self, PrivatePostgres};
+use crate::servers::{self, Kind, PrivateServer, Setup};
 
 const QUESTION: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
 
@@ -20,10 +20,11 @@ const QUESTION: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// A server that its certificate calls `localhost`.
-async fn server(authority: &Authority, hba: &str) -> PrivatePostgres {
+async fn server(authority: &Authority, hba: &str) -> PrivateServer {
     let Identity { certificate, key } = authority.certify("localhost");
     let files = vec![("server.crt", certificate), ("server.key", key), ("pg_hba.conf", hba.to_owned())];
-    PrivatePostgres::start_with(&["ssl=on", "log_connections=on"], files).await
+    let setup = Setup { options: &["ssl=on", "log_connections=on"], files, ..Setup::default() };
+    PrivateServer::start_with(Kind::Postgres, setup).await
 }
 
 /// issue 3, part 6
