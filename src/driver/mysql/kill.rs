@@ -5,9 +5,14 @@ use std::{pin::pin, time::Duration};
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
 use tokio::time::timeout;
 
+use super::detached::end_session;
+
 /// How long a statement may take to end before it is killed again; twice as long each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a statement may take to end if its session need not live on.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Who can end the statements of one session.
 #[derive(Debug, Clone)]
@@ -23,6 +28,21 @@ impl Killer {
 
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Asks the server to end what the session is at, and if that is not heard in time, to end the session itself: then
+    /// it is `None`, and nobody waits for it any longer.
+    pub(super) async fn end_soon<T>(&self, over: impl Future<Output = T>, is_same: impl Fn() -> bool) -> Option<T> {
+        let mut over = pin!(over);
+        match timeout(PATIENCE, self.end(over.as_mut(), &is_same)).await {
+            Ok(out) => Some(out),
+            Err(_elapsed) if is_same() => {
+                end_session(self.opts.clone(), self.id);
+                None
+            }
+            // It has ended, and somebody's statement runs that is to run.
+            Err(_elapsed) => Some(over.await),
+        }
     }
 
     /// Asks the server to end what the session is at until `over` is ready: a KILL QUERY that meets a statement at its very
