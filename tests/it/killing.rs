@@ -238,7 +238,8 @@ async fn is_whole(server: &PrivateServer, db: &Database, observer: &Database) {
 async fn kill_sessions(load: Load) {
     let observer = load.observer();
     let (start, mut killed) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_millis(1_500) {
+    let (least, most) = (Duration::from_millis(1_500), Duration::from_secs(10));
+    while start.elapsed() < least || (killed <= 20 && start.elapsed() < most) {
         sleep(Duration::from_millis(any(40))).await;
         let count = 1 + any(4) as usize;
         for session in sessions(&load.server, &observer).await.into_iter().take(count) {

@@ -56,6 +56,9 @@ pub(crate) struct MysqlConnection {
 /// How long the rest of a dropped stream may take before the server is asked to end it.
 const GRACE: Duration = Duration::from_millis(10);
 
+/// How long a statement may take to end that the server was asked to end, if its session need not live on.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 impl MysqlConnection {
     pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
         let shown = Arc::new(Shown::new(Known::Idle));
@@ -185,7 +188,7 @@ impl MysqlConnection {
                         Ok(result) => result,
                         Err(_elapsed) => {
                             is_killed = true;
-                            killer.end(work, || true).await
+                            killer.end(work, || true, Duration::MAX).await.unwrap_or_else(|| Err(broken()))
                         }
                     },
                 }
@@ -352,11 +355,8 @@ impl Connection for MysqlConnection {
                             None => wire.lock_owned().await,
                         }
                     };
-                    let ended = match sparing {
-                        Sparing::Transaction => Some(killer.end(over, is_same).await),
-                        Sparing::Nothing => killer.end_soon(over, is_same).await,
-                    };
-                    let Some(turn) = ended else {
+                    let patience = if sparing == Sparing::Nothing { PATIENCE } else { Duration::MAX };
+                    let Some(turn) = killer.end(over, is_same, patience).await else {
                         is_given_up.store(true, Ordering::Release);
                         return;
                     };

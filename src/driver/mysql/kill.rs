@@ -11,9 +11,6 @@ use super::detached::end_session;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a statement may take to end if its session need not live on.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// Who can end the statements of one session.
 #[derive(Debug, Clone)]
 pub(super) struct Killer {
@@ -30,34 +27,30 @@ impl Killer {
         self.id
     }
 
-    /// Asks the server to end what the session is at, and if that is not heard in time, to end the session itself: then
-    /// it is `None`, and nobody waits for it any longer.
-    pub(super) async fn end_soon<T>(&self, over: impl Future<Output = T>, is_same: impl Fn() -> bool) -> Option<T> {
-        let mut over = pin!(over);
-        match timeout(PATIENCE, self.end(over.as_mut(), &is_same)).await {
-            Ok(out) => Some(out),
-            Err(_elapsed) if is_same() => {
-                end_session(self.opts.clone(), self.id);
-                None
-            }
-            // It has ended, and somebody's statement runs that is to run.
-            Err(_elapsed) => Some(over.await),
-        }
-    }
-
     /// Asks the server to end what the session is at until `over` is ready: a KILL QUERY that meets a statement at its very
-    /// beginning is forgotten by the server. It is not repeated once `is_same` says that another statement runs.
-    pub(super) async fn end<T>(&self, over: impl Future<Output = T>, is_same: impl Fn() -> bool) -> T {
+    /// beginning is forgotten by the server. It is not repeated once `is_same` says that another statement runs. If
+    /// nothing comes of it within `patience`, the session itself is ended: then it is `None`.
+    pub(super) async fn end<T>(
+        &self,
+        over: impl Future<Output = T>,
+        is_same: impl Fn() -> bool,
+        patience: Duration,
+    ) -> Option<T> {
         let mut over = pin!(over);
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
         while is_same() {
+            if waited >= patience {
+                end_session(self.opts.clone(), self.id);
+                return None;
+            }
             self.kill().await;
             if let Ok(out) = timeout(wait, over.as_mut()).await {
-                return out;
+                return Some(out);
             }
+            waited += wait;
             wait = (wait * 2).min(LAST_WAIT);
         }
-        over.await
+        Some(over.await)
     }
 
     /// Asks the server to end what the session is at. It may come too late, and then hit what comes next: whoever uses
