@@ -40,8 +40,10 @@ impl Fault {
 /// What a cancellation must leave whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sparing {
-    /// Nothing: the transaction is rolled back anyway, or there is none.
+    /// Nothing: the transaction is rolled back anyway, or there is none, and the session is nobody's any more.
     Nothing,
+    /// The session, which its owner goes on with, but no transaction in it.
+    Session,
     /// The transaction around the savepoint that what is cancelled ran in. What could only be stopped together with it
     /// runs to its end, for as long as the driver thinks fit.
     Transaction,

@@ -12,7 +12,7 @@
 #
 # What the tests get:
 #   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL (MariaDB), NESTLING_MYSQL9_URL (MySQL)   an empty database `nestling`, no password
-#   NESTLING_MARIADBD, NESTLING_MYSQL_USER   MariaDB's program, and who may run it, for a private server
+#   NESTLING_MARIADBD, NESTLING_MYSQL9_PROGRAM, NESTLING_MYSQL9_ROOT, NESTLING_MYSQL_USER   MariaDB's program, MySQL's and its folder, and who runs them
 #   NESTLING_POSTGRES_BIN, NESTLING_POSTGRES_USER, NESTLING_SCRATCH   the programs, the unprivileged user and a folder for private servers to kill
 set -euo pipefail
 
@@ -134,11 +134,10 @@ clean_up() {
     trap '' INT TERM HUP
     trap - EXIT
     # Private servers that a killed test left behind: theirs is the pid in their data folder, if that process works in that folder.
-    for file in "$base"/scratch/*/data/{postmaster,mariadb}.pid; do
-        if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")" ]]; then kill -QUIT "$pid" 2>/dev/null || true; fi
-    done
-    for file in "$base"/scratch/*/mariadb.pid; do
-        if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")"/* ]]; then kill -KILL "$pid" 2>/dev/null || true; fi
+    for file in "$base"/scratch/*/data/{postmaster,mariadb,mysql}.pid; do
+        if [[ -f $file ]] && pid=$(head -n 1 "$file") && [[ $(readlink "/proc/$pid/cwd") == "$(dirname "$file")" ]]; then
+            kill "-$(if [[ $file == *postmaster.pid ]]; then echo QUIT; else echo KILL; fi)" "$pid" 2>/dev/null || true
+        fi
     done
     for ((index = ${#groups_started[@]} - 1; index >= 0; index--)); do
         pid=${groups_started[index]}
@@ -195,13 +194,22 @@ run_postgres() {
     postgres_pid=$started
 }
 
+# The plugin for ed25519 logins, from where the server's user can read it.
+prepare_mariadb() {
+    local folder
+    folder=$("$repo/tests/mariadb-plugin.sh" "$mariadbd") || fail 'no plugin of MariaDB for ed25519 logins (see above)'
+    install -d -m 755 "$base/mariadb-plugins"
+    install -m 644 "$folder/auth_ed25519.so" "$base/mariadb-plugins/"
+}
+
 mariadb_ready() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 run_mariadb() {
     # --init-file is carried out before the server listens: whoever can connect finds the database.
     start "$base/mariadb.log" "$mariadb_user" "$mariadbd" --no-defaults --datadir="$base/mariadb" --tmpdir="$base/mariadb-tmp" --bind-address=127.0.0.1 \
         --port="$port" --socket="$base/sockets/mariadb.sock" --pid-file="$base/mariadb-tmp/mariadb.pid" --skip-log-bin --skip-networking=0 \
         --character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci --init-file="$base/init.sql" --innodb-flush-log-at-trx-commit=0 \
-        --innodb-buffer-pool-size=64M --max-connections=300 --skip-name-resolve --performance-schema=ON
+        --innodb-buffer-pool-size=64M --max-connections=300 --skip-name-resolve --performance-schema=ON \
+        --plugin-dir="$base/mariadb-plugins" --plugin-load-add=auth_ed25519
 }
 
 # MySQL's own folder, readable by the user that it runs as: root's cache is not, so it gets hard links (or copies) of what is there.
@@ -252,6 +260,7 @@ start_servers() {
         chown "$postgres_user" "$base/postgres"
         chown "$mariadb_user" "$base/mariadb"
     fi
+    prepare_mariadb
     if [[ $wants_mysql ]]; then prepare_mysql; fi
     for user in "$postgres_user" "$mariadb_user"; do
         local as; as_user "$user"
@@ -296,6 +305,7 @@ SQL
         mysql_port=$port
         say "MySQL $("$repo/tests/mysql-server.sh" version "$mysql_root" | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n 1) on port $mysql_port, up in $(seconds_since "$since") s"
         export NESTLING_MYSQL9_URL=mysql://nestling@127.0.0.1:$mysql_port/nestling
+        export NESTLING_MYSQL9_PROGRAM=$base/mysql-server.sh NESTLING_MYSQL9_ROOT=$mysql_root
     fi
 
     export NESTLING_POSTGRES_URL=postgres://postgres@127.0.0.1:$postgres_port/nestling
@@ -321,8 +331,8 @@ with_servers() {
 stay() {
     local name
     start_servers
-    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_MYSQL9_URL NESTLING_MARIADBD NESTLING_MYSQL_USER NESTLING_POSTGRES_BIN \
-        NESTLING_POSTGRES_USER NESTLING_SCRATCH; do
+    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_MYSQL9_URL NESTLING_MARIADBD NESTLING_MYSQL9_PROGRAM NESTLING_MYSQL9_ROOT \
+        NESTLING_MYSQL_USER NESTLING_POSTGRES_BIN NESTLING_POSTGRES_USER NESTLING_SCRATCH; do
         if [[ -n ${!name:-} ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
     done
     printf 'export NESTLING_SERVERS_PID=%s\n' "$$" # kill it to stop them

@@ -227,7 +227,8 @@ impl<S: Session> Frame<S> {
     pub(super) fn spares(&self) -> Sparing {
         match self.opening {
             Opening::Savepoint(_) => Sparing::Transaction,
-            Opening::Begin(_) | Opening::Pin => Sparing::Nothing,
+            Opening::Begin(_) if self.parent().is_none() => Sparing::Nothing,
+            Opening::Begin(_) | Opening::Pin => Sparing::Session,
         }
     }
 

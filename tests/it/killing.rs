@@ -1,6 +1,6 @@
 //! Killing sessions, and the server itself, at random points under load. No acknowledged commit is lost, nothing shows up
-//! that was not acknowledged, save where the error said that it cannot be known, and a block is all or nothing. PostgreSQL, MariaDB and MySQL; the
-//! server as a whole is killed on PostgreSQL alone.
+//! that was not acknowledged, save where the error said that it cannot be known, and a block is all or nothing. PostgreSQL, MariaDB and MySQL, each
+//! a server of the test's own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use crate::{harness::Backend, servers::PrivatePostgres};
+use crate::servers::{Kind, PrivateServer};
 
 const TASKS: i64 = 32;
 const CONNECTIONS: u32 = 8;
@@ -82,58 +82,33 @@ async fn write(db: &Database, task: i64, number: i64) -> Result<(), Error> {
     })
 }
 
-/// The server under load.
-enum Server {
-    Postgres(PrivatePostgres),
-    /// A database of its own at a shared server.
-    Mysql(Backend),
+/// The sessions of the load, in any order.
+async fn sessions(server: &PrivateServer, observer: &Database) -> Vec<i64> {
+    let sql = match server.kind() {
+        Kind::Postgres => "select pid::bigint from pg_stat_activity where application_name = 'load' order by random()",
+        Kind::Mariadb | Kind::Mysql => {
+            "select cast(id as signed) from information_schema.processlist
+             where db = database() and id <> connection_id() order by rand()"
+        }
+    };
+    let rows = observer.query(sql, params![]).await.expect("the sessions");
+    rows.iter().map(|row| row.get(0).expect("a number")).collect()
 }
 
-impl Server {
-    fn url(&self) -> String {
-        match self {
-            Self::Postgres(server) => server.url(),
-            Self::Mysql(backend) => backend.url().to_owned(),
+/// Ends a session; whether it was still there.
+async fn kill(server: &PrivateServer, observer: &Database, session: i64) -> bool {
+    match server.kind() {
+        Kind::Postgres => {
+            let row = observer.query_one("select pg_terminate_backend($1::bigint::int)", params![session]).await;
+            row.expect("killed").get(0).expect("a truth")
         }
-    }
-
-    fn postgres(&self) -> &PrivatePostgres {
-        match self {
-            Self::Postgres(server) => server,
-            Self::Mysql(_) => unreachable!("a shared server is not killed"),
-        }
-    }
-
-    /// The sessions of the load, in any order.
-    async fn sessions(&self, observer: &Database) -> Vec<i64> {
-        let sql = match self {
-            Self::Postgres(_) => {
-                "select pid::bigint from pg_stat_activity where application_name = 'load' order by random()"
-            }
-            Self::Mysql(_) => {
-                "select cast(id as signed) from information_schema.processlist
-                 where db = database() and id <> connection_id() order by rand()"
-            }
-        };
-        let rows = observer.query(sql, params![]).await.expect("the sessions");
-        rows.iter().map(|row| row.get(0).expect("a number")).collect()
-    }
-
-    /// Ends a session; whether it was still there.
-    async fn kill(&self, observer: &Database, session: i64) -> bool {
-        match self {
-            Self::Postgres(_) => {
-                let row = observer.query_one("select pg_terminate_backend($1::bigint::int)", params![session]).await;
-                row.expect("killed").get(0).expect("a truth")
-            }
-            Self::Mysql(_) => observer.batch(&format!("kill {session}")).await.is_ok(),
-        }
+        Kind::Mariadb | Kind::Mysql => observer.batch(&format!("kill {session}")).await.is_ok(),
     }
 }
 
 /// Tasks that write, each transaction with a number of its own, on a server that may be killed.
 struct Load {
-    server: Server,
+    server: PrivateServer,
     db: Database,
     told: Arc<Mutex<BTreeMap<(i64, i64), Told>>>,
     stop: Arc<AtomicBool>,
@@ -141,18 +116,10 @@ struct Load {
 }
 
 impl Load {
-    async fn on_postgres() -> Self {
-        let server = PrivatePostgres::start().await;
-        let url = format!("{}?application_name=load", server.url());
-        Self::start(Server::Postgres(server), url).await
-    }
-
-    async fn on_mysql(backend: Backend) -> Self {
-        let url = backend.url().to_owned();
-        Self::start(Server::Mysql(backend), url).await
-    }
-
-    async fn start(server: Server, url: String) -> Self {
+    async fn on(kind: Kind) -> Self {
+        let server = PrivateServer::start(kind).await;
+        let name = if kind == Kind::Postgres { "?application_name=load" } else { "" };
+        let url = format!("{}{name}", server.url());
         let db = Database::builder(&url).max_connections(CONNECTIONS).build().expect("a valid URL");
         let (told, stop) = <(Arc<_>, Arc<AtomicBool>)>::default();
         let mut load = Self { server, db, told, stop, tasks: JoinSet::new() };
@@ -247,7 +214,7 @@ fn judge(error: &Error) -> Told {
 
 /// Waits until all connections are idle, the server sees no more of them than the pool, and checks that as many as there
 /// may be can be had at once.
-async fn is_whole(server: &Server, db: &Database, observer: &Database) {
+async fn is_whole(server: &PrivateServer, db: &Database, observer: &Database) {
     let together = Barrier::new(CONNECTIONS as usize);
     let users = (0..CONNECTIONS).map(|_| {
         db.atomic(|| async {
@@ -259,7 +226,7 @@ async fn is_whole(server: &Server, db: &Database, observer: &Database) {
     try_join_all(users).await.expect("as many connections as there may be");
     loop {
         let stats = db.stats();
-        let seen = server.sessions(observer).await.len();
+        let seen = sessions(server, observer).await.len();
         let at_rest = stats.connections == stats.idle && stats.waiting == 0 && stats.transactions == 0;
         if at_rest && stats.connections == u64::from(CONNECTIONS) && seen == CONNECTIONS as usize {
             return;
@@ -271,11 +238,12 @@ async fn is_whole(server: &Server, db: &Database, observer: &Database) {
 async fn kill_sessions(load: Load) {
     let observer = load.observer();
     let (start, mut killed) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_millis(1_500) {
+    let (least, most) = (Duration::from_millis(1_500), Duration::from_secs(10));
+    while start.elapsed() < least || (killed <= 20 && start.elapsed() < most) {
         sleep(Duration::from_millis(any(40))).await;
         let count = 1 + any(4) as usize;
-        for session in load.server.sessions(&observer).await.into_iter().take(count) {
-            killed += u64::from(load.server.kill(&observer, session).await);
+        for session in sessions(&load.server, &observer).await.into_iter().take(count) {
+            killed += u64::from(kill(&load.server, &observer, session).await);
         }
     }
     assert!(killed > 20, "{killed} sessions were killed");
@@ -286,36 +254,29 @@ async fn kill_sessions(load: Load) {
     load.end(last).await;
 }
 
-/// rules 16, 33, 36 and 60
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_sessions_lose_nothing_that_was_acknowledged() {
-    kill_sessions(Load::on_postgres().await).await;
-}
-
-on_mysql_and_mariadb! {
+for_every_kind! {
     /// rules 16, 33, 36 and 60
-    async fn on_mysql_killed_sessions_lose_nothing_that_was_acknowledged(backend) {
-        kill_sessions(Load::on_mysql(backend).await).await;
+    async fn killed_sessions_lose_nothing_that_was_acknowledged(kind) {
+        kill_sessions(Load::on(kind).await).await;
     }
-}
 
-/// rules 16, 33, 36 and 60
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_loses_nothing_that_was_acknowledged_and_the_pool_is_whole_after_its_return() {
-    let load = Load::on_postgres().await;
-    let mut back = Instant::now();
-    for round in 0..4 {
-        let before = load.committed();
-        load.all_go_on(&before, back).await;
-        sleep(Duration::from_millis(any(150))).await;
-        if round == 1 {
-            load.server.postgres().stop().await;
-        } else {
-            load.server.postgres().kill_hard().await;
+    /// rules 16, 33, 36 and 60
+    async fn a_killed_server_loses_nothing_that_was_acknowledged_and_the_pool_is_whole_after_its_return(kind) {
+        let load = Load::on(kind).await;
+        let mut back = Instant::now();
+        for round in 0..4 {
+            let before = load.committed();
+            load.all_go_on(&before, back).await;
+            sleep(Duration::from_millis(any(150))).await;
+            if round == 1 {
+                load.server.stop().await;
+            } else {
+                load.server.kill_hard().await;
+            }
+            sleep(Duration::from_millis(any(50))).await;
+            load.server.restart().await;
+            back = Instant::now();
         }
-        sleep(Duration::from_millis(any(50))).await;
-        load.server.postgres().restart().await;
-        back = Instant::now();
+        load.end(back).await;
     }
-    load.end(back).await;
 }

@@ -8,6 +8,7 @@ mod harness;
 mod drops;
 mod proxy;
 mod recorder;
+#[macro_use]
 mod servers;
 mod view;
 mod wire;

@@ -4,6 +4,7 @@ mod cancel;
 mod commit;
 mod deadlock;
 mod errors;
+mod idle;
 mod login;
 mod names;
 mod settings;

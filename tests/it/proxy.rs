@@ -28,6 +28,8 @@ pub(crate) use self::counts::{Counts, Message};
 pub(crate) use self::protocol::Side;
 use self::protocol::{Answer, Meaning, Protocol, Session};
 
+/// What clients send, and what the server gets in its place: of the same length.
+type Forgery = (&'static str, &'static str);
 type Predicate = Box<dyn FnMut(&Message) -> bool + Send>;
 
 #[derive(Default)]
@@ -35,6 +37,7 @@ struct State {
     counts: Counts,
     sessions: HashMap<usize, Session>,
     stall: Option<Predicate>,
+    forgery: Option<Forgery>,
     delay: Duration,
     refusing: bool,
 }
@@ -156,6 +159,13 @@ impl Proxy {
         self.stall_when(move |message| message.index == k);
     }
 
+    /// Puts `to` in the place of `from` in what clients send from now on; or, with nothing, no longer does. What is counted
+    /// is what they sent.
+    pub(crate) fn forge(&self, forgery: Option<Forgery>) {
+        assert!(forgery.is_none_or(|(from, to)| from.len() == to.len() && !from.is_empty()), "of the same length");
+        self.shared.state().forgery = forgery;
+    }
+
     /// Waits until a message is held, and says which.
     pub(crate) fn stalled(&self) -> impl Future<Output = Message> + Send + use<> {
         let mut held = self.shared.held.subscribe();
@@ -219,6 +229,15 @@ impl Shared {
             self.held.send_replace(Some(message));
         }
         Some((len, answer, holds))
+    }
+
+    /// What the server is to get in place of a message.
+    fn forge(&self, from: Side, message: &mut [u8]) {
+        let Some((wanted, given)) = self.state().forgery.filter(|_| from == Side::Client) else { return };
+        let places = 0..=message.len().saturating_sub(wanted.len());
+        if let Some(at) = places.into_iter().find(|at| message[*at..].starts_with(wanted.as_bytes())) {
+            message[at..at + given.len()].copy_from_slice(given.as_bytes());
+        }
     }
 
     fn delivered(&self, connection: usize, answers: Vec<Answer>) {

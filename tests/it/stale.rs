@@ -1,6 +1,6 @@
 //! Connections that died: while they were idle, which no caller sees wherever nothing of the caller's can have run (rule
-//! 60), and in the middle of a transaction, which its block is told (rule 33). PostgreSQL, MariaDB and
-//! MySQL; what needs a server of its own, or several answers in flight at once, on PostgreSQL alone.
+//! 60), and in the middle of a transaction, which its block is told (rule 33). PostgreSQL, MariaDB and MySQL; what needs
+//! several answers in flight at once, on PostgreSQL alone.
 
 use std::{
     future::poll_fn,
@@ -16,7 +16,7 @@ use tokio::{sync::Barrier, time::sleep};
 use crate::{
     harness::Backend,
     proxy::{Proxy, Side},
-    servers::PrivatePostgres,
+    servers::{Kind, PrivateServer},
 };
 
 /// Runs a test on PostgreSQL, MariaDB and MySQL, on a runtime that sees nothing while its one thread is kept busy.
@@ -275,31 +275,36 @@ async fn an_autocommitted_statement_that_was_sent_is_never_sent_again() {
     }
 }
 
-/// rule 60, over a restart of the server
-#[tokio::test]
-async fn connections_that_went_stale_over_a_restart_are_replaced_unseen() {
-    let server = PrivatePostgres::start().await;
-    let db = Database::builder(&server.url()).max_connections(8).build().expect("a valid URL");
-    db.batch("create table item (id integer primary key, name text unique)").await.expect("a table");
-    for (round, hard) in [(0, true), (1, false)] {
-        warm(&db, 6).await;
-        if hard {
-            server.kill_hard().await;
-        } else {
-            server.stop().await;
+for_every_kind! {
+    /// rule 60, over a restart of the server
+    async fn connections_that_went_stale_over_a_restart_are_replaced_unseen(kind) {
+        let server = PrivateServer::start(kind).await;
+        let db = Database::builder(&server.url()).max_connections(8).build().expect("a valid URL");
+        db.batch("create table item (id integer primary key, name varchar(99) unique)").await.expect("a table");
+        for (round, hard) in [(0, true), (1, false)] {
+            warm(&db, 6).await;
+            if hard {
+                server.kill_hard().await;
+            } else {
+                server.stop().await;
+            }
+            server.restart().await;
+            let back = Instant::now();
+            if kind != Kind::Postgres {
+                // What has been at rest for so short a time is trusted there: see `mysql::idle`.
+                sleep(Duration::from_millis(600)).await;
+            }
+            insert(&db, round * 10).await.expect("never sent over a dead connection");
+            let four = db.atomic(|| async {
+                let first = round * 10;
+                tokio::try_join!(insert(&db, first + 1), insert(&db, first + 2), insert(&db, first + 3), async {
+                    db.query_one("select 1", params![]).await
+                })
+            });
+            four.await.expect("nobody sees it");
+            assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
         }
-        server.restart().await;
-        let back = Instant::now();
-        insert(&db, round * 10).await.expect("never sent over a dead connection");
-        let four = db.atomic(|| async {
-            let first = round * 10;
-            tokio::try_join!(insert(&db, first + 1), insert(&db, first + 2), insert(&db, first + 3), async {
-                db.query_one("select 1", params![]).await
-            })
-        });
-        four.await.expect("nobody sees it");
-        assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+        let count = db.query_one("select count(*) from item", params![]).await.expect("a count");
+        assert_eq!(count.get::<i64>(0).expect("a count"), 8);
     }
-    let count = db.query_one("select count(*) from item", params![]).await.expect("a count");
-    assert_eq!(count.get::<i64>(0).expect("a count"), 8);
 }

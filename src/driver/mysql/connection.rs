@@ -47,12 +47,17 @@ pub(crate) struct MysqlConnection {
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: Arc<AtomicBool>,
     handled: AtomicBool,
+    /// Whether the server was asked to end the session, as it would not end a statement.
+    is_given_up: Arc<AtomicBool>,
     texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
     killer: Killer,
 }
 
 /// How long the rest of a dropped stream may take before the server is asked to end it.
 const GRACE: Duration = Duration::from_millis(10);
+
+/// How long a statement may take to end that the server was asked to end, if its session need not live on.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 impl MysqlConnection {
     pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
@@ -66,20 +71,21 @@ impl MysqlConnection {
             shown,
             has_locals: Arc::default(),
             handled: AtomicBool::new(false),
+            is_given_up: Arc::default(),
             texts: Mutex::new(LruCache::new(capacity)),
             killer: Killer::new(opts, id),
         }
     }
 
     async fn turn(&self) -> Result<Turn, Fault> {
+        if self.is_given_up.load(Ordering::Acquire) {
+            return Err(broken());
+        }
         let turn = Arc::clone(&self.wire).lock_owned().await;
         self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
             Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
-            Known::Unknown | Known::Lost => Err(Fault::new(
-                Verdict::Unsent,
-                Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost"),
-            )),
+            Known::Unknown | Known::Lost => Err(Fault::new(Verdict::Unsent, lost_idle())),
         }
     }
 
@@ -94,6 +100,7 @@ impl MysqlConnection {
         let (errand, begun) = errand::begin(turn, move |wire| {
             async move {
                 let result = work(wire).await;
+                wire.rest();
                 has_locals.store(wire.has_locals(), Ordering::Release);
                 result
             }
@@ -133,6 +140,9 @@ impl MysqlConnection {
         let text = Arc::clone(text);
         let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
         let mut turn = self.turn().await?;
+        if !debt.needs_transaction() && self.shown.get() == Known::Idle && turn.has_lain_idle() {
+            turn = self.still_there(turn).await?;
+        }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
         loop {
             let steps = pay(debt)?;
@@ -154,6 +164,16 @@ impl MysqlConnection {
         work.await.map(|(answer, _)| answer)
     }
 
+    /// Outside a transaction nothing may be sent twice, so that it must not be sent to a server that is gone.
+    async fn still_there(&self, turn: Turn) -> Result<Turn, Fault> {
+        let unsent = || Fault::new(Verdict::Unsent, lost_idle());
+        let worked = self.work(turn, |wire| async move { Ok(wire.is_there().await) }.boxed()).await?;
+        match worked {
+            (true, Some(turn)) => Ok(turn),
+            _ => Err(unsent()),
+        }
+    }
+
     fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
@@ -168,7 +188,7 @@ impl MysqlConnection {
                         Ok(result) => result,
                         Err(_elapsed) => {
                             is_killed = true;
-                            killer.end(work, || true).await
+                            killer.end(work, || true, Duration::MAX).await.unwrap_or_else(|| Err(broken()))
                         }
                     },
                 }
@@ -282,6 +302,10 @@ fn as_given(fault: Fault, text: &Text, given: &str) -> Fault {
     }
 }
 
+fn lost_idle() -> Error {
+    Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost")
+}
+
 fn broken() -> Fault {
     Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"))
 }
@@ -309,7 +333,8 @@ impl Connection for MysqlConnection {
         })
     }
 
-    fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
+    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {
+        let is_given_up = Arc::clone(&self.is_given_up);
         let (wire, killer, turns) = (Arc::clone(&self.wire), self.killer.clone(), Arc::clone(&self.turns));
         let errand = Arc::clone(&self.errand);
         Box::pin(async move {
@@ -330,7 +355,12 @@ impl Connection for MysqlConnection {
                             None => wire.lock_owned().await,
                         }
                     };
-                    killer.end(over, is_same).await
+                    let patience = if sparing == Sparing::Nothing { PATIENCE } else { Duration::MAX };
+                    let Some(turn) = killer.end(over, is_same, patience).await else {
+                        is_given_up.store(true, Ordering::Release);
+                        return;
+                    };
+                    turn
                 }
             };
             turn.absorb_kill().await;
@@ -338,6 +368,9 @@ impl Connection for MysqlConnection {
     }
 
     fn state(&self) -> State {
+        if self.is_given_up.load(Ordering::Acquire) {
+            return State::Broken;
+        }
         if self.is_lent() {
             return State::Busy;
         }

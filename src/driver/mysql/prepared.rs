@@ -25,6 +25,7 @@ impl Wire {
     /// Runs a statement as a prepared one.
     pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
         let was_open = self.note(&[])?;
+        self.refuse_to_write(was_open, sql)?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
             return self.unprepared(sql, was_open, want).await;
         };
@@ -77,6 +78,7 @@ impl Wire {
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
     pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
         let was_open = self.note(&[])?;
+        self.refuse_to_write(was_open, sql)?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });

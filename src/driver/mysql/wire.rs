@@ -1,9 +1,14 @@
 //! The commands of one connection: texts with owed steps, and what the answers tell of the transaction. Prepared
 //! statements are in a file of their own.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mysql_async::{Conn, Error as Native, consts::StatusFlags, prelude::Queryable as _};
+use tokio::time::timeout;
 
 use super::{
     SETUP, classify,
@@ -21,6 +26,13 @@ use crate::{
 /// How often steps are taken again that a KILL QUERY has hit.
 const RETAKES: usize = 5;
 
+/// How long variables may take to be set back. A KILL QUERY that comes between two statements of a text makes the server
+/// go on with neither, though it has promised another result: without a bound it would be waited for that for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a connection that is at rest is trusted without asking.
+const TRUSTED: Duration = Duration::from_millis(500);
+
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
     pub(super) conn: Conn,
@@ -29,11 +41,16 @@ pub(super) struct Wire {
     locals: Vec<String>,
     /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
     gone: Option<Error>,
+    /// Whether the open transaction is one that may not write.
+    is_read_only: bool,
+    /// When the last command ended.
+    at_rest_since: Instant,
 }
 
 impl Wire {
     pub(super) fn new(conn: Conn, shown: Arc<Shown>) -> Self {
-        Self { conn, shown, locals: Vec::new(), gone: None }
+        let at_rest_since = Instant::now();
+        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, at_rest_since }
     }
 
     pub(super) fn native(&self) -> &Conn {
@@ -119,9 +136,12 @@ impl Wire {
                         outside of any; none of them was sent";
             return Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(several)));
         }
+        if let Some(tail) = tail {
+            self.refuse_to_write(was_open, tail)?;
+        }
         let told = tail.is_none().then(|| without_values(steps));
         let sql = tail.or(told.as_deref()).unwrap_or_default();
-        let (through, result) = self.run_text(&text).await;
+        let (through, result) = self.run_text(&text, usize::MAX).await;
         match result {
             Ok(answer) => {
                 self.conclude(was_open, sql)?;
@@ -157,7 +177,7 @@ impl Wire {
             // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
             let again = if through > 0 { "ROLLBACK; " } else { "" };
             let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
-            match self.run_text(&text).await {
+            match self.run_text(&text, usize::MAX).await {
                 (_, Ok(_)) => {
                     self.shown.set(self.look());
                     return true;
@@ -173,8 +193,9 @@ impl Wire {
 
     /// Runs a text of several statements: how many of them are through, and how many rows they affected or returned in
     /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
-    /// and an error in one comes when the one before it is read to its end.
-    async fn run_text(&mut self, text: &str) -> (usize, Result<Answer, Native>) {
+    /// and an error in one comes when the one before it is read to its end. Those behind the first `waited_for` take no
+    /// time: what does not come in a while will never come.
+    async fn run_text(&mut self, text: &str, waited_for: usize) -> (usize, Result<Answer, Native>) {
         let mut through = 0;
         let mut answer = Answer::count(0);
         let mut result = match self.conn.query_iter(text).await {
@@ -188,20 +209,55 @@ impl Wire {
                 let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
                 answer.last_insert_id = last.or(answer.last_insert_id);
             }
-            let end = loop {
-                match result.next().await {
-                    Ok(Some(_)) => answer.affected += 1,
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
+            let limit = if through + 1 < waited_for { Duration::MAX } else { PATIENCE };
+            let rows = async {
+                let mut rows = 0;
+                while result.next().await?.is_some() {
+                    rows += 1;
                 }
+                Ok(rows)
             };
+            // This reads on to the beginning of what comes next.
+            let end = timeout(limit, rows).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())));
             through += 1;
-            if let Err(error) = end {
-                return (through, Err(error));
+            match end {
+                Ok(rows) => answer.affected += rows,
+                Err(error) => return (through, Err(error)),
             }
         }
         // The error of a further one is told here.
         (through, result.drop_result().await.map(|()| answer))
+    }
+
+    /// A statement that commits implicitly takes effect in a transaction that may not write, too, as the transaction
+    /// ends ahead of it. So it is not sent.
+    pub(super) fn refuse_to_write(&mut self, is_open: bool, sql: &str) -> Result<(), Fault> {
+        if !(is_open && self.is_read_only && implicit::commits(sql)) {
+            return Ok(());
+        }
+        let text = "the statement would commit the transaction implicitly and then write, though the transaction is \
+                    read-only; it was not sent";
+        Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+    }
+
+    /// A command ends, and the connection is at rest.
+    pub(super) fn rest(&mut self) {
+        self.at_rest_since = Instant::now();
+    }
+
+    /// Whether the connection was at rest for so long that it may have died: nobody reads from it meanwhile, so that its
+    /// end is not seen.
+    pub(super) fn has_lain_idle(&self) -> bool {
+        self.at_rest_since.elapsed() > TRUSTED
+    }
+
+    /// Asks the server for a sign of life, which takes a round trip.
+    pub(super) async fn is_there(&mut self) -> bool {
+        let is_there = self.conn.ping().await.is_ok();
+        if !is_there {
+            self.shown.set(Known::Lost);
+        }
+        is_there
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
@@ -220,6 +276,7 @@ impl Wire {
             match step {
                 Control::Begin(settings) => {
                     open = true;
+                    self.is_read_only = settings.read_only() == Some(true);
                     self.locals.extend(settings.locals().iter().map(|(key, _)| key.clone()));
                 }
                 Control::Commit | Control::Rollback => open = false,
@@ -234,7 +291,7 @@ impl Wire {
     pub(super) async fn end(&mut self, steps: &[Control]) -> Result<(), Fault> {
         let was_open = self.note(steps)?;
         let text = [Dialect::Mysql.render_all(steps).into_owned(), self.restoration()].concat();
-        let (through, result) = self.run_text(&text).await;
+        let (through, result) = self.run_text(&text, steps.len()).await;
         match result {
             Ok(_) => {
                 self.locals.clear();
@@ -243,8 +300,12 @@ impl Wire {
             // It has ended as it should have; only its variables are still set.
             Err(error) if through >= steps.len() => {
                 tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
-                // Should this fail too, the connection is marked as lost, and goes.
-                let _ = self.reset().await;
+                if classify::is_lost(&error) {
+                    self.shown.set(Known::Lost);
+                } else {
+                    // Should this fail too, the connection is marked as lost, and goes.
+                    let _ = self.reset().await;
+                }
                 Ok(())
             }
             Err(error) => {

@@ -40,7 +40,7 @@ impl Stop {
     /// Calls off all work that has a number by now.
     pub(super) fn call_off(&self, sparing: Sparing) {
         let calls = match sparing {
-            Sparing::Nothing => &self.called_off,
+            Sparing::Nothing | Sparing::Session => &self.called_off,
             Sparing::Transaction => &self.called_off_alone,
         };
         calls.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);

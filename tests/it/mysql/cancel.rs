@@ -6,7 +6,7 @@ use nestling::{Database, Error, params};
 use tokio::time::timeout;
 
 use super::value;
-use crate::harness::Backend;
+use crate::{harness::Backend, proxy::Side};
 
 /// Statements that take for ever.
 const ENDLESS: [&str; 3] = [
@@ -36,6 +36,37 @@ on_mysql_and_mariadb! {
         }
         backend.settled().await;
         assert_eq!(backend.sessions_at_server().await, 1, "no session is left over");
+    }
+
+    /// rule 38: a statement that goes on in spite of its KILL, or whose answer does not come, is nobody's to wait for
+    async fn nobody_waits_for_a_statement_that_does_not_end(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy_with(|options| options.max_connections(1));
+        let db = &backend.db;
+        let alone = || async { db.query("select 'unheard' as a", params![]).await.map(|_| ()) };
+        for in_block in [false, true, false] {
+            // Its statement is warm.
+            alone().await.expect("it runs");
+            let session: u64 = value(db, "select connection_id()", params![]).await;
+            let mut asked = false;
+            proxy.stall_when(move |message| {
+                asked |= message.from == Side::Client && message.text.contains("unheard");
+                asked && message.from == Side::Server
+            });
+            tokio::select! {
+                biased;
+                _ = proxy.stalled() => {}
+                out = async { if in_block { db.atomic(alone).await } else { alone().await } } => panic!("it is held: {out:?}"),
+            }
+            let start = Instant::now();
+            let other: u64 = value(db, "select connection_id()", params![]).await;
+            assert!(start.elapsed() < Duration::from_secs(4), "it took {:?}", start.elapsed());
+            assert_ne!(other, session, "the connection was replaced");
+            backend.sessions_come_to(1).await;
+            proxy.release();
+            backend.settled().await;
+        }
+        db.execute("insert into item values ($1, $2)", params![1, "next"]).await.expect("all is well");
+        assert_eq!(backend.items().await, ["next"]);
     }
 
     /// rules 37, 38 and 43

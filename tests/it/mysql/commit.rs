@@ -42,6 +42,36 @@ on_mysql_and_mariadb! {
         backend.settled().await;
     }
 
+    /// rule 35: both servers would end a read-only transaction ahead of such a statement, and carry it out
+    async fn a_change_of_the_schema_in_a_read_only_transaction_is_not_sent(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy();
+        let db = &backend.db;
+        let told = |result: Result<(), Error>, what: &str| {
+            assert_eq!(result.expect_err("it may not write").kind(), ErrorKind::ImplicitCommit, "{what}");
+        };
+        for sql in ["create table t (a int)", "/* all */ drop table item", "truncate item", "alter table item add column b int"] {
+            let alone = db.build_transaction().read_only().atomic(|| async { db.execute(sql, params![]).await.map(|_| ()) });
+            told(alone.await, sql);
+            let behind = db.build_transaction().read_only().atomic(|| async {
+                db.query("select * from item", params![]).await?;
+                db.atomic(|| async { db.query(sql, params![]).await.map(|_| ()) }).await
+            });
+            told(behind.await, sql);
+            told(db.build_transaction().read_only().atomic(|| db.batch(sql)).await, sql);
+            let streamed = db.build_transaction().read_only().atomic(|| async {
+                let mut rows = db.stream(sql, params![]).await?;
+                rows.next().await.expect("an error").map(|_| ())
+            });
+            told(streamed.await, sql);
+            let counts = proxy.counts();
+            assert!(!counts.sequence().iter().any(|sent| sent.contains(sql)), "{sql} was sent: {:?}", counts.sequence());
+        }
+        db.build_transaction().read_only().atomic(|| db.batch("select 1; select 2")).await.expect("it may read");
+        db.build_transaction().read_write().atomic(|| db.execute("insert into item (id, name) values (1, 'a')", params![])).await.expect("it may write");
+        db.batch("truncate item").await.expect("outside of any");
+        backend.settled().await;
+    }
+
     /// rule 35: what stands behind such a statement in a batch would run outside of any transaction
     async fn a_batch_that_would_commit_half_way_is_not_sent(backend) {
         let backend = backend.with_items().await;
@@ -121,6 +151,35 @@ on_mysql_and_mariadb! {
         assert!(backend.items().await.is_empty());
         assert_eq!(value::<i64>(db, "select 7", params![]).await, 7);
         backend.settled().await;
+    }
+
+    /// rules 33 and 37: what the native client is dropped in the middle of takes the connection along
+    async fn a_native_client_that_is_dropped_half_way_costs_the_blocks_around_it(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy();
+        let db = &backend.db;
+        let parent = db.atomic(|| async {
+            db.execute("insert into item values ($1, $2)", params![1, "before"]).await?;
+            proxy.stall_when(|message| message.text.contains("'native'"));
+            let child = db.atomic(|| async {
+                db.with_mysql(|mut client| async move {
+                    client.query_drop("insert into item values (2, 'native')").await.expect("nobody waits for it");
+                    Ok::<_, Error>(())
+                })
+                .await
+            });
+            tokio::select! {
+                biased;
+                _ = proxy.stalled() => {}
+                out = child => panic!("it is held: {out:?}"),
+            }
+            proxy.release();
+            let behind = db.execute("insert into item values ($1, $2)", params![3, "behind"]).await;
+            assert!(behind.expect_err("the connection has gone").is_connection_lost());
+            Ok::<_, Error>(())
+        });
+        assert!(parent.await.expect_err("it cannot commit").is_connection_lost());
+        backend.settled().await;
+        assert!(backend.items().await.is_empty(), "nothing is kept, nothing autocommits");
     }
 
     /// rule 33

@@ -39,10 +39,11 @@ async fn with_user(backend: &Backend, plugin: &str, identified: &str) {
 }
 
 on_mysql_and_mariadb! {
-    /// rule 57: the authentication that each server has by default
+    /// rule 57: the authentication that each server has by default, and MariaDB's better one
     async fn users_with_passwords_log_in(backend) {
         if backend.is_mariadb().await {
             with_user(&backend, "native", "via mysql_native_password using password('pa55word')").await;
+            with_user(&backend, "ed25519", "via ed25519 using password('pa55word')").await;
         } else {
             with_user(&backend, "sha2", "with caching_sha2_password by 'pa55word'").await;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nestling::{Error, ErrorKind, Isolation, params};
 
 use super::value;
-use crate::harness::Backend;
+use crate::{harness::Backend, proxy::Side};
 
 /// What the next user of the one connection finds.
 async fn next_user(backend: &Backend) -> (i64, String, i64) {
@@ -63,6 +63,55 @@ on_mysql_and_mariadb! {
         inner.await.expect("a block that was rolled back inside changes nothing");
         assert_eq!(next_user(&backend).await, before);
         assert_eq!(backend.sessions_at_server().await, 1, "by one session all along");
+        backend.settled().await;
+    }
+
+    /// rule 55: what cannot be set back is reset, or its connection goes
+    async fn what_cannot_be_set_back_is_not_the_next_users(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy_with(|options| options.max_connections(1));
+        let db = &backend.db;
+        let before = next_user(&backend).await;
+        let write = |id: i64| async move {
+            let options = db.build_transaction().set_local("lock_wait_timeout", "3").set_local("sql_safe_updates", "1");
+            options.atomic(|| db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")])).await
+        };
+        // The server refuses it, as it would if a KILL had hit it.
+        for (id, forgery) in [(1, ("timeout = DEFAULT", "timeout = WRONGED")), (2, ("updates = DEFAULT", "updates = WRONGED"))] {
+            proxy.forge(Some(forgery));
+            write(id).await.expect("it was committed");
+            proxy.forge(None);
+            assert_eq!(next_user(&backend).await, before, "{forgery:?}");
+        }
+        // Of several answers, all but the first are held: the server seems to have gone on with nothing behind the COMMIT.
+        let session: u64 = value(db, "select connection_id()", params![]).await;
+        let mut answers = None;
+        proxy.stall_when(move |message| {
+            if message.from == Side::Client && message.text.starts_with("COMMIT") {
+                answers = Some(0);
+            }
+            answers = answers.map(|count| count + i32::from(message.from == Side::Server));
+            answers == Some(2)
+        });
+        let start = Instant::now();
+        write(3).await.expect("it was committed");
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert_eq!(next_user(&backend).await, before, "another connection");
+        assert_ne!(value::<u64>(db, "select connection_id()", params![]).await, session);
+        proxy.release();
+        // The connection breaks where it can only have been committed.
+        let mut answered = false;
+        proxy.stall_when(move |message| {
+            let is_committing = message.from == Side::Client && message.text.starts_with("COMMIT");
+            answered |= is_committing;
+            answered && message.from == Side::Server
+        });
+        let (told, ()) = tokio::join!(write(4), async {
+            proxy.stalled().await;
+            proxy.cut();
+        });
+        assert_eq!(told.expect_err("no answer came").kind(), ErrorKind::CommitUnknown);
+        assert_eq!(next_user(&backend).await, before, "another connection");
+        assert_eq!(backend.items().await, ["item 1", "item 2", "item 3", "item 4"]);
         backend.settled().await;
     }
 

@@ -1,8 +1,11 @@
 //! A lock that does not come in time: the statement alone fails, or the whole transaction where the server is set so.
 
-use nestling::{Database, Error, ErrorKind, params};
+use nestling::{Database, Error, ErrorKind, mysql_async::prelude::Queryable as _, params};
 
-use crate::{harness::Backend, servers::BareMariadb};
+use crate::{
+    harness::Backend,
+    servers::{PrivateServer, Setup},
+};
 
 /// A block that writes, waits in vain in a block of its own, and tries to write on.
 async fn wait_in_vain(backend: &Backend) -> (Error, Result<u64, Error>, Result<(), Error>) {
@@ -41,56 +44,48 @@ on_mysql_and_mariadb! {
     }
 }
 
-/// rule 32, with innodb_rollback_on_timeout
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_that_does_not_come_fails_the_transaction_where_the_server_is_set_so() {
-    let server = BareMariadb::start(&["--innodb-rollback-on-timeout=ON"]).await;
-    let backend = Backend::of_mysql(&server.url()).await.with_items().await;
-    let (late, later, result) = wait_in_vain(&backend).await;
-    assert!(late.is_timeout(), "{late:?}");
-    assert_eq!(late.code(), Some("1205"));
-    let later = later.expect_err("it is gone");
-    assert_eq!(later.kind(), ErrorKind::Aborted);
-    assert!(later.is_timeout() || later.code() == Some("1205"), "{later:?}");
-    assert_eq!(result.expect_err("nothing to commit").kind(), ErrorKind::RolledBack);
-    assert_eq!(backend.items().await, ["holder"], "nothing was kept, nothing autocommitted");
-    backend.settled().await;
-}
-
-/// rules 36 and 55: sessions are UTC, strict and UTF-8 whatever the server's defaults, and stay so
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_with_other_defaults_is_no_matter() {
-    let options = ["--sql-mode=", "--character-set-server=latin1", "--default-time-zone=+05:00"];
-    let server = BareMariadb::start(&options).await;
-    let backend = Backend::of_mysql(&server.url()).await.with(|options| options.max_connections(1));
-    let db = &backend.db;
-    db.batch("create table note (id int, t varchar(4) character set utf8mb4, at timestamp(6) null)")
-        .await
-        .expect("a table");
-    for round in 0..3 {
-        check_session(db).await;
-        match round {
-            0 => {
-                let options = db.build_transaction().set_local("time_zone", "+02:00").set_local("sql_mode", "");
-                let options = options.set_local("collation_connection", "latin1_swedish_ci");
-                let inside = options.atomic(|| async { db.query_one("select @@time_zone", params![]).await?.get(0) });
-                assert_eq!(inside.await.map(|zone: String| zone).expect("a zone"), "+02:00");
-            }
-            _ => {
-                use nestling::mysql_async::prelude::Queryable as _;
-                let spoilt = db.with_mysql(|mut client| async move {
-                    client
-                        .query_drop("set names latin1, time_zone = '+03:00', sql_mode = ''")
-                        .await
-                        .expect("it is set");
-                    Ok::<_, Error>(())
-                });
-                spoilt.await.expect("lent and given back");
-            }
-        }
+for_every_kind! {
+    of mysql:
+    /// rule 32, with innodb_rollback_on_timeout
+    async fn a_lock_that_does_not_come_fails_the_transaction_where_the_server_is_set_so(kind) {
+        let setup = Setup { options: &["innodb-rollback-on-timeout=ON"], ..Setup::default() };
+        let server = PrivateServer::start_with(kind, setup).await;
+        let backend = Backend::of_mysql(&server.url()).await.with_items().await;
+        let (late, later, result) = wait_in_vain(&backend).await;
+        assert!(late.is_timeout(), "{late:?}");
+        assert_eq!(late.code(), Some("1205"));
+        let later = later.expect_err("it is gone");
+        assert_eq!(later.kind(), ErrorKind::Aborted);
+        assert!(later.is_timeout() || later.code() == Some("1205"), "{later:?}");
+        assert_eq!(result.expect_err("nothing to commit").kind(), ErrorKind::RolledBack);
+        assert_eq!(backend.items().await, ["holder"], "nothing was kept, nothing autocommitted");
+        backend.settled().await;
     }
-    check_session(db).await;
-    backend.settled().await;
+
+    /// rules 36 and 55: sessions are UTC, strict and UTF-8 whatever the server's defaults, and stay so
+    async fn a_server_with_other_defaults_is_no_matter(kind) {
+        let options = &["sql-mode=", "character-set-server=latin1", "default-time-zone=+05:00"];
+        let server = PrivateServer::start_with(kind, Setup { options, ..Setup::default() }).await;
+        let backend = Backend::of_mysql(&server.url()).await.with(|options| options.max_connections(1));
+        let db = &backend.db;
+        db.batch("create table note (id int, t varchar(4) character set utf8mb4, at timestamp(6) null)").await.expect("a table");
+        check_session(db).await;
+        let options = db.build_transaction().set_local("time_zone", "+02:00").set_local("sql_mode", "");
+        let options = options.set_local("collation_connection", "latin1_swedish_ci");
+        let inside = options.atomic(|| async { db.query_one("select @@time_zone", params![]).await?.get(0) });
+        assert_eq!(inside.await.map(|zone: String| zone).expect("a zone"), "+02:00");
+        for _ in 0..2 {
+            check_session(db).await;
+            let spoilt = db.with_mysql(|mut client| async move {
+                let spoil = "set names latin1, time_zone = '+03:00', sql_mode = ''";
+                client.query_drop(spoil).await.expect("it is set");
+                Ok::<_, Error>(())
+            });
+            spoilt.await.expect("lent and given back");
+        }
+        check_session(db).await;
+        backend.settled().await;
+    }
 }
 
 async fn check_session(db: &Database) {

@@ -95,6 +95,7 @@ impl Lane<'_> {
                     start = end;
                     self.released().await;
                 }
+                self.shared.forge(self.side, &mut buffer[end..end + len]);
                 end += len;
                 answers.extend(answer);
             }

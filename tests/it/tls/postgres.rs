@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Authority, Identity, Session, session, until};
-use crate::servers::{self, PrivatePostgres};
+use crate::servers::{self, Kind, PrivateServer, Setup};
 
 const QUESTION: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
 
@@ -20,10 +20,11 @@ const QUESTION: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// A server that its certificate calls `localhost`.
-async fn server(authority: &Authority, hba: &str) -> PrivatePostgres {
+async fn server(authority: &Authority, hba: &str) -> PrivateServer {
     let Identity { certificate, key } = authority.certify("localhost");
     let files = vec![("server.crt", certificate), ("server.key", key), ("pg_hba.conf", hba.to_owned())];
-    PrivatePostgres::start_with(&["ssl=on", "log_connections=on"], files).await
+    let setup = Setup { options: &["ssl=on", "log_connections=on"], files, ..Setup::default() };
+    PrivateServer::start_with(Kind::Postgres, setup).await
 }
 
 /// issue 3, part 6
@@ -121,7 +122,8 @@ async fn a_dropped_statement_is_cancelled_by_tls_too() {
     assert!(server.log().contains("canceling statement due to user request"), "{}", server.log());
     db.query("select 1", params![]).await.expect("the pool's one connection is free again");
     let openings = relay.openings.lock().expect("no test panicked").clone();
-    assert_eq!(openings, [SSL_REQUEST; 2], "the session and its cancel request, and neither in plain");
+    assert!(openings.len() > 1, "the session, and its cancel request, once or more often");
+    assert!(openings.iter().all(|opening| *opening == SSL_REQUEST), "none of them in plain: {openings:?}");
 }
 
 /// Sees how connections begin, and hands everything on.
