@@ -23,7 +23,7 @@ const REPLAYS: u32 = 3;
 impl Database {
     /// The innermost block that the current task has open on this database, a pinned connection included.
     pub(super) fn frame(&self) -> Option<Arc<Frame<DbSession>>> {
-        local::current()?.innermost(self.id()).cloned()
+        local::with_current(|context| context?.innermost(self.id()).cloned())
     }
 
     /// Runs a statement wherever it belongs.

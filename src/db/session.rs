@@ -29,7 +29,7 @@ use crate::{
     driver::State,
     error::{Error, ErrorKind},
     fault::{Fault, NoDebt, Sparing, Verdict},
-    runtime::{Frame, Last, Session, Trunk},
+    runtime::{Frame, Last, Session, Slot, Trunk},
 };
 
 /// How long a cancelled statement may take to end before its connection is given up.
@@ -246,27 +246,29 @@ impl Session for DbSession {
         self.inner.id
     }
 
+    #[inline]
+    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
+        local::with_slot(lend)
+    }
+
     fn turn_timeout(&self) -> Duration {
         self.inner.options.turn_timeout
     }
 
-    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(async move {
-            let session = trunk.session();
-            let Some(lease) = session.taken() else {
-                // It was taken away: the transaction ended with it.
-                return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
-            };
-            session.cancelled(&lease).await?;
-            let last = Last(&trunk);
-            let observed = Observed::new(&last, &session.inner, None);
-            let name = session.name();
-            let result =
-                trace::ending(&session.inner, name.as_deref(), &steps, lease.connection().control(&observed, &steps))
-                    .await;
-            session.ended();
-            result
-        })
+    async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
+        let session = trunk.session();
+        let Some(lease) = session.taken() else {
+            // It was taken away: the transaction ended with it.
+            return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
+        };
+        session.cancelled(&lease).await?;
+        let last = Last(&trunk);
+        let observed = Observed::new(&last, &session.inner, None);
+        let name = session.name();
+        let work = lease.connection().control(&observed, &steps);
+        let result = trace::ending(&session.inner, name.as_deref(), &steps, work).await;
+        session.ended();
+        result
     }
 
     fn interrupt(&self, sparing: Sparing) {
