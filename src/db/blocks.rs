@@ -187,7 +187,8 @@ impl Database {
     {
         let block = self.open_block(plan).await?;
         if plan.eager {
-            self.pay_now(block.frame()).await?;
+            // Boxed, as it is seldom asked for and all blocks would carry it.
+            Box::pin(self.pay_now(block.frame())).await?;
         }
         run(block, body).await
     }
