@@ -42,6 +42,12 @@ pub(super) fn current() -> Option<runtime::Context<DbSession>> {
     with_current(|context| context.cloned())
 }
 
+/// How many connections of a database the current task has, that of `but` left out.
+pub(super) fn held(database: usize, but: Option<&DbSession>) -> usize {
+    let holds = |session: &DbSession| !but.is_some_and(|but| std::ptr::eq(but, session)) && session.is_taken();
+    with_current(|context| context.map_or(0, |context| context.count_sessions(database, holds)))
+}
+
 /// A context in which nothing is open, inside the one in place.
 pub(super) fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
     current.map(runtime::Context::fresh).unwrap_or_default()

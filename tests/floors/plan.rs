@@ -86,7 +86,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("smallvec", &["control.rs", "driver/sqlite/values.rs"]),
+    ("smallvec", &["control.rs", "driver/postgres/decode.rs", "driver/sqlite/", "runtime/turn.rs"]),
     ("tokio", &["db/", "driver/", "outlive.rs", "runtime/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/connector.rs"]),
