@@ -1,9 +1,9 @@
 //! [`Row`]: one row of a result, still in the form of its driver, read column by column into Rust types.
 //!
-//! Drivers implement [`NativeRow`]; callers and the models read. It knows no driver, and puts the names of column and
+//! Drivers implement [`NativeRows`], or [`NativeRow`] for one; callers and the models read. It knows no driver, and puts the names of column and
 //! types to what a [`FromCell`] has to say.
 
-use std::{any, fmt};
+use std::{any, fmt, sync::Arc};
 
 use crate::{
     cell::{Cell, FromCell, Mismatch, ReadElement},
@@ -22,6 +22,40 @@ pub(crate) trait NativeRow: fmt::Debug + Send + Sync {
     /// The SQL type of a column, for messages. Back ends whose values have types of their own SHOULD tell that.
     fn type_name(&self, index: usize) -> &str {
         self.columns().type_name(index).unwrap_or("unknown")
+    }
+}
+
+/// Rows of a driver that were read together: one allocation for all of them.
+pub(crate) trait NativeRows: Send + Sync {
+    /// The columns, shared by all rows of a result.
+    fn columns(&self) -> &Columns;
+
+    /// The value of a column of a row. A column that is not there MUST be an error, of whatever kind.
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch>;
+
+    /// The SQL type of a column of a row, for messages.
+    fn type_name(&self, row: usize, column: usize) -> &str;
+}
+
+/// How many rows are kept together at most: one that is held on to holds the others in memory.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code, reason = "serves drivers not built"))]
+pub(crate) const ROWS_TOGETHER: usize = 128;
+
+/// A row that was read by itself.
+struct Single<N>(N);
+
+impl<N: NativeRow> NativeRows for Single<N> {
+    fn columns(&self) -> &Columns {
+        self.0.columns()
+    }
+
+    #[inline]
+    fn cell(&self, _: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
+        self.0.cell(column)
+    }
+
+    fn type_name(&self, _: usize, column: usize) -> &str {
+        self.0.type_name(column)
     }
 }
 
@@ -88,11 +122,27 @@ impl Columns {
 ///
 /// Its columns are decoded when they are asked for, straight into the Rust type. Its `Debug` tells the names of the
 /// columns and never the values.
-pub struct Row(Box<dyn NativeRow>);
+pub struct Row {
+    rows: Arc<dyn NativeRows>,
+    /// Which of them it is.
+    at: usize,
+}
 
 impl Row {
+    #[cfg_attr(not(any(feature = "mysql", test)), allow(dead_code, reason = "serves a driver that is not built"))]
     pub(crate) fn new(native: impl NativeRow + 'static) -> Self {
-        Self(Box::new(native))
+        Self { rows: Arc::new(Single(native)), at: 0 }
+    }
+
+    /// The row of some number among those that were read together.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        allow(dead_code, reason = "serves drivers not built")
+    )]
+    #[inline]
+    pub(crate) fn among(rows: &Arc<impl NativeRows + 'static>, at: usize) -> Self {
+        let rows = Arc::clone(rows);
+        Self { rows, at }
     }
 
     /// Reads a column, by its name or by its number, counted from 0.
@@ -106,7 +156,7 @@ impl Row {
         let Some(index) = column.find(self) else {
             return Err(self.unknown(&column));
         };
-        match self.0.cell(index).and_then(T::from_cell) {
+        match self.rows.cell(self.at, index).and_then(T::from_cell) {
             Ok(value) => Ok(value),
             Err(mismatch) => Err(self.refused(index, &mismatch, any::type_name::<T>())),
         }
@@ -123,13 +173,13 @@ impl Row {
 
     /// The names of the columns.
     pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.columns().names()
+        self.rows.columns().names()
     }
 
     /// The number of columns.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.columns().len()
+        self.rows.columns().len()
     }
 
     /// Whether the row has no columns.
@@ -152,15 +202,15 @@ impl Row {
             return self.unknown(&index);
         }
         let name = self.columns().nth(index).unwrap_or_default();
-        let message = mismatch.describe(name, self.0.type_name(index), &short(rust));
+        let message = mismatch.describe(name, self.rows.type_name(self.at, index), &short(rust));
         Error::new(ErrorKind::Decode, message)
     }
 }
 
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(native) = self;
-        f.debug_tuple("Row").field(&native.columns().names().collect::<Vec<_>>()).finish()
+        let Self { rows, at: _ } = self;
+        f.debug_tuple("Row").field(&rows.columns().names().collect::<Vec<_>>()).finish()
     }
 }
 
@@ -200,14 +250,14 @@ impl RowIndex for usize {
 impl RowIndex for str {
     #[inline]
     fn find(&self, row: &Row) -> Option<usize> {
-        row.0.columns().position(self)
+        row.rows.columns().position(self)
     }
 }
 
 impl RowIndex for String {
     #[inline]
     fn find(&self, row: &Row) -> Option<usize> {
-        row.0.columns().position(self)
+        row.rows.columns().position(self)
     }
 }
 

@@ -175,7 +175,7 @@ impl Database {
         }
         require_runtime()?;
         let context = local::current().unwrap_or_default();
-        let block = Block::pin(&context, DbSession::new(self.inner())).await?;
+        let block = Block::pin(&context, DbSession::new(self.inner()));
         run(block, body).await
     }
 
@@ -187,7 +187,8 @@ impl Database {
     {
         let block = self.open_block(plan).await?;
         if plan.eager {
-            self.pay_now(block.frame()).await?;
+            // Boxed, as it is seldom asked for and all blocks would carry it.
+            Box::pin(self.pay_now(block.frame())).await?;
         }
         run(block, body).await
     }
@@ -208,7 +209,7 @@ impl Database {
             None if local::current().is_some() => self.run_atomic(&plan, body).await,
             None => {
                 let db = self.clone();
-                spawn_in_fresh_context(local::SLOT, async move { db.run_atomic(&plan, body).await }).await?
+                spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&plan, body).await }).await?
             }
         }
     }
@@ -302,7 +303,7 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    match Scope::make(local::SLOT, block.context(), body).await {
+    match Scope::make(block.context(), body).await {
         Ok(value) => {
             block.commit().await?;
             Ok(value)

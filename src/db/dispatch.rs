@@ -23,7 +23,7 @@ const REPLAYS: u32 = 3;
 impl Database {
     /// The innermost block that the current task has open on this database, a pinned connection included.
     pub(super) fn frame(&self) -> Option<Arc<Frame<DbSession>>> {
-        local::current()?.innermost(self.id()).cloned()
+        local::with_current(|context| context?.innermost(self.id()).cloned())
     }
 
     /// Runs a statement wherever it belongs.
@@ -45,7 +45,7 @@ impl Database {
     pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
         let Some(frame) = self.frame() else {
             let (answer, lease) = self.alone(query, Want::Stream).await?;
-            return Ok(RowStream::new(answer, lease, None));
+            return Ok(RowStream::new(answer, Arc::new(lease), None));
         };
         let turn = frame.alone("a stream of rows").await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
@@ -85,17 +85,16 @@ impl Database {
     }
 
     /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2).
-    async fn alone(&self, query: Query<'_>, want: Want) -> Result<(Answer, Arc<Lease>), Error> {
+    async fn alone(&self, query: Query<'_>, want: Want) -> Result<(Answer, Lease), Error> {
         self.inner().counters.statements.add(1);
-        let held = local::current()
-            .map_or(0, |context| context.count_sessions(self.id(), |session| session.taken().is_some()));
+        let held = local::held(self.id(), None);
         let mut replays = 0;
         loop {
             let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
             let observed = Observed::new(&NoDebt, self.inner(), None);
             let work = lease.connection().run(&observed, query, want);
             match trace::statement(&observed, query, work).await {
-                Ok(answer) => return Ok((answer, Arc::new(lease))),
+                Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {
                     replays += 1;

@@ -9,22 +9,48 @@ use super::session::DbSession;
 use crate::runtime::{self, Scope, Slot};
 
 thread_local! {
-    static CURRENT: Cell<Option<runtime::Context<DbSession>>> = const { Cell::new(None) };
+    static CURRENT: Slot<DbSession> = const { Cell::new(None) };
 }
 
-/// Where the context of the future that is polled now is kept.
-pub(super) static SLOT: Slot<DbSession> = &CURRENT;
+/// Lends the place where the context of the future that is polled now is kept.
+#[inline]
+pub(super) fn with_slot<T>(lend: impl FnOnce(&Slot<DbSession>) -> T) -> Option<T> {
+    CURRENT.try_with(lend).ok()
+}
+
+/// Looks at the context in place, if the caller is inside a scope. Nobody sees it meanwhile: `look` must not ask again.
+#[inline]
+pub(super) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSession>>) -> T) -> T {
+    /// Puts the context back, after a panic too.
+    struct Lent(Option<runtime::Context<DbSession>>);
+
+    impl Drop for Lent {
+        #[inline]
+        fn drop(&mut self) {
+            let context = self.0.take();
+            with_slot(|slot| slot.set(context));
+        }
+    }
+
+    let lent = Lent(with_slot(Cell::take).flatten());
+    look(lent.0.as_ref())
+}
 
 /// The context in place, if the caller is inside a scope.
+#[inline]
 pub(super) fn current() -> Option<runtime::Context<DbSession>> {
-    CURRENT
-        .try_with(|cell| {
-            let context = cell.take();
-            cell.set(context.clone());
-            context
-        })
-        .ok()
-        .flatten()
+    with_current(|context| context.cloned())
+}
+
+/// How many connections of a database the current task has, that of `but` left out.
+pub(super) fn held(database: usize, but: Option<&DbSession>) -> usize {
+    let holds = |session: &DbSession| !but.is_some_and(|but| std::ptr::eq(but, session)) && session.is_taken();
+    with_current(|context| context.map_or(0, |context| context.count_sessions(database, holds)))
+}
+
+/// A context in which nothing is open, inside the one in place.
+pub(super) fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
+    current.map(runtime::Context::fresh).unwrap_or_default()
 }
 
 /// Runs a future in a fresh context: transactions that are open outside are not visible inside.
@@ -55,8 +81,7 @@ pub(super) fn current() -> Option<runtime::Context<DbSession>> {
 /// # }
 /// ```
 pub fn scope<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
-    let context = current().unwrap_or_default().fresh();
-    Scope::new(SLOT, context, future)
+    Scope::new(with_current(fresh), future)
 }
 
 /// Spawns a future into a task of its own with a fresh context, in the tracing span of the caller.
@@ -70,7 +95,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(Scope::new(SLOT, runtime::Context::default(), future).in_current_span())
+    tokio::spawn(Scope::new(runtime::Context::<DbSession>::default(), future).in_current_span())
 }
 
 /// What a task has open: captured, it can be entered by another future, which then takes part in the transaction.
@@ -108,7 +133,7 @@ impl Context {
 
     /// Runs a future in this context.
     pub fn enter<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Scope::new(SLOT, self.0.unwrap_or_default(), future)
+        Scope::new(self.0.unwrap_or_default(), future)
     }
 }
 

@@ -34,7 +34,6 @@ use crate::{
 const REAPING: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// The connections between an opening of the database and its closing.
-#[derive(Clone)]
 struct Generation {
     bb8: bb8::Pool<Manager>,
     permits: Arc<Semaphore>,
@@ -43,7 +42,7 @@ struct Generation {
 enum Phase {
     /// Never connected, and never closed.
     Fresh,
-    Open(Generation),
+    Open(Arc<Generation>),
     Closed,
 }
 
@@ -91,7 +90,7 @@ impl Pool {
         lock(&self.door)
     }
 
-    fn build(&self) -> Generation {
+    fn build(&self) -> Arc<Generation> {
         let Options { max_connections, min_connections, connect_timeout, idle_timeout, max_lifetime, .. } =
             self.options;
         let manager =
@@ -107,14 +106,14 @@ impl Pool {
             .test_on_check_out(false)
             .retry_connection(false)
             .build_unchecked(manager);
-        Generation { bb8, permits: Arc::new(Semaphore::new(max_connections as usize)) }
+        Arc::new(Generation { bb8, permits: Arc::new(Semaphore::new(max_connections as usize)) })
     }
 
     /// The open generation, opened now where that is allowed.
-    fn generation(&self) -> Result<Generation, Error> {
+    fn generation(&self) -> Result<Arc<Generation>, Error> {
         let mut door = self.door();
         match &door.phase {
-            Phase::Open(generation) => return Ok(generation.clone()),
+            Phase::Open(generation) => return Ok(Arc::clone(generation)),
             Phase::Fresh if self.options.autoconnect == Some(false) => {
                 return Err(Error::new(ErrorKind::Closed, "the database is not connected; call `connect` first"));
             }
@@ -122,7 +121,7 @@ impl Pool {
             Phase::Fresh | Phase::Closed => {}
         }
         let generation = self.build();
-        door.phase = Phase::Open(generation.clone());
+        door.phase = Phase::Open(Arc::clone(&generation));
         Ok(generation)
     }
 
@@ -168,7 +167,7 @@ impl Pool {
         let door = self.door();
         let closings = door.closings;
         let generation = match &door.phase {
-            Phase::Open(generation) => generation.clone(),
+            Phase::Open(generation) => Arc::clone(generation),
             Phase::Fresh | Phase::Closed => self.build(),
         };
         async move {
@@ -179,7 +178,7 @@ impl Pool {
             }
             // A query may have opened the database meanwhile.
             let open = match &door.phase {
-                Phase::Open(open) => open.clone(),
+                Phase::Open(open) => Arc::clone(open),
                 Phase::Fresh | Phase::Closed => generation,
             };
             // With no room for it, another connection has been made meanwhile.
@@ -201,16 +200,17 @@ impl Pool {
         if held >= self.options.max_connections as usize {
             return Err(self.late(held));
         }
-        let (wait, start) = (self.options.acquire_timeout, Instant::now());
+        let mut left = self.options.acquire_timeout;
         let permit = match Arc::clone(&generation.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_none_or_closed) => {
                 let _waiting = self.counters.waiting.during();
-                let waited = within(wait, Arc::clone(&generation.permits).acquire_owned()).await?;
+                let start = Instant::now();
+                let waited = within(left, Arc::clone(&generation.permits).acquire_owned()).await?;
+                left = left.saturating_sub(start.elapsed());
                 waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?
             }
         };
-        let left = wait.saturating_sub(start.elapsed());
         let borrowed = within(left, checkout(&generation.bb8, &self.suspicion)).await?;
         let borrowed = borrowed.ok_or_else(|| self.slow())??;
         let lease = Lease::new(borrowed, permit);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The block that a stream is part of, with its turn in it.
-pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Frame<DbSession>>);
+pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Arc<Frame<DbSession>>>);
 
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///

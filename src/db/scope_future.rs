@@ -9,7 +9,7 @@ use std::{
 use pin_project::pin_project;
 
 use super::{
-    local::{SLOT, current},
+    local::{fresh, with_current},
     session::DbSession,
 };
 use crate::runtime::Scope;
@@ -25,7 +25,7 @@ pub struct ScopeFuture<F>(#[pin] Scope<F, DbSession>);
 impl<F> ScopeFuture<F> {
     /// A future that is made inside its scope already.
     pub(crate) fn new(make: impl FnOnce() -> F) -> Self {
-        Self(Scope::make(SLOT, current().unwrap_or_default().fresh(), make))
+        Self(Scope::make(with_current(fresh), make))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     driver::State,
     error::{Error, ErrorKind},
     fault::{Fault, NoDebt, Sparing, Verdict},
-    runtime::{Frame, Last, Session, Trunk},
+    runtime::{Frame, Last, Session, Slot, Trunk},
 };
 
 /// How long a cancelled statement may take to end before its connection is given up.
@@ -77,6 +77,11 @@ impl DbSession {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is a connection already.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(&*self.seat(), Seat::Taken(..))
+    }
+
     /// The connection, if there is one already.
     pub(super) fn taken(&self) -> Option<Arc<Lease>> {
         match &*self.seat() {
@@ -91,6 +96,16 @@ impl DbSession {
     /// # Cancel safety
     /// Dropped, it leaves the leasing to the next statement.
     pub(super) async fn lease(&self, frame: &Frame<Self>) -> Result<Arc<Lease>, Fault> {
+        if !self.is_cancelling.load(Ordering::Acquire)
+            && let Some(lease) = self.taken()
+        {
+            return Ok(lease);
+        }
+        // Boxed, as it is done once for a transaction, and all its statements would carry it.
+        Box::pin(self.take_lease(frame)).await
+    }
+
+    async fn take_lease(&self, frame: &Frame<Self>) -> Result<Arc<Lease>, Fault> {
         if let Some(lease) = self.taken() {
             self.cancelled(&lease).await?;
             return Ok(lease);
@@ -100,9 +115,7 @@ impl DbSession {
             self.cancelled(&lease).await?;
             return Ok(lease);
         }
-        let held = local::current().map_or(0, |context| {
-            context.count_sessions(self.inner.id, |session| !std::ptr::eq(session, self) && session.taken().is_some())
-        });
+        let held = local::held(self.inner.id, Some(self));
         let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await;
         let mut seat = self.seat();
         if let Seat::Left = &*seat {
@@ -246,27 +259,29 @@ impl Session for DbSession {
         self.inner.id
     }
 
+    #[inline]
+    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
+        local::with_slot(lend)
+    }
+
     fn turn_timeout(&self) -> Duration {
         self.inner.options.turn_timeout
     }
 
-    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(async move {
-            let session = trunk.session();
-            let Some(lease) = session.taken() else {
-                // It was taken away: the transaction ended with it.
-                return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
-            };
-            session.cancelled(&lease).await?;
-            let last = Last(&trunk);
-            let observed = Observed::new(&last, &session.inner, None);
-            let name = session.name();
-            let result =
-                trace::ending(&session.inner, name.as_deref(), &steps, lease.connection().control(&observed, &steps))
-                    .await;
-            session.ended();
-            result
-        })
+    async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
+        let session = trunk.session();
+        let Some(lease) = session.taken() else {
+            // It was taken away: the transaction ended with it.
+            return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
+        };
+        session.cancelled(&lease).await?;
+        let last = Last(&trunk);
+        let observed = Observed::new(&last, &session.inner, None);
+        let name = session.name();
+        let work = lease.connection().control(&observed, &steps);
+        let result = trace::ending(&session.inner, name.as_deref(), &steps, work).await;
+        session.ended();
+        result
     }
 
     fn interrupt(&self, sparing: Sparing) {

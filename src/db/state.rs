@@ -4,7 +4,7 @@ use super::{Database, local};
 use crate::{
     control::Name,
     error::{Error, ErrorKind},
-    runtime::{Context, Frame, Opening},
+    runtime::{Frame, Opening},
 };
 
 /// The state of the innermost block that the current task has open on a database.
@@ -73,7 +73,8 @@ impl Database {
 
     /// Looks at the innermost block. One that has ended is none, even to a future that captured its context.
     fn with_frame<T>(&self, look: impl FnOnce(&Frame<super::session::DbSession>) -> T) -> Option<T> {
-        let context: Context<_> = local::current()?;
-        context.innermost(self.id()).filter(|frame| !frame.is_closed()).map(|frame| look(frame))
+        local::with_current(|context| {
+            context?.innermost(self.id()).filter(|frame| !frame.is_closed()).map(|frame| look(frame))
+        })
     }
 }

@@ -50,7 +50,13 @@ impl<'o> Observed<'o> {
 
     /// Tells of the steps that were sent.
     fn tell(&self, outcome: &str) {
-        let Some(Paid { steps, since }) = self.paid().take() else { return };
+        let paid = self.paid().take();
+        if let Some(paid) = paid {
+            self.tell_of(paid, outcome);
+        }
+    }
+
+    fn tell_of(&self, Paid { steps, since }: Paid, outcome: &str) {
         let root = self.frame.and_then(root_name);
         let depths = depths(&steps, self.frame.map_or(0, Frame::depth));
         for (step, depth) in steps.iter().zip(depths) {
@@ -89,7 +95,9 @@ impl Debt for Observed<'_> {
 impl Drop for Observed<'_> {
     fn drop(&mut self) {
         // What is not told yet went with a flight that was dropped.
-        self.tell(DROPPED);
+        if let Some(paid) = self.paid.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            self.tell_of(paid, DROPPED);
+        }
     }
 }
 
@@ -214,6 +222,15 @@ pub(super) async fn statement(
     if !is_on() {
         return work.await;
     }
+    // Boxed, so that statements that nobody watches do not carry it.
+    Box::pin(watched(observed, query, work)).await
+}
+
+async fn watched(
+    observed: &Observed<'_>,
+    query: Query<'_>,
+    work: impl Future<Output = Result<Answer, Fault>>,
+) -> Result<Answer, Fault> {
     let name = observed.frame.and_then(nearest_name);
     let mut watch = Watch::new(tracing::debug_span!(
         target: "nestling", "statement", database = observed.inner.id, depth = observed.frame.map_or(0, Frame::depth),

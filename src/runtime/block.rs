@@ -3,12 +3,12 @@
 //! The guard exists before anything is awaited on its behalf, so that an error, a panic or a dropped future at any point
 //! ends in the rollback of exactly this block.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, ops::Deref, sync::Arc};
 
 use super::{
-    Context, Frame, Label, Opening, Session, Trunk,
+    Context, Frame, Opening, Session, Trunk,
     trunk::Fate,
-    turn::{Gate as _, Purpose, Turn},
+    turn::{self, Gate as _, Purpose},
 };
 use crate::{
     control::{Control, Name, Settings},
@@ -16,6 +16,9 @@ use crate::{
     fault::Verdict,
     outlive::Outlive,
 };
+
+/// The end of a root on its way.
+type Ending = Outlive<Result<(), Error>>;
 
 /// How far a block has come.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +33,28 @@ enum Stage {
 /// An open block. Dropped before it was ended, it is rolled back.
 #[derive(Debug)]
 pub(crate) struct Block<S: Session> {
-    frame: Arc<Frame<S>>,
-    context: Context<S>,
-    /// The parent's turn, which this block has alone for as long as it is open (rule 9).
-    _turn: Option<Turn<Frame<S>>>,
+    frame: Held<S>,
     stage: Stage,
+}
+
+/// The frame of a block, and with it the parent's turn, which the block has alone for as long as it is open (rule 9).
+#[derive(Debug)]
+struct Held<S: Session>(Arc<Frame<S>>);
+
+impl<S: Session> Deref for Held<S> {
+    type Target = Arc<Frame<S>>;
+
+    fn deref(&self) -> &Arc<Frame<S>> {
+        &self.0
+    }
+}
+
+impl<S: Session> Drop for Held<S> {
+    fn drop(&mut self) {
+        if let Some(parent) = self.0.parent() {
+            parent.turnstile().leave(false);
+        }
+    }
 }
 
 impl<S: Session> Block<S> {
@@ -46,8 +66,10 @@ impl<S: Session> Block<S> {
         name: Option<Arc<str>>,
         session: impl FnOnce() -> S,
     ) -> Result<Self, Error> {
-        let trunk = pinned.map_or_else(|| Arc::new(Trunk::new(session())), |frame| Arc::clone(frame.trunk()));
-        Self::open(trunk, pinned, around, Opening::Begin(settings), name).await
+        match pinned {
+            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name).await,
+            None => Ok(Self::outermost(around, Opening::Begin(settings), name, session())),
+        }
     }
 
     /// Opens a savepoint in the innermost frame of the session.
@@ -58,56 +80,44 @@ impl<S: Session> Block<S> {
         name: Option<Arc<str>>,
     ) -> Result<Self, Error> {
         let savepoint = given.map_or(Name::Level(parent.depth()), Name::Given);
-        Self::open(Arc::clone(parent.trunk()), Some(parent), around, Opening::Savepoint(savepoint), name).await
+        Self::inside(around, parent, Opening::Savepoint(savepoint), name).await
     }
 
     /// Pins a session to the task, outside a transaction.
-    pub(crate) async fn pin(around: &Context<S>, session: S) -> Result<Self, Error> {
-        Self::open(Arc::new(Trunk::new(session)), None, around, Opening::Pin, None).await
+    pub(crate) fn pin(around: &Context<S>, session: S) -> Self {
+        Self::outermost(around, Opening::Pin, None, session)
     }
 
-    async fn open(
-        trunk: Arc<Trunk<S>>,
-        parent: Option<&Arc<Frame<S>>>,
+    /// A block with a session of its own: there is nobody to wait for.
+    fn outermost(around: &Context<S>, opening: Opening, name: Option<Arc<str>>, session: S) -> Self {
+        let trunk = Arc::new(Trunk::new(session, opening.step()));
+        let frame = Frame::new(trunk, None, around.clone(), opening, name);
+        Self { frame: Held(Arc::new(frame)), stage: Stage::Open }
+    }
+
+    async fn inside(
         around: &Context<S>,
+        parent: &Arc<Frame<S>>,
         opening: Opening,
         name: Option<Arc<str>>,
     ) -> Result<Self, Error> {
-        let turn = match parent {
-            Some(parent) => {
-                let label = Label { name: name.clone(), depth: parent.depth() + 1 };
-                let turn = Turn::take(parent, Purpose::Child(label)).await?;
-                parent.check()?;
-                Some(turn)
-            }
-            None => None,
-        };
-        let step = match &opening {
-            Opening::Pin => None,
-            Opening::Begin(settings) => Some(Control::Begin(settings.clone())),
-            Opening::Savepoint(name) => Some(Control::Savepoint(name.clone())),
-        };
-        let frame = Arc::new(Frame::new(trunk, parent.cloned(), around.clone(), opening, name));
-        // From here on the guard stands: what is owed next is taken back by its drop.
-        let block = Self { context: around.with(Arc::clone(&frame)), frame, _turn: turn, stage: Stage::Open };
-        let frame = &block.frame;
-        frame.trunk().with_ledger(|ledger| {
-            if let Some(parent) = parent
-                && let Err(closed) = parent.adopt(frame)
-            {
-                // It has owed nothing, and will owe nothing.
-                frame.close();
-                return Err(closed);
-            }
+        let trunk = parent.trunk();
+        let step = opening.step();
+        let frame = Arc::new(Frame::new(Arc::clone(trunk), Some(parent), around.clone(), opening, name));
+        turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame))).await?;
+        let frame = Held(frame);
+        trunk.with_ledger(|ledger| {
+            parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
             Ok(())
         })?;
-        Ok(block)
+        // It owes its end from here on.
+        Ok(Self { frame, stage: Stage::Open })
     }
 
     /// The context for the body of this block.
     pub(crate) fn context(&self) -> Context<S> {
-        self.context.clone()
+        self.frame.outer().with(Arc::clone(&self.frame))
     }
 
     pub(crate) fn frame(&self) -> &Arc<Frame<S>> {
@@ -122,18 +132,28 @@ impl<S: Session> Block<S> {
     /// # Cancel safety
     /// Dropped before the COMMIT is on its way, the block is rolled back; after that the COMMIT runs to its end.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        // Statements of other tasks that have opted in may still be under way: they belong to this block.
-        let turn = Turn::take(&self.frame, Purpose::Close).await?;
-        let result = match self.frame.opening() {
+        // Statements of other tasks that have opted in may still be under way: they belong to this block. The turn goes
+        // with the frame, which is closed in any case before anything is awaited again.
+        turn::enter(&**self.frame, Purpose::Close).await?;
+        match self.frame.opening() {
             Opening::Pin => {
-                self.close();
+                self.frame.trunk().with_ledger(|_| self.frame.close_alone());
+                self.settle();
                 Ok(())
             }
-            Opening::Savepoint(name) => self.release(name.clone()),
-            Opening::Begin(_) => return self.commit_root(turn).await,
-        };
-        drop(turn);
-        result
+            Opening::Savepoint(name) => {
+                let name = name.clone();
+                self.release(name)
+            }
+            Opening::Begin(_) => {
+                let (commit, error) = self.verdict();
+                let ended = match self.end_root(commit, Frame::close_alone)? {
+                    Some(ending) => ending.await,
+                    None => Ok(()),
+                };
+                error.map_or(ended, Err)
+            }
+        }
     }
 
     /// Ends the block after its body returned an error.
@@ -141,8 +161,10 @@ impl<S: Session> Block<S> {
     /// # Cancel safety
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
-        if let Opening::Begin(_) = self.frame.opening() {
-            let _told_by_the_body = self.finish_root(false, None).await;
+        if let Opening::Begin(_) = self.frame.opening()
+            && let Ok(Some(ending)) = self.end_root(false, Frame::close)
+        {
+            let _told_by_the_body = ending.await;
         }
         // A savepoint's rollback is owed by the drop.
     }
@@ -159,7 +181,7 @@ impl<S: Session> Block<S> {
         }
         let was_open = frame.trunk().with_ledger(|ledger| {
             // Ended with a block around it, it must not write any more: its name may be another's by now.
-            let was_open = frame.close();
+            let was_open = frame.close_alone();
             if was_open {
                 ledger.owe(Control::Release(name));
             }
@@ -169,44 +191,41 @@ impl<S: Session> Block<S> {
         if was_open { Ok(()) } else { Err(self.frame.closed_error()) }
     }
 
-    async fn commit_root(self, turn: Turn<Frame<S>>) -> Result<(), Error> {
-        let trunk = Arc::clone(self.frame.trunk());
-        let (commit, error) = match trunk.fate() {
-            Fate::Gone(cause) => (false, Some(rolled_back(cause))),
+    /// Whether the transaction is committed, and if it is not, what is told of it.
+    fn verdict(&self) -> (bool, Option<Error>) {
+        let trunk = self.frame.trunk();
+        match trunk.fate() {
             Fate::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
-            Fate::Lost(cause) => (false, Some(rolled_back(cause))),
+            Fate::Gone(cause) | Fate::Lost(cause) => (false, Some(rolled_back(cause))),
             Fate::RollbackOnly(cause) => (false, Some(unexpected(cause))),
             Fate::Whole => match self.frame.doom() {
                 Some(cause) => (false, Some(rolled_back(cause.clone()))),
                 None => (!trunk.is_quiet(), None),
             },
-        };
-        let finished = self.finish_root(commit, Some(turn)).await;
-        match error {
-            Some(error) => Err(error),
-            None => finished,
         }
     }
 
-    /// Closes the root and sends what ends it, if the server knows of it at all.
-    async fn finish_root(mut self, commit: bool, turn: Option<Turn<Frame<S>>>) -> Result<(), Error> {
-        let trunk = Arc::clone(self.frame.trunk());
+    /// Closes the root. What ends it is to be awaited, if the server knows of the transaction at all.
+    ///
+    /// # Errors
+    /// The root has ended already.
+    fn end_root(mut self, commit: bool, close: impl FnOnce(&Frame<S>) -> bool) -> Result<Option<Ending>, Error> {
+        let trunk = self.frame.trunk();
         let lost = matches!(trunk.fate(), Fate::Lost(_));
         let steps = trunk.with_ledger(|ledger| {
             let open = self.frame.check_open();
-            self.frame.close();
+            close(&self.frame);
             open.map(|()| ledger.finish(commit))
         });
-        // Until here nobody came between the decision and the end.
-        drop(turn);
         self.stage = Stage::Ending;
         let Some(steps) = steps?.filter(|_| !lost) else {
             self.settle();
-            return Ok(());
+            return Ok(None);
         };
+        let trunk = Arc::clone(self.frame.trunk());
         let sent = S::finish(Arc::clone(&trunk), steps);
         // The block goes along, so that the session is given back only when the answer is here.
-        Outlive::new(Box::pin(async move {
+        Ok(Some(Outlive::new(Box::pin(async move {
             let result = sent.await;
             if let Err(fault) = &result {
                 // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
@@ -219,14 +238,7 @@ impl<S: Session> Block<S> {
             }
             self.settle();
             result.map_err(|fault| fault.error)
-        }))
-        .await
-    }
-
-    /// The frame is closed without a step.
-    fn close(&mut self) {
-        self.frame.trunk().with_ledger(|_| self.frame.close());
-        self.settle();
+        }))))
     }
 
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.

@@ -32,6 +32,11 @@ impl<S: Session> Context<S> {
         Self { head: Some(frame), hidden: self.hidden.clone() }
     }
 
+    /// The innermost frame of all databases.
+    pub(super) fn head(&self) -> Option<&Arc<Frame<S>>> {
+        self.head.as_ref()
+    }
+
     /// A context in which nothing is open, inside this one.
     pub(crate) fn fresh(&self) -> Self {
         Self { head: None, hidden: self.head.clone().or_else(|| self.hidden.clone()) }

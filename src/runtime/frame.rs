@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -31,21 +31,30 @@ pub(crate) enum Opening {
     Savepoint(Name),
 }
 
+impl Opening {
+    /// The step that the frame begins with.
+    pub(super) fn step(&self) -> Option<Control> {
+        match self {
+            Self::Pin => None,
+            Self::Begin(settings) => Some(Control::Begin(settings.clone())),
+            Self::Savepoint(name) => Some(Control::Savepoint(name.clone())),
+        }
+    }
+}
+
 /// One open block. What ends with a block belongs in here.
 #[derive(Debug)]
 pub(crate) struct Frame<S: Session> {
     trunk: Arc<Trunk<S>>,
-    parent: Option<Arc<Self>>,
+    parent: Parent<S>,
     /// What was in place around the block: frames of other databases are found there.
     outer: Context<S>,
     opening: Opening,
     label: Label,
-    turnstile: Turnstile,
-    /// The block that was opened in this one last. It may still be open when this one ends: another task can have opened
-    /// it, or nobody polls it any more.
-    child: Mutex<Weak<Self>>,
-    /// Set once, under the ledger's lock: nothing of this frame is sent after it (rule 6).
-    closed: AtomicBool,
+    /// Closed once, under the ledger's lock: nothing of this frame is sent after it (rule 6). It knows the child block
+    /// that is open in this one, which may still be so when this one ends: another task can have opened it, or nobody
+    /// polls it any more.
+    turnstile: Turnstile<Self>,
     /// The first error that doomed this frame (rule 31).
     doom: OnceLock<Error>,
     /// The answer that told of a doom before its cause was seen: of statements in flight together a later one may be
@@ -53,15 +62,29 @@ pub(crate) struct Frame<S: Session> {
     echo: OnceLock<Error>,
 }
 
+/// The frame of the same session around a frame.
+#[derive(Debug)]
+enum Parent<S: Session> {
+    None,
+    /// The innermost one of the context around, as nearly always: it is not held twice.
+    Head,
+    Other(Arc<Frame<S>>),
+}
+
 impl<S: Session> Frame<S> {
     pub(super) fn new(
         trunk: Arc<Trunk<S>>,
-        parent: Option<Arc<Self>>,
+        parent: Option<&Arc<Self>>,
         outer: Context<S>,
         opening: Opening,
         name: Option<Arc<str>>,
     ) -> Self {
-        let above = parent.as_ref().map_or(0, |parent| parent.label.depth);
+        let above = parent.map_or(0, |parent| parent.label.depth);
+        let parent = match parent {
+            None => Parent::None,
+            Some(parent) if outer.head().is_some_and(|head| Arc::ptr_eq(head, parent)) => Parent::Head,
+            Some(parent) => Parent::Other(Arc::clone(parent)),
+        };
         let depth = if matches!(opening, Opening::Pin) { above } else { above + 1 };
         Self {
             trunk,
@@ -70,8 +93,6 @@ impl<S: Session> Frame<S> {
             opening,
             label: Label { name, depth },
             turnstile: Turnstile::new(),
-            child: Mutex::default(),
-            closed: AtomicBool::new(false),
             doom: OnceLock::new(),
             echo: OnceLock::new(),
         }
@@ -82,7 +103,11 @@ impl<S: Session> Frame<S> {
     }
 
     pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
-        self.parent.as_ref()
+        match &self.parent {
+            Parent::None => None,
+            Parent::Head => self.outer.head(),
+            Parent::Other(parent) => Some(parent),
+        }
     }
 
     pub(super) fn outer(&self) -> &Context<S> {
@@ -167,12 +192,12 @@ impl<S: Session> Frame<S> {
 
     /// This frame and those of its session around it.
     fn lineage(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |frame| frame.parent.as_deref())
+        std::iter::successors(Some(self), |frame| frame.parent().map(|parent| &**parent))
     }
 
     /// Whether this frame has ended, by itself or with one around it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.turnstile.is_closed()
     }
 
     /// Why this frame is open no more, if so.
@@ -187,23 +212,8 @@ impl<S: Session> Frame<S> {
         })
     }
 
-    /// Takes in a child, which then ends with this frame at the latest. Callers hold the ledger's lock.
-    ///
-    /// # Errors
-    /// This frame has ended: the child must not write to the ledger.
-    pub(super) fn adopt(&self, child: &Arc<Self>) -> Result<(), Error> {
-        self.check_open()?;
-        *self.child() = Arc::downgrade(child);
-        Ok(())
-    }
-
-    fn child(&self) -> MutexGuard<'_, Weak<Self>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn open_child(&self) -> Option<Arc<Self>> {
-        let child = self.child().upgrade();
-        child.filter(|child| !child.is_closed())
+        self.turnstile.child().filter(|child| !child.is_closed())
     }
 
     /// Whether a statement of this frame, or of one that is open in it, may be in flight.
@@ -237,24 +247,26 @@ impl<S: Session> Frame<S> {
     ///
     /// Tells whether the frame was open: the end of one that was not is not owed, as an outer one took it along.
     pub(super) fn close(&self) -> bool {
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        self.turnstile.close();
-        let mut inside = self.open_child();
+        let was_open = self.close_alone();
+        let mut inside = if was_open { self.open_child() } else { None };
         while let Some(frame) = inside {
-            frame.closed.store(true, Ordering::Release);
             frame.turnstile.close();
             inside = frame.open_child();
         }
-        true
+        was_open
+    }
+
+    /// As [`close`](Self::close), for whoever has the turn to: nothing is open in the frame.
+    pub(super) fn close_alone(&self) -> bool {
+        self.turnstile.close()
     }
 
     /// Waits for a turn that the statements of a transaction share.
     ///
     /// # Errors
     /// Any reason why a statement cannot run in this frame, before anything is sent.
-    pub(crate) async fn statement(self: &Arc<Self>) -> Result<Turn<Self>, Error> {
+    #[inline]
+    pub(crate) async fn statement(&self) -> Result<Turn<&Self>, Error> {
         // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
         // those that were sent behind it: each waits for the one before.
         let purpose = if self.in_transaction() { Purpose::Statement } else { Purpose::Alone("a statement") };
@@ -267,8 +279,8 @@ impl<S: Session> Frame<S> {
     ///
     /// # Errors
     /// As [`statement`](Self::statement).
-    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<Self>, Error> {
-        let turn = Turn::take(self, Purpose::Alone(what)).await?;
+    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<Arc<Self>>, Error> {
+        let turn = Turn::take(Arc::clone(self), Purpose::Alone(what)).await?;
         self.check()?;
         Ok(turn)
     }
@@ -299,7 +311,7 @@ impl<S: Session> Frame<S> {
 }
 
 impl<S: Session> Gate for Frame<S> {
-    fn turnstile(&self) -> &Turnstile {
+    fn turnstile(&self) -> &Turnstile<Self> {
         &self.turnstile
     }
 

@@ -17,8 +17,6 @@ mod turn;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
-
 pub(crate) use self::{
     block::{Block, joined},
     clock::{require_live_runtime, require_runtime, within},
@@ -40,12 +38,15 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
     /// Which database the session belongs to: frames are looked up by it (rule 1).
     fn database(&self) -> usize;
 
+    /// Lends the place where the calling thread keeps its context; `None` while the thread ends.
+    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T>;
+
     /// How long a statement or a block waits for its turn.
     fn turn_timeout(&self) -> Duration;
 
     /// Sends `steps`, which end the transaction, and waits for the answer. The future runs to its end even if nobody
     /// waits for it any more.
-    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>>;
+    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> impl Future<Output = Result<(), Fault>> + Send + 'static;
 
     /// What is in flight was dropped: the server is to stop it, if it is at work, before anything else is sent. MUST
     /// NOT block.

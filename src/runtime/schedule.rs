@@ -5,7 +5,7 @@ use std::panic;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Instrument as _;
 
-use super::{Context, Scope, Session, Slot, clock::no_runtime};
+use super::{Context, Scope, Session, clock::no_runtime};
 use crate::error::Error;
 
 /// Runs `body` to its end in a new task with a fresh context, in the caller's tracing span.
@@ -18,14 +18,14 @@ use crate::error::Error;
 ///
 /// # Cancel safety
 /// Dropped, it aborts the task, which drops the body where it stands.
-pub(crate) async fn spawn_in_fresh_context<F, S>(slot: Slot<S>, body: F) -> Result<F::Output, Error>
+pub(crate) async fn spawn_in_fresh_context<F, S>(body: F) -> Result<F::Output, Error>
 where
     F: Future + Send + 'static,
     F::Output: Send,
     S: Session,
 {
     let handle = Handle::try_current().map_err(|source| no_runtime().with_source(source))?;
-    let scope = Scope::new(slot, Context::default(), body).in_current_span();
+    let scope = Scope::new(Context::<S>::default(), body).in_current_span();
     let mut task = AbortOnDrop(handle.spawn(scope));
     match (&mut task.0).await {
         Ok(out) => Ok(out),

@@ -40,10 +40,14 @@ pub(crate) struct Trunk<S: Session> {
 }
 
 impl<S: Session> Trunk<S> {
-    pub(crate) fn new(session: S) -> Self {
+    /// A trunk whose ledger begins with `owed`.
+    pub(crate) fn new(session: S, owed: Option<Control>) -> Self {
+        let mut ledger = Ledger::default();
+        owed.into_iter().for_each(|step| ledger.owe(step));
+        session.count(ledger.take_tally());
         Self {
             session,
-            ledger: Mutex::default(),
+            ledger: Mutex::new(ledger),
             fate: Mutex::default(),
             ill: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
@@ -129,6 +133,9 @@ impl<S: Session> Trunk<S> {
     /// The root has ended: the next transaction of a pinned session begins anew, unless the session itself is lost.
     pub(super) fn settle(&self) {
         self.quiet.store(false, Ordering::Release);
+        if !self.ill.load(Ordering::Acquire) {
+            return;
+        }
         let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*fate, Fate::Lost(_)) {
             *fate = Fate::Whole;

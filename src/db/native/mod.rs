@@ -47,8 +47,7 @@ impl Database {
         match self.frame() {
             Some(frame) => self.lend_in_frame(&frame, body).await,
             None => {
-                let held = local::current()
-                    .map_or(0, |context| context.count_sessions(self.id(), |session| session.taken().is_some()));
+                let held = local::held(self.id(), None);
                 let lease = Arc::new(trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?);
                 body(lease).await.map_err(|fault| fault.error)?
             }

@@ -13,7 +13,7 @@ use super::{
     cache::{Cache, Prepared},
     cancel::Servers,
     classify,
-    decode::PgRow,
+    decode::{self, Gatherer},
     encode::{self, Param},
     flight::Wire,
 };
@@ -22,7 +22,6 @@ use crate::{
     driver::{Answer, Connection, Dialect, Query, State, Want},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
-    row::Row,
 };
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
@@ -51,28 +50,33 @@ impl PostgresConnection {
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        // All but the usual way is boxed: its futures are large, and every statement would carry them.
         if want == Want::Batch {
-            let request = self.wire.client().batch_execute(query.sql);
-            let (_, outstanding) =
-                self.wire.fly(debt, request, |error, alive| classify::statement(error, query.sql, alive)).await?;
-            outstanding.answered();
-            return Ok(Answer::count(0));
+            return Box::pin(self.batch(debt, query)).await;
         }
         let Some(cached) = self.cache.get(query.sql) else {
-            return self.execute_new(debt, query, want).await;
+            return Box::pin(self.execute_new(debt, query, want)).await;
         };
         let Ok(params) = bind(&cached, query) else {
             // The columns that the statement refers to may have other types by now.
-            return self.execute_new(debt, query, want).await;
+            return Box::pin(self.execute_new(debt, query, want)).await;
         };
         let paid = Witness::new(debt);
         match self.execute(&paid, &cached, query, params, want).await {
             Err(fault) if classify::is_stale_statement(&fault) => {
                 self.cache.forget(query.sql);
-                self.again(debt, paid.back(), fault, query, want).await
+                Box::pin(self.again(debt, paid.back(), fault, query, want)).await
             }
             result => result,
         }
+    }
+
+    async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+        let request = self.wire.client().batch_execute(query.sql);
+        let classify = |error, alive| classify::statement(error, query.sql, alive);
+        let (_, number) = self.wire.fly(debt, request, classify).await?;
+        self.wire.is_answered(number);
+        Ok(Answer::count(0))
     }
 
     /// Runs a statement once more that the server no longer accepted as prepared, wherever that loses nothing: outside a
@@ -102,8 +106,8 @@ impl PostgresConnection {
         let paid = Witness::new(debt);
         let request = self.wire.client().prepare(query.sql);
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
-        let (statement, outstanding) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
-        outstanding.answered();
+        let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
+        self.wire.is_answered(number);
         let prepared = Prepared::new(statement);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
@@ -133,45 +137,54 @@ impl PostgresConnection {
         match want {
             Want::Count | Want::Batch => {
                 let request = client.execute_raw(&prepared.statement, params);
-                let (affected, outstanding) = self.wire.fly(debt, request, classify).await?;
-                outstanding.answered();
+                let (affected, number) = self.wire.fly(debt, request, classify).await?;
+                self.wire.is_answered(number);
                 Ok(Answer::count(affected))
             }
             Want::Rows => {
                 let request = async {
                     let rows = client.query_raw(&prepared.statement, params).await?;
                     let mut rows = std::pin::pin!(rows);
-                    let mut all = Vec::new();
+                    let mut all = Gatherer::new(Arc::clone(&prepared.columns));
                     while let Some(row) = rows.try_next().await? {
-                        all.push(Row::new(PgRow::new(row, Arc::clone(&prepared.columns))));
+                        all.push(row);
                     }
-                    Ok((all, rows.rows_affected().unwrap_or(0)))
+                    Ok((all.finish(), rows.rows_affected().unwrap_or(0)))
                 };
-                let ((rows, affected), outstanding) = self.wire.fly(debt, request, classify).await?;
-                outstanding.answered();
+                let ((rows, affected), number) = self.wire.fly(debt, request, classify).await?;
+                self.wire.is_answered(number);
                 Ok(Answer::rows(rows, affected))
             }
-            Want::Stream => {
-                let request = client.query_raw(&prepared.statement, params);
-                let (rows, outstanding) = self.wire.fly(debt, request, classify).await?;
-                let columns = Arc::clone(&prepared.columns);
-                let sql: Box<str> = query.sql.into();
-                let wire = Arc::clone(&self.wire);
-                // Dropped half-way, it leaves the request outstanding: the connection reads on and throws the rest away.
-                let rows = Box::pin(rows).map(Some).chain(futures_util::stream::once(async { None }));
-                let stream = rows.filter_map(move |row| {
-                    if !matches!(row, Some(Ok(_))) {
-                        outstanding.answered();
-                    }
-                    let row = row.map(|row| match row {
-                        Ok(row) => Ok(Row::new(PgRow::new(row, Arc::clone(&columns)))),
-                        Err(error) => Err(classify::statement(error, &sql, wire.is_alive())),
-                    });
-                    std::future::ready(row)
-                });
-                Ok(Answer::stream(Box::pin(stream)))
-            }
+            Want::Stream => Box::pin(self.stream(debt, prepared, query, params)).await,
         }
+    }
+
+    async fn stream(
+        &self,
+        debt: &dyn Debt,
+        prepared: &Prepared,
+        query: Query<'_>,
+        params: Vec<Param<'_>>,
+    ) -> Result<Answer, Fault> {
+        let request = self.wire.client().query_raw(&prepared.statement, params);
+        let classify = |error, alive| classify::statement(error, query.sql, alive);
+        let (rows, number) = self.wire.fly(debt, request, classify).await?;
+        let columns = Arc::clone(&prepared.columns);
+        let sql: Box<str> = query.sql.into();
+        let wire = Arc::clone(&self.wire);
+        // Dropped half-way, it leaves the request outstanding: the connection reads on and throws the rest away.
+        let rows = Box::pin(rows).map(Some).chain(futures_util::stream::once(async { None }));
+        let stream = rows.filter_map(move |row| {
+            if !matches!(row, Some(Ok(_))) {
+                wire.is_answered(number);
+            }
+            let row = row.map(|row| match row {
+                Ok(row) => Ok(decode::single(row, Arc::clone(&columns))),
+                Err(error) => Err(classify::statement(error, &sql, wire.is_alive())),
+            });
+            std::future::ready(row)
+        });
+        Ok(Answer::stream(Box::pin(stream)))
     }
 
     async fn commit(&self, debt: &dyn Debt, before: &[Control]) -> Result<(), Fault> {
@@ -184,8 +197,8 @@ impl PostgresConnection {
         text.push_str("SELECT; COMMIT");
         let request = self.wire.client().batch_execute(&text);
         match self.wire.fly(debt, request, classify::control).await {
-            Ok((_, outstanding)) => {
-                outstanding.answered();
+            Ok((_, number)) => {
+                self.wire.is_answered(number);
                 self.wire.set_in_transaction(false);
                 Ok(())
             }
@@ -222,8 +235,8 @@ impl PostgresConnection {
 
     async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {
         let request = self.wire.client().batch_execute(text);
-        let (_, outstanding) = self.wire.fly(debt, request, classify::control).await?;
-        outstanding.answered();
+        let (_, number) = self.wire.fly(debt, request, classify::control).await?;
+        self.wire.is_answered(number);
         Ok(())
     }
 }
@@ -306,8 +319,10 @@ impl<'d> Witness<'d> {
 impl Debt for Witness<'_> {
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
         self.debt.pay(&mut |steps| {
-            let began = steps.iter().any(|step| matches!(step, Control::Begin(_)));
-            *self.paid() = Paid { last: steps.last().cloned(), began };
+            if !steps.is_empty() {
+                let began = steps.iter().any(|step| matches!(step, Control::Begin(_)));
+                *self.paid() = Paid { last: steps.last().cloned(), began };
+            }
             send(steps);
         })
     }

@@ -2,11 +2,12 @@
 //!
 //! Used by the driver for every row. What fits into which Rust type is decided in `from_cell.rs`, not here.
 
-use std::{error::Error as StdError, str, sync::Arc};
+use std::{error::Error as StdError, mem, str, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use postgres_types::{FromSql, Kind, Type};
 use rust_decimal::Decimal;
+use smallvec::{SmallVec, smallvec};
 use uuid::Uuid;
 
 use super::{
@@ -15,39 +16,80 @@ use super::{
 };
 use crate::{
     cell::{Cell, Mismatch, ReadElement},
-    row::{Columns, NativeRow},
+    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
 };
 
-/// A row as tokio-postgres gave it, and the columns that it shares with the other rows of its statement.
-#[derive(Debug)]
-pub(crate) struct PgRow {
-    row: tokio_postgres::Row,
+/// Rows as tokio-postgres gave them, and the columns that they share with the other rows of their statement.
+pub(crate) struct PgRows {
+    /// Most statements return one row.
+    rows: SmallVec<[tokio_postgres::Row; 1]>,
     columns: Arc<Columns>,
 }
 
-impl PgRow {
-    pub(crate) fn new(row: tokio_postgres::Row, columns: Arc<Columns>) -> Self {
-        Self { row, columns }
+/// Gathers the rows of one run of a statement.
+pub(super) struct Gatherer {
+    columns: Arc<Columns>,
+    together: SmallVec<[tokio_postgres::Row; 1]>,
+    rows: Vec<Row>,
+}
+
+impl Gatherer {
+    pub(super) fn new(columns: Arc<Columns>) -> Self {
+        Self { columns, together: SmallVec::new(), rows: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, row: tokio_postgres::Row) {
+        if self.together.len() == ROWS_TOGETHER {
+            self.put_together();
+            // There will be about as many.
+            self.together.reserve_exact(ROWS_TOGETHER);
+        }
+        self.together.push(row);
+    }
+
+    fn put_together(&mut self) {
+        let rows = mem::take(&mut self.together);
+        let count = rows.len();
+        let together = Arc::new(PgRows { rows, columns: Arc::clone(&self.columns) });
+        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+    }
+
+    /// All of them.
+    pub(super) fn finish(mut self) -> Vec<Row> {
+        if !self.together.is_empty() {
+            self.put_together();
+        }
+        self.rows
     }
 }
 
-impl NativeRow for PgRow {
+/// A row by itself.
+pub(super) fn single(row: tokio_postgres::Row, columns: Arc<Columns>) -> Row {
+    Row::among(&Arc::new(PgRows { rows: smallvec![row], columns }), 0)
+}
+
+impl NativeRows for PgRows {
     #[inline]
     fn columns(&self) -> &Columns {
         &self.columns
     }
 
     #[inline]
-    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
-        let Ok(Raw(raw)) = self.row.try_get(index) else {
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
+        let row = &self.rows[row];
+        let Ok(Raw(raw)) = row.try_get(column) else {
             // `Raw` takes every type and never fails: only an index that is not there comes here.
             return Err(Mismatch::invalid());
         };
-        match (raw, self.columns.reader(index)) {
+        match (raw, self.columns.reader(column)) {
             (None, _) => Ok(Cell::Null),
             (Some(raw), Some(read)) => read(raw),
-            (raw, None) => cell(self.row.columns()[index].type_(), raw),
+            (raw, None) => cell(row.columns()[column].type_(), raw),
         }
+    }
+
+    fn type_name(&self, _: usize, column: usize) -> &str {
+        self.columns.type_name(column).unwrap_or("unknown")
     }
 }
 

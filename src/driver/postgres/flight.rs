@@ -126,53 +126,64 @@ impl Wire {
         self.answered.load(Ordering::Acquire) < self.sent.load(Ordering::Acquire)
     }
 
-    /// Counts a request that goes out now.
-    pub(super) fn send(self: &Arc<Self>) -> Outstanding {
-        Outstanding { wire: Arc::clone(self), number: self.sent.fetch_add(1, Ordering::AcqRel) + 1 }
+    /// Counts a request that goes out now, and gives its number.
+    fn count(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Sends the debt and `request` in one poll, in this order, and waits for both answers. `request` MUST send itself
-    /// in its first poll.
+    /// The answer to the request of a number is here, and with it the answers to all earlier ones.
+    pub(super) fn is_answered(&self, number: u64) {
+        self.answered.fetch_max(number, Ordering::AcqRel);
+    }
+
+    fn send(self: &Arc<Self>) -> Outstanding {
+        Outstanding { number: self.count(), wire: Arc::clone(self) }
+    }
+
+    /// Sends the debt and `request` in one poll, in this order, and waits for both answers; the number is that of the
+    /// request, which is outstanding until it is said to be answered. `request` MUST send itself in its first poll.
     pub(super) async fn fly<T>(
         self: &Arc<Self>,
         debt: &dyn Debt,
         request: impl Future<Output = Result<T, tokio_postgres::Error>>,
         classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
-    ) -> Result<(T, Outstanding), Fault> {
+    ) -> Result<(T, u64), Fault> {
         if !self.is_alive() {
             return Err(classify::unsent());
         }
         let mut request = pin!(request);
-        let mut sent = None;
+        let mut number = 0;
         let mut ahead = None;
         let first = poll_fn(|cx| {
             let mut first = Poll::Pending;
             let paid = debt.pay(&mut |steps| {
                 ahead = self.send_steps_ahead(steps, cx);
-                sent = Some(self.send());
+                number = self.count();
                 first = request.as_mut().poll(cx);
             });
             Poll::Ready(paid.map(|()| first))
         })
         .await
         .map_err(Fault::kept)?;
-        let outstanding = sent.expect("a debt that is paid has called its send");
         let rest = async {
             match first {
                 Poll::Ready(out) => out,
                 Poll::Pending => request.await,
             }
         };
-        let (steps, out) = join(answer_to(ahead), rest).await;
+        let (steps, out) = match ahead {
+            Some(steps) => join(steps, rest).await,
+            None => (Ok(()), rest.await),
+        };
         // An error is an answer too: whether one is outstanding is the connection's affair from here on.
         match (steps, out) {
             (Err(fault), _) => {
-                outstanding.answered();
+                self.is_answered(number);
                 Err(fault)
             }
-            (Ok(()), Ok(value)) => Ok((value, outstanding)),
+            (Ok(()), Ok(value)) => Ok((value, number)),
             (Ok(()), Err(error)) => {
-                outstanding.answered();
+                self.is_answered(number);
                 Err(classify(error, self.is_alive()))
             }
         }
@@ -321,6 +332,6 @@ pub(crate) struct Outstanding {
 impl Outstanding {
     /// The answer is here, and with it the answers to all earlier requests.
     pub(crate) fn answered(&self) {
-        self.wire.answered.fetch_max(self.number, Ordering::AcqRel);
+        self.wire.is_answered(self.number);
     }
 }

@@ -25,7 +25,7 @@ use super::{
     url::Target,
 };
 use crate::{
-    control::Control,
+    control::{Control, Steps},
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
@@ -62,7 +62,12 @@ impl Setup {
         let stop = Arc::new(Stop::default());
         stop.install(&mut db)?;
         let in_memory = matches!(self.target, Target::Memory);
-        Ok(Open { held: Held::new(db, Arc::clone(&stop)), stop, patience: self.busy_timeout, in_memory })
+        Ok(Open {
+            held: Held::new(db, Arc::clone(&stop), self.statement_cache),
+            stop,
+            patience: self.busy_timeout,
+            in_memory,
+        })
     }
 
     /// Readers and the writer then do not wait for each other.
@@ -125,13 +130,14 @@ const BROKEN: u8 = 2;
 
 /// What a flight takes along.
 struct Paid {
-    steps: Vec<Control>,
+    steps: Steps,
     needs_transaction: bool,
 }
 
 impl Paid {
-    fn new(steps: &[Control], debt: &dyn Debt) -> Self {
-        Self { steps: steps.to_vec(), needs_transaction: debt.needs_transaction() }
+    fn new(steps: &[Control], more: &[Control], debt: &dyn Debt) -> Self {
+        let steps = steps.iter().chain(more).cloned().collect();
+        Self { steps, needs_transaction: debt.needs_transaction() }
     }
 }
 
@@ -214,19 +220,22 @@ impl SqliteConnection {
         T: Send + 'static,
         W: FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     {
-        let (turn, number) = self.turn().await;
         if let Place::Spot(spot) = place::here() {
-            let mut paid = Paid::new(&[], debt);
-            debt.pay(&mut |owed| paid.steps = [owed, more].concat()).map_err(Fault::kept)?;
+            let turn = self.shared.turn.lock().await;
+            let number = self.shared.stop.issue();
+            let mut paid = None;
+            debt.pay(&mut |owed| paid = Some(Paid::new(owed, more, debt))).map_err(Fault::kept)?;
+            let paid = paid.expect("a debt that is paid has called its send");
             let out = spot.run(|| self.shared.work(number, &paid, here));
             drop(turn);
             return out;
         }
+        let (turn, number) = self.turn().await;
         let mut own = Some((own(), turn));
         let mut waiting = Err(broken());
         debt.pay(&mut |owed| {
             if let Some((work, turn)) = own.take() {
-                let paid = Paid::new(&[owed, more].concat(), debt);
+                let paid = Paid::new(owed, more, debt);
                 waiting = self.queue(number, turn, paid, work);
             }
         })
@@ -256,7 +265,8 @@ impl SqliteConnection {
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         if want == Want::Stream {
-            return self.stream(debt, query).await;
+            // Boxed, as all statements would carry it.
+            return Box::pin(self.stream(debt, query)).await;
         }
         let own = || {
             let (sql, params) = owned(query);
@@ -274,7 +284,7 @@ impl SqliteConnection {
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), flow)) = parts.take() {
                 let work = move |held: &mut Held| flow.run(held, Query { sql: &sql, params: &params });
-                queued = self.queue(number, turn, Paid::new(steps, debt), work);
+                queued = self.queue(number, turn, Paid::new(steps, &[], debt), work);
             }
         })
         .map_err(Fault::kept)?;
@@ -293,8 +303,9 @@ impl SqliteConnection {
         debt.pay(&mut |steps| {
             if let Some((turn, work)) = parts.take() {
                 self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, Paid::new(steps, debt), move |held| {
+                queued = self.queue(number, turn, Paid::new(steps, &[], debt), move |held| {
                     held.stop.takes_along(!held.db.is_autocommit());
+                    held.known.forget();
                     Ok(work(&mut held.db))
                 });
             }
@@ -357,16 +368,12 @@ impl Connection for SqliteConnection {
     }
 
     fn state(&self) -> State {
-        if self.shared.state.load(Ordering::Acquire) == BROKEN && self.shared.turn.try_lock().is_ok() {
-            State::Broken
-        } else if self.shared.turn.try_lock().is_err() {
-            State::Busy
-        } else if self.shared.handled.load(Ordering::Acquire) {
-            State::Handled
-        } else if self.shared.state.load(Ordering::Acquire) == TRANSACTION {
-            State::Transaction
-        } else {
-            State::Idle
+        let Ok(_turn) = self.shared.turn.try_lock() else { return State::Busy };
+        match self.shared.state.load(Ordering::Acquire) {
+            BROKEN => State::Broken,
+            _ if self.shared.handled.load(Ordering::Acquire) => State::Handled,
+            TRANSACTION => State::Transaction,
+            _ => State::Idle,
         }
     }
 

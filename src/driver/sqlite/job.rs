@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, Statement};
+use rusqlite::{Connection, Statement};
 
 use super::{
     classify,
+    known::{Known, Learnt},
     stop::Stop,
     values::{self, Copier},
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Want, wrong_count},
+    driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
+    row::Row,
     value::Value,
 };
 
@@ -23,6 +25,7 @@ use crate::{
 pub(super) struct Held {
     pub(super) db: Connection,
     pub(super) stop: Arc<Stop>,
+    pub(super) known: Known,
     /// The open transaction is a read-only one.
     pub(super) query_only: bool,
     /// Steps that count as sent, but were called off together with their statement: they are taken ahead of the next.
@@ -51,8 +54,8 @@ impl Held {
         Err(Fault::new(Verdict::Gone, self.lost.iter().cloned().fold(error, Error::with_source)))
     }
 
-    pub(super) fn new(db: Connection, stop: Arc<Stop>) -> Self {
-        Self { db, stop, query_only: false, left: Vec::new(), lost: None }
+    pub(super) fn new(db: Connection, stop: Arc<Stop>, statements: usize) -> Self {
+        Self { db, stop, known: Known::new(statements), query_only: false, left: Vec::new(), lost: None }
     }
 }
 
@@ -82,6 +85,9 @@ pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
 /// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
 /// cannot be relied on.
 pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault> {
+    if steps.is_empty() && held.left.is_empty() {
+        return Ok(());
+    }
     held.left.extend_from_slice(steps);
     if let Some(at) = held.left.iter().rposition(|step| matches!(step, Control::Rollback)) {
         held.left.drain(..at);
@@ -136,79 +142,80 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn statement(held: &Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
-    let Held { db, stop, .. } = held;
+fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+    let Held { db, stop, known, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     if want == Want::Batch {
         stop.takes_along(!db.is_autocommit());
         return db.execute_batch(query.sql).map(|()| Answer::count(0)).map_err(failed);
     }
-    let mut statement = prepare(db, query)?;
-    stop.takes_along(!db.is_autocommit() && !statement.readonly());
-    let before = db.total_changes();
-    let mut rows = Vec::new();
-    let mut returned = 0;
-    if statement.column_count() == 0 {
-        statement.raw_execute().map_err(failed)?;
-    } else {
-        let mut copier = Copier::default();
-        let mut cursor = statement.raw_query();
-        while let Some(row) = cursor.next().map_err(failed)? {
-            returned += 1;
-            if want == Want::Rows {
-                copier.push(row).map_err(failed)?;
-                if copier.is_full() {
-                    rows.extend(copier.take());
-                }
-            }
-        }
-        rows.extend(copier.take());
+    let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
+    let learnt = prepare(known, &mut statement, query)?;
+    let reads = statement.readonly();
+    stop.takes_along(!reads && !db.is_autocommit());
+    if reads {
+        let (rows, returned) = rows(&mut statement, learnt, want).map_err(failed)?;
+        return Ok(Answer::rows(rows, returned));
     }
     // Without a change, `changes` tells of an earlier statement.
+    let before = db.total_changes();
+    let (rows, _) = rows(&mut statement, learnt, want).map_err(failed)?;
     let changed = db.total_changes() != before;
-    let affected = if changed {
-        db.changes()
-    } else if statement.readonly() {
-        returned
-    } else {
-        0
-    };
     let last_insert_id = changed.then(|| db.last_insert_rowid());
-    Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
+    Ok(Answer { last_insert_id, ..Answer::rows(rows, if changed { db.changes() } else { 0 }) })
 }
 
-/// Prepares a statement and binds its parameters.
-pub(super) fn prepare<'db>(db: &'db Connection, query: Query<'_>) -> Result<CachedStatement<'db>, Error> {
-    let failed = |error| classify::statement(error, query.sql);
-    let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
-    bind(&mut statement, query.params).map_err(|error| error.with_statement(query.sql))?;
-    Ok(statement)
+/// Runs a prepared statement: its rows, if they are wanted, and how many there were.
+fn rows(statement: &mut Statement<'_>, learnt: &mut Learnt, want: Want) -> rusqlite::Result<(Vec<Row>, u64)> {
+    let (mut rows, mut returned) = (Vec::new(), 0);
+    if statement.column_count() == 0 {
+        statement.raw_execute()?;
+        return Ok((rows, returned));
+    }
+    let mut cursor = statement.raw_query();
+    let Some(mut row) = cursor.next()? else { return Ok((rows, returned)) };
+    if want != Want::Rows {
+        while let Some(_unwanted) = cursor.next()? {
+            returned += 1;
+        }
+        return Ok((rows, returned + 1));
+    }
+    let mut copier = Copier::new(learnt.columns(row.as_ref()));
+    loop {
+        returned += 1;
+        copier.push(row)?;
+        match cursor.next()? {
+            Some(next) => row = next,
+            None => break,
+        }
+        if copier.is_full() {
+            copier.take(&mut rows);
+        }
+    }
+    copier.take(&mut rows);
+    Ok((rows, returned))
 }
 
-/// Binds values to `?`, `?1` and `$1`: a number tells which value, its lack that it is the next one.
-fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
-    let wrong = |text: String| Error::new(ErrorKind::Parameter, text);
-    let mut taken = 0;
-    for index in 1..=statement.parameter_count() {
-        let number = match statement.parameter_name(index) {
-            None => index,
-            Some(name) => name
-                .strip_prefix(['$', '?'])
-                .and_then(|digits| digits.parse().ok())
-                .filter(|number| *number > 0)
-                .ok_or_else(|| {
-                    wrong(format!("the parameter {name} has a name; parameters are numbered, as $1 or ?1"))
-                })?,
-        };
-        taken = taken.max(number);
+/// Binds the values of a statement that was just prepared.
+pub(super) fn prepare<'k>(
+    known: &'k mut Known,
+    statement: &mut Statement<'_>,
+    query: Query<'_>,
+) -> Result<&'k mut Learnt, Error> {
+    let failed = |error: Error| error.with_statement(query.sql);
+    let learnt = known.learn(query.sql, statement).map_err(failed)?;
+    bind(statement, learnt, query.params).map_err(failed)?;
+    Ok(learnt)
+}
+
+fn bind(statement: &mut Statement<'_>, learnt: &Learnt, params: &[Value]) -> Result<(), Error> {
+    for (index, number) in learnt.places(params.len())? {
         let Some(value) = params.get(number - 1) else { continue };
         let bound = values::bound(value, number)?;
         statement.raw_bind_parameter(index, bound).map_err(|error| {
-            wrong(format!("parameter ${number}: {} cannot be bound", value.type_name())).with_source(error)
+            let text = format!("parameter ${number}: {} cannot be bound", value.type_name());
+            Error::new(ErrorKind::Parameter, text).with_source(error)
         })?;
-    }
-    if taken != params.len() {
-        return Err(wrong_count(params.len(), taken));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod classify;
 mod connection;
 mod job;
+mod known;
 mod place;
 mod rows;
 mod stop;

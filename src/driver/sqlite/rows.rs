@@ -32,7 +32,7 @@ pub(super) fn channel(stop: Arc<Stop>, number: u64) -> (Flow, Rows) {
     let (chunks, taken) = chunks();
     let reads = Arc::new(AtomicBool::new(false));
     let left = Left { stop, number, reads: Arc::clone(&reads) };
-    (Flow { chunks, reads, copier: Copier::default() }, Rows { taken, left })
+    (Flow { chunks, reads, rows: Vec::new() }, Rows { taken, left })
 }
 
 /// The end of the thread that steps through the rows.
@@ -40,7 +40,8 @@ pub(super) struct Flow {
     chunks: Chunks,
     /// Whether the statement changes nothing.
     reads: Arc<AtomicBool>,
-    copier: Copier,
+    /// Those that were not sent yet.
+    rows: Vec<Row>,
 }
 
 impl Flow {
@@ -49,25 +50,39 @@ impl Flow {
         let open = !held.db.is_autocommit();
         let result = self.send_rows(held, open, query);
         // The rows ahead of an error come first. That nobody takes them is no error.
-        self.chunks.send_blocking(self.copier.take().collect());
+        self.chunks.send_blocking(self.rows);
         result.map_err(|error| Fault::new(job::verdict(&held.db, open), error))
     }
 
-    fn send_rows(&mut self, held: &Held, open: bool, query: Query<'_>) -> Result<(), Error> {
+    fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Error> {
         let failed = |error| classify::statement(error, query.sql);
-        let mut statement = job::prepare(&held.db, query)?;
+        let Held { db, stop, known, .. } = held;
+        let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
+        let learnt = job::prepare(known, &mut statement, query)?;
         self.reads.store(statement.readonly(), Ordering::Release);
-        held.stop.takes_along(open && !statement.readonly());
+        stop.takes_along(open && !statement.readonly());
+        let mut copier: Option<Copier> = None;
         let mut cursor = statement.raw_query();
-        while !self.chunks.is_unwanted()
-            && let Some(row) = cursor.next().map_err(failed)?
-        {
-            self.copier.push(row).map_err(failed)?;
-            if self.copier.is_full() || self.chunks.is_due() {
-                self.chunks.send_blocking(self.copier.take().collect());
+        let result = loop {
+            if self.chunks.is_unwanted() {
+                break Ok(());
             }
-        }
-        Ok(())
+            let row = match cursor.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(failed(error)),
+            };
+            let copier = copier.get_or_insert_with(|| Copier::new(learnt.columns(row.as_ref())));
+            if let Err(error) = copier.push(row) {
+                break Err(failed(error));
+            }
+            if copier.is_full() || self.chunks.is_due() {
+                copier.take(&mut self.rows);
+                self.chunks.send_blocking(std::mem::take(&mut self.rows));
+            }
+        };
+        copier.iter_mut().for_each(|copier| copier.take(&mut self.rows));
+        result
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `Uuid` | TEXT, hyphenated |
 //! | JSON | TEXT |
 
-use std::{fmt, mem, str, sync::Arc};
+use std::{mem, str, sync::Arc};
 
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
@@ -23,7 +23,7 @@ use crate::{
     cell::{Cell, Mismatch},
     error::{Error, ErrorKind, Result},
     iso,
-    row::{Columns, NativeRow, Row},
+    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
     value::Value,
 };
 
@@ -68,22 +68,13 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
 }
 
 /// The names and declared types of a statement's columns; to be made once for each statement.
-fn columns(statement: &rusqlite::Statement<'_>) -> Arc<Columns> {
-    let columns = statement.columns();
-    Arc::new(Columns::new(columns.map(|column| (column.name().to_owned(), column.decl_type().map(String::from)))))
+pub(super) fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
+    let columns = statement.columns().into_iter();
+    Columns::new(columns.map(|column| (column.name().to_owned(), column.decl_type().map(String::from))))
 }
 
-/// How many rows are kept together at most. One that is held on to holds the others in memory.
-const ROWS_TOGETHER: usize = 128;
 /// No more rows are kept together with those that have this many bytes of text.
 const BYTES_TOGETHER: usize = 1 << 20;
-
-/// A row that was copied out of SQLite.
-pub(crate) struct SqliteRow {
-    together: Arc<Together>,
-    /// Where its first value is.
-    first: usize,
-}
 
 /// Rows that were copied out together: one allocation for their values, one for all of their texts and blobs.
 struct Together {
@@ -93,9 +84,8 @@ struct Together {
 }
 
 /// Copies rows out of SQLite, those of one run of a statement.
-#[derive(Default)]
 pub(super) struct Copier {
-    columns: Option<Arc<Columns>>,
+    columns: Arc<Columns>,
     count: usize,
     slots: Vec<Slot>,
     heap: Vec<u8>,
@@ -107,39 +97,54 @@ enum Slot {
     Null,
     Integer(i64),
     Real(f64),
-    Text { start: usize, end: usize },
-    Blob { start: usize, end: usize },
+    Text(Span),
+    Blob(Span),
+}
+
+/// Bytes of the heap. No value of SQLite is longer than 31 bits tell, and those together are bounded besides.
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    #[inline]
+    fn of(self, heap: &[u8]) -> &[u8] {
+        &heap[self.start as usize..][..self.length as usize]
+    }
 }
 
 impl Copier {
+    pub(super) fn new(columns: Arc<Columns>) -> Self {
+        Self { columns, count: 0, slots: Vec::new(), heap: Vec::new() }
+    }
+
     /// Copies the row that a statement has stepped to.
     pub(super) fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
-        // Not before the first step, which prepares anew a statement whose tables have changed.
-        let columns = self.columns.get_or_insert_with(|| columns(row.as_ref()));
-        let heap = &mut self.heap;
-        let mut keep = |bytes: &[u8]| {
-            let start = heap.len();
-            heap.extend_from_slice(bytes);
-            (start, heap.len())
-        };
-        self.slots.truncate(self.count * columns.len());
-        for index in 0..columns.len() {
-            self.slots.push(match row.get_ref(index)? {
+        let width = self.columns.len();
+        // An error below leaves part of a row.
+        self.slots.truncate(self.count * width);
+        for index in 0..width {
+            let slot = match row.get_ref(index)? {
                 ValueRef::Null => Slot::Null,
                 ValueRef::Integer(value) => Slot::Integer(value),
                 ValueRef::Real(value) => Slot::Real(value),
-                ValueRef::Text(bytes) => {
-                    let (start, end) = keep(bytes);
-                    Slot::Text { start, end }
-                }
-                ValueRef::Blob(bytes) => {
-                    let (start, end) = keep(bytes);
-                    Slot::Blob { start, end }
-                }
-            });
+                ValueRef::Text(bytes) => Slot::Text(self.keep(bytes)),
+                ValueRef::Blob(bytes) => Slot::Blob(self.keep(bytes)),
+            };
+            self.slots.push(slot);
         }
         self.count += 1;
         Ok(())
+    }
+
+    #[inline]
+    fn keep(&mut self, bytes: &[u8]) -> Span {
+        let small = |size: usize| u32::try_from(size).expect("the heap is taken before it grows past 32 bits");
+        let span = Span { start: small(self.heap.len()), length: small(bytes.len()) };
+        self.heap.extend_from_slice(bytes);
+        span
     }
 
     /// Whether the rows should be taken before the next one.
@@ -147,64 +152,58 @@ impl Copier {
         self.count >= ROWS_TOGETHER || self.heap.len() >= BYTES_TOGETHER
     }
 
-    /// The rows that were copied since the last time.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Row> + use<> {
+    /// Hands out the rows that were copied since the last time.
+    pub(super) fn take(&mut self, rows: &mut Vec<Row>) {
         let count = mem::take(&mut self.count);
+        if count == 0 {
+            return;
+        }
         // The next rows will be about as large.
-        let slots = Vec::with_capacity(if count >= ROWS_TOGETHER { self.slots.len() } else { 0 });
-        let heap = Vec::with_capacity(if count >= ROWS_TOGETHER { self.heap.len() } else { 0 });
-        let together = self.columns.as_ref().map(|columns| {
-            let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
-            Arc::new(Together { columns: Arc::clone(columns), slots, heap })
-        });
-        let width = self.columns.as_ref().map_or(0, |columns| columns.len());
-        let row = move |together: &Arc<Together>, index| {
-            Row::new(SqliteRow { together: Arc::clone(together), first: index * width })
-        };
-        together.into_iter().flat_map(move |together| (0..count).map(move |index| row(&together, index)))
+        let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
+        let slots = Vec::with_capacity(more(self.slots.len()));
+        let heap = Vec::with_capacity(more(self.heap.len()));
+        let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
+        let together = Arc::new(Together { columns: Arc::clone(&self.columns), slots, heap });
+        rows.extend((0..count).map(|at| Row::among(&together, at)));
     }
 }
 
-impl NativeRow for SqliteRow {
+impl Together {
+    #[inline]
+    fn slot(&self, row: usize, column: usize) -> Option<&Slot> {
+        let width = self.columns.len();
+        if column < width { self.slots.get(row * width + column) } else { None }
+    }
+}
+
+impl NativeRows for Together {
     fn columns(&self) -> &Columns {
-        &self.together.columns
+        &self.columns
     }
 
     #[inline]
-    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
-        let Together { columns, slots, heap } = &*self.together;
-        if index >= columns.len() {
-            return Err(Mismatch::invalid());
-        }
-        Ok(match slots[self.first + index] {
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
+        Ok(match *self.slot(row, column).ok_or_else(Mismatch::invalid)? {
             Slot::Null => Cell::Null,
             Slot::Integer(value) => Cell::I64(value),
             Slot::Real(value) => Cell::F64(value),
-            Slot::Text { start, end } => {
+            Slot::Text(span) => {
                 // SQLite does not check what it is given as text.
-                Cell::Text(str::from_utf8(&heap[start..end]).map_err(|_| Mismatch::invalid())?)
+                Cell::Text(str::from_utf8(span.of(&self.heap)).map_err(|_| Mismatch::invalid())?)
             }
-            Slot::Blob { start, end } => Cell::Bytes(&heap[start..end]),
+            Slot::Blob(span) => Cell::Bytes(span.of(&self.heap)),
         })
     }
 
     /// The declared type; the storage class of the value for what is computed.
-    fn type_name(&self, index: usize) -> &str {
-        let Together { columns, slots, heap: _ } = &*self.together;
-        columns.type_name(index).unwrap_or(match slots[self.first + index] {
-            Slot::Null => "NULL",
-            Slot::Integer(_) => "INTEGER",
-            Slot::Real(_) => "REAL",
-            Slot::Text { .. } => "TEXT",
-            Slot::Blob { .. } => "BLOB",
+    fn type_name(&self, row: usize, column: usize) -> &str {
+        self.columns.type_name(column).unwrap_or(match self.slot(row, column) {
+            Some(Slot::Integer(_)) => "INTEGER",
+            Some(Slot::Real(_)) => "REAL",
+            Some(Slot::Text(_)) => "TEXT",
+            Some(Slot::Blob(_)) => "BLOB",
+            Some(Slot::Null) | None => "NULL",
         })
-    }
-}
-
-impl fmt::Debug for SqliteRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { together, first: _ } = self;
-        f.debug_struct("SqliteRow").field("columns", &together.columns).finish_non_exhaustive()
     }
 }
 
@@ -226,9 +225,11 @@ mod tests {
         let bound = values.iter().enumerate().map(|(at, value)| bound(value, at + 1).unwrap());
         let mut rows = statement.query(params_from_iter(bound)).unwrap();
         let row = rows.next().unwrap().expect("a SELECT without FROM has a row");
-        let mut copier = Copier::default();
+        let mut copier = Copier::new(Arc::new(columns(row.as_ref())));
         copier.push(row).unwrap();
-        copier.take().next().expect("one row was copied")
+        let mut rows = Vec::new();
+        copier.take(&mut rows);
+        rows.pop().expect("one row was copied")
     }
 
     fn back<T: for<'r> FromCell<'r>>(value: impl Into<Value>) -> T {

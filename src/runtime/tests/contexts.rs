@@ -2,7 +2,7 @@
 
 use super::{
     super::{Context, Scope},
-    fake::{Fake, Recorder, SLOT, current},
+    fake::{Fake, Recorder, current},
 };
 use crate::error::Error;
 
@@ -47,7 +47,7 @@ async fn a_fresh_scope_hides_what_is_open_and_the_outer_context_is_as_it_was() {
     let one = Recorder::of(1);
     one.atomic(async || {
         let outer = one.frame().unwrap();
-        Scope::new(SLOT, fresh(), async {
+        Scope::new(fresh(), async {
             assert!(one.frame().is_none());
             one.atomic(async || {
                 assert_eq!(one.frame().unwrap().depth(), 1);
@@ -74,9 +74,9 @@ async fn sessions_are_counted_once_each_through_any_number_of_hidden_scopes() {
         one.atomic(async || {
             assert_eq!(count(1), 2);
             // A fresh scope in a fresh one, with nothing open in between.
-            let inner = Scope::new(SLOT, fresh(), async { (count(1), count(2)) });
-            assert_eq!(Scope::new(SLOT, fresh(), inner).await, (2, 1));
-            Scope::new(SLOT, fresh(), async {
+            let inner = Scope::new(fresh(), async { (count(1), count(2)) });
+            assert_eq!(Scope::new(fresh(), inner).await, (2, 1));
+            Scope::new(fresh(), async {
                 one.atomic(async || {
                     assert_eq!((count(1), count(2)), (3, 1));
                     Ok(())
@@ -90,7 +90,7 @@ async fn sessions_are_counted_once_each_through_any_number_of_hidden_scopes() {
     one.atomic(async || {
         one.atomic(async || {
             assert_eq!(count(1), 1, "a savepoint is on the session of its root");
-            two.atomic(async || Scope::new(SLOT, fresh(), scoped()).await).await
+            two.atomic(async || Scope::new(fresh(), scoped()).await).await
         })
         .await
     })

@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
-
 use super::{
     super::{Block, Context, Flight, Frame, Last, Scope, Session, Slot, Trunk, joined},
     server::{Keys, Server, text},
@@ -23,10 +21,8 @@ use crate::{
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(7);
 
 thread_local! {
-    static CURRENT: Cell<Option<Context<Fake>>> = const { Cell::new(None) };
+    static CURRENT: Slot<Fake> = const { Cell::new(None) };
 }
-
-pub(super) static SLOT: Slot<Fake> = &CURRENT;
 
 pub(super) fn current() -> Option<Context<Fake>> {
     let context = CURRENT.take();
@@ -157,7 +153,7 @@ impl Recorder {
     where
         Fut: Future<Output = Result<T, Error>>,
     {
-        let block = Block::pin(&current().unwrap_or_default(), self.session()).await?;
+        let block = Block::pin(&current().unwrap_or_default(), self.session());
         self.watch(&block);
         run(block, body).await
     }
@@ -193,7 +189,7 @@ async fn run<T, Fut>(block: Block<Fake>, body: impl FnOnce() -> Fut) -> Result<T
 where
     Fut: Future<Output = Result<T, Error>>,
 {
-    match Scope::make(SLOT, block.context(), body).await {
+    match Scope::make(block.context(), body).await {
         Ok(value) => {
             block.commit().await?;
             Ok(value)
@@ -303,16 +299,18 @@ impl Session for Fake {
         self.recorder.database
     }
 
+    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
+        CURRENT.try_with(lend).ok()
+    }
+
     fn turn_timeout(&self) -> Duration {
         TURN_TIMEOUT
     }
 
-    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> BoxFuture<'static, Result<(), Fault>> {
-        Box::pin(async move {
-            let mut sent = None;
-            Last(&trunk).pay(&mut |_| sent = Some(trunk.session().send(&steps, None))).map_err(Fault::kept)?;
-            sent.expect("a debt that is paid has called its send").answer().await
-        })
+    async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
+        let mut sent = None;
+        Last(&trunk).pay(&mut |_| sent = Some(trunk.session().send(&steps, None))).map_err(Fault::kept)?;
+        sent.expect("a debt that is paid has called its send").answer().await
     }
 
     fn interrupt(&self, _: crate::fault::Sparing) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     super::{Block, Context, Flight, Scope, trunk::Fate},
-    fake::{Recorder, SLOT, current},
+    fake::{Recorder, current},
 };
 use crate::{
     control::{Isolation, Settings},
@@ -48,7 +48,7 @@ async fn a_pin_is_no_block_and_depths_count_from_the_root() {
 async fn the_settings_of_the_root_are_those_of_all_its_frames() {
     let recorder = Recorder::of(1);
     let settings = Settings::default().with_isolation(Isolation::Serializable);
-    let pin = Block::pin(&Context::default(), recorder.session()).await.unwrap();
+    let pin = Block::pin(&Context::default(), recorder.session());
     assert!(pin.frame().settings().is_none());
     let (context, pinned) = (pin.context(), Some(pin.frame()));
     let root = Block::root(&context, pinned, settings.clone(), None, || unreachable!()).await.unwrap();
@@ -140,21 +140,21 @@ async fn statements_in_flight_with_the_first_failure_are_told_of_it() {
 #[tokio::test]
 async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     let recorder = Recorder::of(1);
-    let pin = Block::pin(&Context::default(), recorder.session()).await.unwrap();
+    let pin = Block::pin(&Context::default(), recorder.session());
     let open_root = async || {
         Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!()).await.unwrap()
     };
     let root = open_root().await;
     let orphan = Block::savepoint(&root.context(), root.frame(), None, None).await.unwrap();
     let context = orphan.context();
-    let write = |key| Scope::new(SLOT, context.clone(), recorder.write(key));
+    let write = |key| Scope::new(context.clone(), recorder.write(key));
     write(1).await.unwrap();
     root.rollback().await;
     // Never autocommit on the pinned connection, nor into the transaction that is open there next.
     assert_eq!(write(2).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     let next = open_root().await;
     let same_name = Block::savepoint(&next.context(), next.frame(), None, None).await.unwrap();
-    Scope::new(SLOT, same_name.context(), recorder.write(3)).await.unwrap();
+    Scope::new(same_name.context(), recorder.write(3)).await.unwrap();
     assert_eq!(write(4).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     assert_eq!(orphan.frame().set_rollback_only().unwrap_err().kind(), ErrorKind::FrameClosed);
     drop(orphan);

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 
 use super::{
     super::{Block, Context, Scope, joined},
-    fake::{Recorder, SLOT, poll_and_drop, poll_once},
+    fake::{Recorder, poll_and_drop, poll_once},
 };
 use crate::{
     control::Settings,
@@ -104,7 +104,7 @@ async fn what_marked_the_root_is_told_whatever_its_type() {
 #[tokio::test]
 async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_session() {
     let recorder = Recorder::of(1);
-    let pin = Block::pin(&Context::default(), recorder.session()).await.unwrap();
+    let pin = Block::pin(&Context::default(), recorder.session());
     let open_root = async || {
         Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!()).await.unwrap()
     };
@@ -120,7 +120,7 @@ async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_sessi
     assert!(poll_once(&mut late).is_ready());
     first.fail(crate::fault::Fault::new(crate::fault::Verdict::Gone, refused()));
     assert_eq!(first.set_rollback_only().unwrap_err().kind(), ErrorKind::FrameClosed);
-    Scope::new(SLOT, next.context(), recorder.write(1)).await.unwrap();
+    Scope::new(next.context(), recorder.write(1)).await.unwrap();
     next.commit().await.unwrap();
     pin.commit().await.unwrap();
     assert_eq!(recorder.log(), ["BEGIN", "write 1", "COMMIT", "release"]);

@@ -15,7 +15,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
     super::spawn_in_fresh_context,
-    fake::{Recorder, SLOT, current, poll_and_drop, poll_once, settle},
+    fake::{Recorder, current, poll_and_drop, poll_once, settle},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -47,7 +47,7 @@ async fn a_spawned_body_has_a_task_and_a_fresh_context_of_its_own() {
                 let fresh = current().is_some() && theirs.frame().is_none();
                 theirs.atomic(async || theirs.write(1).await).await.map(|()| (tokio::task::id(), fresh))
             };
-            spawn_in_fresh_context(SLOT, body).await?
+            spawn_in_fresh_context::<_, super::fake::Fake>(body).await?
         });
         let (inside, fresh) = spawned.await.unwrap();
         assert!(fresh && inside != outside);
@@ -60,7 +60,7 @@ async fn a_spawned_body_has_a_task_and_a_fresh_context_of_its_own() {
 #[tokio::test]
 async fn a_panic_of_a_spawned_body_comes_back() {
     let body = async { panic!("the body panics") };
-    let panic = AssertUnwindSafe(spawn_in_fresh_context::<_, super::fake::Fake>(SLOT, body));
+    let panic = AssertUnwindSafe(spawn_in_fresh_context::<_, super::fake::Fake>(body));
     let payload = panic.catch_unwind().await.unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"the body panics"));
 }
@@ -77,7 +77,7 @@ async fn dropping_the_caller_aborts_the_spawned_body_and_rolls_back() {
         });
         open.await
     };
-    assert!(poll_and_drop(5, spawn_in_fresh_context(SLOT, body)).await.is_none());
+    assert!(poll_and_drop(5, spawn_in_fresh_context::<_, super::fake::Fake>(body)).await.is_none());
     settle().await;
     assert_eq!(recorder.log(), ["BEGIN", "write 1", "release, rolled back"]);
     recorder.assert_at_rest();
@@ -86,7 +86,7 @@ async fn dropping_the_caller_aborts_the_spawned_body_and_rolls_back() {
 /// rules 11, 44
 #[test]
 fn without_a_runtime_and_after_its_end_spawning_is_an_error() {
-    let spawn = || Box::pin(spawn_in_fresh_context::<_, super::fake::Fake>(SLOT, pending::<()>()));
+    let spawn = || Box::pin(spawn_in_fresh_context::<_, super::fake::Fake>(pending::<()>()));
     let none = spawn().now_or_never().expect("it does not wait").unwrap_err();
     assert_eq!(none.kind(), ErrorKind::NoRuntime);
     let runtime = runtime();

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::{Block, Context, Scope},
-    fake::{Fake, Recorder, SLOT, current, poll_once},
+    fake::{Fake, Recorder, current, poll_once},
 };
 use crate::control::Settings;
 
@@ -39,7 +39,7 @@ async fn the_context_is_in_place_for_each_poll_and_gone_after_it() {
     let recorder = Recorder::of(1);
     let (block, context) = opened(&recorder).await;
     let mut polls = 0;
-    let mut scope = Box::pin(Scope::new(SLOT, context, async {
+    let mut scope = Box::pin(Scope::new(context, async {
         for _ in 0..3 {
             assert_eq!(depth(&recorder), 1);
             polls += 1;
@@ -71,14 +71,13 @@ async fn the_context_is_in_place_while_the_body_is_dropped() {
             }
         }
     };
-    drop(Scope::new(SLOT, context.clone(), body(true)));
-    let mut half_way = Box::pin(Scope::new(SLOT, context.clone(), body(false)));
+    drop(Scope::new(context.clone(), body(true)));
+    let mut half_way = Box::pin(Scope::new(context.clone(), body(false)));
     assert!(poll_once(&mut half_way).is_pending());
     drop(half_way);
     // A future that outlives its end is dropped with the scope: there, too.
     let held = Dropped(recorder.clone(), Arc::clone(&seen));
     Scope::new(
-        SLOT,
         context,
         std::future::poll_fn(move |_| {
             let _ = &held;
@@ -95,12 +94,12 @@ async fn the_context_is_in_place_while_the_body_is_dropped() {
 async fn a_panic_in_the_body_leaves_the_outer_context_as_it_was() {
     let recorder = Recorder::of(1);
     let (_block, context) = opened(&recorder).await;
-    let mut scope = Box::pin(Scope::new(SLOT, context.clone(), async { panic!("the body panics") }));
+    let mut scope = Box::pin(Scope::new(context.clone(), async { panic!("the body panics") }));
     let panicked = catch_unwind(AssertUnwindSafe(|| poll_once(&mut scope)));
     assert!(panicked.is_err() && current().is_none());
     drop(scope);
     let made = catch_unwind(AssertUnwindSafe(|| {
-        drop(Scope::make(SLOT, context, || -> std::future::Ready<()> { panic!("the closure panics") }));
+        drop(Scope::make(context, || -> std::future::Ready<()> { panic!("the closure panics") }));
     }));
     assert!(made.is_err() && current().is_none());
 }
@@ -110,7 +109,7 @@ async fn a_panic_in_the_body_leaves_the_outer_context_as_it_was() {
 async fn a_body_is_made_inside_its_context() {
     let recorder = Recorder::of(1);
     let (_block, context) = opened(&recorder).await;
-    let inside = Scope::make(SLOT, context, || std::future::ready(depth(&recorder))).await;
+    let inside = Scope::make(context, || std::future::ready(depth(&recorder))).await;
     assert_eq!((inside, depth(&recorder)), (1, 0));
 }
 
@@ -119,8 +118,8 @@ async fn a_body_is_made_inside_its_context() {
 async fn scopes_nest_and_an_inner_one_dropped_half_way_restores_the_outer() {
     let recorder = Recorder::of(1);
     let (_block, context) = opened(&recorder).await;
-    Scope::new(SLOT, context, async {
-        let mut inner = Box::pin(Scope::new(SLOT, current().unwrap().fresh(), async {
+    Scope::new(context, async {
+        let mut inner = Box::pin(Scope::new(current().unwrap().fresh(), async {
             assert_eq!(depth(&recorder), 0);
             std::future::pending::<()>().await;
         }));
@@ -140,7 +139,7 @@ async fn a_scope_takes_its_context_along_to_another_thread() {
     let (block, context) = opened(&recorder).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (theirs, notes) = (recorder.clone(), Arc::clone(&seen));
-    let mut scope = Box::pin(Scope::new(SLOT, context, async move {
+    let mut scope = Box::pin(Scope::new(context, async move {
         let held = Dropped(theirs, notes);
         loop {
             held.1.lock().unwrap().push(depth(&held.0));

@@ -9,7 +9,7 @@ use super::{
         Block, Context, Frame,
         turn::{Gate as _, Purpose, Turn},
     },
-    fake::{Fake, Injected, Recorder, SLOT, TURN_TIMEOUT, poll_once},
+    fake::{Fake, Injected, Recorder, TURN_TIMEOUT, poll_once},
 };
 use crate::{control::Settings, error::ErrorKind, runtime::Scope};
 
@@ -71,10 +71,15 @@ async fn turns_come_in_order_of_arrival() {
     let frame = root.frame();
     let order = RefCell::new(Vec::new());
     let take = async |which: usize, alone: bool| {
-        let turn = if alone { frame.alone("a stream").await } else { frame.statement().await };
+        let (mut single, mut shared) = (None, None);
+        if alone {
+            single = Some(frame.alone("a stream").await.unwrap());
+        } else {
+            shared = Some(frame.statement().await.unwrap());
+        }
         order.borrow_mut().push(which);
         tokio::task::yield_now().await;
-        drop(turn.unwrap());
+        drop((single, shared));
     };
     // The third could share with the first, but would pass the second by; so could the fifth.
     let early = join3(take(0, false), take(1, true), take(2, false));
@@ -120,7 +125,7 @@ async fn a_block_whose_statement_does_not_end_is_rolled_back() {
     let root = named(&recorder, "outer").await;
     let context = root.context();
     recorder.inject(0, Injected::NeverAnswers);
-    let mut stuck = Box::pin(Scope::new(SLOT, context, recorder.write(1)));
+    let mut stuck = Box::pin(Scope::new(context, recorder.write(1)));
     assert!(poll_once(&mut stuck).is_pending());
     let late = root.commit().await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::TurnTimeout);
@@ -176,7 +181,7 @@ fn waiting_for_a_turn_outside_a_runtime_is_an_error() {
     let refused = futures_util::FutureExt::now_or_never(root.frame().statement()).expect("it does not wait");
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoRuntime);
     drop(held);
-    let shared = futures_util::FutureExt::now_or_never(Turn::take(root.frame(), Purpose::Statement));
+    let shared = futures_util::FutureExt::now_or_never(Turn::take(&**root.frame(), Purpose::Statement));
     assert!(shared.expect("it is free").is_ok());
     assert!(TURN_TIMEOUT > Duration::ZERO && is_at_rest(root.frame()));
 }

@@ -1,0 +1,159 @@
+//! What is known of the statements that a connection has prepared, by their text: which value each placeholder takes,
+//! and the columns of the rows. Finding that out anew costs more than a short statement does.
+//!
+//! Used by the work on the connection. It must not know transactions.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Statement, StatementStatus};
+
+use super::values::columns;
+use crate::{
+    driver::wrong_count,
+    error::{Error, ErrorKind},
+    row::Columns,
+};
+
+/// The statements of one connection.
+#[derive(Debug)]
+pub(super) struct Known {
+    statements: HashMap<Box<str>, Learnt>,
+    capacity: usize,
+}
+
+/// What is known of one.
+#[derive(Debug)]
+pub(super) struct Learnt {
+    /// The number of the value for each placeholder.
+    numbers: Box<[usize]>,
+    /// How many values it takes.
+    takes: usize,
+    seen: Option<Seen>,
+}
+
+/// The columns, and what SQLite's own statement had counted when they were last good.
+#[derive(Debug)]
+struct Seen {
+    columns: Arc<Columns>,
+    runs: i32,
+    preparations: i32,
+}
+
+impl Known {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { statements: HashMap::new(), capacity }
+    }
+
+    /// Somebody else has had the connection, and may have run statements of the same text.
+    pub(super) fn forget(&mut self) {
+        self.statements.clear();
+    }
+
+    /// What is known of a statement that was just prepared.
+    ///
+    /// # Errors
+    /// `Parameter` for a placeholder that is not numbered.
+    pub(super) fn learn(&mut self, sql: &str, statement: &Statement<'_>) -> Result<&mut Learnt, Error> {
+        if !self.statements.contains_key(sql) {
+            let learnt = Learnt::of(statement)?;
+            if self.statements.len() >= self.capacity {
+                self.statements.clear();
+            }
+            self.statements.insert(sql.into(), learnt);
+        }
+        Ok(self.statements.get_mut(sql).expect("it was there, or was put there just now"))
+    }
+}
+
+impl Learnt {
+    /// A number tells which value a placeholder takes, its lack that it is the next one: `?`, `?1` and `$1`.
+    pub(super) fn of(statement: &Statement<'_>) -> Result<Self, Error> {
+        let number = |index| match statement.parameter_name(index) {
+            None => Ok(index),
+            Some(name) => name
+                .strip_prefix(['$', '?'])
+                .and_then(|digits| digits.parse().ok())
+                .filter(|number| *number > 0)
+                .ok_or_else(|| {
+                    let text = format!("the parameter {name} has a name; parameters are numbered, as $1 or ?1");
+                    Error::new(ErrorKind::Parameter, text)
+                }),
+        };
+        let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
+        let takes = numbers.iter().copied().max().unwrap_or(0);
+        Ok(Self { numbers, takes, seen: None })
+    }
+
+    /// The number of the value for each placeholder, both counted from 1.
+    ///
+    /// # Errors
+    /// `Parameter` if so many values are not what the statement takes.
+    pub(super) fn places(&self, given: usize) -> Result<impl Iterator<Item = (usize, usize)> + use<'_>, Error> {
+        if self.takes != given {
+            return Err(wrong_count(given, self.takes));
+        }
+        Ok(self.numbers.iter().enumerate().map(|(at, number)| (at + 1, *number)))
+    }
+
+    /// The columns of a statement that has stepped to its first row: not before, for the first step prepares a statement
+    /// anew whose tables have changed. The counters of SQLite tell that, and that this is the same statement still: one
+    /// that has left the cache and was prepared again counts its runs from the beginning.
+    pub(super) fn columns(&mut self, statement: &Statement<'_>) -> Arc<Columns> {
+        let runs = statement.get_status(StatementStatus::Run);
+        let preparations = statement.get_status(StatementStatus::RePrepare);
+        match &mut self.seen {
+            Some(seen) if runs > seen.runs && preparations == seen.preparations => {
+                seen.runs = runs;
+                Arc::clone(&seen.columns)
+            }
+            seen => {
+                let columns = Arc::new(columns(statement));
+                *seen = Some(Seen { columns: Arc::clone(&columns), runs, preparations });
+                columns
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
+        let mut statement = db.prepare_cached(sql).unwrap();
+        known.learn(sql, &statement).unwrap();
+        let mut rows = statement.raw_query();
+        let row = rows.next().unwrap().expect("there is one");
+        let columns = known.statements.get_mut(sql).expect("it was learnt").columns(row.as_ref());
+        (columns.names().map(str::to_owned).collect(), columns)
+    }
+
+    #[test]
+    fn columns_are_made_once_and_anew_when_the_tables_change() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("create table t (a integer); insert into t values (1)").unwrap();
+        let (mut known, sql) = (Known::new(4), "select * from t");
+        let (one, first) = names(&mut known, &db, sql);
+        let (_, second) = names(&mut known, &db, sql);
+        assert!(Arc::ptr_eq(&first, &second));
+        db.execute_batch("alter table t add column b text").unwrap();
+        let (two, _) = names(&mut known, &db, sql);
+        assert_eq!((one.len(), two.join(",")), (1, "a,b".to_owned()));
+        // Out of SQLite's cache and back, with the tables changed meanwhile.
+        db.flush_prepared_statement_cache();
+        db.execute_batch("alter table t rename column b to c").unwrap();
+        assert_eq!(names(&mut known, &db, sql).0.join(","), "a,c");
+    }
+
+    #[test]
+    fn no_more_statements_are_kept_than_asked_for() {
+        let db = Connection::open_in_memory().unwrap();
+        let mut known = Known::new(2);
+        for sql in ["select 1", "select 2", "select 3"] {
+            known.learn(sql, &db.prepare(sql).unwrap()).unwrap();
+            assert!(known.statements.len() <= 2);
+        }
+    }
+}
