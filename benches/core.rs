@@ -1,12 +1,16 @@
-//! What our own layers cost without a server: the ledger, scopes, blocks, and a statement on SQLite in memory with all
-//! that is around it. Futures are polled on the benchmark's own thread, where SQLite runs on the spot. Run with
-//! `cargo bench`.
+//! What our own layers cost without a server: the ledger, scopes, blocks, a statement on SQLite in memory with all that is
+//! around it, and rows; where it can be told apart, beside the same by bare rusqlite on the same thread. Futures are
+//! polled on the benchmark's own thread, where SQLite runs on the spot. Allocations are counted. Run with `cargo bench`.
+//!
+//! Times vary with whatever else the machine does. To decide between two versions, count instructions: run one benchmark
+//! under `valgrind --tool=callgrind` with `--sample-count 1 --sample-size N` for some N and for twice as many, and take
+//! the difference.
 
 use std::hint::black_box;
 
 use divan::Bencher;
 use nestling::{
-    Database, Error, params,
+    Database, Error, params, rusqlite,
     sea_query::{Expr, ExprTrait as _, Query, SqliteQueryBuilder},
 };
 use tokio::runtime::Runtime;
@@ -21,17 +25,31 @@ mod name;
 
 use control::{Control, Ledger, Name, Settings};
 
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }
+
+/// A connection of bare rusqlite with the same row, set as ours are.
+fn open_bare() -> rusqlite::Connection {
+    let db = rusqlite::Connection::open_in_memory().expect("a database in memory");
+    db.pragma_update(None, "foreign_keys", true).expect("a pragma");
+    db.set_prepared_statement_cache_capacity(256);
+    db.execute_batch(ITEM).expect("a table");
+    db
+}
+
+const ITEM: &str =
+    "create table item (id integer primary key, name text, price real); insert into item values (1, 'a', 2)";
 
 /// A runtime on whose workers SQLite runs on the spot, and a database in memory with one row.
 fn open() -> (Runtime, Database) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let db = Database::open("sqlite::memory:").expect("a valid URL");
-    let rows = "create table item (id integer primary key, name text, price real); insert into item values (1, 'a', 2)";
-    runtime.block_on(db.batch(rows)).expect("a table");
+    runtime.block_on(db.batch(ITEM)).expect("a table");
     (runtime, db)
 }
 
@@ -106,7 +124,16 @@ fn empty_blocks_inside_one_another(bencher: Bencher<'_, '_>, depth: u32) {
 }
 
 mod statement {
-    use super::{Bencher, Error, each, open, params};
+    use super::{Bencher, Error, each, open, open_bare, params};
+
+    #[divan::bench]
+    fn by_bare_rusqlite(bencher: Bencher<'_, '_>) {
+        let db = open_bare();
+        bencher.bench_local(|| {
+            let mut select = db.prepare_cached("select name from item where id = $1").expect("a statement");
+            select.query_row([1], |row| row.get::<_, String>(0)).expect("a row")
+        });
+    }
 
     #[divan::bench]
     fn outside_a_block(bencher: Bencher<'_, '_>) {
@@ -122,6 +149,28 @@ mod statement {
         each(bencher, &runtime, || async {
             let one = db.atomic(|| db.query_one("select name from item where id = $1", params![1]));
             one.await.expect("a row")
+        });
+    }
+
+    /// BEGIN, an insert, COMMIT.
+    #[divan::bench]
+    fn insert_in_a_transaction(bencher: Bencher<'_, '_>) {
+        let (runtime, db) = open();
+        each(bencher, &runtime, || async {
+            let one = db.atomic(|| db.execute("insert into item (name) values ($1)", params!["b"]));
+            one.await.expect("an insert")
+        });
+    }
+
+    #[divan::bench]
+    fn insert_in_a_transaction_by_bare_rusqlite(bencher: Bencher<'_, '_>) {
+        let db = open_bare();
+        let run = |sql: &str| db.prepare_cached(sql).and_then(|mut step| step.execute([])).expect("a step");
+        bencher.bench_local(|| {
+            run("begin immediate");
+            let mut insert = db.prepare_cached("insert into item (name) values ($1)").expect("a statement");
+            insert.execute(["b"]).expect("an insert");
+            run("commit");
         });
     }
 
@@ -173,6 +222,80 @@ mod statement {
         let (runtime, db) = open();
         each(bencher, &runtime, || async {
             db.atomic(|| below(&db, 10)).await.expect("a row");
+        });
+    }
+}
+
+/// Ten thousand rows of eight columns, read into structs.
+mod rows {
+    use nestling::{FromRow, Row};
+
+    use super::{Bencher, each, open, open_bare, params, rusqlite};
+
+    const FILMS: &str = "create table film \
+        (id integer, code integer, name text, note text, price real, ok boolean, at text, tag text); \
+        with recursive n(x) as (select 1 union all select x + 1 from n where x < 10000) insert into film \
+        select x, x * 7, 'film ' || x, iif(x % 3, 'a note that is somewhat longer ' || x, null), x * 0.5, x % 2, \
+            '2024-05-06 07:08:09', 'tag' || x % 10 from n";
+    const ALL: &str = "select id, code, name, note, price, ok, at, tag from film";
+
+    struct Film(i64, i32, String, Option<String>, f64, bool, String, String);
+
+    impl FromRow for Film {
+        fn from_row(row: &Row) -> nestling::Result<Self> {
+            Ok(Self(
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+                row.get(7)?,
+            ))
+        }
+    }
+
+    /// So that no column is read in vain.
+    fn weight(films: &[Film]) -> usize {
+        let one = |Film(id, code, name, note, price, ok, at, tag): &Film| {
+            let texts = name.len() + note.as_ref().map_or(0, String::len) + at.len() + tag.len();
+            texts + usize::from(*ok) + usize::from(*id > 5) + usize::from(*code > 5) + usize::from(*price > 5.0)
+        };
+        films.iter().map(one).sum()
+    }
+
+    #[divan::bench]
+    fn by_nestling(bencher: Bencher<'_, '_>) {
+        let (runtime, db) = open();
+        runtime.block_on(db.batch(FILMS)).expect("a table");
+        each(bencher, &runtime, || async {
+            let rows = db.query(ALL, params![]).await.expect("rows");
+            let films: Vec<Film> = rows.iter().map(|row| row.to().expect("a film")).collect();
+            weight(&films)
+        });
+    }
+
+    #[divan::bench]
+    fn by_bare_rusqlite(bencher: Bencher<'_, '_>) {
+        let db = open_bare();
+        db.execute_batch(FILMS).expect("a table");
+        bencher.bench_local(|| {
+            let mut all = db.prepare_cached(ALL).expect("a statement");
+            let film = |row: &rusqlite::Row<'_>| {
+                Ok(Film(
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                    row.get(6)?,
+                    row.get(7)?,
+                ))
+            };
+            let films: Vec<Film> = all.query_map([], film).expect("rows").map(|film| film.expect("a film")).collect();
+            weight(&films)
         });
     }
 }

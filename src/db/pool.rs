@@ -15,14 +15,17 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::{
     builder::Options,
     counters::Counters,
     lease::Lease,
     registry::Registry,
-    slot::{Borrowed, Manager, is_fit},
+    slot::{Borrowed, Manager, is_fit, is_trusted},
 };
 use crate::{
     driver::Driver,
@@ -200,18 +203,35 @@ impl Pool {
         if held >= self.options.max_connections as usize {
             return Err(self.late(held));
         }
-        let mut left = self.options.acquire_timeout;
-        let permit = match Arc::clone(&generation.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_none_or_closed) => {
-                let _waiting = self.counters.waiting.during();
-                let start = Instant::now();
-                let waited = within(left, Arc::clone(&generation.permits).acquire_owned()).await?;
-                left = left.saturating_sub(start.elapsed());
-                waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?
-            }
+        // Boxed is what is not needed where a connection is at hand.
+        let Ok(permit) = Arc::clone(&generation.permits).try_acquire_owned() else {
+            return Box::pin(self.queue(&generation, held)).await;
         };
-        let borrowed = within(left, checkout(&generation.bb8, &self.suspicion)).await?;
+        match take_idle(&generation.bb8) {
+            Some(borrowed) if is_trusted(&borrowed, &self.suspicion) => Ok(Lease::new(borrowed, permit)),
+            at_hand => Box::pin(self.fill(&generation, permit, at_hand, self.options.acquire_timeout)).await,
+        }
+    }
+
+    /// Waits for a place, in order of arrival.
+    async fn queue(&self, generation: &Generation, held: usize) -> Result<Lease, Error> {
+        let _waiting = self.counters.waiting.during();
+        let (wait, start) = (self.options.acquire_timeout, Instant::now());
+        let waited = within(wait, Arc::clone(&generation.permits).acquire_owned()).await?;
+        let permit = waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?;
+        self.fill(generation, permit, None, wait.saturating_sub(start.elapsed())).await
+    }
+
+    /// Finds a connection for whoever has a place: an idle one, or else a new one. One is at hand that lay idle for a
+    /// while.
+    async fn fill(
+        &self,
+        generation: &Generation,
+        permit: OwnedSemaphorePermit,
+        at_hand: Option<Borrowed>,
+        left: Duration,
+    ) -> Result<Lease, Error> {
+        let borrowed = within(left, checkout(&generation.bb8, at_hand, &self.suspicion)).await?;
         let borrowed = borrowed.ok_or_else(|| self.slow())??;
         let lease = Lease::new(borrowed, permit);
         // Closed while it was made: whoever closed the database did not wait for this one.
@@ -264,16 +284,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn checkout(pool: &bb8::Pool<Manager>, suspicion: &AtomicU64) -> Result<Borrowed, Error> {
+/// A connection that lies idle.
+fn take_idle(pool: &bb8::Pool<Manager>) -> Option<Borrowed> {
+    if pool.state().idle_connections == 0 {
+        return None;
+    }
+    // It went back as broken, or another task was faster, if this is not ready.
+    pool.get_owned().now_or_never()?.ok().map(Borrowed::new)
+}
+
+async fn checkout(
+    pool: &bb8::Pool<Manager>,
+    mut at_hand: Option<Borrowed>,
+    suspicion: &AtomicU64,
+) -> Result<Borrowed, Error> {
     loop {
-        if pool.state().idle_connections > 0 {
-            if let Some(Ok(pooled)) = pool.get_owned().now_or_never() {
-                let mut borrowed = Borrowed::new(pooled);
-                if is_fit(&mut borrowed, suspicion).await {
-                    return Ok(borrowed);
-                }
+        if let Some(mut borrowed) = at_hand.take().or_else(|| take_idle(pool)) {
+            if is_fit(&mut borrowed, suspicion).await {
+                return Ok(borrowed);
             }
-            // It went back as broken, or another task was faster.
+            continue;
+        }
+        if pool.state().idle_connections > 0 {
             continue;
         }
         // bb8 would retry until the time is over, and then not say why: so the connection is made here.

@@ -110,6 +110,13 @@ impl Drop for Borrowed {
     }
 }
 
+/// Whether a connection that was idle can be used as it is: it was used just now, and none was found dead since.
+pub(super) fn is_trusted(slot: &Slot, suspicion: &AtomicU64) -> bool {
+    slot.seen == suspicion.load(Ordering::Acquire)
+        && slot.idle_since.elapsed() <= TRUSTED
+        && slot.connection.state() == State::Idle
+}
+
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
 pub(super) async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {

@@ -252,9 +252,14 @@ pub(super) async fn acquire<T>(
     frame: Option<&Frame<DbSession>>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if !is_on() {
-        return work.await;
-    }
+    if is_on() { Box::pin(watched_wait(inner, frame, work)).await } else { work.await }
+}
+
+async fn watched_wait<T>(
+    inner: &Inner,
+    frame: Option<&Frame<DbSession>>,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     let name = frame.and_then(nearest_name);
     let mut watch = Watch::new(tracing::debug_span!(
         target: "nestling", "acquire", database = inner.id, depth = frame.map_or(0, Frame::depth), name = name.as_deref(),

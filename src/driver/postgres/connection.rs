@@ -3,6 +3,7 @@
 
 use std::{
     any::Any,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -72,7 +73,7 @@ impl PostgresConnection {
     }
 
     async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
-        let request = self.wire.client().batch_execute(query.sql);
+        let request = pin!(self.wire.client().batch_execute(query.sql));
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (_, number) = self.wire.fly(debt, request, classify).await?;
         self.wire.is_answered(number);
@@ -104,7 +105,7 @@ impl PostgresConnection {
 
     async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
         let paid = Witness::new(debt);
-        let request = self.wire.client().prepare(query.sql);
+        let request = pin!(self.wire.client().prepare(query.sql));
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         self.wire.is_answered(number);
@@ -136,21 +137,21 @@ impl PostgresConnection {
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         match want {
             Want::Count | Want::Batch => {
-                let request = client.execute_raw(&prepared.statement, params);
+                let request = pin!(client.execute_raw(&prepared.statement, params));
                 let (affected, number) = self.wire.fly(debt, request, classify).await?;
                 self.wire.is_answered(number);
                 Ok(Answer::count(affected))
             }
             Want::Rows => {
-                let request = async {
+                let request = pin!(async {
                     let rows = client.query_raw(&prepared.statement, params).await?;
-                    let mut rows = std::pin::pin!(rows);
+                    let mut rows = pin!(rows);
                     let mut all = Gatherer::new(Arc::clone(&prepared.columns));
                     while let Some(row) = rows.try_next().await? {
                         all.push(row);
                     }
                     Ok((all.finish(), rows.rows_affected().unwrap_or(0)))
-                };
+                });
                 let ((rows, affected), number) = self.wire.fly(debt, request, classify).await?;
                 self.wire.is_answered(number);
                 Ok(Answer::rows(rows, affected))
@@ -166,7 +167,7 @@ impl PostgresConnection {
         query: Query<'_>,
         params: Vec<Param<'_>>,
     ) -> Result<Answer, Fault> {
-        let request = self.wire.client().query_raw(&prepared.statement, params);
+        let request = pin!(self.wire.client().query_raw(&prepared.statement, params));
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (rows, number) = self.wire.fly(debt, request, classify).await?;
         let columns = Arc::clone(&prepared.columns);
@@ -195,7 +196,7 @@ impl PostgresConnection {
             text.push_str("; ");
         }
         text.push_str("SELECT; COMMIT");
-        let request = self.wire.client().batch_execute(&text);
+        let request = pin!(self.wire.client().batch_execute(&text));
         match self.wire.fly(debt, request, classify::control).await {
             Ok((_, number)) => {
                 self.wire.is_answered(number);
@@ -234,7 +235,7 @@ impl PostgresConnection {
     }
 
     async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {
-        let request = self.wire.client().batch_execute(text);
+        let request = pin!(self.wire.client().batch_execute(text));
         let (_, number) = self.wire.fly(debt, request, classify::control).await?;
         self.wire.is_answered(number);
         Ok(())

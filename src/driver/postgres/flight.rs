@@ -4,7 +4,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -141,17 +141,17 @@ impl Wire {
     }
 
     /// Sends the debt and `request` in one poll, in this order, and waits for both answers; the number is that of the
-    /// request, which is outstanding until it is said to be answered. `request` MUST send itself in its first poll.
+    /// request, which is outstanding until it is said to be answered. `request` MUST send itself in its first poll; it is
+    /// pinned by the caller, as such futures are large and would be held twice here.
     pub(super) async fn fly<T>(
         self: &Arc<Self>,
         debt: &dyn Debt,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        mut request: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
         classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
     ) -> Result<(T, u64), Fault> {
         if !self.is_alive() {
             return Err(classify::unsent());
         }
-        let mut request = pin!(request);
         let mut number = 0;
         let mut ahead = None;
         let first = poll_fn(|cx| {

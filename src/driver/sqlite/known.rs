@@ -3,7 +3,11 @@
 //!
 //! Used by the work on the connection. It must not know transactions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use rusqlite::{Statement, StatementStatus};
 
@@ -17,8 +21,28 @@ use crate::{
 /// The statements of one connection.
 #[derive(Debug)]
 pub(super) struct Known {
-    statements: HashMap<Box<str>, Learnt>,
+    places: HashMap<Box<str>, usize, BuildHasherDefault<TextHasher>>,
+    statements: Vec<Learnt>,
     capacity: usize,
+}
+
+/// Hashes texts eight bytes at a time. Whoever finds texts of one hash gains nothing: there are few statements, and all
+/// are forgotten when they are too many.
+#[derive(Debug, Default)]
+struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut add = |word: u64| self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
+        add(rest.iter().fold(1, |word, byte| word << 8 | u64::from(*byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        // The map looks at the highest bits and at the lowest.
+        self.0 ^ self.0 >> 32
+    }
 }
 
 /// What is known of one.
@@ -41,11 +65,12 @@ struct Seen {
 
 impl Known {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { statements: HashMap::new(), capacity }
+        Self { places: HashMap::default(), statements: Vec::new(), capacity }
     }
 
     /// Somebody else has had the connection, and may have run statements of the same text.
     pub(super) fn forget(&mut self) {
+        self.places.clear();
         self.statements.clear();
     }
 
@@ -54,14 +79,20 @@ impl Known {
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
     pub(super) fn learn(&mut self, sql: &str, statement: &Statement<'_>) -> Result<&mut Learnt, Error> {
-        if !self.statements.contains_key(sql) {
-            let learnt = Learnt::of(statement)?;
-            if self.statements.len() >= self.capacity {
-                self.statements.clear();
+        let place = match self.places.get(sql) {
+            Some(place) => *place,
+            None => {
+                let learnt = Learnt::of(statement)?;
+                if self.statements.len() >= self.capacity {
+                    self.forget();
+                }
+                self.statements.push(learnt);
+                let place = self.statements.len() - 1;
+                self.places.insert(sql.into(), place);
+                place
             }
-            self.statements.insert(sql.into(), learnt);
-        }
-        Ok(self.statements.get_mut(sql).expect("it was there, or was put there just now"))
+        };
+        Ok(&mut self.statements[place])
     }
 }
 
@@ -123,10 +154,10 @@ mod tests {
 
     fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
         let mut statement = db.prepare_cached(sql).unwrap();
-        known.learn(sql, &statement).unwrap();
+        let learnt = known.learn(sql, &statement).unwrap();
         let mut rows = statement.raw_query();
         let row = rows.next().unwrap().expect("there is one");
-        let columns = known.statements.get_mut(sql).expect("it was learnt").columns(row.as_ref());
+        let columns = learnt.columns(row.as_ref());
         (columns.names().map(str::to_owned).collect(), columns)
     }
 

@@ -69,7 +69,7 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
 
 /// The names and declared types of a statement's columns; to be made once for each statement.
 pub(super) fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
-    let columns = statement.columns().into_iter();
+    let columns = statement.columns();
     Columns::new(columns.map(|column| (column.name().to_owned(), column.decl_type().map(String::from))))
 }
 
