@@ -93,8 +93,9 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
-        Query, ReferenceAction, ReferenceDef, Select, Selection, Table,
+        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef,
+        IntoSelect, Key, Manager, Model, Operand, Order, Prefetch, PrefetchType, Prefetched, Query, Reference,
+        ReferenceAction, ReferenceDef, Select, Selection, Table,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -10,8 +10,10 @@ mod expr;
 mod field;
 mod foreign_key;
 mod key;
+mod manager;
 mod node;
 mod operand;
+mod prefetch;
 mod query;
 mod select;
 mod selection;
@@ -23,9 +25,11 @@ pub use self::{
     column::Column,
     expr::Expr,
     field::{ColumnType, Field},
-    foreign_key::ForeignKey,
+    foreign_key::{ForeignKey, Reference},
     key::Key,
+    manager::{IntoSelect, Manager},
     operand::Operand,
+    prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     query::Query,
     select::{Order, Select},
     selection::Selection,

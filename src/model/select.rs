@@ -105,6 +105,11 @@ impl<M: Model, R> Select<M, R> {
         Select { parts, read: |row| S::read(row, 0), marker: std::marker::PhantomData }
     }
 
+    /// Whether a limit or an offset says how many rows there are.
+    pub(super) fn is_limited(&self) -> bool {
+        self.parts.limit.is_some() || self.parts.offset.is_some()
+    }
+
     /// The statement of sea_query.
     pub(super) fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
         let Parts { nodes, filter, order, limit, offset } = &self.parts;

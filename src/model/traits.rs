@@ -1,6 +1,10 @@
 //! [`Model`]: a struct whose values are the rows of a table.
 
-use super::{key::Key, select::Select, table::Table};
+use super::{
+    key::{Key, is_key},
+    select::Select,
+    table::Table,
+};
 use crate::{
     error::Result,
     row::{FromRow, Row},
@@ -34,5 +38,11 @@ pub trait Model: FromRow + Send + Sync + 'static {
     #[must_use]
     fn select() -> Select<Self> {
         Select::new()
+    }
+
+    /// The row with this primary key, as a query.
+    #[must_use]
+    fn by_key(key: impl Into<Self::Key>) -> Select<Self> {
+        Self::select().filter(is_key::<Self>(&key.into()))
     }
 }

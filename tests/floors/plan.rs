@@ -90,7 +90,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("smallvec", &["control.rs", "driver/sqlite/values.rs", "model/key.rs"]),
+    ("smallvec", &["control.rs", "driver/sqlite/values.rs", "model/key.rs", "model/prefetch/children.rs"]),
     ("tokio", &["db/", "driver/", "outlive.rs", "runtime/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/connector.rs"]),
