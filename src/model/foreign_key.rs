@@ -9,6 +9,7 @@ use std::{
 use super::{
     field::{ColumnType, Field},
     key::Key,
+    table::Table,
     traits::Model,
 };
 use crate::{
@@ -120,6 +121,7 @@ impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
 
 impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
     const TYPE: ColumnType = <M::Key as Field>::TYPE;
+    const REFERENCES: Option<fn() -> &'static Table> = Some(|| M::TABLE);
 
     #[inline]
     fn to_value(&self) -> Value {

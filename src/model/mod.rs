@@ -6,6 +6,7 @@
 
 mod assignment;
 mod column;
+pub mod derived;
 mod expr;
 mod field;
 mod foreign_key;
@@ -18,6 +19,7 @@ mod query;
 mod select;
 mod selection;
 mod table;
+mod text_enum;
 mod traits;
 
 pub use self::{
@@ -34,5 +36,6 @@ pub use self::{
     select::{Order, Select},
     selection::Selection,
     table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
+    text_enum::TextEnum,
     traits::Model,
 };
