@@ -1,6 +1,8 @@
 //! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
 
-use sea_query::{Expr as Sea, ExprTrait as _, IntoIden as _, Query as Build, SelectStatement, extension::postgres::PgFunc};
+use sea_query::{
+    Expr as Sea, ExprTrait as _, IntoIden as _, Query as Build, SelectStatement, extension::postgres::PgFunc,
+};
 
 use crate::{
     db::{Database, Render as _},
@@ -78,7 +80,8 @@ impl<M: Model> Wanted<M> {
         if parents.keys.is_empty() {
             return Ok((Vec::new(), by_query));
         }
-        let size = if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
+        let size =
+            if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
         let Some(size) = size else {
             let rows = db.run(&by_query(db.dialect())?).await?.rows;
             return Ok((rows, by_query));
