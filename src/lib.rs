@@ -95,9 +95,9 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey,
-        IndexDef, IntoSelect, Key, Manager, Model, Operand, Order, Prefetch, PrefetchType, Prefetched, Query,
-        Reference, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum,
+        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, DeleteRow, Expr, Field,
+        ForeignKey, IndexDef, IntoSelect, Key, Manager, Model, Operand, Order, Prefetch, PrefetchType, Prefetched,
+        Query, Reference, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -5,6 +5,7 @@
 //! every statement goes through the calls of `db`, and so takes part in the transaction that the task has open.
 
 mod assignment;
+mod catalog;
 mod column;
 pub mod derived;
 mod expr;
@@ -29,7 +30,7 @@ pub use self::{
     field::{ColumnType, Field},
     foreign_key::{ForeignKey, Reference},
     key::Key,
-    manager::{IntoSelect, Manager},
+    manager::{DeleteRow, IntoSelect, Manager, RecursiveDelete},
     operand::Operand,
     prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     query::Query,

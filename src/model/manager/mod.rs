@@ -3,9 +3,14 @@
 //! The calls that write are in files of their own. It sends everything through [`Database`], and so takes part in the
 //! transaction that the task has open.
 
+mod delete;
+mod recursive;
 mod source;
 
-pub use self::source::IntoSelect;
+pub use self::{
+    delete::{DeleteRow, RecursiveDelete},
+    source::IntoSelect,
+};
 use super::{
     prefetch::{Children, Prefetch},
     query::Query,
