@@ -95,8 +95,9 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
-        Query, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum,
+        Assignment, Column, ColumnDef, ColumnType, Columns, ConflictTarget, Delete, Expr, Field, ForeignKey, IndexDef,
+        Insert, Key, Many, Maybe, Model, ModelStream, Number, OnConflict, One, Operand, Order, Query, ReferenceAction,
+        ReferenceDef, Returning, Select, Selection, Shape, Table, TextEnum, Update,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},
