@@ -95,9 +95,10 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, DeleteRow, Expr, Field,
-        ForeignKey, IndexDef, IntoSelect, Key, Manager, Model, Operand, Order, Prefetch, PrefetchType, Prefetched,
-        Query, Reference, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum,
+        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Columns, ConflictTarget, Delete,
+        DeleteRow, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, Key, Manager, Many, Maybe, Model,
+        ModelStream, Number, OnConflict, One, Operand, Order, Prefetch, PrefetchType, Prefetched, Query, Reference,
+        ReferenceAction, ReferenceDef, Returning, Select, Selection, Shape, Table, TextEnum, Update,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -44,7 +44,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("futures_util", &["db/", "driver/", "outlive.rs", "runtime/"]),
+    ("futures_util", &["db/", "driver/", "model/model_stream.rs", "outlive.rs", "runtime/"]),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/connection.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs"]),
@@ -75,7 +75,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/postgres/verifier.rs",
         ],
     ),
-    ("sea_query", &["db/portable.rs", "db/queries.rs", "lib.rs", "model/"]),
+    ("sea_query", &["db/portable.rs", "db/queries.rs", "db/writer.rs", "lib.rs", "model/"]),
     ("serde", &["json.rs", "driver/postgres/encode.rs", "model/field.rs"]),
     (
         "serde_json",

@@ -6,13 +6,11 @@ use std::{
     pin::Pin,
 };
 
-use sea_query::{Query as Build, SchemaName, TableName};
-
 use super::{Manager, recursive};
 use crate::{
     db::Database,
     error::Result,
-    model::{key::is_key, node::iden, traits::Model},
+    model::{key::is_key, query::Query as _, traits::Model},
 };
 
 impl Manager {
@@ -49,10 +47,7 @@ impl<'a, M: Model> DeleteRow<'a, M> {
 
     async fn run(self) -> Result<u64> {
         let Self { db, key } = self;
-        let mut delete = Build::delete();
-        delete.from_table(TableName(M::TABLE.schema.map(|schema| SchemaName::from(iden(schema))), iden(M::TABLE.name)));
-        delete.and_where(is_key::<M>(&key).node.render(db.dialect())?);
-        Ok(db.run(&delete).await?.affected)
+        M::delete().filter(is_key::<M>(&key)).run_on(db).await
     }
 }
 

@@ -5,13 +5,14 @@ use sea_query::{
 };
 
 use crate::{
-    db::{Database, Render as _},
+    db::Database,
     driver::Dialect,
     error::Result,
     model::{
         expr::{Expr, two},
         field::{ColumnType, Field},
         node::{Node, Source, SubQuery, iden},
+        query::Query as _,
         select::Select,
         traits::Model,
     },
@@ -106,7 +107,7 @@ impl<M: Model> Wanted<M> {
             Dialect::Sqlite => 32_766,
             Dialect::Postgres | Dialect::Mysql => 65_535,
         };
-        let (_, own) = self.select.statement(dialect)?.render(dialect)?;
+        let (_, own) = self.select.sql(dialect)?;
         let size = most.saturating_sub(own.as_slice().len()).max(1);
         Ok((parents.keys.len() <= size || !self.select.is_limited()).then_some(size))
     }
