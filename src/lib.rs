@@ -97,8 +97,9 @@ pub use crate::{
     model::{
         Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Columns, ConflictTarget, Delete,
         DeleteRow, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, Key, Manager, Many, Maybe, Model,
-        ModelStream, Number, OnConflict, One, Operand, Order, Prefetch, PrefetchType, Prefetched, Query, Reference,
-        ReferenceAction, ReferenceDef, Returning, Select, Selection, Shape, Table, TextEnum, Update,
+        ModelStream, Number, OnConflict, One, Operand, Order, Prefetch, PrefetchType, Prefetched, Query,
+        RecursiveDelete, Reference, ReferenceAction, ReferenceDef, Returning, Rows, Select, Selection, Shape, Table,
+        TextEnum, Update,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -13,6 +13,13 @@ pub trait Columns<M> {
     fn indexes(self) -> Vec<usize>;
 }
 
+/// None at all.
+impl<M: Model> Columns<M> for () {
+    fn indexes(self) -> Vec<usize> {
+        Vec::new()
+    }
+}
+
 impl<M: Model, T> Columns<M> for Column<M, T> {
     fn indexes(self) -> Vec<usize> {
         vec![self.index()]

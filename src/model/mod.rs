@@ -27,6 +27,7 @@ mod prefetch;
 mod query;
 mod read_back;
 mod row_value;
+mod rows;
 mod select;
 mod selection;
 mod shape;
@@ -53,6 +54,7 @@ pub use self::{
     order::Order,
     prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     query::Query,
+    rows::Rows,
     select::Select,
     selection::Selection,
     shape::{Many, Maybe, One, Shape},
