@@ -1,13 +1,13 @@
 //! `create_or_get` of the manager: a new row, or the one that is in its way.
 //!
-//! The insert has a savepoint, so that on PostgreSQL the transaction around outlives its refusal. The server names the
+//! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction outlives its refusal. The server names the
 //! constraint, its catalogue the columns, and those find the row: it has the new row's values in them, or it is not the one.
 
 use super::{Manager, get_or_create::with_values};
 use crate::{
     driver::Dialect,
     error::{Error, Result, ServerClass, ServerError},
-    model::{assignment::Assignment, catalog::violated_columns, node::Node, query::Query as _, traits::Model},
+    model::{assignment::Assignment, catalog::violated_columns, node::Node, traits::Model},
     params,
 };
 
@@ -46,8 +46,7 @@ impl Manager {
         let values = with_defaults(values);
         let mut attempts = 0;
         loop {
-            let insert = M::insert(values.clone()).returning();
-            let violation = match self.db.atomic(|| insert.run_on(&self.db)).await {
+            let violation = match self.guarded(M::insert(values.clone()).returning()).await {
                 Ok(created) => return Ok((created, true)),
                 Err(error) if error.is_unique_violation() => error,
                 Err(error) => return Err(error),

@@ -1,8 +1,8 @@
 //! `get_or_create` of the manager: the row that fits, or a new one, however many ask for it at once.
 //!
-//! The insert leaves out a row that is there already, so no error comes of being second: on PostgreSQL the transaction around
-//! stays whole without a savepoint. Only if the row can be neither found nor left out is it inserted plainly, for the
-//! server to say what is in the way.
+//! The insert leaves out a row that is there already, so no error comes of being second. Only if the row can be neither found
+//! nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts have a
+//! savepoint, so that on PostgreSQL it outlives their failure.
 
 use sea_query::LockType;
 
@@ -15,7 +15,7 @@ use crate::{
         expr::equal,
         node::{Node, Source},
         parts::Lock,
-        query::Query as _,
+        query::Query,
         select::Select,
         traits::Model,
     },
@@ -64,15 +64,20 @@ impl Manager {
         let row: Vec<_> = defaults.into_iter().chain(values.iter().cloned()).collect();
         for _ in 0..ATTEMPTS {
             let insert = M::insert(row.clone()).on_conflict_ignore().returning();
-            if let Some(created) = insert.run_on(&self.db).await? {
+            if let Some(created) = self.guarded(insert).await? {
                 return Ok((created, true));
             }
             if let Some(found) = self.latest(with_values(&values)).await? {
                 return Ok((found, false));
             }
         }
-        let created = self.db.atomic(|| M::insert(row).returning().run_on(&self.db)).await?;
-        Ok((created, true))
+        Ok((self.guarded(M::insert(row).returning()).await?, true))
+    }
+
+    /// Runs a statement so that its failure leaves the transaction around usable.
+    pub(super) async fn guarded<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        // Without a transaction around there is nothing to guard, and a block would cost a round trip for its COMMIT.
+        if self.db.in_transaction() { self.db.atomic(|| query.run_on(&self.db)).await } else { query.run_on(&self.db).await }
     }
 
     /// The first row of a query, of those that are committed now. In a transaction, MySQL would look at what there was when
