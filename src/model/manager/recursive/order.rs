@@ -33,7 +33,8 @@ impl<'o> Order<'o> {
         order
     }
 
-    /// Notes who refers to whom by a foreign key. A row may refer to itself: that does not keep it.
+    /// Notes who refers to whom by a foreign key. A row may refer to itself, which keeps it on MySQL alone: where that may
+    /// become NULL, it has to; where not, nothing can be done about it.
     fn note(&mut self, number: usize, link: &Link) {
         let rows = || self.walk.rows.iter().enumerate();
         let id = |values: &Values, places: &[usize]| identity(places.iter().map(|&place| &values[place]));
@@ -42,7 +43,8 @@ impl<'o> Order<'o> {
         let parents: HashMap<_, _> = parents.map(|(at, row)| (id(&row.values, &parent_places), at)).collect();
         let places = self.walk.graph.tables[link.child].places(&link.columns);
         for (child, row) in rows().filter(|(_, row)| row.table == link.child) {
-            if let Some(&parent) = parents.get(&id(&row.values, &places)).filter(|parent| **parent != child) {
+            let counts = |parent: &&usize| **parent != child || !link.nullable.is_empty();
+            if let Some(&parent) = parents.get(&id(&row.values, &places)).filter(counts) {
                 self.refers[child].push((parent, number));
                 self.referred[parent] += 1;
             }
