@@ -95,9 +95,10 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Column, ColumnDef, ColumnType, Columns, ConflictTarget, Delete, Expr, Field, ForeignKey, IndexDef,
-        Insert, Key, Many, Maybe, Model, ModelStream, Number, OnConflict, One, Operand, Order, Query, ReferenceAction,
-        ReferenceDef, Returning, Select, Selection, Shape, Table, TextEnum, Update,
+        Assignment, Column, ColumnDef, ColumnType, Columns, Compound, ConflictTarget, Delete, Expr, Field, ForeignKey,
+        IndexDef, Insert, Key, Many, Maybe, Model, ModelStream, Named, Number, OnConflict, One, Operand, Optional, Order,
+        Ordered, Query, Raw, Reference, ReferenceAction, ReferenceDef, Relation, Returning, Select, Selection, Shape,
+        Table, Text, TextEnum, Union, Update, functions, raw,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

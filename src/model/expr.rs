@@ -19,6 +19,7 @@ use crate::value::Value;
 ///
 /// A column is one, and so is what operators and functions make of columns and values. An `Expr<bool>` is a condition:
 /// conditions are joined by `&` and `|`, and turned round by `!`.
+#[must_use = "an expression does nothing before it is given to a query"]
 pub struct Expr<T> {
     pub(super) node: Node,
     marker: PhantomData<fn() -> T>,

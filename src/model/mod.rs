@@ -4,15 +4,23 @@
 //! the dialect at hand, and a [`Database`](crate::Database) runs that. Nothing here knows a connection, a pool or a frame:
 //! every statement goes through the calls of `db`, and so takes part in the transaction that the task has open.
 
+#[macro_use]
+mod fetch;
+#[macro_use]
+mod methods;
+mod aggregate;
 mod assignment;
+mod cast;
 mod column;
 mod columns;
 pub mod derived;
 mod expr;
 mod field;
 mod foreign_key;
+pub mod functions;
 mod insert;
 mod insert_plan;
+mod join;
 mod key;
 mod model_stream;
 mod node;
@@ -22,14 +30,18 @@ mod operand;
 mod order;
 mod parts;
 mod query;
+mod raw;
 mod read_back;
+mod relation;
 mod row_value;
 mod select;
 mod selection;
 mod shape;
 mod table;
+mod text;
 mod text_enum;
 mod traits;
+mod union;
 mod update;
 mod value_row;
 
@@ -41,18 +53,23 @@ pub use self::{
     field::{ColumnType, Field},
     foreign_key::ForeignKey,
     insert::Insert,
+    join::Reference,
     key::Key,
     model_stream::ModelStream,
-    number::Number,
+    number::{Number, Ordered},
     on_conflict::{ConflictTarget, OnConflict},
     operand::Operand,
     order::Order,
     query::Query,
+    raw::{Raw, raw},
+    relation::{Optional, Relation},
     select::Select,
-    selection::Selection,
+    selection::{Named, Selection},
     shape::{Many, Maybe, One, Shape},
     table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
+    text::Text,
     text_enum::TextEnum,
     traits::Model,
+    union::{Compound, Union},
     update::{Delete, Returning, Update},
 };

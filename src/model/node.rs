@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, Func, IntoIden, SelectStatement, TableName};
 
-use super::table::Table;
+use super::{cast::cast, field::ColumnType, table::Table};
 use crate::{
     db::{self, Writer},
     driver::Dialect,
@@ -78,6 +78,18 @@ impl Node {
         to: impl IntoIterator<Item = Self>,
     ) -> Self {
         Self::Try(Arc::new(make), to.into_iter().collect())
+    }
+
+    /// A value in a place that does not tell PostgreSQL what type it has.
+    pub(super) fn typed(self, ty: ColumnType) -> Self {
+        if !matches!(self, Self::Value(_)) {
+            return self;
+        }
+        let make = move |dialect, mut args: Vec<Sea>| {
+            let value = args.pop().expect("one value has its type told");
+            if dialect == Dialect::Postgres { cast(dialect, value, ty) } else { Ok(value) }
+        };
+        Self::try_apply(make, [self])
     }
 
     /// What a column has in the row that an insert could not add.

@@ -1,10 +1,14 @@
 //! [`Model`]: a struct whose values are the rows of a table.
 
+use std::borrow::Cow;
+
 use super::{
     assignment::Assignment,
     insert::Insert,
     insert_plan::Plan,
     key::Key,
+    raw::{Raw, raw},
+    relation::Relation,
     select::Select,
     shape::{Many, One},
     table::Table,
@@ -12,6 +16,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    params::Params,
     row::{FromRow, Row},
     value::Value,
 };
@@ -45,6 +50,16 @@ pub trait Model: FromRow + Send + Sync + 'static {
         Select::new()
     }
 
+    /// The table in a query, to select whole models of a join or to join it on a condition.
+    fn relation() -> Relation<Self> {
+        Relation::table()
+    }
+
+    /// The table under another name, for queries in which it takes part more than once.
+    fn alias(name: impl Into<Cow<'static, str>>) -> Relation<Self> {
+        Relation::named(name.into())
+    }
+
     /// Inserts a row with these values; the model's defaults are filled in. It gives back the key.
     fn insert(assignments: impl IntoIterator<Item = Assignment<Self>>) -> Insert<Self, One> {
         Insert::new(Plan::of_assignments([assignments]))
@@ -69,5 +84,10 @@ pub trait Model: FromRow + Send + Sync + 'static {
     /// Deletes rows: all of the table, to be narrowed down.
     fn delete() -> Delete<Self> {
         Delete::new()
+    }
+
+    /// Rows of this model by SQL of the caller's, by the names of their columns.
+    fn raw(sql: impl Into<String>, params: impl Into<Params>) -> Raw<Self> {
+        raw(sql, params)
     }
 }
