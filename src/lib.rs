@@ -96,9 +96,9 @@ pub use crate::{
     json::Json,
     model::{
         Assignment, Column, ColumnDef, ColumnType, Columns, Compound, ConflictTarget, Delete, Expr, Field, ForeignKey,
-        IndexDef, Insert, Key, Many, Maybe, Model, ModelStream, Named, Number, OnConflict, One, Operand, Optional, Order,
-        Ordered, Query, Raw, Reference, ReferenceAction, ReferenceDef, Relation, Returning, Select, Selection, Shape,
-        Table, Text, TextEnum, Union, Update, functions, raw,
+        IndexDef, Insert, Key, Many, Maybe, Model, ModelStream, Named, Number, OnConflict, One, Operand, Optional,
+        Order, Ordered, Query, Raw, Reference, ReferenceAction, ReferenceDef, Relation, Returning, Select, Selection,
+        Shape, Table, Text, TextEnum, Union, Update, functions, raw,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -69,9 +69,9 @@ pub fn now() -> Expr<DateTime<Utc>> {
 }
 
 /// The first of two that is not NULL.
-pub fn coalesce<T>(first: impl Operand<Option<T>>, second: impl Operand<T>) -> Expr<T> {
+pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
     let make = |_, args: Vec<Sea>| Func::coalesce(args).into();
-    Expr::new(Node::apply(make, [first.into_node(), second.into_node()]))
+    Expr::new(Node::apply(make, [first.into().node, second.into_node()]))
 }
 
 /// Begins a `CASE`: the value of the first condition that holds.
