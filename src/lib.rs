@@ -96,7 +96,8 @@ pub use crate::{
     json::Json,
     model::{
         Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
-        Query, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum,
+        Query, ReferenceAction, ReferenceDef, Select, Selection, Table, TextEnum, create_statements, create_tables,
+        drop_tables,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

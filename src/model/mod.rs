@@ -14,6 +14,7 @@ mod key;
 mod node;
 mod operand;
 mod query;
+mod schema;
 mod select;
 mod selection;
 mod table;
@@ -29,6 +30,7 @@ pub use self::{
     key::Key,
     operand::Operand,
     query::Query,
+    schema::{create_statements, create_tables, drop_tables},
     select::{Order, Select},
     selection::Selection,
     table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
