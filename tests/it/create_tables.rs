@@ -274,7 +274,7 @@ on_every_backend! {
             if db.dialect() == Dialect::Sqlite {
                 assert!(Elsewhere::select().filter(Elsewhere::NUMBER.eq(7_u64)).all(db).await?.is_empty());
             }
-            Ok::<_, nestling::Error>(())
+            Ok::<_, Error>(())
         })
         .await
         .expect("made");

@@ -1,4 +1,4 @@
-//! The derive macros: what they make of structs and enums, and every type of field there and back on every back end.
+//! Every type of field there and back through a derived model, on every back end, with its extremes and as NULL.
 
 use std::fmt::Debug;
 
