@@ -87,6 +87,7 @@ impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
     const TYPE: ColumnType = <M::Key as Field>::TYPE;
     const REFERENCES: Option<fn() -> &'static Table> = Some(|| M::TABLE);

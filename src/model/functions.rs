@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use sea_query::{CaseStatement, Expr as Sea, Func};
 
 use super::{
-    cast::cast,
     expr::Expr,
-    field::{ColumnType, Field},
+    field::Field,
     node::Node,
     operand::Operand,
+    row_value::{RowParts, RowValue},
     select::Select,
     traits::Model,
 };
@@ -58,20 +58,34 @@ pub fn name<T>(name: impl Into<Cow<'static, str>>) -> Expr<T> {
 /// The moment at which the transaction began on PostgreSQL, and the statement on the others.
 pub fn now() -> Expr<DateTime<Utc>> {
     let make = |dialect, _| {
-        Ok(match dialect {
-            Dialect::Postgres => Sea::cust("NOW()"),
-            // As text, which is read and stored as a moment; as a DATETIME it would have no time zone.
-            Dialect::Mysql => cast(dialect, Sea::cust("UTC_TIMESTAMP(6)"), ColumnType::Text)?,
-            Dialect::Sqlite => Sea::cust("strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+        Sea::cust(match dialect {
+            Dialect::Postgres => "NOW()",
+            Dialect::Mysql => "UTC_TIMESTAMP(6)",
+            Dialect::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now')",
         })
     };
-    Expr::new(Node::try_apply(make, []))
+    Expr::new(Node::apply(make, []))
 }
 
 /// The first of two that is not NULL.
 pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
     let make = |_, args: Vec<Sea>| Func::coalesce(args).into();
     Expr::new(Node::apply(make, [first.into().node, second.into_node()]))
+}
+
+/// Several columns or expressions as one, to be compared as a whole: first by the first of them, then by the next.
+///
+/// # Examples
+/// The page behind a row:
+/// ```
+/// # use nestling::{Dialect, Model, Query, functions::row};
+/// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+/// let page = Movie::select().filter(row((Movie::YEAR, Movie::ID)).gt((1962, 7))).order_by(Movie::YEAR.asc());
+/// assert!(page.sql(Dialect::Sqlite)?.0.contains(r#"("movie"."year", "movie"."id") > (?, ?)"#));
+/// # Ok::<_, nestling::Error>(())
+/// ```
+pub fn row<P: RowParts>(parts: P) -> RowValue<P::Types> {
+    parts.into_row()
 }
 
 /// Begins a `CASE`: the value of the first condition that holds.

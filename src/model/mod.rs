@@ -21,6 +21,7 @@ pub mod functions;
 mod insert;
 mod insert_plan;
 mod join;
+mod json_path;
 mod key;
 mod model_stream;
 mod node;
@@ -34,9 +35,11 @@ mod raw;
 mod read_back;
 mod relation;
 mod row_value;
+mod schema;
 mod select;
 mod selection;
 mod shape;
+mod statements;
 mod table;
 mod text;
 mod text_enum;
@@ -54,6 +57,7 @@ pub use self::{
     foreign_key::ForeignKey,
     insert::Insert,
     join::Reference,
+    json_path::{Document, JsonPath, JsonStep},
     key::Key,
     model_stream::ModelStream,
     number::{Number, Ordered},
@@ -63,6 +67,8 @@ pub use self::{
     query::Query,
     raw::{Raw, raw},
     relation::{Optional, Relation},
+    row_value::RowValue,
+    schema::{create_statements, create_tables, drop_tables},
     select::Select,
     selection::{Named, Selection},
     shape::{Many, Maybe, One, Shape},

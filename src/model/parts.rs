@@ -239,7 +239,7 @@ impl Parts {
     }
 
     fn lock(&self, dialect: Dialect, select: &mut SelectStatement) -> Result<()> {
-        let Some(Lock { kind, behavior }) = self.lock else { return Ok(()) };
+        let Some(Lock { kind, behavior }) = self.lock.filter(|_| dialect != Dialect::Sqlite) else { return Ok(()) };
         match behavior {
             None => select.lock(kind),
             // MySQL says FOR SHARE for it and MariaDB LOCK IN SHARE MODE, and neither knows the other's.

@@ -12,6 +12,7 @@ use super::{
     parts::{Distinct, Lock, Origin, Parts},
     query::Query,
     selection::Selection,
+    statements::{Form, Kind, Sql},
     traits::Model,
 };
 use crate::{
@@ -233,13 +234,25 @@ pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result
 }
 
 impl<M: Model, R: Send> Select<M, R> {
+    /// The text and the parameters. That of a row by its key is kept.
+    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
+        if let Some(key) = self.parts.key_value()
+            && let Some(form) = Form::new(dialect, Kind::Select, [])
+        {
+            let build = || Ok(written(dialect, &self.parts.by_key().statement(dialect)?));
+            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
+        }
+        let (sql, params) = written(dialect, &self.statement(dialect)?);
+        Ok((Sql::Built(sql), params))
+    }
+
     async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
-        let (sql, params) = self.sql(db.dialect())?;
+        let (sql, params) = self.text(db.dialect())?;
         Ok(db.send(&sql, &params).await?.rows)
     }
 
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
-        let (sql, params) = self.sql(db.dialect())?;
+        let (sql, params) = self.text(db.dialect())?;
         db.send_stream(&sql, &params).await
     }
 
@@ -259,6 +272,7 @@ impl<M: Model, R: Send> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        Ok(written(dialect, &self.statement(dialect)?))
+        let (sql, params) = self.text(dialect)?;
+        Ok((sql.into(), params))
     }
 }

@@ -4,13 +4,17 @@ use std::borrow::Cow;
 
 use super::{
     assignment::Assignment,
+    expr::Expr,
     insert::Insert,
     insert_plan::Plan,
     key::Key,
+    node::Source,
     raw::{Raw, raw},
     relation::Relation,
+    row_value::key_in,
     select::Select,
     shape::{Many, One},
+    statements::Statements,
     table::Table,
     update::{Delete, Update},
 };
@@ -31,6 +35,10 @@ pub trait Model: FromRow + Send + Sync + 'static {
 
     /// The primary key of this row.
     fn key(&self) -> Self::Key;
+
+    /// Where the texts are kept that this model sends often.
+    #[doc(hidden)]
+    fn statements() -> &'static Statements;
 
     /// The value of the field that belongs to a column, by the number of the column.
     #[doc(hidden)]
@@ -89,5 +97,25 @@ pub trait Model: FromRow + Send + Sync + 'static {
     /// Rows of this model by SQL of the caller's, by the names of their columns.
     fn raw(sql: impl Into<String>, params: impl Into<Params>) -> Raw<Self> {
         raw(sql, params)
+    }
+
+    /// The condition that a row has this primary key, of one column or several.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Dialect, Model, Query};
+    /// # #[derive(Model)] struct Seat { #[model(primary_key)] hall: i32, #[model(primary_key)] number: i32 }
+    /// let seat = Seat::select().filter(Seat::key_is(&(1, 20)));
+    /// assert!(seat.sql(Dialect::Postgres)?.0.ends_with(r#"("seat"."hall", "seat"."number") IN (($1, $2))"#));
+    /// # Ok::<_, nestling::Error>(())
+    /// ```
+    fn key_is(key: &Self::Key) -> Expr<bool> {
+        Self::key_in([key])
+    }
+
+    /// The condition that a row has one of these primary keys.
+    fn key_in<'k>(keys: impl IntoIterator<Item = &'k Self::Key>) -> Expr<bool> {
+        let keys = keys.into_iter().map(|key| key.values().into_vec());
+        Expr::new(key_in(Self::TABLE, &Source::of(Self::TABLE), keys))
     }
 }
