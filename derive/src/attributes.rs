@@ -36,11 +36,19 @@ impl Parse for Item {
             Given::Names(names.into_iter().collect())
         } else if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Given::Value(input.parse()?)
+            Given::Value(Box::new(ungrouped(input.parse()?)))
         } else {
             Given::Nothing
         };
         Ok(Self { key, given })
+    }
+}
+
+/// An expression without what a macro puts around one that it hands on.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        expr => expr,
     }
 }
 

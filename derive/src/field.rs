@@ -111,8 +111,11 @@ fn column(ident: &Ident, case: Option<Case>, is_reference: bool) -> String {
 
 /// The model that a type refers to, if it is written `ForeignKey<…>`, in an `Option` or not.
 fn target(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else {
-        return None;
+    let path = match ty {
+        Type::Path(path) => path,
+        // So does a macro hand on a type that it was given.
+        Type::Group(group) => return target(&group.elem),
+        _ => return None,
     };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {

@@ -37,7 +37,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     }
     errors.finish()?;
     let sources: Vec<_> = fields.iter().map(|(ident, ty, column)| Source { ident, ty, column }).collect();
-    Ok(implementation(&krate, &input.ident, &sources))
+    Ok(implementation(&krate, &input.ident, &sources, &quote!(#krate::Row::get)))
 }
 
 fn column(attributes: &[syn::Attribute], ident: &Ident, case: Option<Case>) -> Result<LitStr> {
@@ -49,15 +49,12 @@ fn column(attributes: &[syn::Attribute], ident: &Ident, case: Option<Case>) -> R
     Ok(renamed.unwrap_or_else(|| LitStr::new(&name(), ident.span())))
 }
 
-/// The implementation for a struct of these fields.
-pub(crate) fn implementation(krate: &Path, ident: &Ident, fields: &[Source<'_>]) -> TokenStream {
+/// The implementation for a struct of these fields, each of which is read by the function `read`.
+pub(crate) fn implementation(krate: &Path, ident: &Ident, fields: &[Source<'_>], read: &TokenStream) -> TokenStream {
     let names = fields.iter().map(|field| field.column);
-    let by_position = fields
-        .iter()
-        .enumerate()
-        .map(|(at, Source { ident, ty, .. })| quote!(#ident: #krate::Row::get::<#ty>(row, #at)?));
-    let by_name =
-        fields.iter().map(|Source { ident, ty, column }| quote!(#ident: #krate::Row::get::<#ty>(row, #column)?));
+    let by_position =
+        fields.iter().enumerate().map(|(at, Source { ident, ty, .. })| quote!(#ident: #read::<#ty>(row, #at)?));
+    let by_name = fields.iter().map(|Source { ident, ty, column }| quote!(#ident: #read::<#ty>(row, #column)?));
     quote! {
         #[automatically_derived]
         impl #krate::FromRow for #ident {

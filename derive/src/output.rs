@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Expr, spanned::Spanned as _};
+use syn::{Expr, Type, spanned::Spanned as _};
 
 use crate::{
     field::{Default, Field},
@@ -63,7 +63,7 @@ impl Model {
         let read = fields
             .iter()
             .enumerate()
-            .map(|(at, Field { ident, ty, .. })| quote!(#ident: #krate::Row::get::<#ty>(row, first + #at)?));
+            .map(|(at, Field { ident, ty, .. })| quote!(#ident: #krate::__derive::read::<#ty>(row, first + #at)?));
         quote! {
             #[automatically_derived]
             impl #krate::Model for #ident {
@@ -78,8 +78,13 @@ impl Model {
                 fn value(&self, column: usize) -> #krate::Value {
                     match column {
                         #(#numbers => #sent,)*
-                        _ => #krate::__derive::no_column(Self::TABLE, column),
+                        _ => #krate::__derive::no_column(<Self as #krate::Model>::TABLE, column),
                     }
+                }
+
+                fn statements() -> &'static #krate::__derive::Statements {
+                    static STATEMENTS: #krate::__derive::Statements = #krate::__derive::Statements::new();
+                    &STATEMENTS
                 }
 
                 fn default_value(column: usize) -> ::std::option::Option<#krate::Value> {
@@ -116,14 +121,20 @@ impl Model {
     fn from_row(&self) -> TokenStream {
         let Self { ident, krate, fields, .. } = self;
         let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
-        from_row::implementation(krate, ident, &fields.collect::<Vec<_>>())
+        let read = quote!(#krate::__derive::read);
+        from_row::implementation(krate, ident, &fields.collect::<Vec<_>>(), &read)
     }
 
     /// The method of the model that a field refers to.
     fn backref(&self, field: &Field) -> Option<TokenStream> {
         let Self { ident, vis, krate, .. } = self;
         let back = field.backref.as_ref()?;
-        let (name, target, constant) = (&back.name, &back.target, field.constant());
+        let (name, constant) = (&back.name, field.constant());
+        // What is implemented for something cannot call that `Self`.
+        let target = match &back.target {
+            Type::Path(path) if path.path.is_ident("Self") => quote!(#ident),
+            target => quote!(#target),
+        };
         let doc = format!(
             "The rows of [`{ident}`] whose `{}` is this row, to be narrowed down. Made by `backref` of that field.",
             field.name()

@@ -1,6 +1,7 @@
 //! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
 //! with every version.
 
+pub use super::statements::Statements;
 use super::{
     field::{ColumnType, Field},
     node::Node,
@@ -10,7 +11,8 @@ use super::{
 };
 use crate::{
     cell::{Cell, FromCell as _, Mismatch},
-    row::Row,
+    error::Result,
+    row::{Row, RowIndex},
     value::Value,
 };
 
@@ -62,6 +64,15 @@ pub fn no_column(table: &Table, column: usize) -> ! {
     panic!("the table of {} has no column {column}, but {}", table.model, table.columns.len())
 }
 
+/// Reads a field of a model. It asks for a field, so that a type that is none is told to be that and nothing else.
+///
+/// # Errors
+/// As [`Row::get`].
+#[inline]
+pub fn read<T: Field>(row: &Row, column: impl RowIndex) -> Result<T> {
+    row.get(column)
+}
+
 /// Whether the first columns of a row are called so.
 #[inline]
 #[must_use]
@@ -76,6 +87,9 @@ pub fn begins_with(row: &Row, names: &[&str]) -> bool {
 /// If it is no text, or one that no variant has.
 pub fn read_text_enum<T: TextEnum>(cell: Cell<'_>) -> Result<T, Mismatch> {
     let text = <&str>::from_cell(cell)?;
-    let unknown = || Mismatch::new(format!("the text is none of its variants, which are {}", T::TEXTS.join(", ")));
+    let unknown = || {
+        let texts: Vec<_> = T::TEXTS.iter().map(|text| format!("{text:?}")).collect();
+        Mismatch::new(format!("the text is none of its variants, which are {}", texts.join(", ")))
+    };
     T::from_text(text).ok_or_else(unknown)
 }

@@ -19,6 +19,7 @@ use crate::value::Value;
 ///
 /// A column is one, and so is what operators and functions make of columns and values. An `Expr<bool>` is a condition:
 /// conditions are joined by `&` and `|`, and turned round by `!`.
+#[must_use = "an expression does nothing before it is given to a query"]
 pub struct Expr<T> {
     pub(super) node: Node,
     marker: PhantomData<fn() -> T>,
@@ -46,7 +47,7 @@ impl<T> fmt::Debug for Expr<T> {
 pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_null(), [left]),
-        right => Node::apply(|_, args| two(args, |a, b| a.eq(b)), [left, right]),
+        right => Node::Equal(Box::new([left, right])),
     })
 }
 
@@ -75,7 +76,7 @@ pub(super) fn one(args: Vec<Sea>) -> Sea {
 }
 
 /// The two operands of an operator.
-pub(super) fn two(args: Vec<Sea>, join: impl FnOnce(Sea, Sea) -> Sea) -> Sea {
+pub(super) fn two<T>(args: Vec<Sea>, join: impl FnOnce(Sea, Sea) -> T) -> T {
     let [a, b] = <[Sea; 2]>::try_from(args).expect("an operator is rendered with as many operands as it was made of");
     join(a, b)
 }

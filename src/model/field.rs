@@ -73,9 +73,12 @@ pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
     fn to_value(&self) -> Value;
 }
 
+// Where a type is none of these, the message of the trait says what to do; a list of them would bury it.
+
 /// `Field` for types that are copied or cloned into a value.
 macro_rules! fields {
     ($($type:ty => $column:ident),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
         impl Field for $type {
             const TYPE: ColumnType = ColumnType::$column;
 
@@ -101,6 +104,7 @@ fields! {
     serde_json::Value => Json,
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Field> Field for Option<T> {
     const TYPE: ColumnType = T::TYPE;
     const NULL: bool = true;
@@ -112,6 +116,7 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for Json<T> {
     const TYPE: ColumnType = ColumnType::Json;
 
@@ -123,6 +128,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for Json<T> 
 /// `Field` for arrays of PostgreSQL.
 macro_rules! arrays {
     ($($type:ty),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
         impl Field for Vec<$type> {
             const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
 
@@ -131,6 +137,7 @@ macro_rules! arrays {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Field for Vec<Option<$type>> {
             const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
 

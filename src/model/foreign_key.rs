@@ -63,21 +63,6 @@ impl<M: Model<Key: Field>> ForeignKey<M> {
     }
 }
 
-/// The type of a field that is a foreign key: [`ForeignKey`], or an `Option` of one.
-#[diagnostic::on_unimplemented(message = "`{Self}` is no foreign key")]
-pub trait Reference: Field {
-    /// The model that it refers to.
-    type Model: Model<Key: Field>;
-}
-
-impl<M: Model<Key: Field>> Reference for ForeignKey<M> {
-    type Model = M;
-}
-
-impl<M: Model<Key: Field>> Reference for Option<ForeignKey<M>> {
-    type Model = M;
-}
-
 impl<M: Model> From<&M> for ForeignKey<M> {
     fn from(row: &M) -> Self {
         Self::to(row)
@@ -119,6 +104,7 @@ impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
     const TYPE: ColumnType = <M::Key as Field>::TYPE;
     const REFERENCES: Option<fn() -> &'static Table> = Some(|| M::TABLE);

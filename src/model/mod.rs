@@ -4,7 +4,13 @@
 //! the dialect at hand, and a [`Database`](crate::Database) runs that. Nothing here knows a connection, a pool or a frame:
 //! every statement goes through the calls of `db`, and so takes part in the transaction that the task has open.
 
+#[macro_use]
+mod fetch;
+#[macro_use]
+mod methods;
+mod aggregate;
 mod assignment;
+mod cast;
 mod catalog;
 mod column;
 mod columns;
@@ -12,8 +18,11 @@ pub mod derived;
 mod expr;
 mod field;
 mod foreign_key;
+pub mod functions;
 mod insert;
 mod insert_plan;
+mod join;
+mod json_path;
 mod key;
 mod manager;
 mod model_stream;
@@ -25,15 +34,21 @@ mod order;
 mod parts;
 mod prefetch;
 mod query;
+mod raw;
 mod read_back;
+mod relation;
 mod row_value;
 mod rows;
+mod schema;
 mod select;
 mod selection;
 mod shape;
+mod statements;
 mod table;
+mod text;
 mod text_enum;
 mod traits;
+mod union;
 mod update;
 mod value_row;
 
@@ -43,23 +58,31 @@ pub use self::{
     columns::Columns,
     expr::Expr,
     field::{ColumnType, Field},
-    foreign_key::{ForeignKey, Reference},
+    foreign_key::ForeignKey,
     insert::Insert,
+    join::Reference,
+    json_path::{Document, JsonPath, JsonStep},
     key::Key,
     manager::{DeleteRow, IntoSelect, Manager, RecursiveDelete},
     model_stream::ModelStream,
-    number::Number,
+    number::{Number, Ordered},
     on_conflict::{ConflictTarget, OnConflict},
     operand::Operand,
     order::Order,
     prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     query::Query,
+    raw::{Raw, raw},
+    relation::{Optional, Relation},
+    row_value::RowValue,
     rows::Rows,
+    schema::{create_statements, create_tables, drop_tables},
     select::Select,
-    selection::Selection,
+    selection::{Named, Selection},
     shape::{Many, Maybe, One, Shape},
     table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
+    text::Text,
     text_enum::TextEnum,
     traits::Model,
+    union::{Compound, Union},
     update::{Delete, Returning, Update},
 };

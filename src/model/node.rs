@@ -5,9 +5,11 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, Func, IntoIden, SelectStatement, TableName};
+use sea_query::{
+    ColumnName, ColumnRef, DynIden, Expr as Sea, ExprTrait as _, Func, IntoIden, SelectStatement, TableName,
+};
 
-use super::table::Table;
+use super::{cast::cast, field::ColumnType, table::Table};
 use crate::{
     db::{self, Writer},
     driver::Dialect,
@@ -35,6 +37,8 @@ pub(super) enum Node {
     Name(Cow<'static, str>),
     /// SQL as it stands.
     Sql(Cow<'static, str>),
+    /// Whether two are equal. Apart from other operators, so that a query by a key is known for one.
+    Equal(Box<[Self; 2]>),
     /// An operator or a function.
     Apply(Make, Vec<Self>),
     /// An operator or a function that not every database has.
@@ -63,6 +67,12 @@ impl Source {
     }
 }
 
+/// Whether it is an integer or a float.
+fn is_number(ty: ColumnType) -> bool {
+    use ColumnType::{F32, F64, I16, I32, I64, U64};
+    matches!(ty, I16 | I32 | I64 | U64 | F32 | F64)
+}
+
 /// A name that lives as long as the program.
 pub(super) fn iden(name: &'static str) -> DynIden {
     name.into_iden()
@@ -78,6 +88,23 @@ impl Node {
         to: impl IntoIterator<Item = Self>,
     ) -> Self {
         Self::Try(Arc::new(make), to.into_iter().collect())
+    }
+
+    /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
+    pub(super) fn typed(self, ty: ColumnType) -> Self {
+        if !matches!(self, Self::Value(_)) {
+            return self;
+        }
+        let make = move |dialect, mut args: Vec<Sea>| {
+            let value = args.pop().expect("one value has its type told");
+            let told = match dialect {
+                Dialect::Postgres => true,
+                Dialect::Mysql => is_number(ty) || matches!(ty, ColumnType::Bool | ColumnType::Text),
+                Dialect::Sqlite => false,
+            };
+            if told { cast(dialect, value, ty) } else { Ok(value) }
+        };
+        Self::try_apply(make, [self])
     }
 
     /// What a column has in the row that an insert could not add.
@@ -111,6 +138,7 @@ impl Node {
             Self::Value(value) => Sea::Value(db::to_sea(value)?),
             Self::Name(name) => Sea::col(name.clone().into_owned()),
             Self::Sql(sql) => Sea::cust(sql.clone().into_owned()),
+            Self::Equal(two) => two[0].render(dialect)?.eq(two[1].render(dialect)?),
             Self::Apply(make, to) => {
                 let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
                 make(dialect, to)
@@ -130,6 +158,7 @@ impl fmt::Debug for Node {
             Self::Column(source, name) => write!(f, "{source:?}.{name}"),
             Self::Value(value) => value.fmt(f),
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
+            Self::Equal(two) => write!(f, "{:?} = {:?}", two[0], two[1]),
             Self::Apply(_, to) | Self::Try(_, to) => f.debug_list().entries(to).finish(),
             Self::Query(_) => f.write_str("(query)"),
         }

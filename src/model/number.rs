@@ -3,6 +3,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
 
@@ -18,11 +19,34 @@ use crate::driver::Dialect;
 
 /// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no number that SQL can reckon with")]
-pub trait Number: Field {
+pub trait Number: Ordered {
     /// What a sum of them is.
     type Sum: Field;
+}
+
+/// A type of which there is a least and a greatest value: numbers, text, dates and times, and options of them.
+#[diagnostic::on_unimplemented(message = "there is no least or greatest `{Self}` in SQL")]
+pub trait Ordered: Field {
     /// The type itself, with NULL.
     type Null: Field;
+}
+
+impl<T: Ordered> Ordered for Option<T> {
+    type Null = Self;
+}
+
+/// `Ordered` for types without NULL.
+macro_rules! ordered {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Ordered for $type {
+            type Null = Option<$type>;
+        }
+    )+};
+}
+
+ordered! {
+    i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, Decimal, String, NaiveDate, NaiveTime, NaiveDateTime, DateTime<Utc>,
+    DateTime<FixedOffset>,
 }
 
 /// `Number` for a type, and what a sum of it is.
@@ -30,7 +54,6 @@ macro_rules! numbers {
     ($($type:ty => $sum:ty),+ $(,)?) => {$(
         impl Number for $type {
             type Sum = $sum;
-            type Null = Option<$type>;
         }
     )+};
 }
@@ -42,10 +65,9 @@ numbers! {
 
 impl<T: Number> Number for Option<T> {
     type Sum = T::Sum;
-    type Null = Self;
 }
 
-fn is_integer(ty: ColumnType) -> bool {
+pub(super) fn is_integer(ty: ColumnType) -> bool {
     matches!(ty, ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64)
 }
 

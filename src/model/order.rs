@@ -32,6 +32,14 @@ impl Order {
         Self { nulls: Some(NullOrdering::Last), ..self }
     }
 
+    /// For the rows of a union, which have columns of no table.
+    pub(super) fn of_union(self) -> Self {
+        match self.node {
+            Node::Column(_, name) => Self { node: Node::Name(name.into()), ..self },
+            _ => self,
+        }
+    }
+
     pub(super) fn render(&self, dialect: Dialect, select: &mut SelectStatement) -> Result<()> {
         let Self { node, order, nulls } = self;
         let expr = node.render(dialect)?;

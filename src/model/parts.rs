@@ -1,5 +1,7 @@
 //! [`Parts`]: a select without its Rust types, and the statement of sea_query that it becomes.
 
+use std::{borrow::Cow, collections::HashSet};
+
 use sea_query::{
     Alias, Expr as Sea, JoinType, LockBehavior, LockType, Query as Build, SelectStatement, TableName, TableRef,
 };
@@ -137,16 +139,27 @@ impl Parts {
                 None => select.expr(expr),
             };
         }
-        self.body(dialect, &mut select)?;
-        for order in &self.order {
-            order.render(dialect, &mut select)?;
-        }
-        self.window(dialect, &mut select);
-        self.lock(dialect, &mut select)?;
+        self.tail(dialect, &mut select)?;
         Ok(select)
     }
 
-    /// The statement that counts the rows, or tells whether there is one.
+    /// The statement, to stand inside another. MySQL takes no two columns of one name there, so they have names of their
+    /// own where that would be.
+    pub(super) fn nested(&self, dialect: Dialect) -> Result<SelectStatement> {
+        let mut select = self.head(dialect)?;
+        self.tail(dialect, &mut select)?;
+        Ok(select)
+    }
+
+    /// As many rows as the statement has, in no order.
+    pub(super) fn rows(&self, dialect: Dialect) -> Result<SelectStatement> {
+        let mut select = self.head(dialect)?;
+        self.body(dialect, &mut select)?;
+        window(dialect, self.limit, self.offset, &mut select);
+        Ok(select)
+    }
+
+    /// The statement that counts the rows.
     pub(super) fn count(&self, dialect: Dialect) -> Result<SelectStatement> {
         let mut outer = Build::select();
         outer.expr(Sea::cust("COUNT(*)"));
@@ -154,23 +167,45 @@ impl Parts {
         // An aggregate makes one row of all: it must be left to the database to find that out.
         if plain && self.limit.is_none() && self.offset.is_none() && self.nodes.iter().all(Selected::is_column) {
             self.body(dialect, &mut outer)?;
-            return Ok(outer);
+        } else {
+            outer.from_subquery(self.rows(dialect)?, Alias::new("counted"));
         }
-        outer.from_subquery(self.rows(dialect)?, Alias::new("counted"));
         Ok(outer)
     }
 
-    /// A statement with as many rows and no order. Its columns have names of their own: a query in FROM must not have
-    /// two of one name on MySQL.
-    pub(super) fn rows(&self, dialect: Dialect) -> Result<SelectStatement> {
+    /// Whether it can be a part of a union as it is.
+    pub(super) fn is_simple(&self) -> bool {
+        self.order.is_empty() && self.limit.is_none() && self.offset.is_none() && self.lock.is_none()
+    }
+
+    /// What is selected, no two under one name.
+    fn head(&self, dialect: Dialect) -> Result<SelectStatement> {
         let mut select = Build::select();
+        let mut names = HashSet::new();
         for (at, Selected { node, name }) in self.selected().into_iter().enumerate() {
-            let name = name.unwrap_or_else(|| format!("c{at}").into());
-            select.expr_as(node.render(dialect)?, Alias::new(&*name));
+            let expr = node.render(dialect)?;
+            let own = match (&name, &node) {
+                (Some(name), _) => Some(name.clone()),
+                (None, Node::Column(_, name)) => Some((*name).into()),
+                (None, _) => None,
+            };
+            if own.is_some_and(|name| names.insert(name)) && name.is_none() {
+                select.expr(expr);
+            } else {
+                select.expr_as(expr, Alias::new(name.map_or_else(|| format!("c{at}"), Cow::into_owned)));
+            }
         }
-        self.body(dialect, &mut select)?;
-        self.window(dialect, &mut select);
         Ok(select)
+    }
+
+    /// All but what is selected.
+    fn tail(&self, dialect: Dialect, select: &mut SelectStatement) -> Result<()> {
+        self.body(dialect, select)?;
+        for order in &self.order {
+            order.render(dialect, select)?;
+        }
+        window(dialect, self.limit, self.offset, select);
+        self.lock(dialect, select)
     }
 
     /// All but what is selected, the order, and how many of the rows.
@@ -203,23 +238,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Which of the rows. Only PostgreSQL has an offset without a limit.
-    fn window(&self, dialect: Dialect, select: &mut SelectStatement) {
-        const MOST: u64 = i64::MAX as u64;
-        let limit = match self.limit {
-            None if self.offset.is_some() && dialect != Dialect::Postgres => Some(MOST),
-            limit => limit,
-        };
-        if let Some(limit) = limit {
-            select.limit(limit.min(MOST));
-        }
-        if let Some(offset) = self.offset {
-            select.offset(offset.min(MOST));
-        }
-    }
-
     fn lock(&self, dialect: Dialect, select: &mut SelectStatement) -> Result<()> {
-        let Some(Lock { kind, behavior }) = self.lock else { return Ok(()) };
+        let Some(Lock { kind, behavior }) = self.lock.filter(|_| dialect != Dialect::Sqlite) else { return Ok(()) };
         match behavior {
             None => select.lock(kind),
             // MySQL says FOR SHARE for it and MariaDB LOCK IN SHARE MODE, and neither knows the other's.
@@ -230,6 +250,21 @@ impl Parts {
             Some(behavior) => select.lock_with_behavior(kind, behavior),
         };
         Ok(())
+    }
+}
+
+/// Which of the rows. Only PostgreSQL has an offset without a limit.
+pub(super) fn window(dialect: Dialect, limit: Option<u64>, offset: Option<u64>, select: &mut SelectStatement) {
+    const MOST: u64 = i64::MAX as u64;
+    let limit = match limit {
+        None if offset.is_some() && dialect != Dialect::Postgres => Some(MOST),
+        limit => limit,
+    };
+    if let Some(limit) = limit {
+        select.limit(limit.min(MOST));
+    }
+    if let Some(offset) = offset {
+        select.offset(offset.min(MOST));
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     node::{Node, Source},
     row_value::{among, key_in},
     selection::Selected,
+    statements::Sql,
     table::Table,
     traits::Model,
     value_row,
@@ -36,10 +37,10 @@ pub(super) async fn inserted<M: Model>(
     plan.check_keys()?;
     let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update { .. });
     if known && returning.is_none() {
-        return Ok((rows_of_keys(plan.table, keys(db, plan).await?), 0));
+        return Ok((rows_of_keys(plan.table, keys::<M>(db, plan).await?), 0));
     }
     db.atomic(|| async {
-        let keys = keys(db, plan).await?;
+        let keys = keys::<M>(db, plan).await?;
         match returning {
             None => Ok((rows_of_keys(plan.table, keys), 0)),
             Some(selected) => Ok((by_keys::<M>(db, keys, selected).await?, M::Key::WIDTH)),
@@ -53,11 +54,11 @@ fn rows_of_keys(table: &'static Table, keys: Vec<KeyValues>) -> Vec<Row> {
 }
 
 /// Inserts, and gives back the keys of what was inserted or updated.
-async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
+async fn keys<M: Model>(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
     let mut keys = Vec::with_capacity(plan.rows.len());
     for rows in plan.rows.chunks(plan.chunk(db.dialect())) {
         let together = rows.len() == 1 || plan.numbers_in_turn(rows);
-        let refused = match if together { insert(db, plan, rows).await.map(Some) } else { Ok(None) } {
+        let refused = match if together { insert::<M>(db, plan, rows).await.map(Some) } else { Ok(None) } {
             Ok(Some(more)) => {
                 keys.extend(more);
                 continue;
@@ -70,7 +71,7 @@ async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
             continue;
         }
         for row in rows.chunks(1) {
-            match insert(db, plan, row).await {
+            match insert::<M>(db, plan, row).await {
                 Err(error) if plan.ignores(&error) => {}
                 more => keys.extend(more?),
             }
@@ -80,8 +81,13 @@ async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
 }
 
 /// Inserts these rows by one statement, which tells their keys if they are one or are numbered in turn.
-async fn insert(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
-    let (sql, params) = plan.text(db.dialect(), rows, &[])?;
+async fn insert<M: Model>(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
+    let dialect = db.dialect();
+    let build = || plan.text(dialect, rows, &[]);
+    let (sql, params) = match (plan.form(dialect, false), plan.values()) {
+        (Some(form), Some(params)) => (M::statements().text(form, build)?, params),
+        _ => build().map(|(sql, params)| (Sql::Built(sql), params))?,
+    };
     let outcome = db.send(&sql, &params).await?;
     let auto = plan.table.auto_column();
     if let Conflict::Update { target, .. } = &plan.conflict

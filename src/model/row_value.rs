@@ -1,12 +1,108 @@
-//! Rows as values: comparing several columns at once, as composite keys need it.
+//! [`RowValue`]: several columns at once, as composite keys and pages need it.
 
-use sea_query::{Expr as Sea, ExprTrait as _};
+use std::marker::PhantomData;
+
+use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
 
 use super::{
+    column::Column,
+    expr::{Expr, one},
     node::{Node, Source},
+    operand::Operand,
     table::Table,
+    traits::Model,
 };
 use crate::{driver::Dialect, value::Value};
+
+/// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::functions::row).
+#[derive(Debug)]
+#[must_use = "an expression does nothing before it is given to a query"]
+pub struct RowValue<T> {
+    nodes: Vec<Node>,
+    marker: PhantomData<fn() -> T>,
+}
+
+/// What rows as values are made of: a tuple of two to four columns.
+pub trait RowParts {
+    /// The types of the columns.
+    type Types;
+
+    /// The columns as one.
+    #[doc(hidden)]
+    fn into_row(self) -> RowValue<Self::Types>;
+}
+
+/// What a row of the types `T` can be compared with: a tuple of as many operands.
+#[diagnostic::on_unimplemented(message = "`{Self}` does not fit a row of the types `{T}`")]
+pub trait RowOperand<T> {
+    /// The expressions.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
+    fn into_nodes(self) -> Vec<Node>;
+}
+
+/// Rows for tuples.
+macro_rules! rows {
+    ($(($($type:ident $operand:ident $model:ident $at:tt),+))+) => {$(
+        impl<$($model: Model, $type),+> RowParts for ($(Column<$model, $type>,)+) {
+            type Types = ($($type,)+);
+
+            fn into_row(self) -> RowValue<($($type,)+)> {
+                RowValue { nodes: vec![$(self.$at.expr().node),+], marker: PhantomData }
+            }
+        }
+
+        impl<$($type, $operand: Operand<$type>),+> RowOperand<($($type,)+)> for ($($operand,)+) {
+            #[expect(private_interfaces, reason = "as in the trait")]
+            fn into_nodes(self) -> Vec<Node> {
+                vec![$(self.$at.into_node()),+]
+            }
+        }
+    )+};
+}
+
+rows! {
+    (A O L 0, B P M 1)
+    (A O L 0, B P M 1, C Q N 2)
+    (A O L 0, B P M 1, C Q N 2, D R K 3)
+}
+
+/// The comparisons of rows.
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident => $oper:ident;)+) => {$(
+        $(#[$doc])*
+        pub fn $name(self, other: impl RowOperand<T>) -> Expr<bool> {
+            let width = self.nodes.len();
+            let make = move |_, mut args: Vec<Sea>| {
+                let right = args.split_off(width);
+                Ok(Sea::tuple(args).binary(BinOper::$oper, Sea::tuple(right)))
+            };
+            Expr::new(Node::try_apply(make, self.nodes.into_iter().chain(other.into_nodes())))
+        }
+    )+};
+}
+
+impl<T> RowValue<T> {
+    comparisons! {
+        /// Whether all parts are equal.
+        eq => Equal;
+        /// Whether some part differs.
+        ne => NotEqual;
+        /// Whether it comes before the other.
+        lt => SmallerThan;
+        /// Whether it comes before the other or is equal.
+        le => SmallerThanOrEqual;
+        /// Whether it comes behind the other.
+        gt => GreaterThan;
+        /// Whether it comes behind the other or is equal.
+        ge => GreaterThanOrEqual;
+    }
+
+    /// Whether it is one of some rows.
+    pub fn in_(self, rows: impl IntoIterator<Item = impl RowOperand<T>>) -> Expr<bool> {
+        Expr::new(among(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
+    }
+}
 
 /// The condition that the primary key is one of `keys`, each of which has a value for each column of it.
 pub(super) fn key_in(table: &'static Table, source: &Source, keys: impl IntoIterator<Item = Vec<Value>>) -> Node {
@@ -16,7 +112,12 @@ pub(super) fn key_in(table: &'static Table, source: &Source, keys: impl IntoIter
 }
 
 /// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
-pub(super) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
+pub(super) fn among(mut left: Vec<Node>, mut rows: Vec<Vec<Node>>) -> Node {
+    if let ([left], [row]) = (&mut *left, &mut *rows)
+        && let Some(right) = row.pop()
+    {
+        return Node::Equal(Box::new([left.clone(), right]));
+    }
     let width = left.len();
     let make = move |dialect: Dialect, mut args: Vec<Sea>| {
         let values = args.split_off(width);
@@ -24,8 +125,7 @@ pub(super) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
             return Ok(Sea::cust("1 = 0"));
         }
         if width == 1 {
-            let left = args.pop().expect("the left side has one part");
-            return Ok(left.is_in(values));
+            return Ok(one(args).is_in(values));
         }
         let count = values.len() / width;
         let mut values = values.into_iter();

@@ -1,9 +1,9 @@
 //! [`Rows`]: a typed query whose rows can be counted, and taken one by one.
 
-use super::{model_stream::ModelStream, query::Query, select::Select, traits::Model};
+use super::{model_stream::ModelStream, query::Query, raw::Raw, select::Select, traits::Model, union::Union};
 use crate::{db::Database, error::Result};
 
-/// A typed query that gives rows: a select or a union.
+/// A typed query that gives rows: a select, a union, or SQL of the caller's.
 pub trait Rows: Query {
     /// What each row is read as.
     type Row: Send;
@@ -36,18 +36,32 @@ pub trait Rows: Query {
     fn stream_on(self, db: &Database) -> impl Future<Output = Result<ModelStream<Self::Row>>> + Send;
 }
 
-impl<M: Model, R: Send> Rows for Select<M, R> {
-    type Row = R;
+/// `Rows` for a type of query, by its own calls.
+macro_rules! rows {
+    ([$($generics:tt)*] $type:ty, |$query:ident, $db:ident| $count:expr) => {
+        impl<$($generics)*> Rows for $type {
+            type Row = R;
 
-    fn count_on(self, db: &Database) -> impl Future<Output = Result<u64>> + Send {
-        self.count(db)
-    }
+            async fn count_on(self, $db: &Database) -> Result<u64> {
+                let $query = self;
+                $count
+            }
 
-    fn first_on(self, db: &Database) -> impl Future<Output = Result<Option<R>>> + Send {
-        self.first(db)
-    }
+            fn first_on(self, db: &Database) -> impl Future<Output = Result<Option<R>>> + Send {
+                self.first(db)
+            }
 
-    fn stream_on(self, db: &Database) -> impl Future<Output = Result<ModelStream<R>>> + Send {
-        self.stream(db)
-    }
+            fn stream_on(self, db: &Database) -> impl Future<Output = Result<ModelStream<R>>> + Send {
+                self.stream(db)
+            }
+        }
+    };
 }
+
+rows!([M: Model, R: Send] Select<M, R>, |query, db| query.count(db).await);
+rows!([R: Send] Union<R>, |query, db| query.count(db).await);
+rows!([R: Send] Raw<R>, |query, db| {
+    let (sql, params) = query.sql(db.dialect())?;
+    // On a line of its own, as the text may end in a comment.
+    db.query_one(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS counted"), params).await?.get(0)
+});

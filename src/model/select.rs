@@ -1,20 +1,22 @@
 //! [`Select`]: a typed SELECT.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
-use sea_query::SelectStatement;
+use sea_query::{LockBehavior, LockType, SelectStatement};
 
 use super::{
     expr::Expr,
     model_stream::ModelStream,
+    node::Node,
     order::Order,
-    parts::{Origin, Parts},
+    parts::{Distinct, Lock, Origin, Parts},
     query::Query,
     selection::Selection,
+    statements::{Form, Kind, Sql},
     traits::Model,
 };
 use crate::{
-    db::{Database, Writer},
+    db::{Database, RowStream, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
@@ -89,6 +91,87 @@ impl<M: Model, R> Select<M, R> {
         self.reading(|row| S::read(row, 0))
     }
 
+    /// Makes one row of those that are equal in these columns and expressions. What is selected are these, and aggregates.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Model, Query, functions::count};
+    /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table movie (id integer primary key, year integer)").await?;
+    /// Movie::insert_many([1962, 1962, 1999].map(|year| [Movie::YEAR.set(year)])).run_on(&db).await?;
+    /// let busy = Movie::select().group_by(Movie::YEAR).having(count().gt(1)).columns((Movie::YEAR, count()));
+    /// assert_eq!(busy.all(&db).await?, [(1962, 2)]);
+    /// # Ok(()) }
+    /// ```
+    pub fn group_by(mut self, by: impl Selection) -> Self {
+        by.nodes(&mut self.parts.group);
+        self
+    }
+
+    /// Only groups for which the condition holds. Called again, both must hold.
+    pub fn having(mut self, condition: impl Into<Expr<bool>>) -> Self {
+        self.parts.having = Some(Expr::both(self.parts.having, condition.into()));
+        self
+    }
+
+    /// Of rows that are equal in all that is selected, one.
+    pub fn distinct(mut self) -> Self {
+        self.parts.distinct = Distinct::Whole;
+        self
+    }
+
+    /// Of rows that are equal in these columns, the first in the order of the query. PostgreSQL only.
+    pub fn distinct_on(mut self, on: impl Selection) -> Self {
+        let mut nodes = Vec::new();
+        on.nodes(&mut nodes);
+        self.parts.distinct = Distinct::On(nodes);
+        self
+    }
+
+    /// Locks the rows until the transaction ends: nobody else can change them or lock them.
+    ///
+    /// SQLite has no locks on rows and leaves the clause out: a transaction that may write has the whole database to
+    /// itself there, unless it was begun as read-only.
+    pub fn for_update(self) -> Self {
+        self.lock(LockType::Update)
+    }
+
+    /// Locks the rows until the transaction ends: nobody else can change them. SQLite: as [`for_update`](Self::for_update).
+    pub fn for_share(self) -> Self {
+        self.lock(LockType::Share)
+    }
+
+    /// Leaves out rows that somebody else has locked, in place of waiting. Without another lock, it is for update.
+    pub fn skip_locked(self) -> Self {
+        self.lock_behavior(LockBehavior::SkipLocked)
+    }
+
+    /// Fails if somebody else has locked a row, in place of waiting. Without another lock, it is for update.
+    pub fn nowait(self) -> Self {
+        self.lock_behavior(LockBehavior::Nowait)
+    }
+
+    fn lock(mut self, kind: LockType) -> Self {
+        let behavior = self.parts.lock.and_then(|lock| lock.behavior);
+        self.parts.lock = Some(Lock { kind, behavior });
+        self
+    }
+
+    fn lock_behavior(mut self, behavior: LockBehavior) -> Self {
+        let kind = self.parts.lock.map_or(LockType::Update, |lock| lock.kind);
+        self.parts.lock = Some(Lock { kind, behavior: Some(behavior) });
+        self
+    }
+
+    /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
+    /// the tables of the one around it.
+    pub fn into_expr(self) -> Expr<R> {
+        let parts = self.parts;
+        Expr::new(Node::Query(Arc::new(move |dialect| parts.statement(dialect))))
+    }
+
     /// Reads each row as a `T`, by the names of its columns or by their order, as `T` has it.
     pub fn into<T: FromRow>(self) -> Select<M, T> {
         self.reading(T::from_row)
@@ -125,9 +208,7 @@ impl<M: Model, R> Select<M, R> {
     /// As [`Database::execute`].
     pub async fn count(self, db: &Database) -> Result<u64> {
         let (sql, params) = written(db.dialect(), &self.parts.count(db.dialect())?);
-        let outcome = db.send(&sql, &params).await?;
-        let none = || Error::new(ErrorKind::NoRow, "COUNT returned no row").with_statement(&sql);
-        outcome.rows.first().ok_or_else(none)?.get(0)
+        counted(db, &sql, &params).await
     }
 
     /// Whether there is a row.
@@ -150,71 +231,43 @@ pub(super) fn written(dialect: Dialect, statement: &SelectStatement) -> (String,
     to.finish()
 }
 
+/// Runs what counts rows.
+pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result<u64> {
+    let outcome = db.send(sql, params).await?;
+    let none = || Error::new(ErrorKind::NoRow, "COUNT returned no row").with_statement(sql);
+    outcome.rows.first().ok_or_else(none)?.get(0)
+}
+
 impl<M: Model, R: Send> Select<M, R> {
-    /// All rows.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn all(self, db: &Database) -> Result<Vec<R>> {
-        let (sql, params) = self.sql(db.dialect())?;
-        db.send(&sql, &params).await?.rows.iter().map(self.read).collect()
+    /// The text and the parameters. That of a row by its key is kept.
+    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
+        if let Some(key) = self.parts.key_value()
+            && let Some(form) = Form::new(dialect, Kind::Select, [])
+        {
+            let build = || Ok(written(dialect, &self.parts.by_key().statement(dialect)?));
+            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
+        }
+        let (sql, params) = written(dialect, &self.statement(dialect)?);
+        Ok((Sql::Built(sql), params))
     }
 
-    /// The rows one by one, with flat memory.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`]; errors that come later come out of the stream.
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`]. The stream itself can be dropped at any point.
-    pub async fn stream(self, db: &Database) -> Result<ModelStream<R>> {
-        let (sql, params) = self.sql(db.dialect())?;
-        Ok(ModelStream::new(db.send_stream(&sql, &params).await?, self.read))
+    async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
+        let (sql, params) = self.text(db.dialect())?;
+        Ok(db.send(&sql, &params).await?.rows)
     }
 
-    /// The first row, or `None`.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn first(self, db: &Database) -> Result<Option<R>> {
-        let mut rows = self.single().all(db).await?;
-        Ok(rows.pop())
+    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
+        let (sql, params) = self.text(db.dialect())?;
+        db.send_stream(&sql, &params).await
     }
 
-    /// The first row.
-    ///
-    /// # Errors
-    /// `NoRow`, naming the model and the SQL, if there is none; else as [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn one(self, db: &Database) -> Result<R> {
-        let this = self.single();
-        let (sql, params) = this.sql(db.dialect())?;
-        let rows = db.send(&sql, &params).await?.rows;
-        let none = || Error::new(ErrorKind::NoRow, format!("no {} was found", M::TABLE.model)).with_statement(&sql);
-        (this.read)(rows.first().ok_or_else(none)?)
-    }
-
-    /// The value of the first row: `None` if there is no row, `Some(None)` if it is NULL.
-    ///
-    /// So the select is for one column or expression; of several, their tuple comes.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn scalar(self, db: &Database) -> Result<Option<R>> {
-        self.first(db).await
+    #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
+    fn none(&self) -> String {
+        format!("no {} was found", M::TABLE.model)
     }
 }
+
+fetches!([M: Model, R: Send] Select<M, R>);
 
 impl<M: Model, R: Send> Query for Select<M, R> {
     type Output = Vec<R>;
@@ -224,6 +277,7 @@ impl<M: Model, R: Send> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        Ok(written(dialect, &self.statement(dialect)?))
+        let (sql, params) = self.text(dialect)?;
+        Ok((sql.into(), params))
     }
 }

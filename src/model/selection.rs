@@ -75,6 +75,34 @@ impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Expr<T> {
     }
 }
 
+/// An expression under a name. Made by [`Expr::named`].
+#[derive(Debug)]
+#[must_use = "it does nothing before it is given to a query"]
+pub struct Named<T> {
+    expr: Expr<T>,
+    name: Cow<'static, str>,
+}
+
+impl<T> Named<T> {
+    pub(super) fn new(expr: Expr<T>, name: Cow<'static, str>) -> Self {
+        Self { expr, name }
+    }
+}
+
+impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Named<T> {
+    type Output = T;
+    const WIDTH: usize = 1;
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn nodes(self, out: &mut Vec<Selected>) {
+        out.push(Selected { node: self.expr.node, name: Some(self.name) });
+    }
+
+    fn read(row: &Row, first: usize) -> Result<T> {
+        row.get(first)
+    }
+}
+
 /// `Selection` for the tuple of the given types, and for all shorter ones.
 macro_rules! tuples {
     () => {};

@@ -61,6 +61,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "value.rs",
             "model/",
             "driver/postgres/",
+            "driver/sqlite/decimals.rs",
             "driver/sqlite/values.rs",
             "driver/mysql/values.rs",
         ],

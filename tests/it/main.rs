@@ -23,6 +23,7 @@ mod closing;
 mod closing_blocks;
 mod connecting;
 mod create_tables;
+mod derives;
 mod dialects;
 mod dropped_blocks;
 mod dropped_calls;

@@ -3,6 +3,7 @@
 
 mod classify;
 mod connection;
+mod decimals;
 mod job;
 mod place;
 mod rows;

@@ -68,12 +68,7 @@ fn columns_of<M: Model>(rows: &[M]) -> Option<Vec<usize>> {
     (rows.iter().all(|row| is_left(row) == left) && !columns.is_empty()).then_some(columns)
 }
 
-async fn by_arrays<M: Model>(
-    db: &Database,
-    rows: &[M],
-    columns: &[usize],
-    types: &[String],
-) -> Result<Vec<M::Key>> {
+async fn by_arrays<M: Model>(db: &Database, rows: &[M], columns: &[usize], types: &[String]) -> Result<Vec<M::Key>> {
     let sql = &text::<M>(columns, types)?;
     let insert = |rows: &[M]| {
         let array = |&column: &usize| Value::Array(rows.iter().map(|row| row.value(column)).collect());

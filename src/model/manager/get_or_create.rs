@@ -77,7 +77,11 @@ impl Manager {
     /// Runs a statement so that its failure leaves the transaction around usable.
     pub(super) async fn guarded<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         // Without a transaction around there is nothing to guard, and a block would cost a round trip for its COMMIT.
-        if self.db.in_transaction() { self.db.atomic(|| query.run_on(&self.db)).await } else { query.run_on(&self.db).await }
+        if self.db.in_transaction() {
+            self.db.atomic(|| query.run_on(&self.db)).await
+        } else {
+            query.run_on(&self.db).await
+        }
     }
 
     /// The first row of a query, of those that are committed now. In a transaction, MySQL would look at what there was when

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::Database,
     error::Result,
-    model::{column::Column, field::Field, foreign_key::Reference, node::SubQuery, select::Select, traits::Model},
+    model::{column::Column, field::Field, join::Reference, node::SubQuery, select::Select, traits::Model},
 };
 
 /// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several
@@ -45,12 +45,15 @@ pub struct ChildrenWith<P, M, C> {
     children: C,
 }
 
-impl<M: Model, F: Reference> Column<M, F> {
+impl<M: Model, T> Column<M, T>
+where
+    Self: Reference<From = M>,
+{
     /// The rows of this model that refer to others by this foreign key, to be fetched along with those by
     /// [`Manager::prefetch`](crate::Manager::prefetch). Those of one parent come in the order of the query.
     ///
     /// A limit of the query counts over all parents.
-    pub fn children(self, select: Select<M>) -> ChildrenOf<F::Model, M> {
+    pub fn children(self, select: Select<M>) -> ChildrenOf<<Self as Reference>::To, M> {
         ChildrenOf { wanted: Wanted { select, column: self.index() }, marker: PhantomData }
     }
 }

@@ -1,6 +1,6 @@
 //! Inserts, updates and deletes, and what they give back.
 
-use nestling::{Model as _};
+use nestling::Model as _;
 use uuid::Uuid;
 
 use super::models::{self, TestModel, UUIDTestModel, create_text};
