@@ -60,8 +60,8 @@ on_every_backend! {
 
     // Twice as many requests at once as there are connections all come to their end.
     async fn test_many_requests(backend) {
-        const MAX: usize = 5;
-        let backend = backend.with(|options| options.max_connections(MAX as u32));
+        const MAX: u32 = 5;
+        let backend = backend.with(|options| options.max_connections(MAX));
         let objects = models::create(&backend).await;
         let obj = create_text(&objects, "Test").await;
         let objects = Arc::new(objects);
@@ -74,6 +74,6 @@ on_every_backend! {
         for task in tasks {
             assert_eq!(task.await.unwrap().unwrap(), obj);
         }
-        assert!(objects.database().stats().connections <= MAX);
+        assert!(objects.database().stats().connections <= MAX.into());
     }
 }
