@@ -58,6 +58,21 @@ impl<M: Model<Key: Field>> ForeignKey<M> {
     ///
     /// # Cancel safety
     /// As [`Database::execute`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ForeignKey, Manager, Model};
+    /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Movie { id: i64, director: ForeignKey<Director> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table director (id integer primary key, name text);
+    /// #     create table movie (id integer primary key, director_id integer);
+    /// #     insert into director values (1, 'Ann'); insert into movie values (1, 1)").await?;
+    /// let movie = objects.get(Movie::by_key(1)).await?;
+    /// assert_eq!(movie.director.get(objects.database()).await?.name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, db: &Database) -> impl Future<Output = Result<M>> + Send {
         M::by_key(self.0.clone()).one(db)
     }

@@ -4,6 +4,9 @@ use super::{model_stream::ModelStream, query::Query, raw::Raw, select::Select, t
 use crate::{db::Database, error::Result};
 
 /// A typed query that gives rows: a select, a union, or SQL of the caller's.
+///
+/// [`Manager::count`](crate::Manager::count), [`scalar`](crate::Manager::scalar) and
+/// [`iterate`](crate::Manager::iterate) take any.
 pub trait Rows: Query {
     /// What each row is read as.
     type Row: Send;

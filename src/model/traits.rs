@@ -58,7 +58,16 @@ pub trait Model: FromRow + Send + Sync + 'static {
         Select::new()
     }
 
-    /// The row with this primary key, as a query.
+    /// The row with this primary key, of one column or several, as a query.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Dialect, Model, Query};
+    /// # #[derive(Model)] struct Seat { #[model(primary_key)] hall: i32, #[model(primary_key)] number: i32 }
+    /// let sql = Seat::by_key((1, 20)).sql(Dialect::Postgres)?.0;
+    /// assert!(sql.ends_with(r#""seat"."hall" = $1 AND "seat"."number" = $2"#), "{sql}");
+    /// # Ok::<_, nestling::Error>(())
+    /// ```
     #[must_use]
     fn by_key(key: impl Into<Self::Key>) -> Select<Self> {
         Self::select().filter(is_key::<Self>(&key.into()))

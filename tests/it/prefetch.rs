@@ -1,5 +1,7 @@
 //! Prefetch: whole trees of rows, the same by every way of asking, on every back end.
 
+mod keys;
+
 use nestling::{Database, Manager, Model as _, PrefetchType, Prefetched, params};
 
 use crate::films::{self, Award, Director, Movie};

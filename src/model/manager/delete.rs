@@ -16,6 +16,23 @@ use crate::{
 impl Manager {
     /// Deletes the row that has the key of `row`; awaiting it runs it. What comes of it is the number of rows deleted: 1, or
     /// 0 if it was gone already.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ErrorKind, ForeignKey, Manager, Model};
+    /// # #[derive(Debug, Model)] struct Author { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Book { id: i64, author: ForeignKey<Author>, editor: Option<ForeignKey<Author>> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table author (id integer primary key, name text);
+    /// #     create table book (id integer primary key, author_id integer not null references author (id),
+    /// #                        editor_id integer references author (id));
+    /// #     insert into author values (1, 'Ann'), (2, 'Bob'); insert into book values (1, 1, 2), (2, 1, null)").await?;
+    /// let book = objects.get(Book::by_key(2)).await?;
+    /// assert_eq!(objects.delete(&book).await?, 1);
+    /// assert_eq!(objects.delete(&book).await?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn delete<M: Model>(&self, row: &M) -> DeleteRow<'_, M> {
         DeleteRow { db: &self.db, key: row.key() }
     }
@@ -41,6 +58,27 @@ impl<'a, M: Model> DeleteRow<'a, M> {
     ///
     /// Who refers to whom is asked of the database: it knows all foreign keys, of tables without a model too. All of it
     /// happens or nothing, in a block of its own. Rows that go are locked first, so that nobody refers to them meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ErrorKind, ForeignKey, Manager, Model};
+    /// # #[derive(Debug, Model)] struct Author { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Book { id: i64, author: ForeignKey<Author>, editor: Option<ForeignKey<Author>> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table author (id integer primary key, name text);
+    /// #     create table book (id integer primary key, author_id integer not null references author (id),
+    /// #                        editor_id integer references author (id));
+    /// #     insert into author values (1, 'Ann'), (2, 'Bob'); insert into book values (1, 1, 2), (2, 1, null)").await?;
+    /// let bob = objects.get(Author::by_key(2)).await?;
+    /// objects.delete(&bob).recursive().await?;
+    /// assert_eq!(objects.get(Book::by_key(1)).await?.editor, None);
+    ///
+    /// let ann = objects.get(Author::by_key(1)).await?;
+    /// objects.delete(&ann).recursive().await?;
+    /// assert_eq!(objects.count(Book::select()).await?, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn recursive(self) -> RecursiveDelete<'a, M> {
         RecursiveDelete { row: self, delete_nullable: false }
     }
@@ -53,6 +91,23 @@ impl<'a, M: Model> DeleteRow<'a, M> {
 
 impl<M: Model> RecursiveDelete<'_, M> {
     /// Deletes rows whose reference may be NULL too, in place of setting it so.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ErrorKind, ForeignKey, Manager, Model};
+    /// # #[derive(Debug, Model)] struct Author { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Book { id: i64, author: ForeignKey<Author>, editor: Option<ForeignKey<Author>> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table author (id integer primary key, name text);
+    /// #     create table book (id integer primary key, author_id integer not null references author (id),
+    /// #                        editor_id integer references author (id));
+    /// #     insert into author values (1, 'Ann'), (2, 'Bob'); insert into book values (1, 1, 2), (2, 1, null)").await?;
+    /// let bob = objects.get(Author::by_key(2)).await?;
+    /// objects.delete(&bob).recursive().delete_nullable().await?;
+    /// assert!(objects.get_or_none(Book::by_key(1)).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn delete_nullable(mut self) -> Self {
         self.delete_nullable = true;
         self

@@ -16,6 +16,27 @@ use crate::{
 
 /// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several
 /// such.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+/// # #[derive(Debug, Model)] struct Movie {
+/// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+/// # }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+/// # objects.database().batch("create table director (id integer primary key, name text);
+/// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+/// #     insert into director values (1, 'Ann'), (2, 'Bob');
+/// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+/// let directed = Movie::DIRECTOR.children(Movie::select());
+/// let edited = Movie::EDITOR.children(Movie::select());
+/// let people = objects.prefetch(Director::select().order_by(Director::ID.asc()), (directed, edited)).await?;
+/// let counts = people.iter().map(|Prefetched { children: (directed, edited), .. }| (directed.len(), edited.len()));
+/// assert_eq!(counts.collect::<Vec<_>>(), [(2, 0), (0, 1)]);
+/// # Ok(()) }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that refers to `{P}`",
     note = "a foreign key of another model to `{P}` has `children(..)`; tuples of up to eight such can be given"
@@ -52,7 +73,27 @@ where
     /// The rows of this model that refer to others by this foreign key, to be fetched along with those by
     /// [`Manager::prefetch`](crate::Manager::prefetch). Those of one parent come in the order of the query.
     ///
-    /// A limit of the query counts over all parents.
+    /// A limit of the query counts over all parents. On MySQL, text that a collation takes for equal to a key, and that is
+    /// written otherwise, does not find its parent.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+    /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Movie {
+    /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+    /// # }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table director (id integer primary key, name text);
+    /// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+    /// #     insert into director values (1, 'Ann'), (2, 'Bob');
+    /// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+    /// let movies = Movie::DIRECTOR.children(Movie::select().filter(Movie::TITLE.ne("Rain")));
+    /// let directors = objects.prefetch(Director::select().order_by(Director::ID.asc()), movies).await?;
+    /// assert_eq!((directors[0].children.len(), directors[1].children.len()), (1, 0));
+    /// # Ok(()) }
+    /// ```
     pub fn children(self, select: Select<M>) -> ChildrenOf<<Self as Reference>::To, M> {
         ChildrenOf { wanted: Wanted { select, column: self.index() }, marker: PhantomData }
     }
@@ -60,6 +101,8 @@ where
 
 impl<P: Model, M: Model> ChildrenOf<P, M> {
     /// With what refers to these rows in turn: the children of another foreign key, or a tuple of several such.
+    ///
+    /// [`Manager::prefetch`](crate::Manager::prefetch) has an example.
     pub fn with<C: Children<M>>(self, children: C) -> ChildrenWith<P, M, C> {
         ChildrenWith { of: self, children }
     }

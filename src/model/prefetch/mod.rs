@@ -28,6 +28,27 @@ use crate::{
 /// A row, and what refers to it.
 ///
 /// It derefs to the row, so that its fields can be read as if it were one.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+/// # #[derive(Debug, Model)] struct Movie {
+/// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+/// # }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+/// # objects.database().batch("create table director (id integer primary key, name text);
+/// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+/// #     insert into director values (1, 'Ann'), (2, 'Bob');
+/// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+/// let movies = Movie::DIRECTOR.children(Movie::select());
+/// let ann = objects.prefetch(Director::select().filter(Director::NAME.eq("Ann")), movies).await?.remove(0);
+/// assert_eq!(ann.name, "Ann");
+/// let Prefetched { row: director, children: movies } = ann;
+/// assert_eq!((director.id, movies.len()), (1, 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefetched<R, C> {
     /// The row.
@@ -59,6 +80,25 @@ impl<'a, P: Model, C: Children<P>> Prefetch<'a, P, C> {
     }
 
     /// How children are asked for. Defaults to [`PrefetchType::Keys`]. The result is the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+    /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Movie {
+    /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+    /// # }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table director (id integer primary key, name text);
+    /// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+    /// #     insert into director values (1, 'Ann'), (2, 'Bob');
+    /// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+    /// let movies = Movie::DIRECTOR.children(Movie::select());
+    /// let directors = objects.prefetch(Director::select().limit(1), movies).by(PrefetchType::Where).await?;
+    /// assert_eq!(directors[0].children.len(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn by(mut self, by: PrefetchType) -> Self {
         self.by = by;
         self

@@ -52,3 +52,56 @@ on_every_backend! {
         assert_eq!(objects.count(Person::select()).await.unwrap(), 0);
     }
 }
+
+/// The types of the table are not those that the model would have given it.
+#[derive(Debug, Clone, PartialEq, nestling::Model)]
+#[model(table = "odd")]
+struct Odd {
+    id: i32,
+    mood: String,
+    code: String,
+    price: rust_decimal::Decimal,
+    extra: Option<nestling::Json<serde_json::Value>>,
+    at: chrono::DateTime<chrono::Utc>,
+    raw: Vec<u8>,
+}
+
+/// As `Odd`, with an array.
+#[derive(Debug, Clone, PartialEq, nestling::Model)]
+#[model(table = "listing")]
+struct Listing {
+    id: i32,
+    tags: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_of_postgres_that_a_model_does_not_know_are_no_matter() {
+    let backend = crate::harness::Backend::postgres().await;
+    let ddl = "create type \"Mood\" as enum ('glad', 'sad');
+         create domain price as numeric(10, 2) check (value > 0);
+         create table odd (id serial primary key, mood \"Mood\" not null, code char(3) not null, price price,
+                           extra json, at timestamptz, raw bytea);
+         create table listing (id serial primary key, tags text[] not null)";
+    backend.observer().batch(ddl).await.unwrap();
+    let objects = nestling::Manager::new(backend.db.clone());
+    let odd = |number: i32| Odd {
+        id: 0,
+        mood: if number % 2 == 0 { "glad".into() } else { "sad".into() },
+        code: "abc".into(),
+        price: rust_decimal::Decimal::new(number.into(), 2),
+        extra: (number % 3 > 0).then(|| nestling::Json(serde_json::json!({ "null": null, "text": "ü\"" }))),
+        at: chrono::DateTime::from_timestamp_micros(number.into()).unwrap(),
+        raw: vec![0, 255, number as u8],
+    };
+    let rows: Vec<Odd> = (1..=200).map(odd).collect();
+    let before = backend.db.stats().statements;
+    let keys = objects.bulk_create(&rows).await.unwrap();
+    assert_eq!(backend.db.stats().statements - before, 2, "one asks for the types of the columns");
+    let stored = objects.execute(Odd::select().order_by(Odd::ID.asc())).await.unwrap();
+    let expected: Vec<Odd> = rows.into_iter().zip(&keys).map(|(row, &id)| Odd { id, ..row }).collect();
+    assert_eq!(stored, expected);
+    let rows: Vec<Listing> = (0..200).map(|number| Listing { id: 0, tags: vec!["x".into(); number] }).collect();
+    objects.bulk_create(&rows).await.unwrap();
+    let stored = objects.execute(Listing::select().order_by(Listing::ID.asc())).await.unwrap();
+    assert!(stored.iter().zip(&rows).all(|(stored, row)| stored.tags == row.tags));
+}

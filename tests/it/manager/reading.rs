@@ -1,6 +1,6 @@
 //! `count`, `scalar`, `iterate`, `execute`; and one query on managers of different databases.
 
-use nestling::{Manager, Model as _};
+use nestling::{Manager, Model as _, params};
 
 use super::people::{self, Person, named};
 use crate::harness::Backend;
@@ -26,6 +26,26 @@ on_every_backend! {
         assert_eq!(objects.count(all().offset(2)).await.unwrap(), 1);
         assert_eq!(objects.count(all().limit(0)).await.unwrap(), 0);
         assert_eq!(objects.count(all().limit(0).offset(1).clear_limit()).await.unwrap(), 3);
+    }
+
+    // rule 70
+    async fn a_count_takes_distinct_groups_unions_and_sql_for_what_they_give(backend) {
+        let objects = people::create(&backend).await;
+        three(&objects).await;
+        let ages = || Person::select().columns(Person::AGE);
+        assert_eq!(objects.count(ages()).await.unwrap(), 3);
+        assert_eq!(objects.count(ages().distinct()).await.unwrap(), 2);
+        assert_eq!(objects.count(ages().distinct().limit(1)).await.unwrap(), 1);
+        assert_eq!(objects.count(ages().group_by(Person::AGE)).await.unwrap(), 2);
+        let many = ages().group_by(Person::AGE).having(Person::ID.count().gt(1));
+        assert_eq!(objects.count(many).await.unwrap(), 1);
+        let firsts = || Person::select().columns(Person::FIRST);
+        let lasts = || Person::select().columns(Person::LAST);
+        assert_eq!(objects.count(firsts().union(lasts())).await.unwrap(), 4);
+        assert_eq!(objects.count(firsts().union_all(lasts())).await.unwrap(), 6);
+        assert_eq!(objects.count(firsts().union(lasts()).limit(3)).await.unwrap(), 3);
+        let raw = Person::raw("select * from person where age > $1 -- the elder", params![20]);
+        assert_eq!(objects.count(raw).await.unwrap(), 2);
     }
 
     // rule 70
