@@ -111,7 +111,7 @@ impl<T: Number> Neg for Expr<T> {
 
     fn neg(self) -> Self {
         // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
-        Self::new(Node::apply(|_, args| Sea::cust("0").sub(one(args)), [self.node]))
+        Self::new(Node::apply(|_, args| Sea::Constant(0.into()).sub(one(args)), [self.node]))
     }
 }
 
