@@ -9,9 +9,11 @@ use std::{
 use sea_query::{Expr as Sea, ExprTrait as _};
 
 use super::{
+    column::Column,
     node::Node,
     operand::{InOperand, Operand},
     order::Order,
+    traits::Model,
 };
 use crate::value::Value;
 
@@ -19,6 +21,26 @@ use crate::value::Value;
 ///
 /// A column is one, and so is what operators and functions make of columns and values. An `Expr<bool>` is a condition:
 /// conditions are joined by `&` and `|`, and turned round by `!`.
+///
+/// # NULL
+/// In SQL a comparison with NULL is neither true nor false but NULL, and rows are selected only where a condition is true.
+/// - `None` from Rust asks for NULL itself: `eq(None)` is `IS NULL`, `ne(None)` is `IS NOT NULL`, and a `None` in the list of
+///   `in_` or `not_in` counts in the same way.
+/// - `ne("x")` and `not_in(["x"])` do not hold where the column is NULL. Add `| column.is_null()` where they should.
+/// - `not_in(query)` holds for no row at all if the query has a NULL among its values. Filter those out in the query, or use
+///   `!exists(..)`.
+/// - Operators and functions of a NULL are NULL. The types of Rust say where NULL can come from a column; what a LEFT JOIN
+///   makes NULL is said by `nullable()`.
+/// - What is among nothing, as in `in_([])`, is false, and `not_in([])` is true, for NULL as well.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Dialect, Model, Query};
+/// # #[derive(Model)] struct Movie { id: i64, title: String, rating: Option<f64> }
+/// let good = Movie::RATING.ge(8.0) | Movie::RATING.eq(None) & !Movie::TITLE.starts_with("The ");
+/// assert!(Movie::select().filter(good).sql(Dialect::Sqlite)?.0.contains("IS NULL"));
+/// # Ok::<_, nestling::Error>(())
+/// ```
 #[must_use = "an expression does nothing before it is given to a query"]
 pub struct Expr<T> {
     pub(super) node: Node,
@@ -151,6 +173,29 @@ impl<T> Expr<T> {
     /// In descending order of it.
     pub fn desc(self) -> Order {
         Order::new(self.node, sea_query::Order::Desc)
+    }
+}
+
+/// A column of truth values is a condition by itself.
+macro_rules! columns_of_bool {
+    ($($trait:ident $name:ident),+) => {$(
+        impl<M: Model, R: Into<Expr<bool>>> $trait<R> for Column<M, bool> {
+            type Output = Expr<bool>;
+
+            fn $name(self, other: R) -> Expr<bool> {
+                $trait::$name(self.expr(), other)
+            }
+        }
+    )+};
+}
+
+columns_of_bool!(BitAnd bitand, BitOr bitor);
+
+impl<M: Model> Not for Column<M, bool> {
+    type Output = Expr<bool>;
+
+    fn not(self) -> Expr<bool> {
+        !self.expr()
     }
 }
 

@@ -41,6 +41,7 @@ pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
 }
 
 /// A value as an expression, where there is no column beside it that would tell its type.
+#[expect(clippy::needless_pass_by_value, reason = "a value is what an expression is made of")]
 pub fn value<T: Field>(value: T) -> Expr<T> {
     Expr::new(Node::Value(value.to_value()).typed(T::TYPE))
 }

@@ -79,6 +79,9 @@ operand!([M: Model<Key = String>] &str => ForeignKey<M>, |key| Node::Value(key.i
 operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
 
 /// What can stand behind `IN`: anything to iterate over that holds operands, or a query of one column.
+///
+/// Values of one type go to PostgreSQL as one array, so that the text does not depend on their number. Elsewhere each is a
+/// parameter, of which there may be 65,535 on MySQL and 32,766 on SQLite.
 pub trait InOperand<T> {
     /// The condition that `node` is in it.
     #[doc(hidden)]

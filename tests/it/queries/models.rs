@@ -20,7 +20,7 @@ pub(crate) struct Movie {
     pub(crate) year: i32,
     pub(crate) rating: Option<f64>,
     pub(crate) director: Option<ForeignKey<Director>>,
-    pub(crate) sequel_of: Option<ForeignKey<Movie>>,
+    pub(crate) sequel_of: Option<ForeignKey<Self>>,
     #[model(default = Json(serde_json::Value::Null))]
     pub(crate) extra: Json<serde_json::Value>,
 }
