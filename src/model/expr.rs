@@ -9,13 +9,15 @@ use std::{
 use sea_query::{Expr as Sea, ExprTrait as _};
 
 use super::{
+    cast::cast,
     column::Column,
+    field::ColumnType,
     node::Node,
     operand::{InOperand, Operand},
     order::Order,
     traits::Model,
 };
-use crate::value::Value;
+use crate::{driver::Dialect, value::Value};
 
 /// An expression of SQL whose value is read as a `T`.
 ///
@@ -65,11 +67,30 @@ impl<T> fmt::Debug for Expr<T> {
     }
 }
 
+/// Two that are compared. SQLite has decimals as text: beside anything but a column, which knows how they compare, they are
+/// numbers.
+fn beside(left: Node, right: Node) -> [Node; 2] {
+    let number = |node| {
+        let make = |dialect, args| match dialect {
+            Dialect::Sqlite => cast(dialect, one(args), ColumnType::Decimal),
+            _ => Ok(one(args)),
+        };
+        Node::try_apply(make, [node])
+    };
+    let decimal = |node: &Node| matches!(node, Node::Value(Value::Decimal(_)));
+    let column = |node: &Node| matches!(node, Node::Column(..));
+    if (decimal(&right) && !column(&left)) || (decimal(&left) && !column(&right)) {
+        [number(left), number(right)]
+    } else {
+        [left, right]
+    }
+}
+
 /// A condition that holds if two are compared so; with NULL given from Rust, `=` and `<>` ask for NULL itself.
 pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_null(), [left]),
-        right => Node::Equal(Box::new([left, right])),
+        right => Node::Equal(Box::new(beside(left, right))),
     })
 }
 
@@ -77,7 +98,7 @@ pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
 pub(super) fn unequal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_not_null(), [left]),
-        right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), [left, right]),
+        right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), beside(left, right)),
     })
 }
 
@@ -108,7 +129,7 @@ macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident => $sea:ident;)+) => {$(
         $(#[$doc])*
         pub fn $name(self, other: impl Operand<T>) -> Expr<bool> {
-            Expr::new(Node::apply(|_, args| two(args, |a, b| a.$sea(b)), [self.node, other.into_node()]))
+            Expr::new(Node::apply(|_, args| two(args, |a, b| a.$sea(b)), beside(self.node, other.into_node())))
         }
     )+};
 }
@@ -139,10 +160,11 @@ impl<T> Expr<T> {
     /// Whether it lies between two others, both included.
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
         let make = |_, args| {
-            let [a, b, c] = <[Sea; 3]>::try_from(args).expect("BETWEEN is made of three operands");
-            a.between(b, c)
+            let [a, low, _, high] = <[Sea; 4]>::try_from(args).expect("BETWEEN is made of two comparisons");
+            a.between(low, high)
         };
-        Expr::new(Node::apply(make, [self.node, low.into_node(), high.into_node()]))
+        let (low, high) = (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
+        Expr::new(Node::apply(make, low.into_iter().chain(high)))
     }
 
     /// Whether it is among some values, or in the one column of a query.

@@ -23,6 +23,13 @@ use crate::{driver::Dialect, value::Value};
 ///
 /// A value of `T` or a reference to one, `&str` for text, a column or an expression of the same type; and for an
 /// `Option<T>` all that fits a `T`. A foreign key takes the model that it refers to, or its key.
+///
+/// What does not fit does not compile:
+/// ```compile_fail,E0277
+/// # use nestling::Model;
+/// # #[derive(Model)] struct Movie { id: i64, title: String }
+/// let wrong = Movie::TITLE.eq(1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fit a column of type `{T}`",
     label = "expected a value, a column or an expression of type `{T}`"

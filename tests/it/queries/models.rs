@@ -1,6 +1,8 @@
 //! The models of these tests, and their tables on every back end.
 
+use chrono::{DateTime, Utc};
 use nestling::{Database, ForeignKey, Json, Model, params};
+use rust_decimal::Decimal;
 
 use crate::harness::Backend;
 
@@ -46,6 +48,14 @@ pub(crate) struct Label {
     #[model(unique)]
     pub(crate) name: String,
     pub(crate) uses: i64,
+}
+
+/// A bill, with decimals.
+#[derive(Debug, Clone, PartialEq, Model)]
+pub(crate) struct Bill {
+    pub(crate) id: i64,
+    pub(crate) net: Decimal,
+    pub(crate) due: Option<DateTime<Utc>>,
 }
 
 /// Makes the tables, from outside.
