@@ -75,7 +75,6 @@ impl<M: Model, T> Column<M, T> {
     }
 
     /// The column as an expression.
-    #[must_use]
     pub fn expr(self) -> Expr<T> {
         Expr::new(Node::Column(Source::of(M::TABLE), self.name()))
     }
@@ -86,7 +85,6 @@ impl<M: Model, T> Column<M, T> {
     }
 
     /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::OnConflict).
-    #[must_use]
     pub fn excluded(self) -> Expr<T> {
         Expr::new(Node::excluded(self.name()))
     }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sea_query::{CaseStatement, Expr as Sea, Func};
+use sea_query::{Asterisk, CaseStatement, Expr as Sea, Func};
 
 use super::{
     expr::Expr,
@@ -20,7 +20,7 @@ use crate::{driver::Dialect, error::Result};
 
 /// How many rows there are: `COUNT(*)`.
 pub fn count() -> Expr<i64> {
-    sql("COUNT(*)")
+    Expr::new(Node::apply(|_, _| Func::count(Sea::col(Asterisk)).into(), []))
 }
 
 /// Whether a query has a row. The query may speak of the tables of the one around it.
@@ -41,6 +41,7 @@ pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
 }
 
 /// A value as an expression, where there is no column beside it that would tell its type.
+#[expect(clippy::needless_pass_by_value, reason = "a value is what an expression is made of")]
 pub fn value<T: Field>(value: T) -> Expr<T> {
     Expr::new(Node::Value(value.to_value()).typed(T::TYPE))
 }

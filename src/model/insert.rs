@@ -26,6 +26,29 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 
 /// An insert of rows of the model `M`, which gives back an `R` for each: its key, if nothing else is asked for.
 ///
+/// How the rows that are inserted are told where the server has no RETURNING (MySQL, MariaDB): a key that the server numbers
+/// from what it tells of the last one, any other from what was given; a key that only the server knows, such as a default
+/// of `uuid()`, is an error of kind `Unsupported` before anything is sent.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Model, OnConflict, Query};
+/// # #[derive(Debug, Model)] struct Word { id: i64, #[model(unique)] text: String, #[model(default = 1)] uses: i64 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table word (id integer primary key, text text unique, uses integer)").await?;
+/// let one: i64 = Word::insert([Word::TEXT.set("one")]).run_on(&db).await?;
+/// let two: Word = Word::insert([Word::TEXT.set("two")]).returning().run_on(&db).await?;
+/// assert_eq!((one, two.id, two.uses), (1, 2, 1));
+/// let more = ["two", "three"].map(|text| [Word::TEXT.set(text)]);
+/// let new: Vec<i64> = Word::insert_many(more).on_conflict_ignore().run_on(&db).await?;
+/// assert_eq!(new.len(), 1);
+/// let again = OnConflict::columns(Word::TEXT).update([Word::USES.set(Word::USES + 1)]);
+/// let word = Word::insert([Word::TEXT.set("one")]).on_conflict(again).returning().run_on(&db).await?;
+/// assert_eq!((word.id, word.uses), (one, 2));
+/// # Ok(()) }
+/// ```
+///
 /// `W` tells how many: [`One`], [`Maybe`](crate::Maybe) or [`Many`](crate::Many).
 #[must_use = "a query does nothing before it is run"]
 pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
@@ -86,6 +109,8 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
     }
 
     /// Updates rows that are there already.
+    ///
+    /// Of rows that are the same in one statement PostgreSQL takes none: it refuses to update a row twice.
     ///
     /// On MySQL and MariaDB each of many rows is inserted by a statement of its own, as they do not tell which rows became
     /// which.

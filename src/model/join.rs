@@ -16,7 +16,7 @@ use super::{
 
 /// A column that refers to rows of another model, along which tables are joined.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no foreign key", note = "`join_on` joins on any condition")]
-pub trait Reference {
+pub trait Reference: Copy {
     /// The model that has the column.
     type From: Model;
     /// The model that it refers to.
@@ -24,7 +24,7 @@ pub trait Reference {
 
     /// The name of the column.
     #[doc(hidden)]
-    fn column(&self) -> &'static str;
+    fn column(self) -> &'static str;
 }
 
 /// `Reference` for a column of this type.
@@ -34,7 +34,7 @@ macro_rules! references {
             type From = A;
             type To = B;
 
-            fn column(&self) -> &'static str {
+            fn column(self) -> &'static str {
                 self.name()
             }
         }
@@ -58,7 +58,7 @@ impl Parts {
     }
 
     /// Joins along a reference: the model that it refers to, or the one that it belongs to if that is not there yet.
-    fn join_along<F: Reference>(&mut self, kind: JoinType, reference: &F) {
+    fn join_along<F: Reference>(&mut self, kind: JoinType, reference: F) {
         let column = reference.column();
         let (from, to) = (F::From::TABLE, F::To::TABLE);
         let (origin, on) = match (self.source_of(from), self.source_of(to)) {
@@ -76,7 +76,7 @@ impl Parts {
         self.joins.push(Join { kind, origin, on });
     }
 
-    fn join_as<F: Reference>(&mut self, kind: JoinType, reference: &F, to: &Relation<F::To>) {
+    fn join_as<F: Reference>(&mut self, kind: JoinType, reference: F, to: &Relation<F::To>) {
         let from = self.source_of(F::From::TABLE).cloned().unwrap_or_else(|| Source::of(F::From::TABLE));
         let on = refers(&from, reference.column(), &to.origin.source, F::To::TABLE);
         self.joins.push(Join { kind, origin: to.origin.clone(), on });
@@ -109,7 +109,7 @@ impl<M: Model, R> Select<M, R> {
     /// # Ok(()) }
     /// ```
     pub fn join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinType::InnerJoin, &reference);
+        self.parts.join_along(JoinType::InnerJoin, reference);
         self
     }
 
@@ -117,19 +117,19 @@ impl<M: Model, R> Select<M, R> {
     ///
     /// So the joined model is selected by [`Relation::optional`], its columns by `nullable()`.
     pub fn left_join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinType::LeftJoin, &reference);
+        self.parts.join_along(JoinType::LeftJoin, reference);
         self
     }
 
     /// Joins the model that a foreign key refers to, under another name.
     pub fn join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinType::InnerJoin, &reference, to);
+        self.parts.join_as(JoinType::InnerJoin, reference, to);
         self
     }
 
     /// As [`join_as`](Self::join_as), and rows without a partner are kept.
     pub fn left_join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinType::LeftJoin, &reference, to);
+        self.parts.join_as(JoinType::LeftJoin, reference, to);
         self
     }
 

@@ -18,6 +18,8 @@ use super::{
 use crate::driver::Dialect;
 
 /// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
+///
+/// SQLite has no decimals: it stores them as text, compares columns of them digit by digit, and reckons with them as floats.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no number that SQL can reckon with")]
 pub trait Number: Ordered {
     /// What a sum of them is.
@@ -111,7 +113,7 @@ impl<T: Number> Neg for Expr<T> {
 
     fn neg(self) -> Self {
         // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
-        Self::new(Node::apply(|_, args| Sea::cust("0").sub(one(args)), [self.node]))
+        Self::new(Node::apply(|_, args| Sea::Constant(0.into()).sub(one(args)), [self.node]))
     }
 }
 

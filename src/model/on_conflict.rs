@@ -32,7 +32,6 @@ impl<M: Model> OnConflict<M> {
     /// Rows are the same if they agree in these columns, on which there must be a unique constraint.
     ///
     /// MySQL does not let one choose: there any unique constraint counts.
-    #[expect(clippy::new_ret_no_self, reason = "it is the beginning of a sentence")]
     pub fn columns(columns: impl Columns<M>) -> ConflictTarget<M> {
         ConflictTarget(columns.indexes(), PhantomData)
     }

@@ -23,6 +23,13 @@ use crate::{driver::Dialect, value::Value};
 ///
 /// A value of `T` or a reference to one, `&str` for text, a column or an expression of the same type; and for an
 /// `Option<T>` all that fits a `T`. A foreign key takes the model that it refers to, or its key.
+///
+/// What does not fit does not compile:
+/// ```compile_fail,E0277
+/// # use nestling::Model;
+/// # #[derive(Model)] struct Movie { id: i64, title: String }
+/// let wrong = Movie::TITLE.eq(1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fit a column of type `{T}`",
     label = "expected a value, a column or an expression of type `{T}`"
@@ -79,6 +86,9 @@ operand!([M: Model<Key = String>] &str => ForeignKey<M>, |key| Node::Value(key.i
 operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
 
 /// What can stand behind `IN`: anything to iterate over that holds operands, or a query of one column.
+///
+/// Values of one type go to PostgreSQL as one array, so that the text does not depend on their number. Elsewhere each is a
+/// parameter, of which there may be 65,535 on MySQL and 32,766 on SQLite.
 pub trait InOperand<T> {
     /// The condition that `node` is in it.
     #[doc(hidden)]

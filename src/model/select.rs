@@ -24,6 +24,24 @@ use crate::{
 };
 
 /// A query for rows of the model `M`, each of which is read as an `R`.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Dialect, Model, Query};
+/// # #[derive(Debug, Model)] struct Movie { id: i64, title: String, year: i32 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table movie (id integer primary key, title text, year integer)").await?;
+/// let films = [("M", 1931), ("Heat", 1995)].map(|(title, year)| [Movie::TITLE.set(title), Movie::YEAR.set(year)]);
+/// Movie::insert_many(films).run_on(&db).await?;
+/// let old = Movie::select().filter(Movie::YEAR.lt(1960)).order_by(Movie::TITLE.asc());
+/// assert_eq!(old.clone().all(&db).await?[0].title, "M");
+/// assert_eq!(old.clone().count(&db).await?, 1);
+/// assert_eq!(old.columns((Movie::TITLE, Movie::YEAR)).first(&db).await?, Some(("M".to_owned(), 1931)));
+/// assert_eq!(Movie::select().columns(Movie::YEAR.max()).one(&db).await?, Some(1995));
+/// assert!(Movie::select().limit(3).sql(Dialect::Postgres)?.0.ends_with("LIMIT $1"));
+/// # Ok(()) }
+/// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Select<M, R = M> {
     pub(super) parts: Parts,

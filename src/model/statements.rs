@@ -158,3 +158,31 @@ impl Plan {
         Form::new(dialect, Kind::Insert { whole, ignore }, self.columns.iter().copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_kept_up_to_a_number() {
+        let statements = Statements::new();
+        let form = |column| Form::new(Dialect::Sqlite, Kind::Update, [column]).unwrap();
+        let build = |text: &str| Ok((text.to_owned(), Params::default()));
+        for column in 0..=MOST {
+            statements.text(form(column), || build(&format!("{column}"))).unwrap();
+        }
+        let kept = |column| statements.text(form(column), || build("new")).unwrap();
+        assert_eq!((&*kept(0), &*kept(MOST - 1), &*kept(MOST)), ("0", "63", "new"));
+        let failing = Form::new(Dialect::Mysql, Kind::Delete, []).unwrap();
+        let unsupported = || Err(crate::error::Error::new(crate::error::ErrorKind::Unsupported, "no"));
+        assert!(Statements::new().text(failing, unsupported).is_err());
+    }
+
+    #[test]
+    fn columns_out_of_order_or_too_many_have_no_form() {
+        let form = |columns: &[usize]| Form::new(Dialect::Sqlite, Kind::Update, columns.iter().copied());
+        assert_eq!(form(&[0, 2]).unwrap().columns, 0b101);
+        assert!(form(&[127]).is_some());
+        assert_eq!((form(&[2, 0]), form(&[1, 1]), form(&[128])), (None, None, None));
+    }
+}

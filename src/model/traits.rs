@@ -53,7 +53,6 @@ pub trait Model: FromRow + Send + Sync + 'static {
     fn read(row: &Row, first: usize) -> Result<Self>;
 
     /// All rows of the table, to be narrowed down.
-    #[must_use]
     fn select() -> Select<Self> {
         Select::new()
     }

@@ -25,6 +25,20 @@ use crate::{
 };
 
 /// An update of rows of the model `M`. It tells how many rows it found, changed by it or not.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Model, Query};
+/// # #[derive(Model)] struct Account { id: i64, balance: i64 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table account (id integer primary key, balance integer)").await?;
+/// Account::insert_many([10, 20].map(|balance| [Account::BALANCE.set(balance)])).run_on(&db).await?;
+/// let update = Account::update([Account::BALANCE.set(Account::BALANCE + 5)]).filter(Account::BALANCE.lt(15));
+/// assert_eq!(update.clone().run_on(&db).await?, 1);
+/// assert!(update.returning().run_on(&db).await?.is_empty(), "none has less than 15 now");
+/// # Ok(()) }
+/// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Update<M> {
     set: Vec<(usize, Node)>,
@@ -33,6 +47,19 @@ pub struct Update<M> {
 }
 
 /// A delete of rows of the model `M`. It tells how many there were.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Model, Query};
+/// # #[derive(Model)] struct Account { id: i64, balance: i64 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table account (id integer primary key, balance integer)").await?;
+/// Account::insert_many([10, 20].map(|balance| [Account::BALANCE.set(balance)])).run_on(&db).await?;
+/// let gone = Account::delete().filter(Account::BALANCE.gt(15)).returning_columns(Account::BALANCE);
+/// assert_eq!(gone.run_on(&db).await?, [20]);
+/// # Ok(()) }
+/// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Delete<M> {
     filter: Option<Expr<bool>>,

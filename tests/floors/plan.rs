@@ -77,7 +77,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("sea_query", &["db/portable.rs", "db/queries.rs", "db/writer.rs", "lib.rs", "model/"]),
-    ("serde", &["json.rs", "driver/postgres/encode.rs", "model/field.rs"]),
+    ("serde", &["json.rs", "driver/postgres/encode.rs", "model/field.rs", "model/json_path.rs"]),
     (
         "serde_json",
         &[

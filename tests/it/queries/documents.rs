@@ -69,7 +69,7 @@ on_every_backend! {
         assert_eq!(keys(!place().in_([(2, 7)])).await, [(1, 5), (1, 9), (2, 1)]);
         assert_eq!(keys(Seat::key_is(&(2, 1))).await, [(2, 1)]);
         assert_eq!(keys(Seat::key_in(&[(2, 1), (1, 5)])).await, [(1, 5), (2, 1)]);
-        let free = Seat::update([Seat::TAKEN.set(true), Seat::PRICE.set(Seat::PRICE + 1)]).filter(!Seat::TAKEN.expr());
+        let free = Seat::update([Seat::TAKEN.set(true), Seat::PRICE.set(Seat::PRICE + 1)]).filter(!Seat::TAKEN);
         let free = free.returning().run_on(db).await.unwrap();
         assert_eq!(free.iter().map(|seat| (seat.taken, seat.price)).collect::<Vec<_>>(), [(true, 2), (true, 2)]);
     }

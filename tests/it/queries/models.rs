@@ -1,6 +1,8 @@
 //! The models of these tests, and their tables on every back end.
 
+use chrono::{DateTime, Utc};
 use nestling::{Database, ForeignKey, Json, Model, params};
+use rust_decimal::Decimal;
 
 use crate::harness::Backend;
 
@@ -20,7 +22,7 @@ pub(crate) struct Movie {
     pub(crate) year: i32,
     pub(crate) rating: Option<f64>,
     pub(crate) director: Option<ForeignKey<Director>>,
-    pub(crate) sequel_of: Option<ForeignKey<Movie>>,
+    pub(crate) sequel_of: Option<ForeignKey<Self>>,
     #[model(default = Json(serde_json::Value::Null))]
     pub(crate) extra: Json<serde_json::Value>,
 }
@@ -46,6 +48,14 @@ pub(crate) struct Label {
     #[model(unique)]
     pub(crate) name: String,
     pub(crate) uses: i64,
+}
+
+/// A bill, with decimals.
+#[derive(Debug, Clone, PartialEq, Model)]
+pub(crate) struct Bill {
+    pub(crate) id: i64,
+    pub(crate) net: Decimal,
+    pub(crate) due: Option<DateTime<Utc>>,
 }
 
 /// Makes the tables, from outside.

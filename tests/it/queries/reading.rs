@@ -1,7 +1,7 @@
 //! What a select gives: rows, counts, single values, groups, locks and unions.
 
 use nestling::{
-    Dialect, ErrorKind, FromRow, Model, Query, Value,
+    Database, Dialect, ErrorKind, FromRow, Model, Query, Value,
     functions::{count, exists, name},
     params, raw,
 };
@@ -51,6 +51,17 @@ on_every_backend! {
         let pair = Movie::select().filter(Movie::ID.eq(4)).columns((Movie::ID, Movie::RATING));
         assert_eq!(pair.scalar(db).await.unwrap(), Some((4, None)));
         assert_eq!(rating(1).limit(0).scalar(db).await.unwrap(), None);
+    }
+
+    async fn one_query_runs_on_every_database_that_can_render_it(backend) { // rule 72
+        tables(&backend).await;
+        films(&backend.db).await;
+        let memory = Database::open("sqlite::memory:").unwrap();
+        memory.batch("create table director (id integer primary key, name text, born integer)").await.unwrap();
+        memory.execute("insert into director values (7, 'Varda', 1928)", params![]).await.unwrap();
+        let varda = Director::select().filter(Director::NAME.contains("ard")).columns((Director::ID, Director::BORN));
+        assert_eq!(varda.clone().one(&backend.db).await.unwrap(), (2, None));
+        assert_eq!(varda.one(&memory).await.unwrap(), (7, Some(1928)));
     }
 
     async fn limits_and_offsets_stand_with_and_without_each_other(backend) {

@@ -109,6 +109,9 @@ on_every_backend! {
         let update = || OnConflict::columns((Director::NAME,)).update_columns(Director::BORN);
         assert_eq!(Director::insert(born("ada", 2)).on_conflict(update()).run_on(db).await.unwrap(), first);
         assert_eq!(Director::insert(born("ada", 2)).on_conflict(update()).run_on(db).await.unwrap(), first);
+        let numbered = Director::insert([Director::ID.set(50), Director::NAME.set("eve")]).on_conflict(update());
+        assert_eq!(numbered.clone().run_on(db).await.unwrap(), 50);
+        assert_eq!(numbered.run_on(db).await.unwrap(), 50);
         let many = Director::insert_many([born("bob", 5), born("ada", 6)]).on_conflict(update());
         let many = many.returning_columns((Director::NAME, Director::BORN)).run_on(db).await.unwrap();
         assert_eq!(many, [("bob".to_owned(), Some(5)), ("ada".to_owned(), Some(6))]);
