@@ -44,6 +44,9 @@ pub enum Cell<'r> {
     DateTime(NaiveDateTime),
     /// A moment.
     DateTimeUtc(DateTime<Utc>),
+    /// A date and a time of day that are of no time zone or in UTC, whichever is asked for: MySQL's DATETIME, which keeps
+    /// both.
+    DateTimeOrUtc(NaiveDateTime),
     /// A UUID.
     Uuid(Uuid),
     /// The text of a JSON document.
@@ -82,6 +85,7 @@ impl Cell<'_> {
             Self::Time(_) => "NaiveTime",
             Self::DateTime(_) => "NaiveDateTime",
             Self::DateTimeUtc(_) => "DateTime<Utc>",
+            Self::DateTimeOrUtc(_) => "NaiveDateTime or DateTime<Utc>",
             Self::Uuid(_) => "Uuid",
             Self::Json(_) => "Json",
             Self::Array(_) => "an array",

@@ -151,7 +151,7 @@ impl<'r> FromCell<'r> for NaiveDateTime {
     #[inline]
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
         match cell {
-            Cell::DateTime(value) => Ok(value),
+            Cell::DateTime(value) | Cell::DateTimeOrUtc(value) => Ok(value),
             Cell::Text(text) => iso::read_date_time(text).ok_or_else(Mismatch::invalid),
             other => Err(other.mismatch()),
         }
@@ -164,6 +164,7 @@ impl<'r> FromCell<'r> for DateTime<Utc> {
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
         match cell {
             Cell::DateTimeUtc(value) => Ok(value),
+            Cell::DateTimeOrUtc(value) => Ok(value.and_utc()),
             other => DateTime::<FixedOffset>::from_cell(other).map(|value| value.to_utc()),
         }
     }
@@ -174,6 +175,7 @@ impl<'r> FromCell<'r> for DateTime<FixedOffset> {
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
         match cell {
             Cell::DateTimeUtc(value) => Ok(value.fixed_offset()),
+            Cell::DateTimeOrUtc(value) => Ok(value.and_utc().fixed_offset()),
             Cell::Text(text) => iso::read_moment(text).ok_or_else(Mismatch::invalid),
             other => Err(other.mismatch()),
         }
@@ -224,7 +226,7 @@ impl<'r> FromCell<'r> for Value {
             Cell::Bytes(value) => Self::Bytes(value.into()),
             Cell::Date(value) => Self::Date(value),
             Cell::Time(value) => Self::Time(value),
-            Cell::DateTime(value) => Self::DateTime(value),
+            Cell::DateTime(value) | Cell::DateTimeOrUtc(value) => Self::DateTime(value),
             Cell::DateTimeUtc(value) => Self::DateTimeUtc(value),
             Cell::Uuid(value) => Self::Uuid(value),
             Cell::Json(_) => Self::Json(FromCell::from_cell(cell)?),

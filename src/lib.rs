@@ -37,7 +37,7 @@
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
-//! - `derive` is for the derive macros of models, of which there are none yet.
+//! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`].
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 
@@ -71,7 +71,7 @@ mod value;
 #[cfg(feature = "mysql")]
 pub use mysql_async;
 #[cfg(feature = "derive")]
-pub use nestling_derive as derive;
+pub use nestling_derive::{FromRow, Model, TextEnum};
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use sea_query;
@@ -82,6 +82,8 @@ pub use tokio_postgres;
 pub use crate::db::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use crate::db::PostgresClient;
+#[doc(hidden)]
+pub use crate::model::derived as __derive;
 pub use crate::{
     cell::{Cell, Elements, FromCell, Mismatch},
     control::Isolation,
@@ -93,8 +95,12 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     json::Json,
     model::{
-        Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
-        Query, ReferenceAction, ReferenceDef, Select, Selection, Table,
+        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Columns, Compound,
+        ConflictTarget, Delete, DeleteRow, Document, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, JsonPath,
+        JsonStep, Key, Manager, Many, Maybe, Model, ModelStream, Named, Number, OnConflict, One, Operand, Optional,
+        Order, Ordered, Prefetch, PrefetchType, Prefetched, Query, Raw, RecursiveDelete, Reference, ReferenceAction,
+        ReferenceDef, Relation, Returning, RowValue, Rows, Select, Selection, Shape, Table, Text, TextEnum, Union,
+        Update, create_statements, create_tables, drop_tables, functions, raw,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},

@@ -69,6 +69,11 @@ fn sources(folder: &str) -> Vec<Source> {
     found.into_iter().map(read).collect()
 }
 
+/// The files of the repository, those of the derive macros too.
+fn everywhere() -> impl Iterator<Item = Source> {
+    ["src", "tests", "examples", "derive/src", "derive/tests"].into_iter().flat_map(sources)
+}
+
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -275,14 +280,14 @@ fn every_dependency_has_a_place() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for source in sources("src").into_iter().chain(sources("tests")).chain(sources("examples")) {
+    for source in everywhere() {
         assert!(source.text.starts_with("//! "), "{} has no `//!` head", source.path);
     }
 }
 
 #[test]
 fn no_file_is_too_long() {
-    for source in sources("src").into_iter().chain(sources("tests")).chain(sources("examples")) {
+    for source in everywhere() {
         let lines = source.text.lines().count();
         assert!(lines <= LONGEST, "{} has {lines} lines", source.path);
     }

@@ -22,8 +22,8 @@ mod session;
 mod slot;
 mod state;
 mod trace;
+mod writer;
 
-pub(crate) use self::portable::{Render, to_sea};
 #[cfg(feature = "tower")]
 pub use self::scope_future::ScopeFuture;
 pub use self::{
@@ -38,6 +38,7 @@ pub use self::{
     row_stream::RowStream,
     state::Status,
 };
+pub(crate) use self::{portable::to_sea, writer::Writer};
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
 #[cfg(feature = "postgres")]

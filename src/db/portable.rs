@@ -2,6 +2,8 @@
 //!
 //! Used by `Database::run` and by the models. The only file that turns sea_query's values into ours; it sends nothing.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use sea_query::{
     DeleteStatement, ForeignKeyCreateStatement, ForeignKeyDropStatement, IndexCreateStatement, IndexDropStatement,
     InsertStatement, MysqlQueryBuilder, OptionEnum, PostgresQueryBuilder, SchemaStatementBuilder, SelectStatement,
@@ -22,10 +24,9 @@ use crate::{
 /// lacks a statement altogether (SQLite has no TRUNCATE and cannot change foreign keys), running it is an error of
 /// kind [`Unsupported`](ErrorKind::Unsupported).
 ///
-/// # Panics
-///
-/// Where only a part of a statement is not known to a database, such as FULL OUTER JOIN to MySQL, `sea_query` panics
-/// as it writes it.
+/// Where only a part of a statement is not known to a database, such as FULL OUTER JOIN to MySQL, `sea_query` panics as it
+/// writes it. That is caught and is an error of the same kind, but the panic hook has been run by then; and a program that
+/// aborts on panics does so. The queries of models find out beforehand.
 #[expect(private_bounds, reason = "the trait is sealed: how a statement is rendered is nobody's business outside")]
 pub trait Portable: Render {}
 
@@ -42,17 +43,17 @@ pub(crate) trait Render {
 macro_rules! portable {
     (queries $($query:ty),+; schema $($schema:ty),+; not_sqlite $($other:ty = $what:literal),+;) => {
         $(portable!(@one $query, |statement, family| {
-            let (sql, values) = match family {
+            let (sql, values) = caught(family, || match family {
                 Dialect::Postgres => statement.build(PostgresQueryBuilder),
                 Dialect::Sqlite => statement.build(SqliteQueryBuilder),
                 Dialect::Mysql => statement.build(MysqlQueryBuilder),
-                            };
+            })?;
             Ok((sql, values.into_iter().map(value).collect()))
         });)+
-        $(portable!(@one $schema, |statement, family| Ok((ddl(statement, family), Params::default())));)+
+        $(portable!(@one $schema, |statement, family| Ok((caught(family, || ddl(statement, family))?, Params::default())));)+
         $(portable!(@one $other, |statement, family| match family {
             Dialect::Sqlite => Err(Error::new(ErrorKind::Unsupported, concat!("SQLite cannot ", $what))),
-            _ => Ok((ddl(statement, family), Params::default())),
+            _ => Ok((caught(family, || ddl(statement, family))?, Params::default())),
         });)+
     };
     (@one $type:ty, |$statement:ident, $family:ident| $render:expr) => {
@@ -74,6 +75,17 @@ portable! {
     not_sqlite TableTruncateStatement = "truncate a table",
         ForeignKeyCreateStatement = "add a foreign key to a table",
         ForeignKeyDropStatement = "drop a foreign key of a table";
+}
+
+/// What sea_query writes, or the error that its panic means.
+fn caught<T>(family: Dialect, write: impl FnOnce() -> T) -> Result<T> {
+    // The statement is only read: a panic half-way leaves nothing that anybody sees.
+    panic::catch_unwind(AssertUnwindSafe(write)).map_err(|payload| {
+        let reason =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
+        let text = format!("the statement cannot be written for {family}: {}", reason.unwrap_or("sea_query panicked"));
+        Error::new(ErrorKind::Unsupported, text)
+    })
 }
 
 fn ddl(statement: &impl SchemaStatementBuilder, family: Dialect) -> String {
@@ -179,6 +191,19 @@ mod tests {
         assert_eq!(truncate.render(Dialect::Postgres).unwrap().0, r#"TRUNCATE TABLE "movie""#);
         let drop = ForeignKey::drop().name("fk").table(Alias::new("movie")).to_owned();
         assert!(drop.render(Dialect::Sqlite).is_err());
+    }
+
+    #[test]
+    fn what_sea_query_panics_at_is_an_error() {
+        let join = sea_query::JoinType::FullOuterJoin;
+        let full = Query::select().from(Alias::new("a")).join(join, Alias::new("b"), Expr::cust("1 = 1")).take();
+        let error = full.render(Dialect::Mysql).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.to_string(),
+            "the statement cannot be written for mysql: Mysql does not support FULL OUTER JOIN"
+        );
+        assert!(full.render(Dialect::Postgres).is_ok());
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl Dialect {
         if self == Self::Mysql { name.chars().count() } else { name.len() }
     }
 
+    /// Whether the server keeps a name whole, rather than refusing it or cutting it off.
+    pub(crate) fn keeps_whole(self, name: &str) -> bool {
+        self.length(name) <= self.longest_name()
+    }
+
     /// Whether a savepoint within one of the same name hides it, rather than taking its place.
     pub(crate) fn nests_names(self) -> bool {
         self != Self::Mysql

@@ -9,16 +9,41 @@ use std::{
 use sea_query::{Expr as Sea, ExprTrait as _};
 
 use super::{
+    cast::cast,
+    column::Column,
+    field::ColumnType,
     node::Node,
     operand::{InOperand, Operand},
-    select::Order,
+    order::Order,
+    traits::Model,
 };
-use crate::value::Value;
+use crate::{driver::Dialect, value::Value};
 
 /// An expression of SQL whose value is read as a `T`.
 ///
 /// A column is one, and so is what operators and functions make of columns and values. An `Expr<bool>` is a condition:
 /// conditions are joined by `&` and `|`, and turned round by `!`.
+///
+/// # NULL
+/// In SQL a comparison with NULL is neither true nor false but NULL, and rows are selected only where a condition is true.
+/// - `None` from Rust asks for NULL itself: `eq(None)` is `IS NULL`, `ne(None)` is `IS NOT NULL`, and a `None` in the list of
+///   `in_` or `not_in` counts in the same way.
+/// - `ne("x")` and `not_in(["x"])` do not hold where the column is NULL. Add `| column.is_null()` where they should.
+/// - `not_in(query)` holds for no row at all if the query has a NULL among its values. Filter those out in the query, or use
+///   `!exists(..)`.
+/// - Operators and functions of a NULL are NULL. The types of Rust say where NULL can come from a column; what a LEFT JOIN
+///   makes NULL is said by `nullable()`.
+/// - What is among nothing, as in `in_([])`, is false, and `not_in([])` is true, for NULL as well.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Dialect, Model, Query};
+/// # #[derive(Model)] struct Movie { id: i64, title: String, rating: Option<f64> }
+/// let good = Movie::RATING.ge(8.0) | Movie::RATING.eq(None) & !Movie::TITLE.starts_with("The ");
+/// assert!(Movie::select().filter(good).sql(Dialect::Sqlite)?.0.contains("IS NULL"));
+/// # Ok::<_, nestling::Error>(())
+/// ```
+#[must_use = "an expression does nothing before it is given to a query"]
 pub struct Expr<T> {
     pub(super) node: Node,
     marker: PhantomData<fn() -> T>,
@@ -42,11 +67,30 @@ impl<T> fmt::Debug for Expr<T> {
     }
 }
 
+/// Two that are compared. SQLite has decimals as text: beside anything but a column, which knows how they compare, they are
+/// numbers.
+fn beside(left: Node, right: Node) -> [Node; 2] {
+    let number = |node| {
+        let make = |dialect, args| match dialect {
+            Dialect::Sqlite => cast(dialect, one(args), ColumnType::Decimal),
+            _ => Ok(one(args)),
+        };
+        Node::try_apply(make, [node])
+    };
+    let decimal = |node: &Node| matches!(node, Node::Value(Value::Decimal(_)));
+    let column = |node: &Node| matches!(node, Node::Column(..));
+    if (decimal(&right) && !column(&left)) || (decimal(&left) && !column(&right)) {
+        [number(left), number(right)]
+    } else {
+        [left, right]
+    }
+}
+
 /// A condition that holds if two are compared so; with NULL given from Rust, `=` and `<>` ask for NULL itself.
 pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_null(), [left]),
-        right => Node::apply(|_, args| two(args, |a, b| a.eq(b)), [left, right]),
+        right => Node::Equal(Box::new(beside(left, right))),
     })
 }
 
@@ -54,8 +98,18 @@ pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
 pub(super) fn unequal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_not_null(), [left]),
-        right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), [left, right]),
+        right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), beside(left, right)),
     })
+}
+
+impl Expr<bool> {
+    /// A condition that is added to the one that there may be.
+    pub(super) fn both(before: Option<Self>, condition: Self) -> Self {
+        match before {
+            Some(before) => before & condition,
+            None => condition,
+        }
+    }
 }
 
 /// The one operand of an operator.
@@ -65,7 +119,7 @@ pub(super) fn one(args: Vec<Sea>) -> Sea {
 }
 
 /// The two operands of an operator.
-pub(super) fn two(args: Vec<Sea>, join: impl FnOnce(Sea, Sea) -> Sea) -> Sea {
+pub(super) fn two<T>(args: Vec<Sea>, join: impl FnOnce(Sea, Sea) -> T) -> T {
     let [a, b] = <[Sea; 2]>::try_from(args).expect("an operator is rendered with as many operands as it was made of");
     join(a, b)
 }
@@ -75,7 +129,7 @@ macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident => $sea:ident;)+) => {$(
         $(#[$doc])*
         pub fn $name(self, other: impl Operand<T>) -> Expr<bool> {
-            Expr::new(Node::apply(|_, args| two(args, |a, b| a.$sea(b)), [self.node, other.into_node()]))
+            Expr::new(Node::apply(|_, args| two(args, |a, b| a.$sea(b)), beside(self.node, other.into_node())))
         }
     )+};
 }
@@ -106,10 +160,11 @@ impl<T> Expr<T> {
     /// Whether it lies between two others, both included.
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
         let make = |_, args| {
-            let [a, b, c] = <[Sea; 3]>::try_from(args).expect("BETWEEN is made of three operands");
-            a.between(b, c)
+            let [a, low, _, high] = <[Sea; 4]>::try_from(args).expect("BETWEEN is made of two comparisons");
+            a.between(low, high)
         };
-        Expr::new(Node::apply(make, [self.node, low.into_node(), high.into_node()]))
+        let (low, high) = (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
+        Expr::new(Node::apply(make, low.into_iter().chain(high)))
     }
 
     /// Whether it is among some values, or in the one column of a query.
@@ -140,6 +195,29 @@ impl<T> Expr<T> {
     /// In descending order of it.
     pub fn desc(self) -> Order {
         Order::new(self.node, sea_query::Order::Desc)
+    }
+}
+
+/// A column of truth values is a condition by itself.
+macro_rules! columns_of_bool {
+    ($($trait:ident $name:ident),+) => {$(
+        impl<M: Model, R: Into<Expr<bool>>> $trait<R> for Column<M, bool> {
+            type Output = Expr<bool>;
+
+            fn $name(self, other: R) -> Expr<bool> {
+                $trait::$name(self.expr(), other)
+            }
+        }
+    )+};
+}
+
+columns_of_bool!(BitAnd bitand, BitOr bitor);
+
+impl<M: Model> Not for Column<M, bool> {
+    type Output = Expr<bool>;
+
+    fn not(self) -> Expr<bool> {
+        !self.expr()
     }
 }
 

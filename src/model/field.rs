@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::table::Table;
 use crate::{cell::FromCell, json::Json, value::Value};
 
 /// The SQL type of a column, as all back ends have it in one form or another.
@@ -65,14 +66,19 @@ pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
     const TYPE: ColumnType;
     /// Whether the column may be NULL.
     const NULL: bool = false;
+    /// The table that the column refers to, if it is a foreign key. A function, as two tables may refer to each other.
+    const REFERENCES: Option<fn() -> &'static Table> = None;
 
     /// The value that is sent.
     fn to_value(&self) -> Value;
 }
 
+// Where a type is none of these, the message of the trait says what to do; a list of them would bury it.
+
 /// `Field` for types that are copied or cloned into a value.
 macro_rules! fields {
     ($($type:ty => $column:ident),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
         impl Field for $type {
             const TYPE: ColumnType = ColumnType::$column;
 
@@ -98,9 +104,11 @@ fields! {
     serde_json::Value => Json,
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Field> Field for Option<T> {
     const TYPE: ColumnType = T::TYPE;
     const NULL: bool = true;
+    const REFERENCES: Option<fn() -> &'static Table> = T::REFERENCES;
 
     #[inline]
     fn to_value(&self) -> Value {
@@ -108,6 +116,7 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for Json<T> {
     const TYPE: ColumnType = ColumnType::Json;
 
@@ -119,6 +128,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Field for Json<T> 
 /// `Field` for arrays of PostgreSQL.
 macro_rules! arrays {
     ($($type:ty),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
         impl Field for Vec<$type> {
             const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
 
@@ -127,6 +137,7 @@ macro_rules! arrays {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Field for Vec<Option<$type>> {
             const TYPE: ColumnType = ColumnType::Array(&<$type as Field>::TYPE);
 

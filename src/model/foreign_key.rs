@@ -2,16 +2,20 @@
 
 use std::{
     fmt,
+    future::Future,
     hash::{Hash, Hasher},
 };
 
 use super::{
     field::{ColumnType, Field},
     key::Key,
+    table::Table,
     traits::Model,
 };
 use crate::{
     cell::{Cell, FromCell, Mismatch},
+    db::Database,
+    error::Result,
     value::Value,
 };
 
@@ -42,6 +46,35 @@ impl<M: Model> ForeignKey<M> {
     #[must_use]
     pub fn into_key(self) -> M::Key {
         self.0
+    }
+}
+
+impl<M: Model<Key: Field>> ForeignKey<M> {
+    /// Fetches the row. For the rows of many at once see [`Manager::prefetch`](crate::Manager::prefetch) and joins.
+    ///
+    /// # Errors
+    /// `NoRow` if there is no such row, which a database that checks its references does not let happen; else as
+    /// [`Database::execute`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ForeignKey, Manager, Model};
+    /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+    /// # #[derive(Debug, Model)] struct Movie { id: i64, director: ForeignKey<Director> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+    /// # objects.database().batch("create table director (id integer primary key, name text);
+    /// #     create table movie (id integer primary key, director_id integer);
+    /// #     insert into director values (1, 'Ann'); insert into movie values (1, 1)").await?;
+    /// let movie = objects.get(Movie::by_key(1)).await?;
+    /// assert_eq!(movie.director.get(objects.database()).await?.name, "Ann");
+    /// # Ok(()) }
+    /// ```
+    pub fn get(&self, db: &Database) -> impl Future<Output = Result<M>> + Send {
+        M::by_key(self.0.clone()).one(db)
     }
 }
 
@@ -86,8 +119,10 @@ impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
     const TYPE: ColumnType = <M::Key as Field>::TYPE;
+    const REFERENCES: Option<fn() -> &'static Table> = Some(|| M::TABLE);
 
     #[inline]
     fn to_value(&self) -> Value {

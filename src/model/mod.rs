@@ -4,31 +4,85 @@
 //! the dialect at hand, and a [`Database`](crate::Database) runs that. Nothing here knows a connection, a pool or a frame:
 //! every statement goes through the calls of `db`, and so takes part in the transaction that the task has open.
 
+#[macro_use]
+mod fetch;
+#[macro_use]
+mod methods;
+mod aggregate;
 mod assignment;
+mod cast;
+mod catalog;
 mod column;
+mod columns;
+pub mod derived;
 mod expr;
 mod field;
 mod foreign_key;
+pub mod functions;
+mod insert;
+mod insert_plan;
+mod join;
+mod json_path;
 mod key;
+mod manager;
+mod model_stream;
 mod node;
+mod number;
+mod on_conflict;
 mod operand;
+mod order;
+mod parts;
+mod prefetch;
 mod query;
+mod raw;
+mod read_back;
+mod relation;
+mod row_value;
+mod rows;
+mod schema;
 mod select;
 mod selection;
+mod shape;
+mod statements;
 mod table;
+mod text;
+mod text_enum;
 mod traits;
+mod union;
+mod update;
+mod value_row;
 
 pub use self::{
     assignment::Assignment,
     column::Column,
+    columns::Columns,
     expr::Expr,
     field::{ColumnType, Field},
     foreign_key::ForeignKey,
+    insert::Insert,
+    join::Reference,
+    json_path::{Document, JsonPath, JsonStep},
     key::Key,
+    manager::{DeleteRow, IntoSelect, Manager, RecursiveDelete},
+    model_stream::ModelStream,
+    number::{Number, Ordered},
+    on_conflict::{ConflictTarget, OnConflict},
     operand::Operand,
+    order::Order,
+    prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     query::Query,
-    select::{Order, Select},
-    selection::Selection,
+    raw::{Raw, raw},
+    relation::{Optional, Relation},
+    row_value::RowValue,
+    rows::Rows,
+    schema::{create_statements, create_tables, drop_tables},
+    select::Select,
+    selection::{Named, Selection},
+    shape::{Many, Maybe, One, Shape},
     table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
+    text::Text,
+    text_enum::TextEnum,
     traits::Model,
+    union::{Compound, Union},
+    update::{Delete, Returning, Update},
 };

@@ -5,13 +5,23 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, IntoIden, SelectStatement, TableName};
+use sea_query::{
+    ColumnName, ColumnRef, DynIden, Expr as Sea, ExprTrait as _, Func, IntoIden, SelectStatement, TableName,
+};
 
-use super::table::Table;
-use crate::{db, driver::Dialect, error::Result, value::Value};
+use super::{cast::cast, field::ColumnType, table::Table};
+use crate::{
+    db::{self, Writer},
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    value::Value,
+};
 
 /// Makes an expression out of those that an operator is applied to.
 pub(super) type Make = fn(Dialect, Vec<Sea>) -> Sea;
+
+/// As [`Make`], for what not every database can say, or what needs more than its operands.
+pub(super) type TryMake = Arc<dyn Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync>;
 
 /// A query inside an expression.
 pub(super) type SubQuery = Arc<dyn Fn(Dialect) -> Result<SelectStatement> + Send + Sync>;
@@ -27,8 +37,12 @@ pub(super) enum Node {
     Name(Cow<'static, str>),
     /// SQL as it stands.
     Sql(Cow<'static, str>),
+    /// Whether two are equal. Apart from other operators, so that a query by a key is known for one.
+    Equal(Box<[Self; 2]>),
     /// An operator or a function.
     Apply(Make, Vec<Self>),
+    /// An operator or a function that not every database has.
+    Try(TryMake, Vec<Self>),
     /// A query.
     Query(SubQuery),
 }
@@ -53,6 +67,12 @@ impl Source {
     }
 }
 
+/// Whether it is an integer or a float.
+fn is_number(ty: ColumnType) -> bool {
+    use ColumnType::{F32, F64, I16, I32, I64, U64};
+    matches!(ty, I16 | I32 | I64 | U64 | F32 | F64)
+}
+
 /// A name that lives as long as the program.
 pub(super) fn iden(name: &'static str) -> DynIden {
     name.into_iden()
@@ -61,6 +81,52 @@ pub(super) fn iden(name: &'static str) -> DynIden {
 impl Node {
     pub(super) fn apply(make: Make, to: impl IntoIterator<Item = Self>) -> Self {
         Self::Apply(make, to.into_iter().collect())
+    }
+
+    pub(super) fn try_apply(
+        make: impl Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync + 'static,
+        to: impl IntoIterator<Item = Self>,
+    ) -> Self {
+        Self::Try(Arc::new(make), to.into_iter().collect())
+    }
+
+    /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
+    pub(super) fn typed(self, ty: ColumnType) -> Self {
+        if !matches!(self, Self::Value(_)) {
+            return self;
+        }
+        let make = move |dialect, mut args: Vec<Sea>| {
+            let value = args.pop().expect("one value has its type told");
+            let told = match dialect {
+                Dialect::Postgres => true,
+                Dialect::Mysql => is_number(ty) || matches!(ty, ColumnType::Bool | ColumnType::Text),
+                Dialect::Sqlite => false,
+            };
+            if told { cast(dialect, value, ty) } else { Ok(value) }
+        };
+        Self::try_apply(make, [self])
+    }
+
+    /// What a column has in the row that an insert could not add.
+    pub(super) fn excluded(column: &'static str) -> Self {
+        let make = move |dialect, _| {
+            Ok(match dialect {
+                Dialect::Mysql => Func::cust("VALUES").arg(Sea::col(column)).into(),
+                _ => Sea::col(("excluded", column)),
+            })
+        };
+        Self::try_apply(make, [])
+    }
+
+    /// Writes the expression into a statement.
+    pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        match self {
+            // By far the most: values of an insert, which need no way round.
+            Self::Value(Value::Invalid(reason)) => return Err(Error::new(ErrorKind::Parameter, *reason)),
+            Self::Value(value) => to.value(value.clone()),
+            other => to.expr(&other.render(to.dialect())?),
+        }
+        Ok(())
     }
 
     /// The expression of sea_query.
@@ -72,9 +138,14 @@ impl Node {
             Self::Value(value) => Sea::Value(db::to_sea(value)?),
             Self::Name(name) => Sea::col(name.clone().into_owned()),
             Self::Sql(sql) => Sea::cust(sql.clone().into_owned()),
+            Self::Equal(two) => two[0].render(dialect)?.eq(two[1].render(dialect)?),
             Self::Apply(make, to) => {
                 let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
                 make(dialect, to)
+            }
+            Self::Try(make, to) => {
+                let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
+                make(dialect, to)?
             }
             Self::Query(query) => Sea::SubQuery(None, Box::new(query(dialect)?.into())),
         })
@@ -87,7 +158,8 @@ impl fmt::Debug for Node {
             Self::Column(source, name) => write!(f, "{source:?}.{name}"),
             Self::Value(value) => value.fmt(f),
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
-            Self::Apply(_, to) => f.debug_list().entries(to).finish(),
+            Self::Equal(two) => write!(f, "{:?} = {:?}", two[0], two[1]),
+            Self::Apply(_, to) | Self::Try(_, to) => f.debug_list().entries(to).finish(),
             Self::Query(_) => f.write_str("(query)"),
         }
     }

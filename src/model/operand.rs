@@ -5,14 +5,31 @@
 //! type is an `Option` of itself. `Option<&str>` has none on purpose: with it, `None` alone would be ambiguous.
 
 use rust_decimal::Decimal;
+use sea_query::{Expr as Sea, ExprTrait as _, extension::postgres::PgFunc};
 use uuid::Uuid;
 
-use super::{column::Column, expr::Expr, field::Field, foreign_key::ForeignKey, node::Node, traits::Model};
+use super::{
+    column::Column,
+    expr::{Expr, equal, one},
+    field::Field,
+    foreign_key::ForeignKey,
+    node::Node,
+    select::Select,
+    traits::Model,
+};
+use crate::{driver::Dialect, value::Value};
 
 /// What can be compared with a column whose field is a `T`, or be assigned to it.
 ///
 /// A value of `T` or a reference to one, `&str` for text, a column or an expression of the same type; and for an
 /// `Option<T>` all that fits a `T`. A foreign key takes the model that it refers to, or its key.
+///
+/// What does not fit does not compile:
+/// ```compile_fail,E0277
+/// # use nestling::Model;
+/// # #[derive(Model)] struct Movie { id: i64, title: String }
+/// let wrong = Movie::TITLE.eq(1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fit a column of type `{T}`",
     label = "expected a value, a column or an expression of type `{T}`"
@@ -27,6 +44,8 @@ pub trait Operand<T> {
 /// `Operand` for a type that becomes a value.
 macro_rules! operand {
     ([$($generics:tt)*] $type:ty => $of:ty, |$value:ident| $node:expr) => {
+        // What does not fit is told by the message of the trait; a list of all that fits elsewhere would bury it.
+        #[diagnostic::do_not_recommend]
         impl<$($generics)*> Operand<$of> for $type {
             #[expect(private_interfaces, reason = "as in the trait")]
             fn into_node(self) -> Node {
@@ -67,6 +86,9 @@ operand!([M: Model<Key = String>] &str => ForeignKey<M>, |key| Node::Value(key.i
 operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
 
 /// What can stand behind `IN`: anything to iterate over that holds operands, or a query of one column.
+///
+/// Values of one type go to PostgreSQL as one array, so that the text does not depend on their number. Elsewhere each is a
+/// parameter, of which there may be 65,535 on MySQL and 32,766 on SQLite.
 pub trait InOperand<T> {
     /// The condition that `node` is in it.
     #[doc(hidden)]
@@ -77,14 +99,90 @@ pub trait InOperand<T> {
 impl<T, I: IntoIterator<Item: Operand<T>>> InOperand<T> for I {
     #[expect(private_interfaces, reason = "as in `Operand`")]
     fn contains(self, node: Node) -> Expr<bool> {
-        let among = self.into_iter().map(Operand::into_node);
-        let nodes: Vec<Node> = std::iter::once(node).chain(among).collect();
-        Expr::new(Node::Apply(
-            |_, mut args| {
-                let left = args.remove(0);
-                sea_query::ExprTrait::is_in(left, args)
-            },
-            nodes,
-        ))
+        let is_null = |node: &Node| matches!(node, Node::Value(Value::Null));
+        let (nulls, among): (Vec<_>, Vec<_>) = self.into_iter().map(Operand::into_node).partition(is_null);
+        let null = (!nulls.is_empty()).then(|| equal(node.clone(), Node::Value(Value::Null)));
+        match null {
+            Some(null) if among.is_empty() => null,
+            Some(null) => is_among(node, among) | null,
+            None => is_among(node, among),
+        }
     }
 }
+
+/// The condition that `node` is one of `among`, none of which is a NULL from Rust.
+fn is_among(node: Node, among: Vec<Node>) -> Expr<bool> {
+    let values = || among.iter().map(|node| if let Node::Value(value) = node { Some(value.clone()) } else { None });
+    let alike = |pair: &[Node]| match pair {
+        [Node::Value(a), Node::Value(b)] => std::mem::discriminant(a) == std::mem::discriminant(b),
+        _ => false,
+    };
+    let plain = matches!(among.first(), Some(Node::Value(Value::I64(_) | Value::Text(_) | Value::Uuid(_))));
+    if plain && among.windows(2).all(alike) {
+        // On PostgreSQL one parameter for all: the text is the same for any number, and no limit is met.
+        let array = Node::Value(Value::Array(values().flatten().collect()));
+        let make = |dialect, args| {
+            let [left, array] = <[Sea; 2]>::try_from(args).expect("IN is made of two operands");
+            match array {
+                Sea::Value(sea_query::Value::Array(_, Some(values))) if dialect != Dialect::Postgres => {
+                    left.is_in(*values)
+                }
+                array => left.eq(PgFunc::any(array)),
+            }
+        };
+        return Expr::new(Node::apply(make, [node, array]));
+    }
+    let make = |_, mut args: Vec<Sea>| {
+        let left = args.remove(0);
+        // SQL has no empty list. What is among nothing is not NULL but false.
+        if args.is_empty() { Sea::cust("1 = 0") } else { left.is_in(args) }
+    };
+    Expr::new(Node::apply(make, std::iter::once(node).chain(among)))
+}
+
+/// The condition that `node` is in the one column of a query.
+fn is_in_query<M, R>(node: Node, query: Select<M, R>) -> Expr<bool> {
+    let parts = query.parts;
+    let make = move |dialect, args| Ok(one(args).in_subquery(parts.statement(dialect)?));
+    Expr::new(Node::try_apply(make, [node]))
+}
+
+/// `InOperand` for queries of one column of this type.
+macro_rules! in_query {
+    ($([$($generics:tt)*] $type:ty => $of:ty;)+) => {$(
+        impl<Q, $($generics)*> InOperand<$of> for Select<Q, $type> {
+            #[expect(private_interfaces, reason = "as in `Operand`")]
+            fn contains(self, node: Node) -> Expr<bool> {
+                is_in_query(node, self)
+            }
+        }
+    )+};
+}
+
+in_query! {
+    [T] T => T;
+    [T] T => Option<T>;
+    [T] Option<T> => T;
+}
+
+/// Keys and references are the same to SQL: columns, expressions and queries of one fit the other.
+macro_rules! references {
+    ($($type:ty),+ $(,)?) => {$(
+        operand!([A: Model, M: Model<Key = $type>] Column<A, $type> => ForeignKey<M>, |key| key.expr().node);
+        operand!([A: Model, M: Model<Key = $type>] Column<A, $type> => Option<ForeignKey<M>>, |key| key.expr().node);
+        operand!([M: Model<Key = $type>] Expr<$type> => ForeignKey<M>, |key| key.node);
+        operand!([M: Model<Key = $type>] Expr<$type> => Option<ForeignKey<M>>, |key| key.node);
+        operand!([A: Model, M: Model<Key = $type>] Column<A, ForeignKey<M>> => $type, |key| key.expr().node);
+        operand!([A: Model, M: Model<Key = $type>] Column<A, Option<ForeignKey<M>>> => $type, |key| key.expr().node);
+        operand!([M: Model<Key = $type>] Expr<ForeignKey<M>> => $type, |key| key.node);
+        operand!([M: Model<Key = $type>] Expr<Option<ForeignKey<M>>> => $type, |key| key.node);
+        in_query! {
+            [M: Model<Key = $type>] $type => ForeignKey<M>;
+            [M: Model<Key = $type>] $type => Option<ForeignKey<M>>;
+            [M: Model<Key = $type>] ForeignKey<M> => $type;
+            [M: Model<Key = $type>] Option<ForeignKey<M>> => $type;
+        }
+    )+};
+}
+
+references!(i16, i32, i64, u32, u64, Uuid, String, Decimal);

@@ -1,54 +1,52 @@
 //! [`Select`]: a typed SELECT.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData, sync::Arc};
 
-use sea_query::{Query as Build, SelectStatement, TableName};
+use sea_query::{LockBehavior, LockType, SelectStatement};
 
 use super::{
     expr::Expr,
-    node::{Node, Source, iden},
+    model_stream::ModelStream,
+    node::Node,
+    order::Order,
+    parts::{Distinct, Lock, Origin, Parts},
     query::Query,
     selection::Selection,
+    statements::{Form, Kind, Sql},
     traits::Model,
 };
 use crate::{
-    db::{Database, Render as _},
+    db::{Database, RowStream, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
-    row::Row,
+    row::{FromRow, Row},
 };
 
-/// What rows are ordered by. Made by `asc()` and `desc()` of a column or an expression.
-#[derive(Debug, Clone)]
-pub struct Order {
-    node: Node,
-    order: sea_query::Order,
-}
-
-impl Order {
-    pub(super) fn new(node: Node, order: sea_query::Order) -> Self {
-        Self { node, order }
-    }
-}
-
 /// A query for rows of the model `M`, each of which is read as an `R`.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Dialect, Model, Query};
+/// # #[derive(Debug, Model)] struct Movie { id: i64, title: String, year: i32 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table movie (id integer primary key, title text, year integer)").await?;
+/// let films = [("M", 1931), ("Heat", 1995)].map(|(title, year)| [Movie::TITLE.set(title), Movie::YEAR.set(year)]);
+/// Movie::insert_many(films).run_on(&db).await?;
+/// let old = Movie::select().filter(Movie::YEAR.lt(1960)).order_by(Movie::TITLE.asc());
+/// assert_eq!(old.clone().all(&db).await?[0].title, "M");
+/// assert_eq!(old.clone().count(&db).await?, 1);
+/// assert_eq!(old.columns((Movie::TITLE, Movie::YEAR)).first(&db).await?, Some(("M".to_owned(), 1931)));
+/// assert_eq!(Movie::select().columns(Movie::YEAR.max()).one(&db).await?, Some(1995));
+/// assert!(Movie::select().limit(3).sql(Dialect::Postgres)?.0.ends_with("LIMIT $1"));
+/// # Ok(()) }
+/// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Select<M, R = M> {
-    parts: Parts,
-    read: fn(&Row) -> Result<R>,
-    marker: std::marker::PhantomData<fn() -> M>,
-}
-
-/// What a select is made of, whatever its type.
-#[derive(Debug, Clone, Default)]
-struct Parts {
-    /// What is selected; nothing for the whole model.
-    nodes: Vec<Node>,
-    filter: Option<Expr<bool>>,
-    order: Vec<Order>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    pub(super) parts: Parts,
+    pub(super) read: fn(&Row) -> Result<R>,
+    marker: PhantomData<fn() -> M>,
 }
 
 impl<M, R> Clone for Select<M, R> {
@@ -65,18 +63,18 @@ impl<M, R> fmt::Debug for Select<M, R> {
 
 impl<M: Model> Select<M> {
     pub(super) fn new() -> Self {
-        Self { parts: Parts::default(), read: |row| M::read(row, 0), marker: std::marker::PhantomData }
+        Self::from_origin(Origin::of(M::TABLE))
+    }
+
+    pub(super) fn from_origin(origin: Origin) -> Self {
+        Self { parts: Parts::new(origin), read: |row| M::read(row, 0), marker: PhantomData }
     }
 }
 
 impl<M: Model, R> Select<M, R> {
     /// Only rows for which the condition holds. Called again, both must hold.
     pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
-        let condition = condition.into();
-        self.parts.filter = Some(match self.parts.filter {
-            Some(before) => before & condition,
-            None => condition,
-        });
+        self.parts.filter = Some(Expr::both(self.parts.filter, condition.into()));
         self
     }
 
@@ -86,91 +84,208 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// At most so many rows.
+    /// At most so many rows. `limit(0)` is no row at all.
     pub fn limit(mut self, rows: u64) -> Self {
         self.parts.limit = Some(rows);
         self
     }
 
-    /// Leaves out so many rows.
+    /// Leaves out so many rows, with or without a limit.
     pub fn offset(mut self, rows: u64) -> Self {
         self.parts.offset = Some(rows);
         self
     }
 
+    /// Takes back a limit and an offset.
+    pub fn clear_limit(mut self) -> Self {
+        (self.parts.limit, self.parts.offset) = (None, None);
+        self
+    }
+
     /// Selects these columns and expressions in place of what was selected before; a row is read as their tuple.
-    pub fn columns<S: Selection>(self, selection: S) -> Select<M, S::Output> {
-        let mut parts = Parts { nodes: Vec::with_capacity(S::WIDTH), ..self.parts };
-        selection.nodes(&mut parts.nodes);
-        Select { parts, read: |row| S::read(row, 0), marker: std::marker::PhantomData }
+    pub fn columns<S: Selection>(mut self, selection: S) -> Select<M, S::Output> {
+        self.parts.nodes = Vec::with_capacity(S::WIDTH);
+        selection.nodes(&mut self.parts.nodes);
+        self.reading(|row| S::read(row, 0))
+    }
+
+    /// Makes one row of those that are equal in these columns and expressions. What is selected are these, and aggregates.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Model, Query, functions::count};
+    /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table movie (id integer primary key, year integer)").await?;
+    /// Movie::insert_many([1962, 1962, 1999].map(|year| [Movie::YEAR.set(year)])).run_on(&db).await?;
+    /// let busy = Movie::select().group_by(Movie::YEAR).having(count().gt(1)).columns((Movie::YEAR, count()));
+    /// assert_eq!(busy.all(&db).await?, [(1962, 2)]);
+    /// # Ok(()) }
+    /// ```
+    pub fn group_by(mut self, by: impl Selection) -> Self {
+        by.nodes(&mut self.parts.group);
+        self
+    }
+
+    /// Only groups for which the condition holds. Called again, both must hold.
+    pub fn having(mut self, condition: impl Into<Expr<bool>>) -> Self {
+        self.parts.having = Some(Expr::both(self.parts.having, condition.into()));
+        self
+    }
+
+    /// Of rows that are equal in all that is selected, one.
+    pub fn distinct(mut self) -> Self {
+        self.parts.distinct = Distinct::Whole;
+        self
+    }
+
+    /// Of rows that are equal in these columns, the first in the order of the query. PostgreSQL only.
+    pub fn distinct_on(mut self, on: impl Selection) -> Self {
+        let mut nodes = Vec::new();
+        on.nodes(&mut nodes);
+        self.parts.distinct = Distinct::On(nodes);
+        self
+    }
+
+    /// Locks the rows until the transaction ends: nobody else can change them or lock them.
+    ///
+    /// SQLite has no locks on rows and leaves the clause out: a transaction that may write has the whole database to
+    /// itself there, unless it was begun as read-only.
+    pub fn for_update(self) -> Self {
+        self.lock(LockType::Update)
+    }
+
+    /// Locks the rows until the transaction ends: nobody else can change them. SQLite: as [`for_update`](Self::for_update).
+    pub fn for_share(self) -> Self {
+        self.lock(LockType::Share)
+    }
+
+    /// Leaves out rows that somebody else has locked, in place of waiting. Without another lock, it is for update.
+    pub fn skip_locked(self) -> Self {
+        self.lock_behavior(LockBehavior::SkipLocked)
+    }
+
+    /// Fails if somebody else has locked a row, in place of waiting. Without another lock, it is for update.
+    pub fn nowait(self) -> Self {
+        self.lock_behavior(LockBehavior::Nowait)
+    }
+
+    fn lock(mut self, kind: LockType) -> Self {
+        let behavior = self.parts.lock.and_then(|lock| lock.behavior);
+        self.parts.lock = Some(Lock { kind, behavior });
+        self
+    }
+
+    fn lock_behavior(mut self, behavior: LockBehavior) -> Self {
+        let kind = self.parts.lock.map_or(LockType::Update, |lock| lock.kind);
+        self.parts.lock = Some(Lock { kind, behavior: Some(behavior) });
+        self
+    }
+
+    /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
+    /// the tables of the one around it.
+    pub fn into_expr(self) -> Expr<R> {
+        let parts = self.parts;
+        Expr::new(Node::Query(Arc::new(move |dialect| parts.statement(dialect))))
+    }
+
+    /// Reads each row as a `T`, by the names of its columns or by their order, as `T` has it.
+    pub fn into<T: FromRow>(self) -> Select<M, T> {
+        self.reading(T::from_row)
+    }
+
+    fn reading<T>(self, read: fn(&Row) -> Result<T>) -> Select<M, T> {
+        Select { parts: self.parts, read, marker: PhantomData }
+    }
+
+    /// Whether a limit or an offset says how many rows there are.
+    pub(super) fn is_limited(&self) -> bool {
+        self.parts.limit.is_some() || self.parts.offset.is_some()
     }
 
     /// The statement of sea_query.
     pub(super) fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
-        let Parts { nodes, filter, order, limit, offset } = &self.parts;
-        let table = M::TABLE;
-        let mut select = Build::select();
-        select.from(TableName(table.schema.map(|schema| iden(schema).into()), iden(table.name)));
-        if nodes.is_empty() {
-            let source = Source::of(table);
-            for column in table.columns {
-                select.expr(Node::Column(source.clone(), column.name).render(dialect)?);
-            }
-        }
-        for node in nodes {
-            select.expr(node.render(dialect)?);
-        }
-        if let Some(filter) = filter {
-            select.and_where(filter.node.render(dialect)?);
-        }
-        for Order { node, order } in order {
-            select.order_by_expr(node.render(dialect)?, order.clone());
-        }
-        limit.map(|limit| select.limit(limit));
-        offset.map(|offset| select.offset(offset));
-        Ok(select)
+        self.parts.statement(dialect)
     }
+
+    /// At most one row.
+    fn single(mut self) -> Self {
+        self.parts.limit = Some(self.parts.limit.map_or(1, |limit| limit.min(1)));
+        self
+    }
+
+    /// How many rows there are, with the limit, the offset and all else of the query.
+    ///
+    /// [`clear_limit`](Self::clear_limit) counts without the limit.
+    ///
+    /// # Errors
+    /// As [`Query::run_on`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    pub async fn count(self, db: &Database) -> Result<u64> {
+        let (sql, params) = written(db.dialect(), &self.parts.count(db.dialect())?);
+        counted(db, &sql, &params).await
+    }
+
+    /// Whether there is a row.
+    ///
+    /// # Errors
+    /// As [`Query::run_on`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    pub async fn exists(self, db: &Database) -> Result<bool> {
+        let (sql, params) = written(db.dialect(), &self.single().parts.rows(db.dialect())?);
+        Ok(!db.send(&sql, &params).await?.rows.is_empty())
+    }
+}
+
+/// The text of a statement.
+pub(super) fn written(dialect: Dialect, statement: &SelectStatement) -> (String, Params) {
+    let mut to = Writer::new(dialect);
+    to.select(statement);
+    to.finish()
+}
+
+/// Runs what counts rows.
+pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result<u64> {
+    let outcome = db.send(sql, params).await?;
+    let none = || Error::new(ErrorKind::NoRow, "COUNT returned no row").with_statement(sql);
+    outcome.rows.first().ok_or_else(none)?.get(0)
 }
 
 impl<M: Model, R: Send> Select<M, R> {
-    /// All rows.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn all(self, db: &Database) -> Result<Vec<R>> {
-        let rows = db.run(&self.statement(db.dialect())?).await?.rows;
-        rows.iter().map(self.read).collect()
+    /// The text and the parameters. That of a row by its key is kept.
+    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
+        if let Some(key) = self.parts.key_value()
+            && let Some(form) = Form::new(dialect, Kind::Select, [])
+        {
+            let build = || Ok(written(dialect, &self.parts.by_key().statement(dialect)?));
+            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
+        }
+        let (sql, params) = written(dialect, &self.statement(dialect)?);
+        Ok((Sql::Built(sql), params))
     }
 
-    /// The first row, or `None`.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn first(self, db: &Database) -> Result<Option<R>> {
-        let mut rows = self.limit(1).all(db).await?;
-        Ok(rows.pop())
+    async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
+        let (sql, params) = self.text(db.dialect())?;
+        Ok(db.send(&sql, &params).await?.rows)
     }
 
-    /// The first row.
-    ///
-    /// # Errors
-    /// `NoRow`, naming the model and the SQL, if there is none; else as [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    pub async fn one(self, db: &Database) -> Result<R> {
-        let this = self.limit(1);
-        let sql = this.sql(db.dialect())?.0;
-        let none = || Error::new(ErrorKind::NoRow, format!("no {} was found", M::TABLE.model)).with_statement(&sql);
-        this.first(db).await?.ok_or_else(none)
+    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
+        let (sql, params) = self.text(db.dialect())?;
+        db.send_stream(&sql, &params).await
+    }
+
+    #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
+    fn none(&self) -> String {
+        format!("no {} was found", M::TABLE.model)
     }
 }
+
+fetches!([M: Model, R: Send] Select<M, R>);
 
 impl<M: Model, R: Send> Query for Select<M, R> {
     type Output = Vec<R>;
@@ -180,6 +295,7 @@ impl<M: Model, R: Send> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        self.statement(dialect)?.render(dialect)
+        let (sql, params) = self.text(dialect)?;
+        Ok((sql.into(), params))
     }
 }

@@ -6,6 +6,7 @@
 #[macro_use]
 mod harness;
 mod drops;
+mod films;
 mod proxy;
 mod recorder;
 #[macro_use]
@@ -23,6 +24,7 @@ mod closing;
 mod closing_blocks;
 mod connecting;
 mod create_tables;
+mod derives;
 mod dialects;
 mod dropped_blocks;
 mod dropped_calls;

@@ -1,1 +1,9 @@
 //! Typed queries, on every back end.
+
+mod documents;
+mod joins;
+mod models;
+mod operators;
+mod reading;
+mod texts;
+mod writing;

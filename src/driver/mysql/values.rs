@@ -241,7 +241,7 @@ impl NativeRow for MysqlRow {
                 Ok(match kind {
                     Kind::Date => Cell::Date(day),
                     Kind::Timestamp => Cell::DateTimeUtc(day.and_time(time).and_utc()),
-                    _ => Cell::DateTime(day.and_time(time)),
+                    _ => Cell::DateTimeOrUtc(day.and_time(time)),
                 })
             }
             // A TIME is a span of up to 838 hours: only those within a day are times of day.
@@ -277,7 +277,7 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
         Kind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),
         Kind::Date => iso::read_date(text).map(Cell::Date).ok_or_else(invalid),
         Kind::Time => iso::read_time(text).map(Cell::Time).ok_or_else(invalid),
-        Kind::DateTime => iso::read_date_time(text).map(Cell::DateTime).ok_or_else(invalid),
+        Kind::DateTime => iso::read_date_time(text).map(Cell::DateTimeOrUtc).ok_or_else(invalid),
         Kind::Timestamp => iso::read_date_time(text).map(|at| Cell::DateTimeUtc(at.and_utc())).ok_or_else(invalid),
         Kind::Json => Ok(Cell::Json(text)),
         Kind::Text | Kind::Bytes | Kind::Bit | Kind::Other => Ok(Cell::Text(text)),

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    classify,
+    classify, decimals,
     job::{self, Held},
     place::{self, Place, Worker},
     rows,
@@ -55,6 +55,7 @@ impl Setup {
         };
         db.set_prepared_statement_cache_capacity(self.statement_cache);
         db.pragma_update(None, "foreign_keys", true)?;
+        decimals::install(&db)?;
         let may_write = !db.is_readonly("main")?;
         if may_write && matches!(self.target, Target::File { .. }) {
             self.switch_to_wal(&db)?;

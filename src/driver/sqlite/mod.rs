@@ -3,6 +3,7 @@
 
 mod classify;
 mod connection;
+mod decimals;
 mod job;
 mod known;
 mod place;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `bool` | INTEGER 0 or 1 |
 //! | `f32`, `f64` | REAL, the same number; NaN is refused, which SQLite would take for NULL |
-//! | `Decimal` | TEXT, with its trailing zeros; a column declared NUMERIC or DECIMAL makes a number of it |
+//! | `Decimal` | TEXT, with its trailing zeros; a column declared NUMERIC or DECIMAL makes a number of it, and one declared `TEXT COLLATE decimal` compares them as numbers |
 //! | `NaiveDate` | TEXT `YYYY-MM-DD` |
 //! | `NaiveTime` | TEXT `HH:MM:SS[.fff]` |
 //! | `NaiveDateTime` | TEXT `YYYY-MM-DD HH:MM:SS[.fff]` |

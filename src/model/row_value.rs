@@ -1,0 +1,142 @@
+//! [`RowValue`]: several columns at once, as composite keys and pages need it.
+
+use std::marker::PhantomData;
+
+use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
+
+use super::{
+    column::Column,
+    expr::{Expr, one},
+    node::{Node, Source},
+    operand::Operand,
+    table::Table,
+    traits::Model,
+};
+use crate::{driver::Dialect, value::Value};
+
+/// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::functions::row).
+#[derive(Debug)]
+#[must_use = "an expression does nothing before it is given to a query"]
+pub struct RowValue<T> {
+    nodes: Vec<Node>,
+    marker: PhantomData<fn() -> T>,
+}
+
+/// What rows as values are made of: a tuple of two to four columns.
+pub trait RowParts {
+    /// The types of the columns.
+    type Types;
+
+    /// The columns as one.
+    #[doc(hidden)]
+    fn into_row(self) -> RowValue<Self::Types>;
+}
+
+/// What a row of the types `T` can be compared with: a tuple of as many operands.
+#[diagnostic::on_unimplemented(message = "`{Self}` does not fit a row of the types `{T}`")]
+pub trait RowOperand<T> {
+    /// The expressions.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
+    fn into_nodes(self) -> Vec<Node>;
+}
+
+/// Rows for tuples.
+macro_rules! rows {
+    ($(($($type:ident $operand:ident $model:ident $at:tt),+))+) => {$(
+        impl<$($model: Model, $type),+> RowParts for ($(Column<$model, $type>,)+) {
+            type Types = ($($type,)+);
+
+            fn into_row(self) -> RowValue<($($type,)+)> {
+                RowValue { nodes: vec![$(self.$at.expr().node),+], marker: PhantomData }
+            }
+        }
+
+        impl<$($type, $operand: Operand<$type>),+> RowOperand<($($type,)+)> for ($($operand,)+) {
+            #[expect(private_interfaces, reason = "as in the trait")]
+            fn into_nodes(self) -> Vec<Node> {
+                vec![$(self.$at.into_node()),+]
+            }
+        }
+    )+};
+}
+
+rows! {
+    (A O L 0, B P M 1)
+    (A O L 0, B P M 1, C Q N 2)
+    (A O L 0, B P M 1, C Q N 2, D R K 3)
+}
+
+/// The comparisons of rows.
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident => $oper:ident;)+) => {$(
+        $(#[$doc])*
+        pub fn $name(self, other: impl RowOperand<T>) -> Expr<bool> {
+            let width = self.nodes.len();
+            let make = move |_, mut args: Vec<Sea>| {
+                let right = args.split_off(width);
+                Ok(Sea::tuple(args).binary(BinOper::$oper, Sea::tuple(right)))
+            };
+            Expr::new(Node::try_apply(make, self.nodes.into_iter().chain(other.into_nodes())))
+        }
+    )+};
+}
+
+impl<T> RowValue<T> {
+    comparisons! {
+        /// Whether all parts are equal.
+        eq => Equal;
+        /// Whether some part differs.
+        ne => NotEqual;
+        /// Whether it comes before the other.
+        lt => SmallerThan;
+        /// Whether it comes before the other or is equal.
+        le => SmallerThanOrEqual;
+        /// Whether it comes behind the other.
+        gt => GreaterThan;
+        /// Whether it comes behind the other or is equal.
+        ge => GreaterThanOrEqual;
+    }
+
+    /// Whether it is one of some rows.
+    pub fn in_(self, rows: impl IntoIterator<Item = impl RowOperand<T>>) -> Expr<bool> {
+        Expr::new(among(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
+    }
+}
+
+/// The condition that the primary key is one of `keys`, each of which has a value for each column of it.
+pub(super) fn key_in(table: &'static Table, source: &Source, keys: impl IntoIterator<Item = Vec<Value>>) -> Node {
+    let columns = table.key().map(|column| Node::Column(source.clone(), column.name)).collect();
+    let keys = keys.into_iter().map(|key| key.into_iter().map(Node::Value).collect());
+    among(columns, keys.collect())
+}
+
+/// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
+pub(super) fn among(mut left: Vec<Node>, mut rows: Vec<Vec<Node>>) -> Node {
+    if let ([left], [row]) = (&mut *left, &mut *rows)
+        && let Some(right) = row.pop()
+    {
+        return Node::Equal(Box::new([left.clone(), right]));
+    }
+    let width = left.len();
+    let make = move |dialect: Dialect, mut args: Vec<Sea>| {
+        let values = args.split_off(width);
+        if values.is_empty() {
+            return Ok(Sea::cust("1 = 0"));
+        }
+        if width == 1 {
+            return Ok(one(args).is_in(values));
+        }
+        let count = values.len() / width;
+        let mut values = values.into_iter();
+        let rows: Vec<Sea> = (0..count).map(|_| Sea::tuple(values.by_ref().take(width))).collect();
+        let left = Sea::tuple(args);
+        if dialect != Dialect::Sqlite {
+            return Ok(left.is_in(rows));
+        }
+        // SQLite takes a list of rows only in the form of a query.
+        let places = vec!["?"; count].join(", ");
+        Ok(Sea::cust_with_exprs(format!("? IN (VALUES {places})"), std::iter::once(left).chain(rows)))
+    };
+    Node::try_apply(make, left.into_iter().chain(rows.into_iter().flatten()))
+}

@@ -1,0 +1,113 @@
+//! [`Plan`]: in which order tables are made, and which of their references have to wait until all are there. It knows no
+//! SQL.
+
+use super::super::table::{ReferenceDef, Table};
+
+/// Tables in the order in which they are made. They are dropped in the reverse one.
+pub(super) struct Plan {
+    pub(super) tables: Vec<&'static Table>,
+    pub(super) held_back: Vec<HeldBack>,
+}
+
+/// A reference to a table that comes later: one that closes a circle.
+#[derive(Clone, Copy)]
+pub(super) struct HeldBack {
+    pub(super) table: &'static Table,
+    pub(super) column: usize,
+    pub(super) reference: ReferenceDef,
+}
+
+impl Plan {
+    pub(super) fn of(tables: &[&'static Table]) -> Self {
+        let mut plan = Self { tables: Vec::new(), held_back: Vec::new() };
+        let mut open = Vec::new();
+        for table in tables {
+            plan.visit(table, tables, &mut open);
+        }
+        plan
+    }
+
+    /// Places a table behind those that it refers to. `open` are those that are about to be placed.
+    fn visit(&mut self, table: &'static Table, given: &[&'static Table], open: &mut Vec<&'static Table>) {
+        if contains(&self.tables, table) {
+            return;
+        }
+        open.push(table);
+        for (column, def) in table.columns.iter().enumerate() {
+            let Some(reference) = def.references else {
+                continue;
+            };
+            let target = (reference.table)();
+            if same(target, table) || !contains(given, target) {
+                continue;
+            }
+            if contains(open, target) {
+                self.held_back.push(HeldBack { table, column, reference });
+            } else {
+                self.visit(target, given, open);
+            }
+        }
+        open.pop();
+        self.tables.push(table);
+    }
+
+    pub(super) fn holds_back(&self, table: &Table, column: usize) -> bool {
+        self.held_back.iter().any(|held| same(held.table, table) && held.column == column)
+    }
+}
+
+fn contains(tables: &[&'static Table], table: &Table) -> bool {
+    tables.iter().any(|other| same(other, table))
+}
+
+/// Constants have no address of their own: a table is the same if it is called the same.
+fn same(one: &Table, other: &Table) -> bool {
+    (one.schema, one.name) == (other.schema, other.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ColumnDef, ColumnType, ReferenceDef};
+
+    const fn column(references: Option<fn() -> &'static Table>) -> ColumnDef {
+        let references = match references {
+            Some(table) => Some(ReferenceDef { table, on_delete: None, on_update: None }),
+            None => None,
+        };
+        ColumnDef {
+            name: "x",
+            field: "x",
+            ty: ColumnType::I64,
+            null: true,
+            auto: false,
+            max_length: None,
+            default_sql: None,
+            check: None,
+            references,
+        }
+    }
+
+    const fn table(name: &'static str, columns: &'static [ColumnDef]) -> Table {
+        Table { model: name, schema: None, name, columns, primary_key: &[], indexes: &[] }
+    }
+
+    static A: Table = table("a", &[column(Some(|| &B)), column(Some(|| &A))]);
+    static B: Table = table("b", &[column(Some(|| &C)), column(Some(|| &D))]);
+    static C: Table = table("c", &[column(Some(|| &A)), column(None)]);
+    static D: Table = table("d", &[column(None)]);
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.tables.iter().map(|table| table.name).collect()
+    }
+
+    #[test]
+    fn what_is_referred_to_comes_first_and_circles_are_opened_in_one_place() {
+        let plan = Plan::of(&[&A, &B, &C, &D, &A]);
+        assert_eq!(names(&plan), ["c", "d", "b", "a"]);
+        assert_eq!(plan.held_back.len(), 1);
+        assert!(plan.holds_back(&C, 0) && !plan.holds_back(&A, 1));
+        let plan = Plan::of(&[&D, &A, &B]);
+        assert_eq!((names(&plan), plan.held_back.len()), (vec!["d", "b", "a"], 0), "c is not ours");
+    }
+}

@@ -1,0 +1,160 @@
+//! The SQL types of columns, in the words of each database.
+//!
+//! What a driver sends and reads decides: the tables here are made to keep every value that a field can have, and to give
+//! it back as it went.
+
+use super::super::{
+    field::ColumnType,
+    table::{ColumnDef, Table},
+};
+use crate::{
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+};
+
+/// How long text is that MySQL has to index, where nothing else is said.
+const INDEXED: u32 = 255;
+/// How long a VARCHAR can be on MySQL.
+pub(super) const LONGEST_VARCHAR: u32 = 16_383;
+
+/// The type of a column.
+pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<String> {
+    let column = &table.columns[index];
+    // A reference has the type of what it refers to, whatever that got.
+    let (kept, indexed) = match referred(column) {
+        Some(key) => (key, true),
+        None => (column, is_indexed(table, index)),
+    };
+    let given = Given { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
+    given.write(dialect).ok_or_else(|| {
+        let text = format!("{dialect} has no type for the field {} of {}", column.field, table.model);
+        Error::new(ErrorKind::Unsupported, text)
+    })
+}
+
+/// The key that a column refers to, at the end of all references.
+fn referred(column: &ColumnDef) -> Option<&'static ColumnDef> {
+    let mut found = None;
+    let mut next = column.references;
+    // Keys that refer to each other in a circle have no type of their own; any of them will do.
+    for _ in 0..16 {
+        let Some(target) = next.map(|reference| (reference.table)()) else {
+            break;
+        };
+        let key = target.key().next()?;
+        found = Some(key);
+        next = key.references;
+    }
+    found
+}
+
+fn is_indexed(table: &Table, column: usize) -> bool {
+    table.is_key(column) || table.indexes.iter().any(|index| index.columns.contains(&column))
+}
+
+/// What a type is chosen by.
+struct Given {
+    ty: ColumnType,
+    /// Whether it is the key that the database gives numbers to.
+    numbered: bool,
+    /// Whether its values are such numbers.
+    sequence: bool,
+    indexed: bool,
+    max_length: Option<u32>,
+}
+
+impl Given {
+    /// Nothing if the database has no such type.
+    fn write(&self, dialect: Dialect) -> Option<String> {
+        match dialect {
+            Dialect::Postgres => Some(self.postgres()),
+            Dialect::Mysql => self.mysql(),
+            Dialect::Sqlite => self.sqlite().map(String::from),
+        }
+    }
+
+    fn postgres(&self) -> String {
+        let name = match self.ty {
+            ColumnType::Bool => "boolean",
+            ColumnType::I16 => "smallint",
+            ColumnType::I32 => "integer",
+            ColumnType::I64 => "bigint",
+            // Its numbers are given by a sequence, which has no more than these.
+            ColumnType::U64 if self.sequence => "bigint",
+            ColumnType::U64 => "numeric(20, 0)",
+            ColumnType::F32 => "real",
+            ColumnType::F64 => "double precision",
+            ColumnType::Decimal => "numeric",
+            ColumnType::Text => return self.max_length.map_or_else(|| "text".into(), |max| format!("varchar({max})")),
+            ColumnType::Bytes => "bytea",
+            ColumnType::Date => "date",
+            ColumnType::Time => "time",
+            ColumnType::DateTime => "timestamp",
+            ColumnType::DateTimeUtc => "timestamptz",
+            ColumnType::Uuid => "uuid",
+            ColumnType::Json => "jsonb",
+            ColumnType::Array(element) => {
+                let element = Self { ty: *element, numbered: false, sequence: false, indexed: false, max_length: None };
+                return element.postgres() + "[]";
+            }
+            ColumnType::Custom(name) => name,
+        };
+        name.into()
+    }
+
+    fn mysql(&self) -> Option<String> {
+        let name = match self.ty {
+            ColumnType::Bool => "boolean",
+            ColumnType::I16 => "smallint",
+            ColumnType::I32 => "int",
+            ColumnType::I64 => "bigint",
+            ColumnType::U64 => "bigint unsigned",
+            ColumnType::F32 => "float",
+            ColumnType::F64 => "double",
+            // One scale for all rows: the one that loses nothing.
+            ColumnType::Decimal => "decimal(57, 28)",
+            ColumnType::Text => {
+                let length = self.max_length.or(self.indexed.then_some(INDEXED));
+                let length = length.filter(|length| *length <= LONGEST_VARCHAR);
+                return Some(length.map_or_else(|| "longtext".into(), |length| format!("varchar({length})")));
+            }
+            ColumnType::Bytes if self.indexed => return Some(format!("varbinary({INDEXED})")),
+            ColumnType::Bytes => "longblob",
+            ColumnType::Date => "date",
+            ColumnType::Time => "time(6)",
+            // A TIMESTAMP ends in 2038, and the first one of a table may change with every update.
+            ColumnType::DateTime | ColumnType::DateTimeUtc => "datetime(6)",
+            ColumnType::Uuid => "char(36)",
+            ColumnType::Json => "json",
+            ColumnType::Array(_) => return None,
+            ColumnType::Custom(name) => name,
+        };
+        Some(name.into())
+    }
+
+    /// The types that the driver stores values as. Names such as DATE, UUID or JSON would have SQLite turn what looks like
+    /// a number into one.
+    fn sqlite(&self) -> Option<&'static str> {
+        Some(match self.ty {
+            ColumnType::Bool => "BOOLEAN",
+            // This name alone makes a key one that SQLite gives numbers to.
+            ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64 if self.numbered => "INTEGER",
+            ColumnType::I16 => "SMALLINT",
+            ColumnType::I32 => "INT",
+            ColumnType::I64 | ColumnType::U64 => "BIGINT",
+            ColumnType::F32 | ColumnType::F64 => "REAL",
+            ColumnType::Bytes => "BLOB",
+            // The driver's own collation: as text they would keep all digits, and 9 would come behind 10.
+            ColumnType::Decimal => "TEXT COLLATE decimal",
+            ColumnType::Text
+            | ColumnType::Date
+            | ColumnType::Time
+            | ColumnType::DateTime
+            | ColumnType::DateTimeUtc
+            | ColumnType::Uuid
+            | ColumnType::Json => "TEXT",
+            ColumnType::Array(_) => return None,
+            ColumnType::Custom(name) => name,
+        })
+    }
+}
