@@ -54,6 +54,7 @@ mod error;
 mod exact;
 mod fault;
 mod from_cell;
+mod hstore;
 mod iso;
 mod json;
 mod model;
@@ -83,7 +84,7 @@ pub use crate::db::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use crate::db::PostgresClient;
 pub use crate::{
-    cell::{Cell, Elements, FromCell, Mismatch},
+    cell::{Cell, Elements, FromCell, Mismatch, Pairs},
     control::Isolation,
     db::{
         Context, Database, DatabaseBuilder, MySQLDatabase, Outcome, Portable, PostgresqlDatabase,
@@ -91,6 +92,7 @@ pub use crate::{
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    hstore::{HStore, HStoreText},
     json::Json,
     model::{
         Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,

@@ -9,6 +9,7 @@ mod column;
 mod expr;
 mod field;
 mod foreign_key;
+mod hstore;
 mod key;
 mod node;
 mod operand;

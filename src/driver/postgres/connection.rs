@@ -16,6 +16,7 @@ use super::{
     decode::PgRow,
     encode::{self, Param},
     flight::Wire,
+    hstore,
 };
 use crate::{
     control::Control,
@@ -39,11 +40,13 @@ const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UN
 pub(crate) struct PostgresConnection {
     wire: Arc<Wire>,
     cache: Cache,
+    /// Whether values of hstore are read and written.
+    hstore: bool,
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize) -> Self {
-        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache) }
+    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize, hstore: bool) -> Self {
+        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache), hstore }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -57,6 +60,9 @@ impl PostgresConnection {
                 self.wire.fly(debt, request, |error, alive| classify::statement(error, query.sql, alive)).await?;
             outstanding.answered();
             return Ok(Answer::count(0));
+        }
+        if !self.hstore {
+            hstore::refuse(query.params)?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
             return self.execute_new(debt, query, want).await;
@@ -104,7 +110,7 @@ impl PostgresConnection {
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, outstanding) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         outstanding.answered();
-        let prepared = Prepared::new(statement);
+        let prepared = Prepared::new(statement, self.hstore);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
     }
