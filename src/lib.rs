@@ -64,6 +64,7 @@ mod params;
 mod row;
 mod runtime;
 mod statement;
+mod sync;
 mod tokens;
 #[cfg(feature = "tower")]
 mod tower;
@@ -100,6 +101,7 @@ pub use crate::{
     },
     params::Params,
     row::{FromRow, Row, RowIndex},
+    sync::{SyncDatabase, SyncRows, SyncTransaction},
     value::Value,
 };
 #[cfg(feature = "tower")]

@@ -154,7 +154,7 @@ impl DatabaseBuilder {
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        Ok(Database::new(driver, self.options))
+        Ok(Database::new(driver.into(), self.options))
     }
 
     /// The URL without what may be secret in it.

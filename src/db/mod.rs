@@ -6,6 +6,7 @@ mod builder;
 mod counters;
 mod database;
 mod dispatch;
+mod held;
 mod lease;
 mod local;
 mod named;
@@ -22,8 +23,8 @@ mod session;
 mod slot;
 mod state;
 mod trace;
+mod twin;
 
-pub(crate) use self::portable::{Render, to_sea};
 #[cfg(feature = "tower")]
 pub use self::scope_future::ScopeFuture;
 pub use self::{
@@ -37,6 +38,11 @@ pub use self::{
     queries::Outcome,
     row_stream::RowStream,
     state::Status,
+};
+pub(crate) use self::{
+    held::Held,
+    options::Plan,
+    portable::{Render, to_sea},
 };
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
