@@ -19,7 +19,10 @@ use crate::{
 
 /// An open block. Dropped before it was ended, it is rolled back.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) struct Held(What);
+
+#[derive(Debug)]
+enum What {
     /// A block of its own.
     Block(Block<DbSession>),
     /// A transaction that has joined the one around it.
@@ -31,30 +34,30 @@ pub(crate) enum Held {
 impl Held {
     /// Calls the body of the block.
     pub(crate) fn call<T, E: 'static>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        match self {
-            Self::Block(block) => {
+        match &self.0 {
+            What::Block(block) => {
                 let mut context = Some(block.context());
                 let _entered = Entered::new(local::SLOT, &mut context);
                 body()
             }
-            Self::Joined(frame) => {
+            What::Joined(frame) => {
                 joined(frame, async { body() }).now_or_never().expect("a body that is called is ready at once")
             }
-            Self::Nothing => body(),
+            What::Nothing => body(),
         }
     }
 
     /// Ends the block as its body ended.
     pub(crate) async fn end<T, E: From<Error>>(self, result: Result<T, E>) -> Result<T, E> {
-        match self {
-            Self::Block(block) => end(block, result).await,
-            Self::Joined(_) | Self::Nothing => result,
+        match self.0 {
+            What::Block(block) => end(block, result).await,
+            What::Joined(_) | What::Nothing => result,
         }
     }
 
     /// Rolls the block back after its body panicked.
     pub(crate) async fn abandon(self) {
-        if let Self::Block(block) = self {
+        if let What::Block(block) = self.0 {
             block.rollback().await;
         }
     }
@@ -67,7 +70,7 @@ impl Database {
         if plan.eager {
             self.pay_now(block.frame()).await?;
         }
-        Ok(Held::Block(block))
+        Ok(Held(What::Block(block)))
     }
 
     /// Opens a root or joins the one that is open, as [`transaction`](Self::transaction) does in a scope.
@@ -76,7 +79,7 @@ impl Database {
             Some(frame) => {
                 check_inner(plan, &frame)?;
                 frame.check()?;
-                Ok(Held::Joined(frame))
+                Ok(Held(What::Joined(frame)))
             }
             None => self.hold_atomic(plan).await,
         }
@@ -84,11 +87,11 @@ impl Database {
 
     /// Opens a savepoint.
     pub(crate) async fn hold_savepoint(&self, name: Option<&str>) -> Result<Held, Error> {
-        self.open_savepoint(name).await.map(Held::Block)
+        self.open_savepoint(name).await.map(|block| Held(What::Block(block)))
     }
 
     /// Pins a connection, unless the caller has one.
     pub(crate) async fn hold_connection(&self) -> Result<Held, Error> {
-        Ok(self.pin().await?.map_or(Held::Nothing, Held::Block))
+        Ok(Held(self.pin().await?.map_or(What::Nothing, What::Block)))
     }
 }

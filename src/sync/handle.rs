@@ -175,6 +175,7 @@ impl SyncDatabase {
     /// They are not part of it: they run on a connection of their own, do not see what the transaction has written, and
     /// may wait for ever for a lock that it holds. A database in memory has no other connection: there they are refused
     /// all the same.
+    #[must_use]
     pub fn even_in_transaction(&self) -> Self {
         Self { even_in_transaction: true, ..self.clone() }
     }
