@@ -37,7 +37,7 @@
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
-//! - `derive` is for the derive macros of models, of which there are none yet.
+//! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`].
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 
@@ -73,7 +73,7 @@ mod value;
 #[cfg(feature = "mysql")]
 pub use mysql_async;
 #[cfg(feature = "derive")]
-pub use nestling_derive as derive;
+pub use nestling_derive::{FromRow, Model, TextEnum};
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use sea_query;
@@ -84,6 +84,8 @@ pub use tokio_postgres;
 pub use crate::db::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use crate::db::PostgresClient;
+#[doc(hidden)]
+pub use crate::model::derived as __derive;
 pub use crate::{
     cell::{Cell, Elements, FromCell, Mismatch, Pairs},
     control::Isolation,
@@ -96,12 +98,15 @@ pub use crate::{
     hstore::{HStore, HStoreText},
     json::Json,
     model::{
-        Assignment, Column, ColumnDef, ColumnType, Expr, Field, ForeignKey, IndexDef, Key, Model, Operand, Order,
-        Query, ReferenceAction, ReferenceDef, Select, Selection, Table,
+        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Columns, ConflictTarget, Delete,
+        DeleteRow, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, Key, Manager, Many, Maybe, Model,
+        ModelStream, Number, OnConflict, One, Operand, Order, Prefetch, PrefetchType, Prefetched, Query,
+        RecursiveDelete, Reference, ReferenceAction, ReferenceDef, Returning, Rows, Select, Selection, Shape, Table,
+        TextEnum, Update,
     },
     params::Params,
     row::{FromRow, Row, RowIndex},
-    sync::{SyncDatabase, SyncRows, SyncTransaction},
+    sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
     value::Value,
 };
 #[cfg(feature = "tower")]

@@ -24,6 +24,7 @@ mod slot;
 mod state;
 mod trace;
 mod twin;
+mod writer;
 
 #[cfg(feature = "tower")]
 pub use self::scope_future::ScopeFuture;
@@ -39,11 +40,7 @@ pub use self::{
     row_stream::RowStream,
     state::Status,
 };
-pub(crate) use self::{
-    held::Held,
-    options::Plan,
-    portable::{Render, to_sea},
-};
+pub(crate) use self::{held::Held, options::Plan, portable::to_sea, writer::Writer};
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
 #[cfg(feature = "postgres")]

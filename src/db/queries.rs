@@ -213,8 +213,17 @@ impl Database {
     /// ```
     pub async fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
         let (sql, params) = statement.render(self.dialect())?;
-        let query = Query { sql: &sql, params: params.as_slice() };
-        let answer = self.dispatch(query, Want::Rows).await?;
+        self.send(&sql, &params).await
+    }
+
+    /// Runs a text that was built here: it needs no look whether it is a control statement.
+    pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Outcome, Error> {
+        let answer = self.dispatch(Query { sql, params: params.as_slice() }, Want::Rows).await?;
         Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id: answer.last_insert_id })
+    }
+
+    /// As [`send`](Self::send), for a stream of rows.
+    pub(crate) async fn send_stream(&self, sql: &str, params: &Params) -> Result<RowStream, Error> {
+        self.dispatch_stream(Query { sql, params: params.as_slice() }).await
     }
 }

@@ -7,7 +7,7 @@ use super::{
     expr::Expr,
     node::{Node, Source},
     operand::{InOperand, Operand},
-    select::Order,
+    order::Order,
     table::ColumnDef,
     traits::Model,
 };
@@ -83,6 +83,12 @@ impl<M: Model, T> Column<M, T> {
     /// Gives the column a value, in an insert or an update.
     pub fn set(self, value: impl Operand<T>) -> Assignment<M> {
         Assignment::new(self.index, value.into_node())
+    }
+
+    /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::OnConflict).
+    #[must_use]
+    pub fn excluded(self) -> Expr<T> {
+        Expr::new(Node::excluded(self.name()))
     }
 
     of_expr! {

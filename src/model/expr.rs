@@ -11,7 +11,7 @@ use sea_query::{Expr as Sea, ExprTrait as _};
 use super::{
     node::Node,
     operand::{InOperand, Operand},
-    select::Order,
+    order::Order,
 };
 use crate::value::Value;
 
@@ -56,6 +56,16 @@ pub(super) fn unequal(left: Node, right: Node) -> Expr<bool> {
         Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_not_null(), [left]),
         right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), [left, right]),
     })
+}
+
+impl Expr<bool> {
+    /// A condition that is added to the one that there may be.
+    pub(super) fn both(before: Option<Self>, condition: Self) -> Self {
+        match before {
+            Some(before) => before & condition,
+            None => condition,
+        }
+    }
 }
 
 /// The one operand of an operator.

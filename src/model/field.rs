@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::table::Table;
 use crate::{cell::FromCell, hstore::HStore, json::Json, value::Value};
 
 /// The SQL type of a column, as all back ends have it in one form or another.
@@ -65,6 +66,8 @@ pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
     const TYPE: ColumnType;
     /// Whether the column may be NULL.
     const NULL: bool = false;
+    /// The table that the column refers to, if it is a foreign key. A function, as two tables may refer to each other.
+    const REFERENCES: Option<fn() -> &'static Table> = None;
 
     /// The value that is sent.
     fn to_value(&self) -> Value;
@@ -109,6 +112,7 @@ impl Field for HStore {
 impl<T: Field> Field for Option<T> {
     const TYPE: ColumnType = T::TYPE;
     const NULL: bool = true;
+    const REFERENCES: Option<fn() -> &'static Table> = T::REFERENCES;
 
     #[inline]
     fn to_value(&self) -> Value {

@@ -2,16 +2,20 @@
 
 use std::{
     fmt,
+    future::Future,
     hash::{Hash, Hasher},
 };
 
 use super::{
     field::{ColumnType, Field},
     key::Key,
+    table::Table,
     traits::Model,
 };
 use crate::{
     cell::{Cell, FromCell, Mismatch},
+    db::Database,
+    error::Result,
     value::Value,
 };
 
@@ -43,6 +47,35 @@ impl<M: Model> ForeignKey<M> {
     pub fn into_key(self) -> M::Key {
         self.0
     }
+}
+
+impl<M: Model<Key: Field>> ForeignKey<M> {
+    /// Fetches the row. For the rows of many at once see [`Manager::prefetch`](crate::Manager::prefetch) and joins.
+    ///
+    /// # Errors
+    /// `NoRow` if there is no such row, which a database that checks its references does not let happen; else as
+    /// [`Database::execute`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    pub fn get(&self, db: &Database) -> impl Future<Output = Result<M>> + Send {
+        M::by_key(self.0.clone()).one(db)
+    }
+}
+
+/// The type of a field that is a foreign key: [`ForeignKey`], or an `Option` of one.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no foreign key")]
+pub trait Reference: Field {
+    /// The model that it refers to.
+    type Model: Model<Key: Field>;
+}
+
+impl<M: Model<Key: Field>> Reference for ForeignKey<M> {
+    type Model = M;
+}
+
+impl<M: Model<Key: Field>> Reference for Option<ForeignKey<M>> {
+    type Model = M;
 }
 
 impl<M: Model> From<&M> for ForeignKey<M> {
@@ -88,6 +121,7 @@ impl<'r, M: Model<Key: FromCell<'r>>> FromCell<'r> for ForeignKey<M> {
 
 impl<M: Model<Key: Field + Key>> Field for ForeignKey<M> {
     const TYPE: ColumnType = <M::Key as Field>::TYPE;
+    const REFERENCES: Option<fn() -> &'static Table> = Some(|| M::TABLE);
 
     #[inline]
     fn to_value(&self) -> Value {

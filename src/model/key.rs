@@ -4,7 +4,12 @@ use std::{fmt, hash::Hash};
 
 use smallvec::{SmallVec, smallvec};
 
-use super::field::Field;
+use super::{
+    expr::{Expr, equal},
+    field::Field,
+    node::{Node, Source},
+    traits::Model,
+};
 use crate::{error::Result, row::Row, value::Value};
 
 /// The primary key of a model: the type of its one column, or a tuple of several.
@@ -19,6 +24,14 @@ pub trait Key: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
     /// Reads the key from the columns from `first` on.
     #[doc(hidden)]
     fn read(row: &Row, first: usize) -> Result<Self>;
+}
+
+/// The condition that a row of the model has this primary key.
+pub(super) fn is_key<M: Model>(key: &M::Key) -> Expr<bool> {
+    let column = |name| Node::Column(Source::of(M::TABLE), name);
+    let parts = M::TABLE.key().zip(key.values());
+    let conditions = parts.map(|(part, value)| equal(column(part.name), Node::Value(value)));
+    conditions.reduce(|all, part| all & part).expect("a primary key has a column: the derive macro sees to it")
 }
 
 impl<T: Field + Clone + fmt::Debug + Eq + Hash> Key for T {

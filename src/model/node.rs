@@ -5,13 +5,21 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, IntoIden, SelectStatement, TableName};
+use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, Func, IntoIden, SelectStatement, TableName};
 
 use super::table::Table;
-use crate::{db, driver::Dialect, error::Result, value::Value};
+use crate::{
+    db::{self, Writer},
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    value::Value,
+};
 
 /// Makes an expression out of those that an operator is applied to.
 pub(super) type Make = fn(Dialect, Vec<Sea>) -> Sea;
+
+/// As [`Make`], for what not every database can say, or what needs more than its operands.
+pub(super) type TryMake = Arc<dyn Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync>;
 
 /// A query inside an expression.
 pub(super) type SubQuery = Arc<dyn Fn(Dialect) -> Result<SelectStatement> + Send + Sync>;
@@ -29,6 +37,8 @@ pub(super) enum Node {
     Sql(Cow<'static, str>),
     /// An operator or a function.
     Apply(Make, Vec<Self>),
+    /// An operator or a function that not every database has.
+    Try(TryMake, Vec<Self>),
     /// A query.
     Query(SubQuery),
 }
@@ -63,6 +73,35 @@ impl Node {
         Self::Apply(make, to.into_iter().collect())
     }
 
+    pub(super) fn try_apply(
+        make: impl Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync + 'static,
+        to: impl IntoIterator<Item = Self>,
+    ) -> Self {
+        Self::Try(Arc::new(make), to.into_iter().collect())
+    }
+
+    /// What a column has in the row that an insert could not add.
+    pub(super) fn excluded(column: &'static str) -> Self {
+        let make = move |dialect, _| {
+            Ok(match dialect {
+                Dialect::Mysql => Func::cust("VALUES").arg(Sea::col(column)).into(),
+                _ => Sea::col(("excluded", column)),
+            })
+        };
+        Self::try_apply(make, [])
+    }
+
+    /// Writes the expression into a statement.
+    pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        match self {
+            // By far the most: values of an insert, which need no way round.
+            Self::Value(Value::Invalid(reason)) => return Err(Error::new(ErrorKind::Parameter, *reason)),
+            Self::Value(value) => to.value(value.clone()),
+            other => to.expr(&other.render(to.dialect())?),
+        }
+        Ok(())
+    }
+
     /// The expression of sea_query.
     pub(super) fn render(&self, dialect: Dialect) -> Result<Sea> {
         Ok(match self {
@@ -76,6 +115,10 @@ impl Node {
                 let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
                 make(dialect, to)
             }
+            Self::Try(make, to) => {
+                let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
+                make(dialect, to)?
+            }
             Self::Query(query) => Sea::SubQuery(None, Box::new(query(dialect)?.into())),
         })
     }
@@ -87,7 +130,7 @@ impl fmt::Debug for Node {
             Self::Column(source, name) => write!(f, "{source:?}.{name}"),
             Self::Value(value) => value.fmt(f),
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
-            Self::Apply(_, to) => f.debug_list().entries(to).finish(),
+            Self::Apply(_, to) | Self::Try(_, to) => f.debug_list().entries(to).finish(),
             Self::Query(_) => f.write_str("(query)"),
         }
     }

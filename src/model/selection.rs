@@ -1,7 +1,28 @@
 //! [`Selection`]: what a query selects, and how a row of it is read: a column, an expression, or a tuple of them.
 
+use std::borrow::Cow;
+
 use super::{column::Column, expr::Expr, field::Field, node::Node, traits::Model};
 use crate::{cell::FromCell, error::Result, row::Row};
+
+/// Something that is selected, and the name that it gets.
+#[derive(Debug, Clone)]
+pub(super) struct Selected {
+    pub(super) node: Node,
+    pub(super) name: Option<Cow<'static, str>>,
+}
+
+impl Selected {
+    pub(super) fn is_column(&self) -> bool {
+        matches!(self.node, Node::Column(..))
+    }
+}
+
+impl From<Node> for Selected {
+    fn from(node: Node) -> Self {
+        Self { node, name: None }
+    }
+}
 
 /// What a query selects in place of the whole model.
 #[diagnostic::on_unimplemented(
@@ -19,7 +40,7 @@ pub trait Selection {
     /// The expressions to select.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
-    fn nodes(self, out: &mut Vec<Node>);
+    fn nodes(self, out: &mut Vec<Selected>);
 
     /// Reads the columns from `first` on.
     #[doc(hidden)]
@@ -31,8 +52,8 @@ impl<M: Model, T: Field> Selection for Column<M, T> {
     const WIDTH: usize = 1;
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Node>) {
-        out.push(self.expr().node);
+    fn nodes(self, out: &mut Vec<Selected>) {
+        out.push(self.expr().node.into());
     }
 
     fn read(row: &Row, first: usize) -> Result<T> {
@@ -45,8 +66,8 @@ impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Expr<T> {
     const WIDTH: usize = 1;
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Node>) {
-        out.push(self.node);
+    fn nodes(self, out: &mut Vec<Selected>) {
+        out.push(self.node.into());
     }
 
     fn read(row: &Row, first: usize) -> Result<T> {
@@ -67,7 +88,7 @@ macro_rules! tuples {
             const WIDTH: usize = 0 $(+ $type::WIDTH)+;
 
             #[expect(private_interfaces, reason = "as in the trait")]
-            fn nodes(self, out: &mut Vec<Node>) {
+            fn nodes(self, out: &mut Vec<Selected>) {
                 #[allow(non_snake_case, reason = "the types are all the names that the macro has")]
                 let ($($type,)+) = self;
                 $($type.nodes(out);)+

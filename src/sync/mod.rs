@@ -8,6 +8,12 @@ mod calls;
 mod engine;
 mod handle;
 mod inside;
+mod manager;
 mod rows;
 
-pub use self::{blocks::SyncTransaction, handle::SyncDatabase, rows::SyncRows};
+pub use self::{
+    blocks::SyncTransaction,
+    handle::SyncDatabase,
+    manager::SyncManager,
+    rows::{SyncModels, SyncRows},
+};

@@ -6,6 +6,7 @@
 #[macro_use]
 mod harness;
 mod drops;
+mod films;
 mod proxy;
 mod recorder;
 mod servers;

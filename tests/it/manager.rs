@@ -1,1 +1,11 @@
-//! The Manager: section J of the specification, on every back end.
+//! The manager: what its calls promise (rules 64 to 70 and 72), on every back end.
+
+mod bulk;
+mod create_or_get;
+mod delete;
+mod delete_shapes;
+mod get;
+mod get_or_create;
+mod people;
+mod reading;
+mod writing;

@@ -1,1 +1,4 @@
 //! Typed queries, on every back end.
+
+mod models;
+mod writing;

@@ -1,0 +1,174 @@
+//! [`Field`]: one field of a model, with what its attributes say. Used by the model that it is a part of. It knows no other
+//! field, and no type but by its name.
+
+use proc_macro2::Span;
+use quote::format_ident;
+use syn::{
+    Attribute, Error, Expr, ExprLit, GenericArgument, Ident, Lit, LitBool, LitInt, LitStr, PathArguments, Result, Type,
+    Visibility, ext::IdentExt as _, spanned::Spanned as _,
+};
+
+use crate::{attributes::Attributes, case::Case};
+
+const KEYS: &str = "`primary_key`, `auto`, `unique`, `index`, `max_length`, `default`, `default_sql`, `check`, \
+                    `on_delete`, `on_update`, `backref`, `rename`";
+
+/// A field of a model.
+pub(crate) struct Field {
+    pub(crate) ident: Ident,
+    pub(crate) vis: Visibility,
+    pub(crate) ty: Type,
+    /// Its documentation, which its constant gets too.
+    pub(crate) docs: Vec<Attribute>,
+    /// The name of its column, and where it comes from.
+    pub(crate) column: LitStr,
+    pub(crate) primary_key: bool,
+    pub(crate) auto: Option<LitBool>,
+    pub(crate) unique: bool,
+    pub(crate) index: bool,
+    pub(crate) max_length: Option<LitInt>,
+    pub(crate) default: Option<Default>,
+    pub(crate) default_sql: Option<LitStr>,
+    pub(crate) check: Option<LitStr>,
+    pub(crate) on_delete: Option<Action>,
+    pub(crate) on_update: Option<Action>,
+    pub(crate) backref: Option<Backref>,
+}
+
+/// What a new row gets.
+pub(crate) enum Default {
+    /// The default of the type.
+    OfType(Span),
+    Expr(Expr),
+}
+
+/// What a foreign key does.
+pub(crate) struct Action {
+    /// The name of the variant of `ReferenceAction`.
+    pub(crate) variant: Ident,
+    pub(crate) span: Span,
+}
+
+/// A method of the model that is referred to.
+pub(crate) struct Backref {
+    pub(crate) name: Ident,
+    pub(crate) target: Type,
+}
+
+impl Field {
+    pub(crate) fn read(field: syn::Field, case: Option<Case>) -> Result<Self> {
+        let syn::Field { attrs, vis, ident, ty, .. } = field;
+        let ident = ident.ok_or_else(|| Error::new(ty.span(), "a field of a model needs a name"))?;
+        let mut given = Attributes::read(&attrs, "model")?;
+        let target = target(&ty);
+        let rename = given.name("rename")?;
+        let primary_key = given.flag("primary_key")?.is_some_and(|flag| flag.value);
+        let backref = backref(&mut given, target)?;
+        let column = rename.unwrap_or_else(|| LitStr::new(&column(&ident, case, target.is_some()), ident.span()));
+        let read = Self {
+            vis,
+            docs: attrs.into_iter().filter(|attribute| attribute.path().is_ident("doc")).collect(),
+            column,
+            primary_key,
+            auto: given.flag("auto")?,
+            unique: given.flag("unique")?.is_some_and(|flag| flag.value),
+            index: given.flag("index")?.is_some_and(|flag| flag.value),
+            max_length: max_length(&mut given)?,
+            default: given
+                .value_or_nothing("default")?
+                .map(|(at, value)| value.map_or(Default::OfType(at), Default::Expr)),
+            default_sql: given.name("default_sql")?,
+            check: given.name("check")?,
+            on_delete: action(&mut given, "on_delete")?,
+            on_update: action(&mut given, "on_update")?,
+            backref,
+            ident,
+            ty,
+        };
+        given.finish(KEYS)?;
+        Ok(read)
+    }
+
+    /// The name of the field, as one says it.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// The name of the constant of its column.
+    pub(crate) fn constant(&self) -> Ident {
+        format_ident!("{}", self.name().to_uppercase(), span = self.ident.span())
+    }
+}
+
+/// The name of a field's column, if nothing says another.
+fn column(ident: &Ident, case: Option<Case>, is_reference: bool) -> String {
+    let mut name = ident.unraw().to_string();
+    if is_reference && !name.ends_with("_id") {
+        name.push_str("_id");
+    }
+    case.map_or_else(|| name.clone(), |case| case.write(&name))
+}
+
+/// The model that a type refers to, if it is written `ForeignKey<…>`, in an `Option` or not.
+fn target(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let Some(GenericArgument::Type(inner)) = arguments.args.first() else {
+        return None;
+    };
+    if last.ident == "ForeignKey" {
+        Some(inner)
+    } else if last.ident == "Option" {
+        target(inner)
+    } else {
+        None
+    }
+}
+
+fn backref(given: &mut Attributes, target: Option<&Type>) -> Result<Option<Backref>> {
+    let Some(text) = given.name("backref")? else {
+        return Ok(None);
+    };
+    let Some(target) = target else {
+        let message = "`backref` is for a field whose type is written `ForeignKey<…>` or `Option<ForeignKey<…>>`";
+        return Err(Error::new(text.span(), message));
+    };
+    let name = text.parse_with(Ident::parse_any);
+    let name = name.map_err(|_| Error::new(text.span(), "`backref` is the name of a method"))?;
+    Ok(Some(Backref { name, target: target.clone() }))
+}
+
+fn max_length(given: &mut Attributes) -> Result<Option<LitInt>> {
+    let number = given.number("max_length")?;
+    if let Some(number) = &number
+        && number.base10_parse::<u32>()? == 0
+    {
+        return Err(Error::new(number.span(), "`max_length` is at least 1"));
+    }
+    Ok(number)
+}
+
+fn action(given: &mut Attributes, key: &str) -> Result<Option<Action>> {
+    let Some(value) = given.value(key)? else {
+        return Ok(None);
+    };
+    let known = "\"cascade\", \"set null\", \"set default\", \"restrict\" or \"no action\"";
+    let wrong = Error::new_spanned(&value, format!("`{key}` is {known}"));
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &value else {
+        return Err(wrong);
+    };
+    let variant = match text.value().to_lowercase().replace('_', " ").as_str() {
+        "cascade" => "Cascade",
+        "set null" => "SetNull",
+        "set default" => "SetDefault",
+        "restrict" => "Restrict",
+        "no action" => "NoAction",
+        _ => return Err(wrong),
+    };
+    Ok(Some(Action { variant: Ident::new(variant, Span::call_site()), span: text.span() }))
+}

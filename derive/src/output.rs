@@ -1,0 +1,142 @@
+//! What is made of a model: its constants, its `Model` and `FromRow`, and the methods of those that it refers to. All paths
+//! are absolute, so that nothing in the user's scope gets between.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Expr, spanned::Spanned as _};
+
+use crate::{
+    field::{Default, Field},
+    from_row,
+    model::Model,
+};
+
+impl Model {
+    pub(crate) fn output(&self) -> TokenStream {
+        let constants = self.constants();
+        let implementation = self.implementation();
+        let from_row = self.from_row();
+        let backrefs = self.fields.iter().map(|field| self.backref(field));
+        let checks = self.checks();
+        quote!(#constants #implementation #from_row #(#backrefs)* #checks)
+    }
+
+    /// A constant for each column, as visible as its field.
+    fn constants(&self) -> TokenStream {
+        let Self { ident, krate, fields, .. } = self;
+        let constants = fields.iter().enumerate().map(|(at, field)| {
+            let Field { vis, ty, docs, column, .. } = field;
+            let name = field.constant();
+            let doc = format!("The column `{}`.", column.value());
+            let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
+            quote! {
+                #[doc = #doc]
+                #gap
+                #(#docs)*
+                #vis const #name: #krate::Column<Self, #ty> = #krate::Column::new(#at);
+            }
+        });
+        quote! {
+            #[allow(dead_code, unreachable_pub)]
+            impl #ident {
+                #(#constants)*
+            }
+        }
+    }
+
+    fn implementation(&self) -> TokenStream {
+        let Self { ident, krate, fields, key, .. } = self;
+        let types = key.iter().map(|&at| &fields[at].ty);
+        let values = key.iter().map(|&at| {
+            let Field { ident, ty, .. } = &fields[at];
+            quote_spanned!(ty.span()=> ::std::clone::Clone::clone(&self.#ident))
+        });
+        // For one field the parentheses make no tuple, and are not there, as they would be warned of.
+        let (key_type, key_value) = match key.as_slice() {
+            [_] => (quote!(#(#types)*), quote!(#(#values)*)),
+            _ => (quote!((#(#types),*)), quote!((#(#values),*))),
+        };
+        let table = self.table();
+        let numbers = 0..fields.len();
+        let sent = fields.iter().map(|Field { ident, ty, .. }| quote!(<#ty as #krate::Field>::to_value(&self.#ident)));
+        let defaults = fields.iter().enumerate().filter_map(|(at, field)| self.default(at, field));
+        let read = fields
+            .iter()
+            .enumerate()
+            .map(|(at, Field { ident, ty, .. })| quote!(#ident: #krate::Row::get::<#ty>(row, first + #at)?));
+        quote! {
+            #[automatically_derived]
+            impl #krate::Model for #ident {
+                type Key = #key_type;
+
+                const TABLE: &'static #krate::Table = #table;
+
+                fn key(&self) -> Self::Key {
+                    #key_value
+                }
+
+                fn value(&self, column: usize) -> #krate::Value {
+                    match column {
+                        #(#numbers => #sent,)*
+                        _ => #krate::__derive::no_column(Self::TABLE, column),
+                    }
+                }
+
+                fn default_value(column: usize) -> ::std::option::Option<#krate::Value> {
+                    match column {
+                        #(#defaults)*
+                        _ => ::std::option::Option::None,
+                    }
+                }
+
+                #[inline]
+                fn read(row: &#krate::Row, first: usize) -> #krate::Result<Self> {
+                    ::std::result::Result::Ok(Self { #(#read),* })
+                }
+            }
+        }
+    }
+
+    fn default(&self, at: usize, field: &Field) -> Option<TokenStream> {
+        let krate = &self.krate;
+        let ty = &field.ty;
+        let value = match field.default.as_ref()? {
+            Default::OfType(span) => quote_spanned!(*span=> <#ty as ::std::default::Default>::default()),
+            Default::Expr(expr) => quote!(#expr),
+        };
+        let span = match field.default.as_ref()? {
+            Default::OfType(span) => *span,
+            Default::Expr(expr) => Expr::span(expr),
+        };
+        let value = quote_spanned!(span=> #krate::__derive::default_value::<#ty>(#value));
+        Some(quote!(#at => ::std::option::Option::Some(#value),))
+    }
+
+    /// By position if the names are those of the table, in its order; else by name.
+    fn from_row(&self) -> TokenStream {
+        let Self { ident, krate, fields, .. } = self;
+        let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
+        from_row::implementation(krate, ident, &fields.collect::<Vec<_>>())
+    }
+
+    /// The method of the model that a field refers to.
+    fn backref(&self, field: &Field) -> Option<TokenStream> {
+        let Self { ident, vis, krate, .. } = self;
+        let back = field.backref.as_ref()?;
+        let (name, target, constant) = (&back.name, &back.target, field.constant());
+        let doc = format!(
+            "The rows of [`{ident}`] whose `{}` is this row, to be narrowed down. Made by `backref` of that field.",
+            field.name()
+        );
+        Some(quote_spanned! {name.span()=>
+            #[allow(dead_code, unreachable_pub)]
+            impl #target {
+                #[doc = #doc]
+                #vis fn #name(&self) -> #krate::Select<#ident> {
+                    let condition = #krate::Column::eq(#ident::#constant, self);
+                    #krate::Select::filter(<#ident as #krate::Model>::select(), condition)
+                }
+            }
+        })
+    }
+}

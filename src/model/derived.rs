@@ -1,0 +1,81 @@
+//! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
+//! with every version.
+
+use super::{
+    field::{ColumnType, Field},
+    node::Node,
+    operand::Operand,
+    table::{ReferenceAction, ReferenceDef, Table},
+    text_enum::TextEnum,
+};
+use crate::{
+    cell::{Cell, FromCell as _, Mismatch},
+    row::Row,
+    value::Value,
+};
+
+/// Whether the field is text.
+#[must_use]
+pub const fn is_text<T: Field>() -> bool {
+    matches!(T::TYPE, ColumnType::Text)
+}
+
+/// Whether the field refers to a row.
+#[must_use]
+pub const fn is_reference<T: Field>() -> bool {
+    T::REFERENCES.is_some()
+}
+
+/// Whether a database can number rows by the field.
+#[must_use]
+pub const fn can_be_auto<T: Field>() -> bool {
+    let integer = matches!(T::TYPE, ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64);
+    integer && !T::NULL && !is_reference::<T>()
+}
+
+/// What the field refers to.
+#[must_use]
+pub const fn reference<T: Field>(
+    on_delete: Option<ReferenceAction>,
+    on_update: Option<ReferenceAction>,
+) -> Option<ReferenceDef> {
+    match T::REFERENCES {
+        Some(table) => Some(ReferenceDef { table, on_delete, on_update }),
+        None => None,
+    }
+}
+
+/// The default of a field, as a value.
+pub fn default_value<T: Field>(value: impl Operand<T>) -> Value {
+    match value.into_node() {
+        Node::Value(value) => value,
+        _ => Value::Invalid("the default of a field is a value, not an expression of SQL"),
+    }
+}
+
+/// A model was asked for the value of a column that its table does not have.
+///
+/// # Panics
+/// Always: the numbers of columns come from the table itself.
+#[cold]
+pub fn no_column(table: &Table, column: usize) -> ! {
+    panic!("the table of {} has no column {column}, but {}", table.model, table.columns.len())
+}
+
+/// Whether the first columns of a row are called so.
+#[inline]
+#[must_use]
+pub fn begins_with(row: &Row, names: &[&str]) -> bool {
+    let columns = row.columns();
+    columns.len() >= names.len() && columns.zip(names).all(|(column, name)| column == *name)
+}
+
+/// Reads the text of an enum.
+///
+/// # Errors
+/// If it is no text, or one that no variant has.
+pub fn read_text_enum<T: TextEnum>(cell: Cell<'_>) -> Result<T, Mismatch> {
+    let text = <&str>::from_cell(cell)?;
+    let unknown = || Mismatch::new(format!("the text is none of its variants, which are {}", T::TEXTS.join(", ")));
+    T::from_text(text).ok_or_else(unknown)
+}

@@ -1,0 +1,137 @@
+//! [`Insert`]: a typed INSERT of one row or many.
+
+use std::{fmt, marker::PhantomData};
+
+use super::{
+    insert_plan::{Conflict, Plan},
+    key::Key,
+    on_conflict::OnConflict,
+    query::Query,
+    read_back,
+    selection::{Selected, Selection},
+    shape::{One, Shape},
+    traits::Model,
+};
+use crate::{
+    db::Database,
+    driver::Dialect,
+    error::{Error, Result},
+    params::Params,
+    row::Row,
+};
+
+/// How what was inserted is read from the columns from a given one on.
+type Read<R> = fn(&Row, usize) -> Result<R>;
+
+/// An insert of rows of the model `M`, which gives back an `R` for each: its key, if nothing else is asked for.
+///
+/// `W` tells how many: [`One`], [`Maybe`](crate::Maybe) or [`Many`](crate::Many).
+#[must_use = "a query does nothing before it is run"]
+pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
+    plan: Plan,
+    /// What is given back; `None` for the key.
+    returning: Option<Vec<Selected>>,
+    read: Read<R>,
+    marker: PhantomData<fn() -> (M, W)>,
+}
+
+impl<M: Model, W, R> Clone for Insert<M, W, R> {
+    fn clone(&self) -> Self {
+        let Self { plan, returning, read, marker } = self;
+        Self { plan: plan.clone(), returning: returning.clone(), read: *read, marker: *marker }
+    }
+}
+
+impl<M: Model, W, R> fmt::Debug for Insert<M, W, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Insert").field("plan", &self.plan).field("returning", &self.returning).finish_non_exhaustive()
+    }
+}
+
+impl<M: Model, W> Insert<M, W> {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self { plan, returning: None, read: M::Key::read, marker: PhantomData }
+    }
+
+    /// Gives back the rows as the database has them, in place of their keys.
+    ///
+    /// MySQL and MariaDB are asked for them anew, in the same transaction.
+    pub fn returning(self) -> Insert<M, W, M> {
+        self.giving(M::TABLE.all_selected(), M::read)
+    }
+
+    /// Gives back these columns and expressions of each row, in place of its key.
+    pub fn returning_columns<S: Selection>(self, selection: S) -> Insert<M, W, S::Output> {
+        let mut selected = Vec::with_capacity(S::WIDTH);
+        selection.nodes(&mut selected);
+        self.giving(selected, S::read)
+    }
+
+    fn giving<R>(self, selected: Vec<Selected>, read: Read<R>) -> Insert<M, W, R> {
+        Insert { plan: self.plan, returning: Some(selected), read, marker: PhantomData }
+    }
+}
+
+impl<M: Model, W: Shape, R> Insert<M, W, R> {
+    /// Leaves out rows that are there already: those that a unique constraint forbids. Only the others are given back.
+    ///
+    /// On MySQL and MariaDB it is the server's refusal that tells; of many rows each is then inserted by a statement of its
+    /// own. Their INSERT IGNORE is not used, as it passes over other errors too.
+    pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
+        let plan = Plan { conflict: Conflict::Ignore, ..self.plan };
+        Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
+    }
+
+    /// Updates rows that are there already.
+    ///
+    /// On MySQL and MariaDB each of many rows is inserted by a statement of its own, as they do not tell which rows became
+    /// which.
+    pub fn on_conflict(mut self, update: OnConflict<M>) -> Self {
+        let OnConflict { target, set, .. } = update;
+        self.plan.conflict = Conflict::Update { target, set };
+        self
+    }
+
+    fn selected(&self) -> Vec<Selected> {
+        self.returning.clone().unwrap_or_else(|| self.plan.table.key_selected())
+    }
+
+    async fn rows(&self, db: &Database) -> Result<(Vec<Row>, usize)> {
+        let dialect = db.dialect();
+        if self.plan.rows.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        if dialect == Dialect::Mysql {
+            return read_back::inserted::<M>(db, &self.plan, self.returning.as_deref()).await;
+        }
+        let selected = self.selected();
+        let chunk = self.plan.chunk(dialect);
+        if self.plan.rows.len() <= chunk {
+            let (sql, params) = self.plan.text(dialect, &self.plan.rows, &selected)?;
+            return Ok((db.send(&sql, &params).await?.rows, 0));
+        }
+        let rows = db.atomic(|| async {
+            let mut all = Vec::with_capacity(self.plan.rows.len());
+            for rows in self.plan.rows.chunks(chunk) {
+                let (sql, params) = self.plan.text(dialect, rows, &selected)?;
+                all.append(&mut db.send(&sql, &params).await?.rows);
+            }
+            Ok::<_, Error>(all)
+        });
+        Ok((rows.await?, 0))
+    }
+}
+
+impl<M: Model, W: Shape, R: Send> Query for Insert<M, W, R> {
+    type Output = W::Output<R>;
+
+    async fn run_on(self, db: &Database) -> Result<W::Output<R>> {
+        let (rows, first) = self.rows(db).await?;
+        W::collect(rows.iter().map(|row| (self.read)(row, first)))
+    }
+
+    /// Many rows may take several statements; this is the text for all of them in one.
+    fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
+        self.plan.text(dialect, &self.plan.rows, &self.selected())
+    }
+}

@@ -1,0 +1,241 @@
+//! [`Plan`]: an insert without its Rust types: columns, rows, what is done on a conflict, and the text of it.
+
+use super::{assignment::Assignment, node::Node, selection::Selected, table::Table, traits::Model};
+use crate::{
+    db::Writer,
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    params::Params,
+    value::Value,
+};
+
+/// What one row has in one column.
+#[derive(Debug, Clone)]
+pub(super) enum Given {
+    Node(Node),
+    /// What the database puts there by itself.
+    Default,
+}
+
+/// What is done with a row that is there already.
+#[derive(Debug, Clone)]
+pub(super) enum Conflict {
+    Fail,
+    Ignore,
+    Update { target: Vec<usize>, set: Vec<(usize, Node)> },
+}
+
+/// An insert.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) table: &'static Table,
+    /// The columns that are given, by their numbers.
+    pub(super) columns: Vec<usize>,
+    /// As many values for each row as there are columns.
+    pub(super) rows: Vec<Vec<Given>>,
+    pub(super) conflict: Conflict,
+}
+
+impl Plan {
+    /// Rows of which some columns are given; the model's defaults are filled in.
+    pub(super) fn of_assignments<M: Model>(
+        rows: impl IntoIterator<Item = impl IntoIterator<Item = Assignment<M>>>,
+    ) -> Self {
+        let table = M::TABLE;
+        let width = table.columns.len();
+        let row = |assignments| {
+            let mut row: Vec<Option<Node>> = vec![None; width];
+            for Assignment { column, node, .. } in assignments {
+                row[column] = Some(node);
+            }
+            for (column, node) in row.iter_mut().enumerate().filter(|(_, node)| node.is_none()) {
+                *node = M::default_value(column).map(Node::Value);
+            }
+            row
+        };
+        Self::new(table, rows.into_iter().map(|row_| row(row_.into_iter().collect::<Vec<_>>())).collect())
+    }
+
+    /// Rows as they are. A key that the database numbers is left to it where it is 0.
+    pub(super) fn of_rows<'m, M: Model>(rows: impl IntoIterator<Item = &'m M>) -> Self {
+        let table = M::TABLE;
+        let node = |row: &M, column: usize| match row.value(column) {
+            Value::I64(0) | Value::U64(0) if table.columns[column].auto => None,
+            value => Some(Node::Value(value)),
+        };
+        let row = |row: &'m M| (0..table.columns.len()).map(|column| node(row, column)).collect();
+        Self::new(table, rows.into_iter().map(row).collect())
+    }
+
+    fn new(table: &'static Table, rows: Vec<Vec<Option<Node>>>) -> Self {
+        let given = |&column: &usize| rows.iter().any(|row| row[column].is_some());
+        let mut columns: Vec<usize> = (0..table.columns.len()).filter(given).collect();
+        if columns.is_empty() {
+            // An insert needs some column to say DEFAULT for.
+            columns.push(table.auto_column().unwrap_or(0));
+        }
+        let pick = |mut row: Vec<Option<Node>>| {
+            columns.iter().map(|&column| row[column].take().map_or(Given::Default, Given::Node)).collect()
+        };
+        let rows = rows.into_iter().map(pick).collect();
+        Self { table, columns, rows, conflict: Conflict::Fail }
+    }
+
+    /// How many rows go into one statement: the server counts its parameters.
+    pub(super) fn chunk(&self, dialect: Dialect) -> usize {
+        let limit = match dialect {
+            Dialect::Postgres | Dialect::Mysql => 65_535,
+            Dialect::Sqlite => 32_766,
+        };
+        // What the conflict clause has by way of parameters finds room too.
+        let clause = match &self.conflict {
+            Conflict::Update { set, .. } => set.len() * 8,
+            Conflict::Fail | Conflict::Ignore => 0,
+        };
+        ((limit - clause.min(limit / 2)) / self.columns.len()).max(1)
+    }
+
+    /// Where a column of the table stands among the columns that are given.
+    pub(super) fn position(&self, column: usize) -> Option<usize> {
+        self.columns.iter().position(|&given| given == column)
+    }
+
+    /// The text that inserts some of the rows.
+    pub(super) fn text(
+        &self,
+        dialect: Dialect,
+        rows: &[Vec<Given>],
+        returning: &[Selected],
+    ) -> Result<(String, Params)> {
+        let mut to = Writer::new(dialect);
+        to.text("INSERT INTO ");
+        self.table.write(&mut to);
+        to.text(" (");
+        for (at, &column) in self.columns.iter().enumerate() {
+            to.text(if at == 0 { "" } else { ", " });
+            to.name(self.table.columns[column].name);
+        }
+        to.text(") VALUES ");
+        for (number, row) in rows.iter().enumerate() {
+            to.text(if number == 0 { "(" } else { ", (" });
+            for (at, (given, &column)) in row.iter().zip(&self.columns).enumerate() {
+                to.text(if at == 0 { "" } else { ", " });
+                match given {
+                    Given::Node(node) => node.write(&mut to)?,
+                    Given::Default => self.default(column, &mut to),
+                }
+            }
+            to.text(")");
+        }
+        self.conflict(&mut to)?;
+        if dialect != Dialect::Mysql {
+            write_returning(returning, &mut to)?;
+        }
+        Ok(to.finish())
+    }
+
+    /// What stands for the database's own default. SQLite knows no such word in a row.
+    fn default(&self, column: usize, to: &mut Writer) {
+        let def = &self.table.columns[column];
+        match (to.dialect(), def.default_sql) {
+            (Dialect::Sqlite, Some(sql)) => {
+                to.text("(");
+                to.text(sql);
+                to.text(")");
+            }
+            (Dialect::Sqlite, None) => to.text("NULL"),
+            _ => to.text("DEFAULT"),
+        }
+    }
+
+    fn conflict(&self, to: &mut Writer) -> Result<()> {
+        let mysql = to.dialect() == Dialect::Mysql;
+        match &self.conflict {
+            Conflict::Fail => {}
+            // There the server's refusal is what tells that the row is there: its IGNORE would pass over all errors.
+            Conflict::Ignore if mysql => {}
+            Conflict::Ignore => to.text(" ON CONFLICT DO NOTHING"),
+            Conflict::Update { set, .. } if set.is_empty() => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "on conflict nothing is set: use on_conflict_ignore for that",
+                ));
+            }
+            Conflict::Update { target, set } => {
+                if mysql {
+                    to.text(" ON DUPLICATE KEY UPDATE ");
+                    self.tell_number(to);
+                } else {
+                    to.text(" ON CONFLICT (");
+                    for (at, &column) in target.iter().enumerate() {
+                        to.text(if at == 0 { "" } else { ", " });
+                        to.name(self.table.columns[column].name);
+                    }
+                    to.text(") DO UPDATE SET ");
+                }
+                write_set(self.table, set, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// MySQL tells the number of a row that was inserted, and of one that was updated if it is asked to.
+    fn tell_number(&self, to: &mut Writer) {
+        if let Some(column) = self.table.auto_column() {
+            let name = self.table.columns[column].name;
+            to.name(name);
+            to.text(" = LAST_INSERT_ID(");
+            to.name(name);
+            to.text("), ");
+        }
+    }
+}
+
+/// The columns that are set, and what to.
+pub(super) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -> Result<()> {
+    for (at, (column, node)) in set.iter().enumerate() {
+        to.text(if at == 0 { "" } else { ", " });
+        to.name(table.columns[*column].name);
+        to.text(" = ");
+        node.write(to)?;
+    }
+    Ok(())
+}
+
+/// What a statement that writes gives back.
+pub(super) fn write_returning(returning: &[Selected], to: &mut Writer) -> Result<()> {
+    for (at, Selected { node, name }) in returning.iter().enumerate() {
+        to.text(if at == 0 { " RETURNING " } else { ", " });
+        node.write(to)?;
+        if let Some(name) = name {
+            to.text(" AS ");
+            to.name(name);
+        }
+    }
+    Ok(())
+}
+
+impl Table {
+    /// The name of the table, with its schema.
+    pub(super) fn write(&self, to: &mut Writer) {
+        if let Some(schema) = self.schema {
+            to.name(schema);
+            to.text(".");
+        }
+        to.name(self.name);
+    }
+
+    /// The columns of the primary key, to be selected.
+    pub(super) fn key_selected(&'static self) -> Vec<Selected> {
+        self.primary_key.iter().map(|&column| self.selected(column)).collect()
+    }
+
+    /// All columns, to be selected.
+    pub(super) fn all_selected(&'static self) -> Vec<Selected> {
+        (0..self.columns.len()).map(|column| self.selected(column)).collect()
+    }
+
+    fn selected(&'static self, column: usize) -> Selected {
+        Node::Column(super::node::Source::of(self), self.columns[column].name).into()
+    }
+}

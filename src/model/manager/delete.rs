@@ -1,0 +1,97 @@
+//! `delete` of the manager: a row by its key, alone or with all that refers to it.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+};
+
+use super::{Manager, recursive};
+use crate::{
+    db::Database,
+    error::Result,
+    model::{key::is_key, query::Query as _, traits::Model},
+};
+
+impl Manager {
+    /// Deletes the row that has the key of `row`; awaiting it runs it. What comes of it is the number of rows deleted: 1, or
+    /// 0 if it was gone already.
+    pub fn delete<M: Model>(&self, row: &M) -> DeleteRow<'_, M> {
+        DeleteRow { db: &self.db, key: row.key() }
+    }
+}
+
+/// The delete of a row. Made by [`Manager::delete`]; awaiting it runs it.
+#[must_use = "nothing is deleted before it is awaited"]
+pub struct DeleteRow<'a, M: Model> {
+    db: &'a Database,
+    key: M::Key,
+}
+
+/// The delete of a row with all that refers to it. Made by [`DeleteRow::recursive`]; awaiting it runs it.
+#[must_use = "nothing is deleted before it is awaited"]
+pub struct RecursiveDelete<'a, M: Model> {
+    row: DeleteRow<'a, M>,
+    delete_nullable: bool,
+}
+
+impl<'a, M: Model> DeleteRow<'a, M> {
+    /// Deletes what refers to the row as well, and what refers to that, ahead of it. References that may be NULL become
+    /// NULL, and their rows stay.
+    ///
+    /// Who refers to whom is asked of the database: it knows all foreign keys, of tables without a model too. All of it
+    /// happens or nothing, in a block of its own. Rows that go are locked first, so that nobody refers to them meanwhile.
+    pub fn recursive(self) -> RecursiveDelete<'a, M> {
+        RecursiveDelete { row: self, delete_nullable: false }
+    }
+
+    async fn run(self) -> Result<u64> {
+        let Self { db, key } = self;
+        M::delete().filter(is_key::<M>(&key)).run_on(db).await
+    }
+}
+
+impl<M: Model> RecursiveDelete<'_, M> {
+    /// Deletes rows whose reference may be NULL too, in place of setting it so.
+    pub fn delete_nullable(mut self) -> Self {
+        self.delete_nullable = true;
+        self
+    }
+
+    async fn run(self) -> Result<u64> {
+        let Self { row: DeleteRow { db, key }, delete_nullable } = self;
+        let found = db.atomic(|| recursive::delete::<M>(db, &key, delete_nullable)).await?;
+        Ok(found.into())
+    }
+}
+
+impl<'a, M: Model> IntoFuture for DeleteRow<'a, M> {
+    type Output = Result<u64>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<u64>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<'a, M: Model> IntoFuture for RecursiveDelete<'a, M> {
+    type Output = Result<u64>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<u64>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<M: Model> fmt::Debug for DeleteRow<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeleteRow").field("model", &M::TABLE.model).finish_non_exhaustive()
+    }
+}
+
+impl<M: Model> fmt::Debug for RecursiveDelete<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { row, delete_nullable } = self;
+        f.debug_struct("RecursiveDelete").field("row", row).field("delete_nullable", delete_nullable).finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! [`Walk`]: finds the rows that go, from the first one downwards, and locks them, so that nobody makes new ones refer to
+//! them meanwhile.
+
+use std::collections::HashSet;
+
+use sea_query::{Expr as Sea, Query as Build, SelectStatement};
+
+use super::{
+    graph::{Fate, Graph, Link},
+    rows::{Values, column, conditions, identity, name},
+};
+use crate::{
+    db::Database,
+    error::Result,
+    model::{key::is_key, traits::Model},
+    row::Row,
+    value::Value,
+};
+
+/// A row that goes.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) table: usize,
+    /// What is known of it: the values of the columns of its [`Node`](super::graph::Node).
+    pub(super) values: Values,
+}
+
+/// The rows that go.
+pub(super) struct Walk<'w> {
+    db: &'w Database,
+    pub(super) graph: &'w Graph,
+    pub(super) rows: Vec<Found>,
+    seen: HashSet<(usize, Vec<u8>)>,
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn new(db: &'w Database, graph: &'w Graph) -> Self {
+        Self { db, graph, rows: Vec::new(), seen: HashSet::new() }
+    }
+
+    /// Looks for the row with this key, and tells whether it is there. What nothing can refer to goes at once.
+    pub(super) async fn begin<M: Model>(&mut self, key: &M::Key) -> Result<bool> {
+        if self.graph.tables[0].columns.is_empty() {
+            // Nobody refers to the table, so nothing is known of its rows but this one's key.
+            return Ok(self.db.run(&self.delete_by_key::<M>(key)?).await?.affected > 0);
+        }
+        let mut select = self.select(0);
+        select.and_where(is_key::<M>(key).node.render(self.db.dialect())?);
+        let rows = self.db.run(&select).await?.rows;
+        Ok(self.add(0, &rows)? > 0)
+    }
+
+    fn delete_by_key<M: Model>(&self, key: &M::Key) -> Result<sea_query::DeleteStatement> {
+        let mut delete = Build::delete();
+        let condition = is_key::<M>(key).node.render(self.db.dialect())?;
+        delete.from_table(name(&self.graph.tables[0].id)).and_where(condition);
+        Ok(delete)
+    }
+
+    /// Goes on to what refers to the rows that were found, until there is nothing new.
+    pub(super) async fn on(&mut self) -> Result<()> {
+        let mut done = 0;
+        while done < self.rows.len() {
+            let new = done..self.rows.len();
+            done = self.rows.len();
+            for link in self.graph.links.iter().filter(|link| link.fate == Fate::Followed) {
+                for condition in conditions(&link.columns, &self.referred(link, new.clone()))? {
+                    let rows = self.db.run(self.select(link.child).and_where(condition)).await?.rows;
+                    self.add(link.child, &rows)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to the rows around: those whose reference becomes NULL, and those that nobody refers to.
+    pub(super) async fn clear_edge(&self) -> Result<()> {
+        for link in &self.graph.links {
+            let rows = self.referred(link, 0..self.rows.len());
+            match link.fate {
+                Fate::Followed => {}
+                Fate::Cleared => self.clear(link, &rows).await?,
+                Fate::Swept => {
+                    for condition in conditions(&link.columns, &rows)? {
+                        let table = name(&self.graph.tables[link.child].id);
+                        self.db.run(Build::delete().from_table(table).and_where(condition)).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets references to these rows to NULL.
+    pub(super) async fn clear(&self, link: &Link, rows: &[Values]) -> Result<()> {
+        for condition in conditions(&link.columns, rows)? {
+            let mut update = Build::update();
+            update.table(name(&self.graph.tables[link.child].id)).and_where(condition);
+            for &place in &link.nullable {
+                update.value(column(&link.columns[place]), Sea::Keyword(sea_query::Keyword::Null));
+            }
+            self.db.run(&update).await?;
+        }
+        Ok(())
+    }
+
+    /// The values by which a foreign key can refer to rows that were found.
+    pub(super) fn referred(&self, link: &Link, rows: impl IntoIterator<Item = usize>) -> Vec<Values> {
+        let places = self.graph.tables[link.parent].places(&link.parent_columns);
+        let rows = rows.into_iter().map(|row| &self.rows[row]).filter(|row| row.table == link.parent);
+        let values = rows.map(|row| places.iter().map(|&place| row.values[place].clone()).collect::<Values>());
+        // Nothing refers to NULL.
+        values.filter(|values| !values.iter().any(Value::is_null)).collect()
+    }
+
+    /// What is known of rows of a table, locked.
+    fn select(&self, table: usize) -> SelectStatement {
+        let node = &self.graph.tables[table];
+        let mut select = Build::select();
+        select.columns(node.columns.iter().map(|name| column(name))).from(name(&node.id));
+        select.lock(sea_query::LockType::Update);
+        select
+    }
+
+    /// Adds rows that were not seen before, and tells how many.
+    fn add(&mut self, table: usize, rows: &[Row]) -> Result<usize> {
+        let before = self.rows.len();
+        let width = self.graph.tables[table].columns.len();
+        for row in rows {
+            let values = (0..width).map(|place| row.get(place)).collect::<Result<Values>>()?;
+            if self.seen.insert((table, identity(&values))) {
+                self.rows.push(Found { table, values });
+            }
+        }
+        Ok(self.rows.len() - before)
+    }
+}

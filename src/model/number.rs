@@ -1,0 +1,102 @@
+//! [`Number`]: the types that SQL reckons with, and the operators `+`, `-`, `*`, `/` and `%` on columns and expressions of
+//! them.
+
+use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
+
+use rust_decimal::Decimal;
+use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
+
+use super::{
+    column::Column,
+    expr::{Expr, one, two},
+    field::{ColumnType, Field},
+    node::Node,
+    operand::Operand,
+    traits::Model,
+};
+use crate::driver::Dialect;
+
+/// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no number that SQL can reckon with")]
+pub trait Number: Field {
+    /// What a sum of them is.
+    type Sum: Field;
+    /// The type itself, with NULL.
+    type Null: Field;
+}
+
+/// `Number` for a type, and what a sum of it is.
+macro_rules! numbers {
+    ($($type:ty => $sum:ty),+ $(,)?) => {$(
+        impl Number for $type {
+            type Sum = $sum;
+            type Null = Option<$type>;
+        }
+    )+};
+}
+
+numbers! {
+    i8 => i64, i16 => i64, i32 => i64, i64 => i64, u8 => i64, u16 => i64, u32 => i64, u64 => u64,
+    f32 => f64, f64 => f64, Decimal => Decimal,
+}
+
+impl<T: Number> Number for Option<T> {
+    type Sum = T::Sum;
+    type Null = Self;
+}
+
+fn is_integer(ty: ColumnType) -> bool {
+    matches!(ty, ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64)
+}
+
+/// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does.
+fn divide<T: Number>(dialect: Dialect, args: Vec<Sea>) -> Sea {
+    let whole = dialect == Dialect::Mysql && is_integer(T::TYPE);
+    two(args, |a, b| if whole { a.binary(BinOper::Custom("DIV"), b) } else { a.div(b) })
+}
+
+/// An operator on columns and on expressions.
+macro_rules! operators {
+    ($($trait:ident $name:ident, $make:expr;)+) => {$(
+        impl<T: Number, R: Operand<T>> $trait<R> for Expr<T> {
+            type Output = Self;
+
+            fn $name(self, other: R) -> Self {
+                Self::new(Node::apply($make, [self.node, other.into_node()]))
+            }
+        }
+
+        impl<M: Model, T: Number, R: Operand<T>> $trait<R> for Column<M, T> {
+            type Output = Expr<T>;
+
+            fn $name(self, other: R) -> Expr<T> {
+                $trait::$name(self.expr(), other)
+            }
+        }
+    )+};
+}
+
+operators! {
+    Add add, |_, args| two(args, |a, b| a.add(b));
+    Sub sub, |_, args| two(args, |a, b| a.sub(b));
+    Mul mul, |_, args| two(args, |a, b| a.mul(b));
+    Div div, divide::<T>;
+    Rem rem, |_, args| two(args, |a, b| a.modulo(b));
+}
+
+impl<T: Number> Neg for Expr<T> {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
+        Self::new(Node::apply(|_, args| Sea::cust("0").sub(one(args)), [self.node]))
+    }
+}
+
+impl<M: Model, T: Number> Neg for Column<M, T> {
+    type Output = Expr<T>;
+
+    fn neg(self) -> Expr<T> {
+        -self.expr()
+    }
+}

@@ -1,0 +1,169 @@
+//! [`Children`]: what is fetched along with parents, as a tree of types, and how it is dealt out to them.
+
+use std::{collections::HashMap, fmt, future::Future, marker::PhantomData};
+
+use smallvec::SmallVec;
+
+use super::{
+    Prefetched,
+    level::{Level, Wanted},
+};
+use crate::{
+    db::Database,
+    error::Result,
+    model::{column::Column, field::Field, foreign_key::Reference, node::SubQuery, select::Select, traits::Model},
+};
+
+/// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several
+/// such.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that refers to `{P}`",
+    note = "a foreign key of another model to `{P}` has `children(..)`; tuples of up to eight such can be given"
+)]
+pub trait Children<P: Model>: Send {
+    /// What each parent gets.
+    type Output: Send;
+
+    /// Fetches them: one for each parent, in the order of the parents.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "how a level is asked for is nobody's business outside")]
+    fn fetch(self, db: &Database, parents: Level<'_, P>) -> impl Future<Output = Result<Vec<Self::Output>>> + Send;
+}
+
+/// Rows of `M` that refer to rows of `P`. Made by [`Column::children`]. A parent gets a `Vec<M>`.
+#[must_use = "children are fetched by a prefetch"]
+pub struct ChildrenOf<P, M> {
+    wanted: Wanted<M>,
+    marker: PhantomData<fn() -> P>,
+}
+
+/// Rows of `M` that refer to rows of `P`, each with what refers to it in turn. Made by [`ChildrenOf::with`]. A parent gets
+/// a `Vec` of [`Prefetched`].
+#[must_use = "children are fetched by a prefetch"]
+pub struct ChildrenWith<P, M, C> {
+    of: ChildrenOf<P, M>,
+    children: C,
+}
+
+impl<M: Model, F: Reference> Column<M, F> {
+    /// The rows of this model that refer to others by this foreign key, to be fetched along with those by
+    /// [`Manager::prefetch`](crate::Manager::prefetch). Those of one parent come in the order of the query.
+    ///
+    /// A limit of the query counts over all parents.
+    pub fn children(self, select: Select<M>) -> ChildrenOf<F::Model, M> {
+        ChildrenOf { wanted: Wanted { select, column: self.index() }, marker: PhantomData }
+    }
+}
+
+impl<P: Model, M: Model> ChildrenOf<P, M> {
+    /// With what refers to these rows in turn: the children of another foreign key, or a tuple of several such.
+    pub fn with<C: Children<M>>(self, children: C) -> ChildrenWith<P, M, C> {
+        ChildrenWith { of: self, children }
+    }
+}
+
+impl<P, M> fmt::Debug for ChildrenOf<P, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ChildrenOf").field(&self.wanted.select).finish()
+    }
+}
+
+impl<P, M, C: fmt::Debug> fmt::Debug for ChildrenWith<P, M, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildrenWith").field("of", &self.of).field("children", &self.children).finish()
+    }
+}
+
+/// The children of all parents of a level.
+struct Found<M> {
+    /// In the order of the query.
+    rows: Vec<M>,
+    /// The number of the parent of each.
+    owners: Vec<usize>,
+    /// The query that finds them.
+    query: SubQuery,
+}
+
+impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
+    async fn find(self, db: &Database, parents: &Level<'_, P>) -> Result<Found<M>> {
+        let column = self.wanted.column;
+        let (rows, query) = self.wanted.rows(db, parents).await?;
+        let mut places: HashMap<&P::Key, SmallVec<[usize; 1]>> = HashMap::with_capacity(parents.keys.len());
+        for (place, key) in parents.keys.iter().enumerate() {
+            places.entry(key).or_default().push(place);
+        }
+        let mut found = Found { rows: Vec::with_capacity(rows.len()), owners: Vec::with_capacity(rows.len()), query };
+        for row in rows {
+            // What refers to nobody, or to a parent that came after the parents were read, has no place here.
+            let Some(key) = row.get::<Option<P::Key>>(column)? else { continue };
+            for &place in places.get(&key).into_iter().flatten() {
+                found.rows.push(M::read(&row, 0)?);
+                found.owners.push(place);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Deals rows out to their parents, in their order.
+fn deal<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
+    let mut counts = vec![0_usize; parents];
+    for &owner in &owners {
+        counts[owner] += 1;
+    }
+    let mut lists: Vec<Vec<T>> = counts.into_iter().map(Vec::with_capacity).collect();
+    for (row, owner) in rows.into_iter().zip(owners) {
+        lists[owner].push(row);
+    }
+    lists
+}
+
+impl<P: Model<Key: Field>, M: Model> Children<P> for ChildrenOf<P, M> {
+    type Output = Vec<M>;
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    async fn fetch(self, db: &Database, parents: Level<'_, P>) -> Result<Vec<Vec<M>>> {
+        let found = self.find(db, &parents).await?;
+        Ok(deal(parents.keys.len(), found.rows, found.owners))
+    }
+}
+
+impl<P: Model<Key: Field>, M: Model, C: Children<M>> Children<P> for ChildrenWith<P, M, C> {
+    type Output = Vec<Prefetched<M, C::Output>>;
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    async fn fetch(self, db: &Database, parents: Level<'_, P>) -> Result<Vec<Self::Output>> {
+        let Found { rows, owners, query } = self.of.find(db, &parents).await?;
+        let keys: Vec<M::Key> = rows.iter().map(M::key).collect();
+        let lists = self.children.fetch(db, Level { keys: &keys, query, by: parents.by }).await?;
+        let rows = rows.into_iter().zip(lists).map(|(row, children)| Prefetched { row, children });
+        Ok(deal(parents.keys.len(), rows, owners))
+    }
+}
+
+/// `Children` for tuples: a list for each.
+macro_rules! tuples {
+    ($(($($type:ident $at:tt),+))+) => {$(
+        impl<P: Model, $($type: Children<P>),+> Children<P> for ($($type,)+) {
+            type Output = ($($type::Output,)+);
+
+            #[expect(private_interfaces, reason = "as in the trait")]
+            async fn fetch(self, db: &Database, parents: Level<'_, P>) -> Result<Vec<Self::Output>> {
+                let mut lists = ($(self.$at.fetch(db, parents.clone()).await?.into_iter(),)+);
+                let next = |_: &P::Key| Some(($(lists.$at.next()?,)+));
+                Ok(parents.keys.iter().map_while(next).collect())
+            }
+        }
+    )+};
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

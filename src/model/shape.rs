@@ -1,0 +1,54 @@
+//! How many rows an insert gives back, as types: [`One`], [`Maybe`], [`Many`].
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How many rows an insert gives back.
+pub trait Shape: Send + Sync + 'static {
+    /// What comes of an insert that gives back a `T` for each row.
+    type Output<T: Send>: Send;
+    /// The same, where rows may be left out because others were there already.
+    type Ignoring: Shape;
+
+    /// Makes the output of the rows that came.
+    #[doc(hidden)]
+    fn collect<T: Send>(rows: impl Iterator<Item = Result<T>>) -> Result<Self::Output<T>>;
+}
+
+/// One row: the output is that of the row.
+#[derive(Debug)]
+pub enum One {}
+
+/// One row or none: the output is an `Option`.
+#[derive(Debug)]
+pub enum Maybe {}
+
+/// Any number of rows: the output is a `Vec`.
+#[derive(Debug)]
+pub enum Many {}
+
+impl Shape for One {
+    type Output<T: Send> = T;
+    type Ignoring = Maybe;
+
+    fn collect<T: Send>(mut rows: impl Iterator<Item = Result<T>>) -> Result<T> {
+        rows.next().unwrap_or_else(|| Err(Error::new(ErrorKind::NoRow, "the row was not inserted")))
+    }
+}
+
+impl Shape for Maybe {
+    type Output<T: Send> = Option<T>;
+    type Ignoring = Self;
+
+    fn collect<T: Send>(mut rows: impl Iterator<Item = Result<T>>) -> Result<Option<T>> {
+        rows.next().transpose()
+    }
+}
+
+impl Shape for Many {
+    type Output<T: Send> = Vec<T>;
+    type Ignoring = Self;
+
+    fn collect<T: Send>(rows: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+        rows.collect()
+    }
+}
