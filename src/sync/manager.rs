@@ -37,7 +37,7 @@ impl Manager {
     /// let refused = blocking.create([User::NAME.set("Ada")]);
     /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::SyncNotAllowed);
     /// let ada = objects.allow_sync(|_| blocking.create([User::NAME.set("Ada")]))?;
-    /// assert_eq!(objects.get(User::ID.eq(ada.id)).await?.name, "Ada");
+    /// assert_eq!(objects.get::<User>(User::ID.eq(ada.id)).await?.name, "Ada");
     /// # Ok(()) }
     /// ```
     #[must_use]

@@ -1,8 +1,8 @@
 //! HStore of PostgreSQL (rule 73): there and back, an extension that is not there yet, and other back ends.
 
 use nestling::{
-    Column, ColumnDef, Database, DatabaseBuilder, Error, ErrorKind, Expr, Field, FromRow, HStore, Model,
-    PostgresqlDatabase, PostgresqlExtDatabase, Result, Row, Table, Value, params,
+    Database, DatabaseBuilder, Error, ErrorKind, Expr, HStore, Model, PostgresqlDatabase, PostgresqlExtDatabase,
+    Query as _, Result, Row, Table, Value, params,
 };
 
 use crate::{harness::Backend, servers};
@@ -194,61 +194,13 @@ on_every_backend! {
 }
 
 /// A model with hstore columns.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Model)]
+#[model(table = "film")]
 struct Film {
+    #[model(auto = false)]
     id: i32,
     tags: HStore,
     more: Option<HStore>,
-}
-
-impl Film {
-    const ID: Column<Self, i32> = Column::new(0);
-    const TAGS: Column<Self, HStore> = Column::new(1);
-    const MORE: Column<Self, Option<HStore>> = Column::new(2);
-}
-
-const fn column(name: &'static str, ty: nestling::ColumnType, null: bool) -> ColumnDef {
-    let (auto, max_length, default_sql, check, references) = (false, None, None, None, None);
-    ColumnDef { name, field: name, ty, null, auto, max_length, default_sql, check, references }
-}
-
-impl FromRow for Film {
-    fn from_row(row: &Row) -> Result<Self> {
-        Self::read(row, 0)
-    }
-}
-
-impl Model for Film {
-    type Key = i32;
-
-    const TABLE: &'static Table = &Table {
-        model: "Film",
-        schema: None,
-        name: "film",
-        columns: &[
-            column("id", <i32 as Field>::TYPE, false),
-            column("tags", <HStore as Field>::TYPE, false),
-            column("more", <Option<HStore> as Field>::TYPE, true),
-        ],
-        primary_key: &[0],
-        indexes: &[],
-    };
-
-    fn key(&self) -> i32 {
-        self.id
-    }
-
-    fn value(&self, column: usize) -> Value {
-        [self.id.to_value(), self.tags.to_value(), self.more.to_value()][column].clone()
-    }
-
-    fn default_value(_: usize) -> Option<Value> {
-        None
-    }
-
-    fn read(row: &Row, first: usize) -> Result<Self> {
-        Ok(Self { id: row.get(first)?, tags: row.get(first + 1)?, more: row.get(first + 2)? })
-    }
 }
 
 /// rule 73: as a field of a model, and its operators
@@ -259,10 +211,8 @@ async fn a_field_of_a_model_has_the_operators_of_hstore() {
     let ran = Film { id: 1, tags: HStore::from([("title", "Ran"), ("country", "Japan")]), more: None };
     let heat = HStore::from([("title", Some("Heat")), ("country", None)]);
     let heat = Film { id: 2, more: Some(HStore::new()), tags: heat };
-    for film in [&ran, &heat] {
-        let values = (0..3).map(|column| film.value(column)).collect::<nestling::Params>();
-        db.execute("insert into film values ($1, $2, $3)", values).await.unwrap();
-    }
+    Film::insert([Film::ID.set(1), Film::TAGS.set(&ran.tags)]).run_on(&db).await.unwrap();
+    Film::insert_rows(std::slice::from_ref(&heat)).run_on(&db).await.unwrap();
     let both = Film::select().order_by(Film::ID.asc()).all(&db).await.unwrap();
     assert_eq!(both, [ran, heat]);
     let ids = |condition: Expr<bool>| {
@@ -281,8 +231,12 @@ async fn a_field_of_a_model_has_the_operators_of_hstore() {
     assert_eq!(ids(Film::TAGS.eq(&both[0].tags)).await, [1]);
     assert_eq!(ids(Film::MORE.eq(None::<HStore>)).await, [1]);
     let change = Film::TAGS.merge(HStore::from([("year", "1985")])).without(["country", "nothing"]);
-    let changed = Film::select().filter(Film::ID.eq(1)).columns((change, Film::MORE.merge(HStore::new())));
+    let changed = Film::select().filter(Film::ID.eq(1)).columns((change.clone(), Film::MORE.merge(HStore::new())));
     let (tags, more) = changed.one(&db).await.unwrap();
     assert_eq!((tags, more), (HStore::from([("title", "Ran"), ("year", "1985")]), None));
+    let update = Film::update([Film::TAGS.set(change)]).filter(Film::TAGS.key("title").eq("Ran"));
+    assert_eq!(update.run_on(&db).await.unwrap(), 1);
+    assert_eq!(ids(Film::TAGS.has_any_key(["year", "country"])).await, [1, 2]);
+    assert_eq!(ids(Film::TAGS.has_key("country")).await, [2]);
     own.drop(db).await;
 }
