@@ -114,6 +114,7 @@ impl HStore {
     }
 
     /// Whether a text in it has a character that PostgreSQL cannot keep.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "serves a driver that is not built"))]
     pub(crate) fn has_nul(&self) -> bool {
         self.iter().any(|(key, value)| key.contains('\0') || value.is_some_and(|value| value.contains('\0')))
     }

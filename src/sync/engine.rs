@@ -154,3 +154,58 @@ fn park_on<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(handle: &Handle) -> bool {
+        (0..500).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            // A runtime that has ended ends a new task on the spot.
+            let probe = handle.spawn(std::future::pending::<()>());
+            probe.is_finished() || {
+                probe.abort();
+                false
+            }
+        })
+    }
+
+    #[test]
+    fn futures_that_wait_for_clocks_and_tasks_are_run_on_the_callers_thread() {
+        let engine = Engine::start().unwrap();
+        let here = thread::current().id();
+        let there = engine.run(async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!(thread::current().id(), here);
+            let task = tokio::spawn(async { (thread::current().id(), is_here()) });
+            task.await.unwrap()
+        });
+        assert!(there.0 != here && there.1, "what is spawned is driven by the engine");
+        // What runs within a call may call again.
+        assert_eq!(
+            engine.run(async {
+                engine.run(async {
+                    tokio::task::yield_now().await;
+                    7
+                })
+            }),
+            7
+        );
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_engine() {
+        let engine = Engine::start().unwrap();
+        let handle = engine.handle.clone();
+        assert!(!handle.spawn(std::future::pending::<()>()).is_finished());
+        drop(engine);
+        assert!(ended(&handle), "dropped");
+        let engine = Engine::start().unwrap();
+        let (done, finished) = sync_channel(1);
+        engine.stop_after(Box::pin(async move { done.send(()).unwrap() }));
+        engine.join();
+        finished.try_recv().expect("the last thing was done before the thread ended");
+        assert!(ended(&engine.handle), "stopped");
+    }
+}

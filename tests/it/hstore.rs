@@ -2,7 +2,7 @@
 
 use nestling::{
     Database, DatabaseBuilder, Error, ErrorKind, Expr, HStore, Model, PostgresqlDatabase, PostgresqlExtDatabase,
-    Query as _, Result, Row, Table, Value, params,
+    Query as _, Value, params,
 };
 
 use crate::{harness::Backend, servers};

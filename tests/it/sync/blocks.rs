@@ -4,8 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nestling::{Error, ErrorKind, Isolation, Status, SyncDatabase, params};
 
-use crate::harness::Backend;
-
 fn insert(db: &SyncDatabase, id: i64, name: &str) -> Result<u64, Error> {
     db.execute("insert into item values ($1, $2)", params![id, name])
 }

@@ -7,7 +7,7 @@ use nestling::{
     sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
 };
 
-use crate::{dialects::numbers, harness::Backend};
+use crate::dialects::numbers;
 
 on_every_backend! {
     async fn every_call_has_its_blocking_form(backend) {

@@ -6,10 +6,7 @@ use nestling::{Error, ErrorKind, Manager, Model as _, PrefetchType, SyncManager}
 use serde_json::json;
 
 use super::surroundings::everywhere;
-use crate::{
-    films::{Award, Director, Movie, create, fill},
-    harness::Backend,
-};
+use crate::films::{Award, Director, Movie, create, fill};
 
 fn direct(sync: &SyncManager, name: &str) -> Result<Director, Error> {
     sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::Json(json!(null)))])
@@ -111,7 +108,7 @@ on_every_backend! {
                     sync.scalar(Director::select().columns(Director::ID)).map(|_| 1),
                     sync.iterate(Director::select()).map(|_| 1),
                     sync.prefetch(Director::select(), Movie::DIRECTOR.children(Movie::select())).map(|_| 1),
-                    sync.bulk_create(&[ann.clone()]).map(|_| 1),
+                    sync.bulk_create(std::slice::from_ref(&ann)).map(|_| 1),
                     sync.atomic(|| Ok(1)),
                     sync.connect().map(|()| 1),
                 ];

@@ -16,11 +16,14 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::{dialects::sleeps, harness::Backend};
+use crate::dialects::sleeps;
 
 fn current_thread() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
+
+/// What is done, given the name of the place.
+type Test = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// Does something in all surroundings, one after the other.
 pub(super) async fn everywhere(test: impl Fn(&'static str) + Send + Sync + 'static) {
@@ -32,7 +35,7 @@ pub(super) async fn everywhere(test: impl Fn(&'static str) + Send + Sync + 'stat
     tokio::task::spawn_blocking(move || other("in a thread of the runtime")).await.expect("it does not panic");
     let other = Arc::clone(&test);
     LocalSet::new().run_until(async move { other("in a local set") }).await;
-    let outside: [fn(Arc<dyn Fn(&'static str) + Send + Sync>); 3] = [
+    let outside: [fn(Test); 3] = [
         |test| test("without a runtime"),
         |test| current_thread().block_on(async { test("in a runtime of one thread") }),
         |test| {
@@ -42,7 +45,7 @@ pub(super) async fn everywhere(test: impl Fn(&'static str) + Send + Sync + 'stat
         },
     ];
     for outside in outside {
-        let test: Arc<dyn Fn(&'static str) + Send + Sync> = Arc::clone(&test) as _;
+        let test: Test = Arc::clone(&test) as _;
         let thread = thread::spawn(move || outside(test));
         tokio::task::spawn_blocking(|| thread.join()).await.expect("it waits").expect("it does not panic");
     }
@@ -80,7 +83,7 @@ on_every_backend! {
                 let found = db.query_one("select count(*) from item where id = $1", params![id]).expect(place);
                 assert_eq!(found.get::<i64>(0).expect(place), 1, "{place}");
             }
-            let id = db.allow_sync(|sync| work(sync)).unwrap_or_else(|error| panic!("{place}: {error:?}"));
+            let id = db.allow_sync(work).unwrap_or_else(|error| panic!("{place}: {error:?}"));
             assert!(id > 0);
         })
         .await;

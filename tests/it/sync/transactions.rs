@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nestling::{Error, ErrorKind, params};
 
-use crate::harness::{Backend, insert};
+use crate::harness::insert;
 
 on_every_backend! {
     /// rule 63
