@@ -53,6 +53,8 @@ pub enum Cell<'r> {
     Json(&'r str),
     /// An array with one dimension.
     Array(Elements<'r>),
+    /// A map of text to text or NULL: hstore of PostgreSQL.
+    HStore(Pairs<'r>),
     /// The bytes of a value whose type this crate cannot read, as the server sent them.
     Other(&'r [u8]),
 }
@@ -89,6 +91,7 @@ impl Cell<'_> {
             Self::Uuid(_) => "Uuid",
             Self::Json(_) => "Json",
             Self::Array(_) => "an array",
+            Self::HStore(_) => "HStore",
             Self::Other(_) => "other",
         }
     }
@@ -148,6 +151,51 @@ impl fmt::Debug for Elements<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { raw: _, left, read: _ } = self;
         f.debug_struct("Elements").field("left", left).finish_non_exhaustive()
+    }
+}
+
+/// The keys and values of an hstore, read one by one as the iterator gets to them.
+#[derive(Clone)]
+pub struct Pairs<'r> {
+    /// Keys and values in turn, each as an element of an array is.
+    texts: Elements<'r>,
+}
+
+impl<'r> Pairs<'r> {
+    /// `raw` is the number of the pairs in four bytes, and the pairs.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "serves a driver that is not built"))]
+    pub(crate) fn new(raw: &'r [u8]) -> Result<Self, Mismatch> {
+        fn text(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+            std::str::from_utf8(raw).map(Cell::Text).map_err(|_| Mismatch::invalid())
+        }
+        let (count, raw) = raw.split_first_chunk().ok_or_else(Mismatch::invalid)?;
+        let count = usize::try_from(i32::from_be_bytes(*count)).map_err(|_| Mismatch::invalid())?;
+        Ok(Self { texts: Elements::new(raw, count.saturating_mul(2), text) })
+    }
+}
+
+impl<'r> Iterator for Pairs<'r> {
+    type Item = Result<(&'r str, Option<&'r str>), Mismatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = (self.texts.next()?, self.texts.next()?);
+        Some(match (key, value) {
+            (Ok(Cell::Text(key)), Ok(Cell::Text(value))) => Ok((key, Some(value))),
+            (Ok(Cell::Text(key)), Ok(Cell::Null)) => Ok((key, None)),
+            _ => Err(Mismatch::invalid()),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.texts.size_hint();
+        (least / 2, most.map(|most| most / 2))
+    }
+}
+
+impl fmt::Debug for Pairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { texts } = self;
+        f.debug_struct("Pairs").field("left", &(texts.left / 2)).finish_non_exhaustive()
     }
 }
 

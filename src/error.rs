@@ -59,6 +59,9 @@ pub enum ErrorKind {
     Unsupported,
     /// The statement was dropped while the server was at work on it.
     Cancelled,
+    /// A blocking query was made where none is allowed: outside `allow_sync`, or inside an asynchronous transaction of the
+    /// same database, of which it would not be part.
+    SyncNotAllowed,
     /// The statement has committed the transaction that it ran in, as MySQL does for changes of the schema.
     ImplicitCommit,
 }

@@ -231,6 +231,7 @@ impl<'r> FromCell<'r> for Value {
             Cell::Uuid(value) => Self::Uuid(value),
             Cell::Json(_) => Self::Json(FromCell::from_cell(cell)?),
             Cell::Array(_) => Self::Array(FromCell::from_cell(cell)?),
+            Cell::HStore(_) => Self::HStore(FromCell::from_cell(cell)?),
             Cell::Other(_) => return Err(cell.mismatch()),
         })
     }

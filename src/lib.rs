@@ -54,6 +54,7 @@ mod error;
 mod exact;
 mod fault;
 mod from_cell;
+mod hstore;
 mod iso;
 mod json;
 mod model;
@@ -63,6 +64,7 @@ mod params;
 mod row;
 mod runtime;
 mod statement;
+mod sync;
 mod tokens;
 #[cfg(feature = "tower")]
 mod tower;
@@ -85,7 +87,7 @@ pub use crate::db::PostgresClient;
 #[doc(hidden)]
 pub use crate::model::derived as __derive;
 pub use crate::{
-    cell::{Cell, Elements, FromCell, Mismatch},
+    cell::{Cell, Elements, FromCell, Mismatch, Pairs},
     control::Isolation,
     db::{
         Context, Database, DatabaseBuilder, MySQLDatabase, Outcome, Portable, PostgresqlDatabase,
@@ -93,6 +95,7 @@ pub use crate::{
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    hstore::{HStore, HStoreText},
     json::Json,
     model::{
         Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, Columns, Compound,
@@ -104,6 +107,7 @@ pub use crate::{
     },
     params::Params,
     row::{FromRow, Row, RowIndex},
+    sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
     value::Value,
 };
 #[cfg(feature = "tower")]

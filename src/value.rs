@@ -9,6 +9,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use crate::hstore::HStore;
+
 /// A value given to a statement.
 ///
 /// It is made by `From`, so it is seldom named: [`params!`](crate::params) and every setter of a query take anything
@@ -58,6 +60,8 @@ pub enum Value {
     Json(serde_json::Value),
     /// An array with one dimension, for the back ends that have them (PostgreSQL).
     Array(Vec<Self>),
+    /// A map of text to text or NULL, for PostgreSQL with its extension hstore.
+    HStore(HStore),
     /// What could not be made into a value, and why. A statement that it is given to is refused before it is sent,
     /// because conversion by `From` has no other way to fail.
     Invalid(&'static str),
@@ -104,6 +108,7 @@ impl Value {
             Self::Uuid(_) => "Uuid",
             Self::Json(_) => "Json",
             Self::Array(_) => "an array",
+            Self::HStore(_) => "HStore",
             Self::Invalid(_) => "an invalid value",
         }
     }
@@ -155,6 +160,7 @@ from! {
     NaiveDateTime => |value| Self::DateTime(value);
     Uuid => |value| Self::Uuid(value);
     serde_json::Value => |value| Self::Json(value);
+    HStore => |value| Self::HStore(value);
 }
 
 impl<Z: TimeZone> From<DateTime<Z>> for Value {
@@ -206,7 +212,7 @@ macro_rules! from_arrays {
 
 from_arrays! {
     bool, i8, i16, i32, i64, u16, u32, u64, f32, f64, Decimal, String, &str, Vec<u8>, NaiveDate, NaiveTime,
-    NaiveDateTime, DateTime<Utc>, Uuid, serde_json::Value,
+    NaiveDateTime, DateTime<Utc>, Uuid, serde_json::Value, HStore,
 }
 
 #[cfg(test)]

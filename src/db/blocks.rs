@@ -170,13 +170,20 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        match self.pin().await? {
+            Some(block) => run(block, body).await,
+            None => body().await,
+        }
+    }
+
+    /// Pins a connection to the task, unless it has one.
+    pub(super) async fn pin(&self) -> Result<Option<Block<DbSession>>, Error> {
         if self.frame().is_some() {
-            return body().await;
+            return Ok(None);
         }
         require_runtime()?;
         let context = local::current().unwrap_or_default();
-        let block = Block::pin(&context, DbSession::new(self.inner()));
-        run(block, body).await
+        Ok(Some(Block::pin(&context, DbSession::new(self.inner()))))
     }
 
     pub(super) async fn run_atomic<F, Fut, T, E>(&self, plan: &Plan, body: F) -> Result<T, E>
@@ -220,24 +227,28 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        let block = self.open_savepoint(name).await?;
+        run(block, body).await
+    }
+
+    pub(super) async fn open_savepoint(&self, name: Option<&str>) -> Result<Block<DbSession>, Error> {
         let Some(frame) = self.frame().filter(|frame| frame.in_transaction()) else {
-            return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it").into());
+            return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it"));
         };
         if let Some(name) = name {
             self.inner().dialect.check_name(name)?;
             if !self.inner().dialect.nests_names() && frame.has_savepoint(name) {
                 // The server would let the outer one go in silence.
                 let text = format!("a savepoint \"{name}\" is open already, and this server cannot have two of a name");
-                return Err(Error::new(ErrorKind::Config, text).into());
+                return Err(Error::new(ErrorKind::Config, text));
             }
         }
         let context = local::current().unwrap_or_default();
-        let block = Block::savepoint(&context, &frame, name.map(Into::into), None).await?;
-        run(block, body).await
+        Block::savepoint(&context, &frame, name.map(Into::into), None).await
     }
 
     /// Opens a root or a savepoint, whichever is due.
-    async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
+    pub(super) async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
         require_runtime()?;
         let context = local::current().unwrap_or_default();
         let frame = context.innermost(self.id());
@@ -255,7 +266,7 @@ impl Database {
     }
 
     /// Sends what is owed at once, and waits for it.
-    async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
+    pub(super) async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
         let session = frame.trunk().session();
         let _turn = frame.statement().await?;
         let mut replayed = false;
@@ -285,7 +296,7 @@ impl Database {
 }
 
 /// A block inside another one cannot have settings of its own, nor be durable.
-fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
+pub(super) fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     if plan.durable {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
@@ -303,7 +314,13 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    match Scope::make(block.context(), body).await {
+    let result = Scope::make(block.context(), body).await;
+    end(block, result).await
+}
+
+/// Ends a block as its body ended.
+pub(super) async fn end<T, E: From<Error>>(block: Block<DbSession>, result: Result<T, E>) -> Result<T, E> {
+    match result {
         Ok(value) => {
             block.commit().await?;
             Ok(value)

@@ -29,6 +29,8 @@ pub struct DatabaseBuilder {
     url: String,
     statement_cache: usize,
     busy_timeout: Duration,
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "for a driver that is not built"))]
+    hstore: bool,
     options: Options,
 }
 
@@ -45,7 +47,8 @@ impl DatabaseBuilder {
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             autoconnect: None,
         };
-        Self { url: url.to_owned(), statement_cache: 256, busy_timeout: Duration::from_secs(5), options }
+        let busy_timeout = Duration::from_secs(5);
+        Self { url: url.to_owned(), statement_cache: 256, busy_timeout, hstore: true, options }
     }
 
     /// How many connections there may be at once. Defaults to 16; a database in memory has one.
@@ -116,6 +119,16 @@ impl DatabaseBuilder {
         self
     }
 
+    /// PostgreSQL: whether [`HStore`](crate::HStore) is read and written. Defaults to yes; it costs nothing, and the
+    /// extension need not be there.
+    ///
+    /// Without it an hstore is a type like any other that this crate does not know: text in its own form
+    /// (`"a"=>"1", "b"=>NULL`) can be given to it, and it is read by a cast to text in the SQL.
+    pub fn register_hstore(mut self, yes: bool) -> Self {
+        self.hstore = yes;
+        self
+    }
+
     /// Opens the database, without connecting yet.
     ///
     /// # Errors
@@ -141,7 +154,7 @@ impl DatabaseBuilder {
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        Ok(Database::new(driver, self.options))
+        Ok(Database::new(driver.into(), self.options))
     }
 
     /// The URL without what may be secret in it.
@@ -164,7 +177,8 @@ impl DatabaseBuilder {
             )?)),
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
-                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, self.statement_cache)?))
+                let (cache, hstore) = (self.statement_cache, self.hstore);
+                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, cache, hstore)?))
             }
             #[cfg(feature = "mysql")]
             "mysql" | "mariadb" => {
@@ -187,11 +201,12 @@ impl DatabaseBuilder {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, options } = self;
+        let Self { url: _, statement_cache, busy_timeout, hstore, options } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
             .field("busy_timeout", busy_timeout)
+            .field("register_hstore", hstore)
             .field("options", options)
             .finish()
     }

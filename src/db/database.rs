@@ -1,7 +1,7 @@
 //! The database handle: opening, connecting, closing, and what it counts.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -50,9 +50,11 @@ pub(super) struct Inner {
     pub(super) id: usize,
     pub(super) dialect: Dialect,
     pub(super) options: Options,
-    pub(super) pool: Pool,
+    pub(super) pool: Arc<Pool>,
     pub(super) counters: Arc<Counters>,
     pub(super) registry: Arc<Registry>,
+    /// What has connections of its own to the same database: it is closed along with this.
+    pub(super) twins: Mutex<Vec<Weak<Self>>>,
 }
 
 impl Database {
@@ -91,20 +93,25 @@ impl Database {
         DatabaseBuilder::new(url)
     }
 
-    pub(super) fn new(driver: Box<dyn Driver>, options: Options) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(1);
+    pub(super) fn new(driver: Arc<dyn Driver>, options: Options) -> Self {
         let (counters, registry) = <(Arc<Counters>, Arc<Registry>)>::default();
         let dialect = driver.dialect();
-        let pool = Pool::new(driver, options.clone(), Arc::clone(&counters), Arc::clone(&registry));
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { inner: Arc::new(Inner { id, dialect, options, pool, counters, registry }) }
+        let pool = Arc::new(Pool::new(driver, options.clone(), Arc::clone(&counters), Arc::clone(&registry)));
+        Self::made_of(Inner { id: 0, dialect, options, pool, counters, registry, twins: Mutex::default() })
+    }
+
+    /// A handle with a number of its own, by which its frames are found.
+    pub(super) fn made_of(inner: Inner) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), ..inner }) }
     }
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
 
-    pub(super) fn id(&self) -> usize {
+    /// The number by which its frames are found.
+    pub(crate) fn id(&self) -> usize {
         self.inner.id
     }
 
@@ -124,12 +131,12 @@ impl Database {
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
     /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Called again,
-    /// it waits for what is still open, if anything is.
+    /// it waits for what is still open, if anything is. The connections of blocking handles are closed too.
     ///
     /// # Cancel safety
     /// Dropped, the database stays closed for new queries; call it again to wait for what is left.
     pub async fn close(&self) {
-        self.inner.pool.close(self.inner.options.close_timeout).await;
+        futures_util::future::join(self.close_pool(), self.close_twins()).await;
     }
 
     /// Whether the database is connected: a connection was made, and it was not closed since.

@@ -6,6 +6,7 @@ mod builder;
 mod counters;
 mod database;
 mod dispatch;
+mod held;
 mod lease;
 mod local;
 mod named;
@@ -22,6 +23,7 @@ mod session;
 mod slot;
 mod state;
 mod trace;
+mod twin;
 mod writer;
 
 #[cfg(feature = "tower")]
@@ -38,7 +40,7 @@ pub use self::{
     row_stream::RowStream,
     state::Status,
 };
-pub(crate) use self::{portable::to_sea, writer::Writer};
+pub(crate) use self::{held::Held, options::Plan, portable::to_sea, writer::Writer};
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
 #[cfg(feature = "postgres")]

@@ -40,8 +40,12 @@ named! {
 }
 
 named! {
-    /// A PostgreSQL database with its extended types. JSON and arrays are read and written by every PostgreSQL
-    /// database here.
+    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::HStore).
+    ///
+    /// They are read and written by every PostgreSQL database of this crate, so that this is another name of
+    /// [`PostgresqlDatabase`]. HStore is on by default, and off by
+    /// [`register_hstore(false)`](DatabaseBuilder::register_hstore); the extension itself may be missing, or be created
+    /// later.
     PostgresqlExtDatabase, "PostgreSQL", ["postgres:", "postgresql:"]
 }
 

@@ -10,7 +10,7 @@ use crate::{
 
 /// What a block is to be, and how.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) settings: Settings,
     pub(super) durable: bool,
     pub(super) eager: bool,
@@ -51,6 +51,11 @@ impl Database {
 }
 
 impl TransactionBuilder<'_> {
+    /// What was asked for so far.
+    pub(crate) fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// The isolation level. Defaults to the server's. SQLite is serializable whatever is asked for.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.plan.settings = self.plan.settings.with_isolation(isolation);

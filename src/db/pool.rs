@@ -73,13 +73,13 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(
-        driver: Box<dyn Driver>,
+        driver: Arc<dyn Driver>,
         options: Options,
         counters: Arc<Counters>,
         registry: Arc<Registry>,
     ) -> Self {
         Self {
-            driver: driver.into(),
+            driver,
             options,
             counters,
             registry,
@@ -112,17 +112,32 @@ impl Pool {
         Arc::new(Generation { bb8, permits: Arc::new(Semaphore::new(max_connections as usize)) })
     }
 
+    pub(super) fn driver(&self) -> &Arc<dyn Driver> {
+        &self.driver
+    }
+
+    /// Whether a query is let in, be it that the database must be opened for it.
+    pub(super) fn admits(&self) -> Result<(), Error> {
+        self.check(&self.door().phase)
+    }
+
+    fn check(&self, phase: &Phase) -> Result<(), Error> {
+        match phase {
+            Phase::Fresh if self.options.autoconnect == Some(false) => {
+                Err(Error::new(ErrorKind::Closed, "the database is not connected; call `connect` first"))
+            }
+            Phase::Closed if self.options.autoconnect != Some(true) => Err(closed()),
+            Phase::Open(_) | Phase::Fresh | Phase::Closed => Ok(()),
+        }
+    }
+
     /// The open generation, opened now where that is allowed.
     fn generation(&self) -> Result<Arc<Generation>, Error> {
         let mut door = self.door();
-        match &door.phase {
-            Phase::Open(generation) => return Ok(Arc::clone(generation)),
-            Phase::Fresh if self.options.autoconnect == Some(false) => {
-                return Err(Error::new(ErrorKind::Closed, "the database is not connected; call `connect` first"));
-            }
-            Phase::Closed if self.options.autoconnect != Some(true) => return Err(closed()),
-            Phase::Fresh | Phase::Closed => {}
+        if let Phase::Open(generation) = &door.phase {
+            return Ok(Arc::clone(generation));
         }
+        self.check(&door.phase)?;
         let generation = self.build();
         door.phase = Phase::Open(Arc::clone(&generation));
         Ok(generation)

@@ -98,7 +98,7 @@ fn ddl(statement: &impl SchemaStatementBuilder, family: Dialect) -> String {
 
 /// A value of sea_query as one of ours.
 pub(crate) fn value(value: sea_query::Value) -> Value {
-    use sea_query::Value as Sea;
+    use sea_query::{ArrayType, Value as Sea};
     match value {
         Sea::Bool(value) => value.into(),
         Sea::TinyInt(value) => value.into(),
@@ -125,6 +125,9 @@ pub(crate) fn value(value: sea_query::Value) -> Value {
         Sea::ChronoDateTimeWithTimeZone(value) => value.into(),
         Sea::Uuid(value) => value.into(),
         Sea::Decimal(value) => value.into(),
+        Sea::Array(ArrayType::Char, Some(texts)) if !texts.is_empty() && texts.iter().all(is_text) => {
+            from_texts(*texts)
+        }
         Sea::Array(_, elements) => {
             elements.map_or(Value::Null, |elements| Value::array(elements.into_iter().map(self::value)))
         }
@@ -132,6 +135,20 @@ pub(crate) fn value(value: sea_query::Value) -> Value {
         #[allow(unreachable_patterns)]
         _ => Value::Invalid("a sea_query value of this kind cannot be sent"),
     }
+}
+
+fn is_text(value: &sea_query::Value) -> bool {
+    matches!(value, sea_query::Value::String(_))
+}
+
+/// An hstore, which sea_query does not have, as [`to_sea`] writes it: keys and values in turn behind a NULL.
+fn from_texts(texts: Vec<sea_query::Value>) -> Value {
+    let mut texts = texts.into_iter().skip(1).map(|text| match text {
+        sea_query::Value::String(text) => text,
+        _ => None,
+    });
+    let pairs = std::iter::from_fn(|| Some((texts.next()??, texts.next()?)));
+    Value::HStore(pairs.collect())
 }
 
 /// One of our values as one of sea_query, for statements that are built here.
@@ -159,6 +176,12 @@ pub(crate) fn to_sea(value: &Value) -> Result<sea_query::Value> {
             let elements = elements.iter().map(to_sea).collect::<Result<_>>()?;
             Sea::Array(ArrayType::String, Some(Box::new(elements)))
         }
+        Value::HStore(map) => {
+            let text = |text: Option<String>| Sea::String(text);
+            let pairs = map.clone().into_iter().flat_map(|(key, value)| [text(Some(key)), text(value)]);
+            // What marks it as one: never empty, and no element is what the type says.
+            Sea::Array(ArrayType::Char, Some(Box::new([text(None)].into_iter().chain(pairs).collect())))
+        }
         Value::Invalid(reason) => return Err(Error::new(ErrorKind::Parameter, *reason)),
     })
 }
@@ -168,6 +191,7 @@ mod tests {
     use sea_query::{Alias, Expr, ExprTrait, ForeignKey, Query, Table};
 
     use super::*;
+    use crate::hstore::HStore;
 
     #[test]
     fn a_query_is_rendered_for_each_family_with_its_parameters() {
@@ -212,6 +236,12 @@ mod tests {
         assert_eq!(value(sea_query::Value::from("x")), Value::Text("x".into()));
         assert_eq!(value(sea_query::Value::from('x')), Value::Text("x".into()));
         assert_eq!(value(sea_query::Value::from(7_u64)), Value::U64(7));
+        for map in [HStore::new(), HStore::from([("", None), ("a", Some("b"))])] {
+            assert_eq!(value(to_sea(&map.clone().into()).unwrap()), Value::HStore(map.clone()));
+            let array = Value::array([Some(map), None]);
+            assert_eq!(value(to_sea(&array).unwrap()), array);
+        }
+        assert_eq!(value(sea_query::Value::from(vec!['x'])), Value::array(["x"]));
         let json = serde_json::json!([1]);
         assert_eq!(value(sea_query::Value::from(json.clone())), Value::Json(json));
     }

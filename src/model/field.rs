@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::table::Table;
-use crate::{cell::FromCell, json::Json, value::Value};
+use crate::{cell::FromCell, hstore::HStore, json::Json, value::Value};
 
 /// The SQL type of a column, as all back ends have it in one form or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum ColumnType {
 /// A Rust type that a field of a model can have.
 ///
 /// Implemented for the types that [`Value`] holds, for `Option` of them (a column that may be NULL), for [`Json`], for
-/// vectors (arrays of PostgreSQL), for [`ForeignKey`](crate::ForeignKey), and by `#[derive(TextEnum)]`.
+/// vectors (arrays of PostgreSQL) and [`HStore`], for [`ForeignKey`](crate::ForeignKey), and by `#[derive(TextEnum)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a model's field",
     note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum as text by `#[derive(TextEnum)]`"
@@ -102,6 +102,14 @@ fields! {
     DateTime<Utc> => DateTimeUtc, DateTime<FixedOffset> => DateTimeUtc,
     Uuid => Uuid,
     serde_json::Value => Json,
+}
+
+impl Field for HStore {
+    const TYPE: ColumnType = ColumnType::Custom("hstore");
+
+    fn to_value(&self) -> Value {
+        self.clone().into()
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -150,5 +158,5 @@ macro_rules! arrays {
 
 arrays! {
     bool, i16, i32, i64, f32, f64, Decimal, String, Vec<u8>, NaiveDate, NaiveTime, NaiveDateTime, DateTime<Utc>, Uuid,
-    serde_json::Value,
+    serde_json::Value, HStore,
 }

@@ -19,6 +19,7 @@ mod expr;
 mod field;
 mod foreign_key;
 pub mod functions;
+mod hstore;
 mod insert;
 mod insert_plan;
 mod join;

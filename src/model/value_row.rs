@@ -41,8 +41,8 @@ impl NativeRow for ValueRow {
             Value::DateTime(value) => Cell::DateTime(*value),
             Value::DateTimeUtc(value) => Cell::DateTimeUtc(*value),
             Value::Uuid(value) => Cell::Uuid(*value),
-            // Neither can be a key: nothing else is read so.
-            Value::Json(_) | Value::Array(_) | Value::Invalid(_) => return Err(Mismatch::invalid()),
+            // None of them is a key: nothing else is read so.
+            Value::Json(_) | Value::Array(_) | Value::HStore(_) | Value::Invalid(_) => return Err(Mismatch::invalid()),
         })
     }
 }

@@ -47,6 +47,11 @@ impl<S: Session> Context<S> {
         frames(self.head.as_ref()).find(|frame| frame.trunk().session().database() == database)
     }
 
+    /// The innermost open frame of any of some databases.
+    pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<Frame<S>>> {
+        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.trunk().session().database()))
+    }
+
     /// The distinct sessions of a database that the current task has open, hidden ones included.
     pub(crate) fn count_sessions(&self, database: usize, holds: impl Fn(&S) -> bool) -> usize {
         let mut seen: Vec<*const S> = Vec::new();

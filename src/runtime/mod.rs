@@ -24,7 +24,7 @@ pub(crate) use self::{
     frame::{Flight, Frame, Opening},
     label::Label,
     schedule::spawn_in_fresh_context,
-    scope::{Scope, Slot},
+    scope::{Entered, Scope, Slot},
     trunk::{Last, Trunk},
     turn::Turn,
 };

@@ -1,13 +1,14 @@
 //! The plan that the sources are held against: the floor of each room, and the place of each foreign crate.
 
 /// The floor of each room. A file or folder of `src` that is not named here has no place.
-pub(crate) const FLOORS: [(&str, u32); 21] = [
+pub(crate) const FLOORS: [(&str, u32); 23] = [
     ("cell", 0),
     ("control", 0),
     ("error", 0),
     ("exact", 0),
     ("fault", 0),
     ("from_cell", 0),
+    ("hstore", 0),
     ("iso", 0),
     ("json", 0),
     ("name", 0),
@@ -22,7 +23,8 @@ pub(crate) const FLOORS: [(&str, u32); 21] = [
     ("db", 2),
     ("model", 3),
     ("tower", 3),
-    ("lib", 4),
+    ("sync", 4),
+    ("lib", 5),
 ];
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
@@ -44,7 +46,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("futures_util", &["db/", "driver/", "model/model_stream.rs", "outlive.rs", "runtime/"]),
+    ("futures_util", &["db/", "driver/", "model/model_stream.rs", "outlive.rs", "runtime/", "sync/engine.rs"]),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/connection.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs"]),
@@ -92,7 +94,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("smallvec", &["control.rs", "driver/postgres/decode.rs", "driver/sqlite/", "model/", "runtime/turn.rs"]),
-    ("tokio", &["db/", "driver/", "outlive.rs", "runtime/"]),
+    ("tokio", &["db/", "driver/", "outlive.rs", "runtime/", "sync/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/connector.rs"]),
     ("tower_layer", &["tower/layer.rs"]),

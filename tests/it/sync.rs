@@ -1,1 +1,10 @@
 //! Blocking calls: section I of the specification.
+
+mod blocks;
+mod calls;
+mod ends;
+mod manager;
+mod memory;
+mod permission;
+mod surroundings;
+mod transactions;

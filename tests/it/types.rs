@@ -181,6 +181,28 @@ on_every_backend! {
 }
 
 on_every_backend! {
+    /// rule 73: also where the type itself may be JSON's null, and in a `json` of PostgreSQL as in its `jsonb`
+    async fn none_in_json_is_not_none_of_json(backend) {
+        let backend = with_things(backend).await;
+        let db = &backend.db;
+        for column in ["doc", "plain"] {
+            db.execute("delete from thing", ()).await.unwrap();
+            let sql = format!("insert into thing (id, {column}) values (1, $1), (2, $2), (3, $3)");
+            let given = params![Json(Some(7)), Json(None::<i32>), None::<Json<Option<i32>>>];
+            assert_eq!(db.execute(&sql, given).await.unwrap(), 3);
+            let sql = format!("select {column}, {column} is null from thing order by id");
+            let rows = db.query(&sql, ()).await.unwrap();
+            type Read = (Option<Json<Option<i32>>>, bool);
+            let read: Vec<Read> = rows.iter().map(|row| row.to().unwrap()).collect();
+            assert_eq!(read, [(Some(Json(Some(7))), false), (Some(Json(None)), false), (None, true)], "{column}");
+            assert_eq!(rows[1].get::<Json<Option<i32>>>(0).unwrap(), Json(None));
+            let error = rows[2].get::<Json<Option<i32>>>(0).unwrap_err();
+            assert!(error.to_string().contains("is NULL, which Option<Json<Option<i32>>> can hold"), "{error}");
+        }
+    }
+}
+
+on_every_backend! {
     /// rule 73
     async fn any_type_of_serde_is_a_json_column(backend) {
         type Minutes = std::collections::BTreeMap<String, (u32, Option<String>)>;

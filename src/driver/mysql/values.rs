@@ -22,7 +22,7 @@ use crate::{
 /// Converts the values of a statement; `order` tells which value each placeholder takes.
 ///
 /// # Errors
-/// `Parameter` for a wrong count, and for what MySQL cannot hold; `Unsupported` for arrays.
+/// `Parameter` for a wrong count, and for what MySQL cannot hold; `Unsupported` for arrays and hstore.
 pub(super) fn bound(values: &[Value], order: Option<&[usize]>) -> Result<Vec<Native>, Error> {
     match order {
         None => values.iter().enumerate().map(|(index, value)| one(value, index + 1)).collect(),
@@ -62,6 +62,9 @@ fn one(value: &Value, number: usize) -> Result<Native, Error> {
         Value::Uuid(value) => text(value.to_string()),
         Value::Json(value) => text(value.to_string()),
         Value::Array(_) => Err(Error::new(ErrorKind::Unsupported, format!("parameter ${number}: MySQL has no arrays"))),
+        Value::HStore(_) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("parameter ${number}: MySQL has no hstore")))
+        }
         Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter ${number}: {why}"))),
     }
 }

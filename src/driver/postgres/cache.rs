@@ -20,8 +20,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(statement: Statement) -> Self {
-        let columns = decode::columns(&statement);
+    /// `hstore` tells whether the columns of that type are read.
+    pub(super) fn new(statement: Statement, hstore: bool) -> Self {
+        let columns = decode::columns(&statement, hstore);
         Self { statement, columns }
     }
 }

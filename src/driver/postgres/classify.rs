@@ -143,8 +143,9 @@ pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
 
 /// Whether the server no longer accepts a statement that it had prepared, because what it refers to has changed.
 pub(super) fn is_stale_statement(fault: &Fault) -> bool {
-    is_forgotten_statement(fault)
-        || (fault.error.code() == Some("0A000") && fault.error.to_string().contains("cached plan"))
+    let told = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
+    // A type of its own that was dropped, and maybe created anew: an enum, or that of an extension.
+    is_forgotten_statement(fault) || told("0A000", "cached plan") || told("XX000", "cache lookup failed for type")
 }
 
 #[cfg(test)]

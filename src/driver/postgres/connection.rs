@@ -17,6 +17,7 @@ use super::{
     decode::{self, Gatherer},
     encode::{self, Param},
     flight::Wire,
+    hstore,
 };
 use crate::{
     control::Control,
@@ -39,11 +40,13 @@ const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UN
 pub(crate) struct PostgresConnection {
     wire: Arc<Wire>,
     cache: Cache,
+    /// Whether values of hstore are read and written.
+    hstore: bool,
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize) -> Self {
-        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache) }
+    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize, hstore: bool) -> Self {
+        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache), hstore }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -54,6 +57,9 @@ impl PostgresConnection {
         // All but the usual way is boxed: its futures are large, and every statement would carry them.
         if want == Want::Batch {
             return Box::pin(self.batch(debt, query)).await;
+        }
+        if !self.hstore {
+            hstore::refuse(query.params)?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
             return Box::pin(self.execute_new(debt, query, want)).await;
@@ -109,7 +115,7 @@ impl PostgresConnection {
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         self.wire.is_answered(number);
-        let prepared = Prepared::new(statement);
+        let prepared = Prepared::new(statement, self.hstore);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
     }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     array,
     encode::{EPOCH_DAYS, EPOCH_MICROS},
+    hstore,
 };
 use crate::{
     cell::{Cell, Mismatch, ReadElement},
@@ -93,12 +94,14 @@ impl NativeRows for PgRows {
     }
 }
 
-/// The names and types of a statement's columns; to be made once for each statement.
-pub(crate) fn columns(statement: &tokio_postgres::Statement) -> Arc<Columns> {
+/// The names and types of a statement's columns; to be made once for each statement. `hstore` tells whether columns of
+/// that type are read.
+pub(crate) fn columns(statement: &tokio_postgres::Statement, hstore: bool) -> Arc<Columns> {
     let types = || statement.columns().iter().map(tokio_postgres::Column::type_);
     let names = statement.columns().iter().map(tokio_postgres::Column::name);
     let columns = Columns::new(names.zip(types().map(|ty| Some(type_name(ty)))));
-    Arc::new(columns.with_readers(types().map(reader)))
+    let unread = |ty: &Type| !hstore && hstore::is_made_of(ty);
+    Arc::new(columns.with_readers(types().map(|ty| if unread(ty) { Some(other as ReadElement) } else { reader(ty) })))
 }
 
 /// The name of a type as SQL has it: `int4[]` is `_int4` in the catalogue.
@@ -167,6 +170,7 @@ fn reader(ty: &Type) -> Option<ReadElement> {
             Kind::Enum(_) => text,
             Kind::Domain(base) => return reader(base),
             Kind::Simple if ty.name() == "citext" => text,
+            Kind::Simple if hstore::is(ty) => hstore::read,
             _ => return None,
         },
     })

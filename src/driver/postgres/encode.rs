@@ -12,11 +12,12 @@ use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use super::{array, decode::type_name};
+use super::{array, decode::type_name, hstore};
 use crate::{
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
     exact,
+    hstore::HStore,
     value::Value,
 };
 
@@ -93,6 +94,9 @@ impl Misfit {
             (Value::Text(text), _) if text.contains('\0') => {
                 format!("{from} with a NUL character does not fit into {to}")
             }
+            (Value::HStore(map), _) if map.has_nul() && hstore::is(ty) => {
+                format!("{from} with a NUL character does not fit into {to}")
+            }
             (Value::Text(_), _) if matches!(*ty, Type::JSON | Type::JSONB | Type::UUID) => {
                 format!("{from} is no valid {to}")
             }
@@ -144,6 +148,7 @@ pub(super) enum Wire<'v> {
     Text(Cow<'v, str>),
     Json(&'v serde_json::Value),
     Array(array::Array<'v>),
+    HStore(&'v HStore),
 }
 
 impl Wire<'_> {
@@ -171,6 +176,7 @@ impl Wire<'_> {
             Self::Text(value) => out.put_slice(value.as_bytes()),
             Self::Json(value) => serde_json::to_writer(out.writer(), value)?,
             Self::Array(array) => array.write(out)?,
+            Self::HStore(map) => hstore::write(map, out)?,
         }
         Ok(IsNull::No)
     }
@@ -198,6 +204,7 @@ pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
         Value::Uuid(value) => uuid(value, ty),
         Value::Json(value) => (matches!(*ty, Type::JSON | Type::JSONB) || is_text(ty)).then_some(Wire::Json(value)),
         Value::Array(elements) => array::Array::fit(elements, ty).map(Wire::Array),
+        Value::HStore(map) => hstore::fit(map, ty),
         Value::Invalid(_) => None,
     }
 }

@@ -14,6 +14,7 @@ mod connector;
 mod decode;
 mod encode;
 mod flight;
+mod hstore;
 mod tls;
 #[cfg(feature = "tls")]
 mod verifier;
@@ -40,12 +41,13 @@ pub(crate) struct PostgresDriver {
     plain: Option<PostgresConnectionManager<Connector>>,
     servers: Servers,
     statement_cache: usize,
+    hstore: bool,
     connect_timeout: Option<Duration>,
 }
 
 impl PostgresDriver {
-    /// Reads a URL, as libpq takes it.
-    pub(crate) fn new(url: &str, statement_cache: usize) -> Result<Self, Error> {
+    /// Reads a URL, as libpq takes it. `hstore` tells whether values of that type are read and written.
+    pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
         let (url, tls) = Tls::take(url)?;
         let mut config: Config = url.parse().map_err(|source| {
             Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
@@ -74,7 +76,7 @@ impl PostgresDriver {
         });
         let servers = Servers::of(&config, connector.clone());
         let manager = PostgresConnectionManager::new(config, connector);
-        Ok(Self { manager, plain, servers, statement_cache, connect_timeout })
+        Ok(Self { manager, plain, servers, statement_cache, hstore, connect_timeout })
     }
 
     async fn client(&self) -> Result<Client, tokio_postgres::Error> {
@@ -90,7 +92,7 @@ impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let client = self.client().await.map_err(classify::connect)?;
-            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache);
+            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache, self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
@@ -107,10 +109,11 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { manager, plain: _, servers: _, statement_cache, connect_timeout } = self;
+        let Self { manager, plain: _, servers: _, statement_cache, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
             .field("manager", manager)
             .field("statement_cache", statement_cache)
+            .field("hstore", hstore)
             .field("connect_timeout", connect_timeout)
             .finish_non_exhaustive()
     }

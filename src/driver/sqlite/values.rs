@@ -30,7 +30,7 @@ use crate::{
 /// Converts the parameter of a number, counted from 1.
 ///
 /// # Errors
-/// [`ErrorKind::Parameter`] if it does not fit, [`ErrorKind::Unsupported`] for arrays. The message names the parameter
+/// [`ErrorKind::Parameter`] if it does not fit, [`ErrorKind::Unsupported`] for arrays and hstore. The message names the parameter
 /// and its type, never the value.
 pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
     let misfit = |into: &str| {
@@ -61,6 +61,10 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
         Value::Json(value) => text(value.to_string()),
         Value::Array(_) => {
             let message = format!("parameter ${number}: SQLite has no arrays");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+        Value::HStore(_) => {
+            let message = format!("parameter ${number}: SQLite has no hstore");
             Err(Error::new(ErrorKind::Unsupported, message))
         }
         Value::Invalid(why) => Err(Error::new(ErrorKind::Parameter, format!("parameter ${number}: {why}"))),

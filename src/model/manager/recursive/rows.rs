@@ -89,6 +89,10 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Json(value) => put(12, value.to_string().as_bytes()),
         Value::Array(values) => put(13, &identity(values)),
         Value::Invalid(reason) => put(14, reason.as_bytes()),
+        Value::HStore(map) => {
+            let texts = map.iter().flat_map(|(key, value)| [Some(key), value]);
+            put(15, &identity(texts.map(Value::from)));
+        }
     }
 }
 

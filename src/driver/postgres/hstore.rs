@@ -1,0 +1,70 @@
+//! hstore on PostgreSQL's wire. Its number is another one in each database, so it is known by its name: tokio-postgres looks
+//! that up when it prepares a statement that uses the type, and so finds an extension that was created meanwhile.
+//!
+//! Used by `encode.rs`, `decode.rs` and the connection, which refuses values of it where they were switched off.
+
+use std::error::Error as StdError;
+
+use bytes::{BufMut, BytesMut};
+use postgres_types::{Kind, Type};
+
+use super::encode::Wire;
+use crate::{
+    cell::{Cell, Mismatch, Pairs},
+    error::{Error, ErrorKind},
+    fault::Fault,
+    hstore::HStore,
+    value::Value,
+};
+
+/// Whether a type is hstore, in whatever schema its extension was created.
+pub(super) fn is(ty: &Type) -> bool {
+    ty.name() == "hstore" && *ty.kind() == Kind::Simple
+}
+
+/// Whether a type is hstore, an array of it, or a domain over these.
+pub(super) fn is_made_of(ty: &Type) -> bool {
+    match ty.kind() {
+        Kind::Array(of) | Kind::Domain(of) => is_made_of(of),
+        _ => is(ty),
+    }
+}
+
+pub(super) fn fit<'v>(map: &'v HStore, ty: &Type) -> Option<Wire<'v>> {
+    (is(ty) && !map.has_nul()).then_some(Wire::HStore(map))
+}
+
+/// The number of pairs, then each key and value behind its length, which is -1 for NULL.
+pub(super) fn write(map: &HStore, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+    out.put_i32(map.len().try_into()?);
+    for (key, value) in map.iter() {
+        for text in [Some(key), value] {
+            match text {
+                Some(text) => {
+                    out.put_i32(text.len().try_into()?);
+                    out.put_slice(text.as_bytes());
+                }
+                None => out.put_i32(-1),
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    Pairs::new(raw).map(Cell::HStore)
+}
+
+/// Refuses values of hstore, on a connection that is not to know them.
+pub(super) fn refuse(values: &[Value]) -> Result<(), Fault> {
+    fn holds(value: &Value) -> bool {
+        match value {
+            Value::HStore(_) => true,
+            Value::Array(elements) => elements.iter().any(holds),
+            _ => false,
+        }
+    }
+    let Some(at) = values.iter().position(holds) else { return Ok(()) };
+    let text = format!("parameter ${}: HStore cannot be sent, as register_hstore(false) was said", at + 1);
+    Err(Fault::kept(Error::new(ErrorKind::Parameter, text)))
+}

@@ -1,0 +1,100 @@
+//! The blocking form of each call that runs a statement.
+
+use std::time::{Duration, Instant};
+
+use nestling::{
+    ErrorKind, params,
+    sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
+};
+
+use crate::dialects::numbers;
+
+on_every_backend! {
+    async fn every_call_has_its_blocking_form(backend) {
+        let backend = backend.with_items().await;
+        let db = backend.db.sync();
+        db.connect().expect("it connects");
+        assert_eq!(db.execute("insert into item values ($1, $2)", params![1, "one"]).expect("an insert"), 1);
+        db.batch("insert into item values (2, 'two'); insert into item values (3, 'three')").expect("a batch");
+        let rows = db.query("select name from item where id > $1 order by id", params![1]).expect("a query");
+        let names: Vec<String> = rows.iter().map(|row| row.get(0).expect("a name")).collect();
+        assert_eq!(names, ["two", "three"]);
+        assert_eq!(db.query_one("select id from item where name = $1", params!["two"]).expect("one").get::<i32>(0).expect("an id"), 2);
+        assert!(db.query_opt("select id from item where id = 9", params![]).expect("none").is_none());
+        let insert = Sea::insert()
+            .into_table(Alias::new("item"))
+            .columns([Alias::new("id"), Alias::new("name")])
+            .values_panic([4.into(), "four".into()])
+            .take();
+        assert_eq!(db.run(&insert).expect("an insert").affected, 1);
+        let select = Sea::select()
+            .column(Alias::new("name"))
+            .from(Alias::new("item"))
+            .and_where(Expr::col(Alias::new("id")).eq(4))
+            .take();
+        assert_eq!(db.run(&select).expect("a select").rows[0].get::<String>(0).expect("a name"), "four");
+        assert_eq!(backend.items().await, ["four", "one", "three", "two"], "all is committed");
+        assert_eq!(db.dialect(), backend.db.dialect());
+        assert_eq!(db.stats().expect("it is its own").transactions, 0);
+        assert_eq!(backend.db.stats().connections, 0, "it has connections of its own");
+    }
+}
+
+on_every_backend! {
+    async fn errors_are_those_of_the_asynchronous_calls(backend) {
+        let backend = backend.with_items().await;
+        let db = backend.db.sync();
+        let kind = |error: nestling::Error| error.kind();
+        assert_eq!(kind(db.query_one("select id from item", params![]).unwrap_err()), ErrorKind::NoRow);
+        assert_eq!(kind(db.query_one("select 1 union select 2", params![]).unwrap_err()), ErrorKind::ManyRows);
+        assert_eq!(kind(db.execute("begin", params![]).unwrap_err()), ErrorKind::ControlStatement);
+        assert_eq!(kind(db.execute("select $1", params![]).unwrap_err()), ErrorKind::Parameter);
+        let error = db.query("select nothing from item", params![]).unwrap_err();
+        assert_eq!((error.kind(), error.statement()), (ErrorKind::Server, Some("select nothing from item")));
+        db.execute("insert into item values (1, 'one')", params![]).unwrap();
+        assert!(db.execute("insert into item values (1, 'two')", params![]).unwrap_err().is_unique_violation());
+    }
+}
+
+on_every_backend! {
+    async fn rows_one_by_one_may_be_dropped_half_way(backend) {
+        let db = backend.db.sync();
+        let sql = numbers(db.dialect());
+        let all: i64 = db.stream(sql, params![5_000]).unwrap().map(|row| row.unwrap().get::<i64>(0).unwrap()).sum();
+        assert_eq!(all, 5_000 * 5_001 / 2);
+        let mut rows = db.stream(sql, params![500_000]).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().get::<i64>(0).unwrap(), 1);
+        drop(rows);
+        let block = db.atomic(|| {
+            let mut rows = db.stream(sql, params![5_000])?;
+            rows.next().unwrap()?;
+            drop(rows);
+            db.query_one("select 7", params![])?.get::<i64>(0)
+        });
+        assert_eq!(block.unwrap(), 7);
+        let mut rows = db.stream(sql, params![2]).unwrap();
+        assert_eq!(rows.by_ref().count(), 2);
+        assert!(rows.next().is_none(), "it stays at its end");
+    }
+}
+
+on_every_backend! {
+    /// rule 59: threads wait for a connection, first come, first served, and not for ever
+    async fn a_connection_is_waited_for_as_long_as_was_said(backend) {
+        let backend = backend.with(|options| options.max_connections(1).acquire_timeout(Duration::from_millis(200)));
+        let db = backend.db.sync();
+        let waited = tokio::task::spawn_blocking(move || {
+            db.atomic(|| {
+                db.query("select 1", params![])?;
+                let start = Instant::now();
+                let other = std::thread::scope(|scope| scope.spawn(|| db.query("select 1", params![])).join());
+                assert_eq!(other.expect("no panic").unwrap_err().kind(), ErrorKind::PoolTimeout);
+                let waited = start.elapsed();
+                assert!((Duration::from_millis(150)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+                db.query("select 1", params![])
+            })
+            .map(|rows| rows.len())
+        });
+        assert_eq!(waited.await.expect("no panic").unwrap(), 1);
+    }
+}
