@@ -15,7 +15,7 @@ impl Model {
     pub(crate) fn output(&self) -> TokenStream {
         let constants = self.constants();
         let implementation = self.implementation();
-        let from_row = self.from_row();
+        let from_row = self.reading();
         let backrefs = self.fields.iter().map(|field| self.backref(field));
         let checks = self.checks();
         quote!(#constants #implementation #from_row #(#backrefs)* #checks)
@@ -118,7 +118,7 @@ impl Model {
     }
 
     /// By position if the names are those of the table, in its order; else by name.
-    fn from_row(&self) -> TokenStream {
+    fn reading(&self) -> TokenStream {
         let Self { ident, krate, fields, .. } = self;
         let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
         let read = quote!(#krate::__derive::read);
