@@ -45,7 +45,8 @@ impl Model {
         let lists = [(true, given.lists("unique")?), (false, given.lists("index")?)];
         given.finish(KEYS)?;
         let fields = named_fields(input.data, &input.ident, "Model")?;
-        let fields: Vec<Field> = fields.into_iter().filter_map(|field| errors.keep(Field::read(field, case))).collect();
+        let fields: Vec<Field> =
+            fields.into_iter().filter_map(|field| errors.keep(Field::read(field, &input.ident, case))).collect();
         errors.finish()?;
 
         let mut errors = Errors::default();
