@@ -115,3 +115,10 @@ pub use crate::{
     db::ScopeFuture,
     tower::{ScopeLayer, ScopeService},
 };
+
+/// The examples of the documents are compiled and run as tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../docs/migrations.md")]
+    struct Migrations;
+}

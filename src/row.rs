@@ -270,7 +270,27 @@ impl<T: RowIndex + ?Sized> RowIndex for &T {
 
 /// A type that is read from a whole row.
 ///
-/// Implemented for tuples of up to twelve columns, which are read in their order; further columns are left alone.
+/// Implemented for tuples of up to twelve columns, which are read in their order; further columns are left alone. For a
+/// struct, `#[derive(FromRow)]` reads columns by the names of its fields.
+///
+/// # Examples
+/// ```
+/// use nestling::{Database, FromRow, params};
+///
+/// #[derive(Debug, PartialEq, FromRow)]
+/// struct Line {
+///     name: String,
+///     films: i64,
+/// }
+///
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// let db = Database::open("sqlite::memory:")?;
+/// let row = db.query_one("select 3 as films, 'Kurosawa' as name", params![]).await?;
+/// assert_eq!(row.to::<Line>()?, Line { name: "Kurosawa".into(), films: 3 });
+/// let (films, name): (i64, String) = row.to()?;
+/// assert_eq!((films, &*name), (3, "Kurosawa"));
+/// # Ok(()) }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a row cannot be read as `{Self}`",
     note = "a single column is read as the tuple `({Self},)`"

@@ -131,11 +131,11 @@ impl Attributes {
     }
 
     /// Takes all lists under a key.
-    pub(crate) fn lists(&mut self, key: &str) -> Result<Vec<(Span, Vec<Ident>)>> {
+    pub(crate) fn lists(&mut self, key: &str) -> Result<Vec<Vec<Ident>>> {
         let (taken, left) = std::mem::take(&mut self.items).into_iter().partition(|item| item.key == key);
         self.items = left;
         let list = |Item { key: at, given }: Item| match given {
-            Given::Names(names) if !names.is_empty() => Ok((at.span(), names)),
+            Given::Names(names) if !names.is_empty() => Ok(names),
             _ => Err(Error::new(at.span(), format!("`{key}` needs fields here: `{key}(one, another)`"))),
         };
         Vec::into_iter(taken).map(list).collect()

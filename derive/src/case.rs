@@ -39,16 +39,17 @@ impl Case {
     /// Writes a name of Rust so.
     pub(crate) fn write(self, name: &str) -> String {
         let words = words(name);
-        let lower = |word: &String| word.to_lowercase();
-        let upper = |word: &String| word.to_uppercase();
-        let join =
-            |map: &dyn Fn(&String) -> String, between: &str| words.iter().map(map).collect::<Vec<_>>().join(between);
+        let lower = |word: &str| word.to_lowercase();
+        let upper = |word: &str| word.to_uppercase();
+        let join = |write: &dyn Fn(&str) -> String, between: &str| {
+            words.iter().map(|word| write(word)).collect::<Vec<_>>().join(between)
+        };
         match self {
             Self::Lower => join(&lower, ""),
             Self::Upper => join(&upper, ""),
             Self::Pascal => join(&capitalized, ""),
             Self::Camel => match words.split_first() {
-                Some((first, rest)) => lower(first) + &rest.iter().map(capitalized).collect::<String>(),
+                Some((first, rest)) => lower(first) + &rest.iter().map(|word| capitalized(word)).collect::<String>(),
                 None => String::new(),
             },
             Self::Snake => join(&lower, "_"),
@@ -59,7 +60,7 @@ impl Case {
     }
 }
 
-fn capitalized(word: &String) -> String {
+fn capitalized(word: &str) -> String {
     let mut chars = word.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect(),

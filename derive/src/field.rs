@@ -1,8 +1,8 @@
 //! [`Field`]: one field of a model, with what its attributes say. Used by the model that it is a part of. It knows no other
 //! field, and no type but by its name.
 
-use proc_macro2::Span;
-use quote::format_ident;
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, format_ident};
 use syn::{
     Attribute, Error, Expr, ExprLit, GenericArgument, Ident, Lit, LitBool, LitInt, LitStr, PathArguments, Result, Type,
     Visibility, ext::IdentExt as _, spanned::Spanned as _,
@@ -56,8 +56,10 @@ pub(crate) struct Backref {
 }
 
 impl Field {
-    pub(crate) fn read(field: syn::Field, case: Option<Case>) -> Result<Self> {
+    /// Reads a field of the struct that is called `model`.
+    pub(crate) fn read(field: syn::Field, model: &Ident, case: Option<Case>) -> Result<Self> {
         let syn::Field { attrs, vis, ident, ty, .. } = field;
+        let ty: Type = syn::parse2(named(ty.into_token_stream(), model))?;
         let ident = ident.ok_or_else(|| Error::new(ty.span(), "a field of a model needs a name"))?;
         let mut given = Attributes::read(&attrs, "model")?;
         let target = target(&ty);
@@ -98,6 +100,24 @@ impl Field {
     pub(crate) fn constant(&self) -> Ident {
         format_ident!("{}", self.name().to_uppercase(), span = self.ident.span())
     }
+}
+
+/// A type without `Self`, which is not known outside of the struct and its implementations.
+fn named(ty: TokenStream, model: &Ident) -> TokenStream {
+    let name = |token| match token {
+        TokenTree::Ident(ident) if ident == "Self" => {
+            let mut name = model.clone();
+            name.set_span(ident.span());
+            name.into()
+        }
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), named(group.stream(), model));
+            inner.set_span(group.span());
+            inner.into()
+        }
+        token => token,
+    };
+    ty.into_iter().map(name).collect()
 }
 
 /// The name of a field's column, if nothing says another.

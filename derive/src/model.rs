@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::Span;
 use syn::{Data, DeriveInput, Error, Fields, Ident, LitStr, Path, Result, Visibility, ext::IdentExt as _, parse_quote};
 
 use crate::{
@@ -46,7 +45,8 @@ impl Model {
         let lists = [(true, given.lists("unique")?), (false, given.lists("index")?)];
         given.finish(KEYS)?;
         let fields = named_fields(input.data, &input.ident, "Model")?;
-        let fields: Vec<Field> = fields.into_iter().filter_map(|field| errors.keep(Field::read(field, case))).collect();
+        let fields: Vec<Field> =
+            fields.into_iter().filter_map(|field| errors.keep(Field::read(field, &input.ident, case))).collect();
         errors.finish()?;
 
         let mut errors = Errors::default();
@@ -120,7 +120,7 @@ fn primary_key(fields: &[Field], model: &Ident) -> Result<Vec<usize>> {
 }
 
 /// Those of the fields first, then those of the struct.
-fn indexes(fields: &[Field], lists: [(bool, Vec<(Span, Vec<Ident>)>); 2], errors: &mut Errors) -> Vec<Index> {
+fn indexes(fields: &[Field], lists: [(bool, Vec<Vec<Ident>>); 2], errors: &mut Errors) -> Vec<Index> {
     let mut indexes = Vec::new();
     for (at, field) in fields.iter().enumerate() {
         if field.unique || field.index {
@@ -129,7 +129,7 @@ fn indexes(fields: &[Field], lists: [(bool, Vec<(Span, Vec<Ident>)>); 2], errors
         }
     }
     for (unique, lists) in lists {
-        for (_, names) in lists {
+        for names in lists {
             let mut columns: Vec<usize> = Vec::new();
             for name in &names {
                 match fields.iter().position(|field| field.ident.unraw() == name.unraw()) {

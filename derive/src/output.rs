@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Expr, Type, spanned::Spanned as _};
+use syn::{Expr, spanned::Spanned as _};
 
 use crate::{
     field::{Default, Field},
@@ -15,7 +15,7 @@ impl Model {
     pub(crate) fn output(&self) -> TokenStream {
         let constants = self.constants();
         let implementation = self.implementation();
-        let from_row = self.from_row();
+        let from_row = self.reading();
         let backrefs = self.fields.iter().map(|field| self.backref(field));
         let checks = self.checks();
         quote!(#constants #implementation #from_row #(#backrefs)* #checks)
@@ -118,7 +118,7 @@ impl Model {
     }
 
     /// By position if the names are those of the table, in its order; else by name.
-    fn from_row(&self) -> TokenStream {
+    fn reading(&self) -> TokenStream {
         let Self { ident, krate, fields, .. } = self;
         let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
         let read = quote!(#krate::__derive::read);
@@ -129,12 +129,7 @@ impl Model {
     fn backref(&self, field: &Field) -> Option<TokenStream> {
         let Self { ident, vis, krate, .. } = self;
         let back = field.backref.as_ref()?;
-        let (name, constant) = (&back.name, field.constant());
-        // What is implemented for something cannot call that `Self`.
-        let target = match &back.target {
-            Type::Path(path) if path.path.is_ident("Self") => quote!(#ident),
-            target => quote!(#target),
-        };
+        let (name, target, constant) = (&back.name, &back.target, field.constant());
         let doc = format!(
             "The rows of [`{ident}`] whose `{}` is this row, to be narrowed down. Made by `backref` of that field.",
             field.name()

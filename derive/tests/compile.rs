@@ -1,6 +1,6 @@
 //! What does not compile, and how it says so; and that what compiles gives no warnings, however strict its crate is.
 
-#![deny(warnings, missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery)]
+#![deny(warnings, missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
 
 /// A crate that has names of its own for what everybody imports.
 pub mod strict {

@@ -26,6 +26,28 @@ use crate::{
 };
 
 /// A struct whose values are the rows of a table. Made by `#[derive(Model)]`.
+///
+/// # Examples
+/// ```
+/// use nestling::{Database, Model, create_tables, params};
+///
+/// #[derive(Debug, PartialEq, Model)]
+/// struct User {
+///     id: i64,
+///     #[model(unique, max_length = 100)]
+///     username: String,
+///     email: Option<String>,
+/// }
+///
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// let db = Database::open("sqlite::memory:")?;
+/// create_tables(&db, &[User::TABLE]).await?;
+/// db.execute("insert into user (username) values ('ada'), ('grace')", params![]).await?;
+/// let grace = User::select().filter(User::USERNAME.eq("grace")).one(&db).await?;
+/// assert_eq!(grace, User { id: 2, username: "grace".into(), email: None });
+/// assert_eq!(grace.key(), 2);
+/// # Ok(()) }
+/// ```
 pub trait Model: FromRow + Send + Sync + 'static {
     /// The type of the primary key: that of its field, or a tuple for several.
     type Key: Key;

@@ -29,7 +29,7 @@ struct Movie {
     director: ForeignKey<Director>,
     /// The movie that it is a sequel of.
     #[model(on_delete = "set null")]
-    sequel_of: Option<ForeignKey<Movie>>,
+    sequel_of: Option<ForeignKey<Self>>,
 }
 
 #[derive(Debug, PartialEq, Model)]
@@ -55,7 +55,7 @@ struct Player {
     team: ForeignKey<Team>,
     /// A self-reference that is looked at at once.
     #[model(on_delete = "restrict")]
-    rival: Option<ForeignKey<Player>>,
+    rival: Option<ForeignKey<Self>>,
 }
 
 const FILMS: [&Table; 3] = [Award::TABLE, Movie::TABLE, Director::TABLE];

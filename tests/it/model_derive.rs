@@ -3,10 +3,7 @@
 use std::fmt::Debug;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use nestling::{
-    ColumnType, Database, ErrorKind, Field, ForeignKey, FromRow, Json, Model, Query as _, ReferenceAction, TextEnum,
-    Value, create_tables, params,
-};
+use nestling::{Database, ForeignKey, Json, Model, Query as _, TextEnum, Value, create_tables, params};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! Joins along foreign keys, on conditions, and of a table with itself.
 
-use nestling::{ErrorKind, Model, Query};
+use nestling::{ErrorKind, Model};
 
 use super::models::{Director, Movie, films, tables};
 

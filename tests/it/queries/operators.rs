@@ -68,7 +68,7 @@ on_every_backend! {
         assert_eq!(found(backend, Movie::ID.not_in([] as [i64; 0])).await, [1, 2, 3, 4]);
         assert_eq!(found(backend, Movie::ID.in_([3, 1, 77])).await, [1, 3]);
         assert_eq!(found(backend, Movie::TITLE.in_(["Cleo", "x"])).await, [3]);
-        assert_eq!(found(backend, Movie::YEAR.in_(&vec![1999, 1961])).await, [1, 4]);
+        assert_eq!(found(backend, Movie::YEAR.in_(vec![1999, 1961])).await, [1, 4]);
     }
 
     async fn numbers_are_reckoned_with(backend) {
