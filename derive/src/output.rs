@@ -131,7 +131,7 @@ impl Model {
         let back = field.backref.as_ref()?;
         let (name, target, constant) = (&back.name, &back.target, field.constant());
         let doc = format!(
-            "The rows of [`{ident}`] whose `{}` is this row, to be narrowed down. Made by `backref` of that field.",
+            "The rows of `{ident}` whose `{}` is this row, to be narrowed down. Made by `backref` of that field.",
             field.name()
         );
         Some(quote_spanned! {name.span()=>
