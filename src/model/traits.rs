@@ -89,7 +89,6 @@ pub trait Model: FromRow + Send + Sync + 'static {
     /// assert!(sql.ends_with(r#""seat"."hall" = $1 AND "seat"."number" = $2"#), "{sql}");
     /// # Ok::<_, nestling::Error>(())
     /// ```
-    #[must_use]
     fn by_key(key: impl Into<Self::Key>) -> Select<Self> {
         Self::select().filter(is_key::<Self>(&key.into()))
     }

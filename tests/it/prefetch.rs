@@ -85,7 +85,7 @@ on_every_backend! {
             );
             let parents = Director::select().order_by(Director::ID.asc());
             let tree = objects.prefetch(parents, children).by(by).await.unwrap();
-            let ids: Vec<(Vec<i64>, Vec<(i64, usize)>)> = tree
+            let ids: Vec<(Vec<_>, Vec<_>)> = tree
                 .iter()
                 .map(|Prefetched { children: (directed, edited), .. }| {
                     let edited = edited.iter().map(|movie| (movie.id, movie.children.len()));

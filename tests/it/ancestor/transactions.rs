@@ -11,12 +11,12 @@ use super::models::{self, TestModel, create_text};
 #[derive(Debug)]
 enum FakeUpdateError {
     Raised,
-    Database(Error),
+    Database { _why: Error },
 }
 
 impl From<Error> for FakeUpdateError {
     fn from(error: Error) -> Self {
-        Self::Database(error)
+        Self::Database { _why: error }
     }
 }
 

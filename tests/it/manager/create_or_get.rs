@@ -1,6 +1,6 @@
 //! `create_or_get`: the row that is in the way is found by the constraint that says so, and by no other.
 
-use nestling::{Error, Isolation, Manager, Model, Model as _, params};
+use nestling::{Error, Isolation, Manager, Model, params};
 
 use super::people::{self, Booking, Person, named};
 use crate::harness::Backend;

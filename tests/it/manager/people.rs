@@ -19,7 +19,7 @@ pub(super) struct Person {
     /// The database has a default for it: 100.
     #[model(default_sql = "100")]
     pub(super) points: Option<i64>,
-    pub(super) boss: Option<ForeignKey<Person>>,
+    pub(super) boss: Option<ForeignKey<Self>>,
 }
 
 /// A row whose key is all that it has.

@@ -12,7 +12,7 @@ struct Person {
     id: i64,
     #[model(max_length = 100)]
     name: String,
-    boss: Option<ForeignKey<Person>>,
+    boss: Option<ForeignKey<Self>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Model)]
