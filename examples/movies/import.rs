@@ -1,14 +1,15 @@
-//! The import: a transaction for each batch, a savepoint for each film, and one more for each name looked up.
+//! The import: a transaction for each batch, and a savepoint for each film.
 //!
 //! No function is handed a transaction, and none asks whether one is open: whatever a task sends joins the block
 //! that the task has open. It knows the films and the tables, and nothing of files or output but the progress.
 
-use nestling::{
-    Database, Error, params,
-    sea_query::{Alias, Query},
-};
+use nestling::{Error, ForeignKey, Manager};
 
-use crate::{film::Film, progress::Progress};
+use crate::{
+    film::Film,
+    progress::Progress,
+    schema::{Director, Distributor, Movie},
+};
 
 /// How many films are committed together.
 const BATCH: usize = 100;
@@ -29,26 +30,26 @@ pub(crate) struct Rejected<'f> {
 ///
 /// Dropping the future rolls back the batch that is open; the batches before it are kept.
 pub(crate) async fn import<'f>(
-    db: &Database,
+    objects: &Manager,
     films: &'f [Film],
     mut progress: Progress,
 ) -> Result<Vec<Rejected<'f>>, Error> {
     let mut rejected = Vec::new();
     for batch in films.chunks(BATCH) {
-        rejected.extend(db.atomic(|| import_batch(db, batch, &mut progress)).await?);
+        rejected.extend(objects.atomic(|| import_batch(objects, batch, &mut progress)).await?);
     }
     Ok(rejected)
 }
 
 /// Imports films one by one. A film that is rejected is rolled back alone; the batch goes on without it.
 async fn import_batch<'f>(
-    db: &Database,
+    objects: &Manager,
     films: &'f [Film],
     progress: &mut Progress,
 ) -> Result<Vec<Rejected<'f>>, Error> {
     let mut rejected = Vec::new();
     for film in films {
-        match db.atomic(|| import_film(db, film)).await {
+        match objects.atomic(|| import_film(objects, film)).await {
             Ok(()) => {}
             Err(reason) if breaks_a_rule(&reason) => rejected.push(Rejected { film, reason }),
             Err(failure) => return Err(failure),
@@ -61,59 +62,41 @@ async fn import_batch<'f>(
 }
 
 /// Inserts a film, and its director and distributor if they are new. They go with the film if it is rejected.
-async fn import_film(db: &Database, film: &Film) -> Result<(), Error> {
-    let director_id = match &film.director {
-        Some(name) => Some(director_id(db, name).await?),
+async fn import_film(objects: &Manager, film: &Film) -> Result<(), Error> {
+    let director = match &film.director {
+        Some(name) => Some(director(objects, name).await?),
         None => None,
     };
-    let distributor_id = match &film.distributor {
-        Some(name) => Some(distributor_id(db, name).await?),
+    let distributor = match &film.distributor {
+        Some(name) => Some(distributor(objects, name).await?),
         None => None,
     };
-    db.execute(
-        "insert into movie (title, release_date, director_id, distributor_id, worldwide_gross, us_gross,
-                            production_budget, running_time_min, mpaa_rating, imdb_rating, imdb_votes)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        params![
-            film.title.as_deref(),
-            film.release_date,
-            director_id,
-            distributor_id,
-            film.worldwide_gross,
-            film.us_gross,
-            film.production_budget,
-            film.running_time_min,
-            film.mpaa_rating.as_deref(),
-            film.imdb_rating,
-            film.imdb_votes
-        ],
-    )
-    .await?;
+    let mut values = vec![
+        Movie::DIRECTOR.set(director),
+        Movie::DISTRIBUTOR.set(distributor),
+        Movie::WORLDWIDE_GROSS.set(film.worldwide_gross),
+        Movie::US_GROSS.set(film.us_gross),
+        Movie::PRODUCTION_BUDGET.set(film.production_budget),
+        Movie::RUNNING_TIME_MIN.set(film.running_time_min),
+        Movie::MPAA_RATING.set(&film.mpaa_rating),
+        Movie::IMDB_RATING.set(film.imdb_rating),
+        Movie::IMDB_VOTES.set(film.imdb_votes),
+    ];
+    // Every film must have these. What is missing is left out, and it is the database that says so.
+    values.extend(film.title.as_ref().map(|title| Movie::TITLE.set(title)));
+    values.extend(film.release_date.map(|date| Movie::RELEASE_DATE.set(date)));
+    objects.execute(Movie::insert(values)).await?;
     Ok(())
 }
 
-async fn director_id(db: &Database, name: &str) -> Result<i64, Error> {
-    find_or_insert(db, "director", name).await
+async fn director(objects: &Manager, name: &str) -> Result<ForeignKey<Director>, Error> {
+    let (director, _) = objects.get_or_create([Director::NAME.set(name)], []).await?;
+    Ok(ForeignKey::to(&director))
 }
 
-async fn distributor_id(db: &Database, name: &str) -> Result<i64, Error> {
-    find_or_insert(db, "distributor", name).await
-}
-
-/// The id of a name in a table of names. Its block makes it whole wherever it is called: on its own it would be a
-/// transaction, here it is a savepoint.
-async fn find_or_insert(db: &Database, table: &str, name: &str) -> Result<i64, Error> {
-    db.atomic(|| async {
-        let find = format!("select id from {table} where name = $1");
-        if let Some(found) = db.query_opt(&find, params![name]).await? {
-            return found.get("id");
-        }
-        // Not every database can return the id from the insert itself: a portable statement leaves that to the crate.
-        let mut insert = Query::insert();
-        insert.into_table(Alias::new(table)).columns(["name"]).values_panic([name.into()]).returning_col("id");
-        db.run(&insert).await?.inserted_id()
-    })
-    .await
+async fn distributor(objects: &Manager, name: &str) -> Result<ForeignKey<Distributor>, Error> {
+    let (distributor, _) = objects.get_or_create([Distributor::NAME.set(name)], []).await?;
+    Ok(ForeignKey::to(&distributor))
 }
 
 /// Whether the fault lies with the row: a rule of the schema forbids it. Anything else is a failure of the import.

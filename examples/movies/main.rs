@@ -1,7 +1,7 @@
 //! Imports 3,201 films, some of them faulty, and lets the database say which ones.
 //!
 //! `cargo run --release --example movies` needs nothing installed: the database is an SQLite file. Begin reading at
-//! [`import`]: it is where transactions nest, three deep, without a handle in any signature. The other files are
+//! [`import`]: it is where transactions nest without a handle in any signature; [`schema`] has the models. The other files are
 //! what any program needs around that: arguments, data, a progress bar and a report.
 
 mod args;
@@ -13,6 +13,7 @@ mod report;
 mod schema;
 mod table;
 mod text;
+mod top;
 
 use std::{
     env,
@@ -22,7 +23,7 @@ use std::{
     time::Instant,
 };
 
-use nestling::Database;
+use nestling::{Database, Manager};
 
 use crate::{
     args::{Args, Request, USAGE},
@@ -30,6 +31,7 @@ use crate::{
     film::Film,
     progress::Progress,
     report::Report,
+    top::Top,
 };
 
 /// What a shell reports of a program that Ctrl-C has ended.
@@ -59,28 +61,31 @@ async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // over for good, even if it was cut short.
     let db = Database::builder(&args.database_url).max_connections(1).build()?;
     schema::create(&db).await?;
+    let objects = Manager::new(db.clone());
 
     let before = db.stats();
     let start = Instant::now();
     let rejected = tokio::select! {
-        rejected = import::import(&db, &films, Progress::new(films.len())) => rejected?,
+        rejected = import::import(&objects, &films, Progress::new(films.len())) => rejected?,
         // The future of the import is dropped, and the blocks that it had open are rolled back: no more is needed.
-        Ok(()) = tokio::signal::ctrl_c() => return interrupted(&db, &films).await,
+        Ok(()) = tokio::signal::ctrl_c() => return interrupted(&objects, &films).await,
     };
     let elapsed = start.elapsed();
     let cost = Cost::between(&before, &db.stats());
 
-    let counts = schema::count(&db).await?;
+    let counts = schema::count(&objects).await?;
+    let top = Top::ask(&objects).await?;
     let report = Report { database: place(&db, args), rows: films.len(), rejected, counts, cost, elapsed };
     print(&report.for_people())?;
+    print(&top.for_people())?;
     if args.json {
         print(&report.json())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn interrupted(db: &Database, films: &[Film]) -> Result<ExitCode, Box<dyn Error>> {
-    let kept = schema::count(db).await?;
+async fn interrupted(objects: &Manager, films: &[Film]) -> Result<ExitCode, Box<dyn Error>> {
+    let kept = schema::count(objects).await?;
     eprintln!(
         "interrupted: the open batch was rolled back; kept are {} films of {} rows, {} directors and {} distributors",
         text::grouped(kept.films),
