@@ -3,7 +3,7 @@
 //! No function is handed a transaction, and none asks whether one is open: whatever a task sends joins the block
 //! that the task has open. It knows the films and the tables, and nothing of files or output but the progress.
 
-use nestling::{Error, ForeignKey, Manager};
+use nestling::{Error, ForeignKey, Manager, Model as _};
 
 use crate::{
     film::Film,
