@@ -94,11 +94,15 @@ struct Queued<G> {
 type Told = SmallVec<[oneshot::Sender<()>; 4]>;
 
 /// What comes of asking for a turn.
-enum Answer {
+enum Answer<G> {
     Taken,
     Closed,
     /// It must be waited for, under this number.
-    Later(u64, oneshot::Receiver<()>),
+    Later {
+        purpose: Purpose<G>,
+        number: u64,
+        told: oneshot::Receiver<()>,
+    },
 }
 
 impl<G> Turns<G> {
@@ -185,13 +189,13 @@ impl<G> Turnstile<G> {
         turns.sharing == 0 && turns.holder.is_none() && turns.queue.is_empty()
     }
 
-    fn ask(&self, purpose: &Purpose<G>) -> Answer {
+    fn ask(&self, purpose: Purpose<G>) -> Answer<G> {
         let mut turns = self.turns();
         if self.is_closed() {
             return Answer::Closed;
         }
-        if turns.queue.is_empty() && turns.has_room(purpose) {
-            turns.let_in(purpose.clone());
+        if turns.queue.is_empty() && turns.has_room(&purpose) {
+            turns.let_in(purpose);
             return Answer::Taken;
         }
         let (tell, told) = oneshot::channel();
@@ -206,7 +210,7 @@ impl<G> Turnstile<G> {
             drop(away);
             return Answer::Closed;
         }
-        Answer::Later(number, told)
+        Answer::Later { purpose, number, told }
     }
 
     /// Gives a turn up.
@@ -286,11 +290,11 @@ pub(crate) trait Gate: Sized {
 /// Dropped while it waits, it leaves the queue and no trace.
 #[inline]
 pub(super) async fn enter<G: Gate>(gate: &G, purpose: Purpose<G>) -> Result<(), Error> {
-    match gate.turnstile().ask(&purpose) {
+    match gate.turnstile().ask(purpose) {
         Answer::Taken => Ok(()),
         Answer::Closed => Err(gate.closed_error()),
         // Boxed, as it is seldom needed and all statements would carry it.
-        Answer::Later(number, told) => {
+        Answer::Later { purpose, number, told } => {
             let place = Place { stile: gate.turnstile(), number, shared: purpose.is_shared(), left: false };
             Box::pin(wait(gate, purpose, place, told)).await
         }

@@ -154,6 +154,29 @@ async fn waiters_that_are_dropped_leave_no_trace() {
     assert_eq!(recorder.tally().owed, 1, "the dropped child has owed nothing");
 }
 
+/// rule 9
+#[tokio::test]
+async fn whoever_is_dropped_before_hearing_of_its_turn_gives_it_up() {
+    let recorder = Recorder::of(1);
+    let root = named(&recorder, "outer").await;
+    let frame = root.frame();
+    for alone in [true, false] {
+        let held = frame.alone("a stream").await.unwrap();
+        let mut unheard = Box::pin(async {
+            if alone { frame.alone("a stream").await.map(drop) } else { frame.statement().await.map(drop) }
+        });
+        let mut behind = Box::pin(frame.alone("a stream"));
+        assert!(poll_once(&mut unheard).is_pending() && poll_once(&mut behind).is_pending());
+        drop(held);
+        // It has the turn, and has not been polled since.
+        assert!(poll_once(&mut behind).is_pending() && !is_at_rest(frame));
+        drop(unheard);
+        let Poll::Ready(turn) = poll_once(&mut behind) else { panic!("nobody is in its way any more") };
+        drop(turn);
+        assert!(is_at_rest(frame));
+    }
+}
+
 /// rule 6
 #[tokio::test]
 async fn the_end_of_a_block_sends_those_away_who_wait() {
