@@ -34,6 +34,40 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Models
+//!
+//! A struct with `#[derive(Model)]` is a table, its columns are constants, and a [`Manager`] has the calls on rows. They take
+//! part in the transaction that the task has open, as everything does.
+//!
+//! ```
+//! use nestling::{Database, Error, Manager, Model, create_tables};
+//!
+//! #[derive(Debug, Model)]
+//! struct Account {
+//!     id: i64,
+//!     #[model(unique, max_length = 100)]
+//!     name: String,
+//!     #[model(check = "balance >= 0")]
+//!     balance: i64,
+//! }
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Error> {
+//! let objects = Manager::new(Database::open("sqlite::memory:")?);
+//! create_tables(objects.database(), &[Account::TABLE]).await?;
+//!
+//! let (ada, created) = objects.get_or_create([Account::NAME.set("ada")], [Account::BALANCE.set(100)]).await?;
+//! assert!(created);
+//! let spent = Account::update([Account::BALANCE.set(Account::BALANCE - 30)]).filter(Account::ID.eq(ada.id));
+//! objects.execute(spent).await?;
+//! assert_eq!(objects.get::<Account>(Account::NAME.eq("ada")).await?.balance, 70);
+//!
+//! let rich = Account::select().filter(Account::BALANCE.gt(50) & Account::NAME.starts_with("a"));
+//! assert_eq!(objects.count(rich).await?, 1);
+//! # Ok(()) }
+//! ```
+//!
+//! Begin reading at [`Manager`], [`Model`], [`Select`] and [`Column`].
+//!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.

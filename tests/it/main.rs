@@ -34,6 +34,7 @@ mod entering;
 mod errors;
 mod fairness;
 mod gone;
+mod guide;
 mod hstore;
 mod joining;
 mod killing;
