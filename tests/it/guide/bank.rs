@@ -1,6 +1,6 @@
 //! A small bank on models, for those who come from sea-orm and diesel-async.
 
-use nestling::{Database, Error, Manager, Model, create_tables};
+use nestling::{Error, Manager, Model};
 
 #[derive(Debug, Clone, PartialEq, Model)]
 struct Account {
@@ -61,25 +61,22 @@ async fn test_payday(objects: &Manager) -> Result<(), Error> {
         .await
 }
 
-async fn opened() -> Result<Manager, Error> {
-    let objects = Manager::new(Database::open("sqlite::memory:")?);
-    create_tables(objects.database(), &[Account::TABLE]).await?;
-    let rows = [("firm", 100), ("ada", 0), ("grace", 0), ("linus", 0)];
-    let rows = rows.map(|(name, balance)| Account { id: 0, name: name.to_owned(), balance });
-    objects.bulk_create(&rows).await?;
-    Ok(objects)
-}
+on_every_backend! {
+    async fn a_payday_is_tested_and_nothing_is_kept(backend) {
+        let objects = Manager::new(backend.db.clone());
+        nestling::create_tables(objects.database(), &[Account::TABLE]).await.unwrap();
+        let rows = [("firm", 100), ("ada", 0), ("grace", 0), ("linus", 0)];
+        let rows = rows.map(|(name, balance)| Account { id: 0, name: name.to_owned(), balance });
+        objects.bulk_create(&rows).await.unwrap();
 
-#[tokio::test]
-async fn a_payday_is_tested_and_nothing_is_kept() {
-    let objects = opened().await.unwrap();
-    let before = accounts(&objects).await.unwrap();
-    assert_eq!(before.iter().map(|account| account.balance).collect::<Vec<_>>(), [0, 100, 0, 0]);
-    test_payday(&objects).await.unwrap();
-    assert_eq!(accounts(&objects).await.unwrap(), before);
-    assert_eq!(payday(&objects, &[("ada", 100), ("grace", 1)]).await.unwrap(), ["grace"]);
-    assert_eq!(accounts(&objects).await.unwrap()[0].balance, 100, "what is not rolled back is kept");
-    let nobody = transfer(&objects, "ada", "nobody", 1).await.unwrap_err();
-    assert_eq!(nobody.kind(), nestling::ErrorKind::NoRow);
-    assert_eq!(accounts(&objects).await.unwrap()[0].balance, 100, "the first half of the transfer is rolled back");
+        let before = accounts(&objects).await.unwrap();
+        assert_eq!(before.iter().map(|account| account.balance).collect::<Vec<_>>(), [0, 100, 0, 0]);
+        test_payday(&objects).await.unwrap();
+        assert_eq!(accounts(&objects).await.unwrap(), before);
+        assert_eq!(payday(&objects, &[("ada", 100), ("grace", 1)]).await.unwrap(), ["grace"]);
+        assert_eq!(accounts(&objects).await.unwrap()[0].balance, 100, "what is not rolled back is kept");
+        let nobody = transfer(&objects, "ada", "nobody", 1).await.unwrap_err();
+        assert_eq!(nobody.kind(), nestling::ErrorKind::NoRow);
+        assert_eq!(accounts(&objects).await.unwrap()[0].balance, 100, "the first half of the transfer is rolled back");
+    }
 }

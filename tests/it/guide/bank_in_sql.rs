@@ -55,19 +55,21 @@ async fn test_payday(db: &Database) -> Result<(), Error> {
     .await
 }
 
-#[tokio::test]
-async fn a_payday_is_tested_and_nothing_is_kept() {
-    let db = Database::open("sqlite::memory:").unwrap();
-    let table = "create table account (name text primary key, balance integer not null check (balance >= 0));
-        insert into account values ('firm', 100), ('ada', 0), ('grace', 0), ('linus', 0)";
-    db.batch(table).await.unwrap();
-    let before = accounts(&db).await.unwrap();
-    assert_eq!((&*before[1].name, before[1].balance), ("firm", 100));
-    test_payday(&db).await.unwrap();
-    assert_eq!(accounts(&db).await.unwrap(), before);
-    assert_eq!(payday(&db, &[("ada", 100), ("grace", 1)]).await.unwrap(), ["grace"]);
-    assert_eq!(accounts(&db).await.unwrap()[0].balance, 100, "what is not rolled back is kept");
-    let nobody = transfer(&db, "ada", "nobody", 1).await.unwrap_err();
-    assert_eq!(nobody.kind(), nestling::ErrorKind::NoRow);
-    assert_eq!(accounts(&db).await.unwrap()[0].balance, 100, "the first half of the transfer is rolled back");
+on_postgres_and_sqlite! {
+    async fn a_payday_is_tested_and_nothing_is_kept(backend) {
+        let db = &backend.db;
+        let table = "create table account (name text primary key, balance bigint not null check (balance >= 0))";
+        db.batch(table).await.unwrap();
+        db.batch("insert into account values ('firm', 100), ('ada', 0), ('grace', 0), ('linus', 0)").await.unwrap();
+
+        let before = accounts(db).await.unwrap();
+        assert_eq!((&*before[1].name, before[1].balance), ("firm", 100));
+        test_payday(db).await.unwrap();
+        assert_eq!(accounts(db).await.unwrap(), before);
+        assert_eq!(payday(db, &[("ada", 100), ("grace", 1)]).await.unwrap(), ["grace"]);
+        assert_eq!(accounts(db).await.unwrap()[0].balance, 100, "what is not rolled back is kept");
+        let nobody = transfer(db, "ada", "nobody", 1).await.unwrap_err();
+        assert_eq!(nobody.kind(), nestling::ErrorKind::NoRow);
+        assert_eq!(accounts(db).await.unwrap()[0].balance, 100, "the first half of the transfer is rolled back");
+    }
 }
