@@ -60,13 +60,11 @@ macro_rules! operators {
             }
 
             /// The keys of both, with the values of `map` where they are in both.
-            #[must_use]
             pub fn merge(self, map: impl Operand<HStore>) -> Expr<$type> {
                 self.with(|_, args| two(args, |a, b| a.binary(BinOper::Custom("||"), b)), map.into_node())
             }
 
             /// What is left without some keys.
-            #[must_use]
             pub fn without<K: Into<String>>(self, some: impl IntoIterator<Item = K>) -> Expr<$type> {
                 self.with(|_, args| two(args, |a, b| with_texts("-", a, b)), keys(some))
             }
@@ -99,13 +97,11 @@ macro_rules! operators {
             }
 
             /// The keys of both, with the values of `map` where they are in both.
-            #[must_use]
             pub fn merge(self, map: impl Operand<HStore>) -> Expr<$type> {
                 self.expr().merge(map)
             }
 
             /// What is left without some keys.
-            #[must_use]
             pub fn without<K: Into<String>>(self, some: impl IntoIterator<Item = K>) -> Expr<$type> {
                 self.expr().without(some)
             }
