@@ -1,7 +1,5 @@
 //! The tests of peewee-async, ported under their names, so that each can be found on the other side: what it promised holds
 //! here, on every back end. What a name stands for there and what it means here stands above each that is not plain.
-//!
-//! `test_allow_sync_is_reverted_for_exc` is with the rest of its kind, in `sync`.
 
 #![allow(non_snake_case, reason = "the names are those of the tests that were ported")]
 
@@ -11,4 +9,5 @@ mod models;
 mod prefetching;
 mod queries;
 mod results;
+mod sync;
 mod transactions;

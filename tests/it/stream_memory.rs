@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use nestling::{Database, Dialect, Error, params};
+use nestling::{Database, Dialect, Error, FromRow, Manager, params, raw};
 
 use crate::{dialects::numbers, harness::Backend};
 
@@ -50,9 +50,31 @@ async fn growth(db: &Database, sql: &str) -> Result<i64, Error> {
     Ok(peak() - before)
 }
 
+/// As [`growth`], with rows that the manager makes of them.
+async fn typed_growth(db: &Database, sql: &str) -> Result<i64, Error> {
+    #[derive(FromRow)]
+    struct Filler {
+        x: i64,
+        filler: String,
+    }
+
+    let objects = Manager::new(db.clone());
+    let before = peak();
+    let mut rows = objects.iterate(raw::<Filler>(sql, params![ROWS])).await?;
+    let (mut highest, mut bytes) = (0, 0);
+    while let Some(row) = rows.next().await {
+        let Filler { x, filler } = row?;
+        highest = highest.max(x);
+        bytes += filler.len();
+    }
+    assert_eq!((highest, bytes), (ROWS, 100_000_000));
+    Ok(peak() - before)
+}
+
+/// Streams alone, and by the manager inside a block.
 async fn measure(backend: &Backend, sql: &str) {
     let db = &backend.db;
-    for growth in [growth(db, sql).await.unwrap(), db.atomic(|| growth(db, sql)).await.unwrap()] {
+    for growth in [growth(db, sql).await.unwrap(), db.atomic(|| typed_growth(db, sql)).await.unwrap()] {
         assert!(growth < LIMIT_KB, "a stream of {ROWS} rows took {growth} kB");
     }
     backend.settled().await;
