@@ -125,6 +125,37 @@ impl<Q: fmt::Debug, R> fmt::Debug for Returning<Q, R> {
     }
 }
 
+impl<Q, R> Returning<Q, R>
+where
+    Self: Query<Output = Vec<R>>,
+{
+    /// Runs it, and gives back the first row, which must be there.
+    ///
+    /// # Errors
+    /// `NoRow` if no row was changed; else as [`Query::run_on`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ErrorKind, Model, create_tables};
+    /// # #[derive(Debug, Model)] struct Account { id: i64, owner: String, balance: i64 }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # create_tables(&db, &[Account::TABLE]).await?;
+    /// let more = Account::update([Account::BALANCE.set(Account::BALANCE + 5)]);
+    /// let error = more.filter(Account::OWNER.eq("nobody")).returning().one(&db).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NoRow);
+    /// # Ok(()) }
+    /// ```
+    pub async fn one(self, db: &Database) -> Result<R> {
+        let sql = self.sql(db.dialect())?.0;
+        let first = self.run_on(db).await?.into_iter().next();
+        first.ok_or_else(|| Error::new(ErrorKind::NoRow, "no row was changed").with_statement(&sql))
+    }
+}
+
 /// The condition, if there is one.
 fn write_filter(filter: Option<&Expr<bool>>, to: &mut Writer) -> Result<()> {
     if let Some(filter) = filter {
