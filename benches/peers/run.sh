@@ -37,7 +37,7 @@ case " $* " in *' --help '* | *' -h '*)
 esac
 
 say 'building'
-for workspace in "$here" "$here/sqlx" "$here/tokio-rusqlite"; do
+for workspace in "$here" "$here/sqlx" "$here/others"; do
     (cd "$workspace" && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
 done
 

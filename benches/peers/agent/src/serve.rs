@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Peer, Reply, Request, Setup, measure::{measure, warm_up}};
+use crate::{
+    Peer, Reply, Request, Setup,
+    measure::{measure, warm_up},
+};
 
 /// Serves the conductor with one peer until stdin ends.
 ///

@@ -6,9 +6,22 @@ use anyhow::{Context, Result};
 
 /// The crates whose versions are told, by the lock file that has them.
 const CRATES: [(&str, &[&str]); 3] = [
-    ("Cargo.lock", &["nestling", "tokio", "tokio-postgres", "bb8", "deadpool-postgres", "diesel", "diesel-async", "mysql_async", "rusqlite"]),
+    (
+        "Cargo.lock",
+        &[
+            "nestling",
+            "tokio",
+            "tokio-postgres",
+            "bb8",
+            "deadpool-postgres",
+            "diesel",
+            "diesel-async",
+            "mysql_async",
+            "rusqlite",
+        ],
+    ),
     ("sqlx/Cargo.lock", &["sqlx", "sea-orm"]),
-    ("tokio-rusqlite/Cargo.lock", &["tokio-rusqlite"]),
+    ("others/Cargo.lock", &["tokio-rusqlite", "toasty"]),
 ];
 
 /// Versions of the crates.

@@ -105,7 +105,8 @@ impl Server {
                 Admin::Sqlite(connection)
             }
         };
-        let mut server = Self { url: url.into(), version: String::new(), admin, seen: Outcome { entries: 0, balance: 0 } };
+        let mut server =
+            Self { url: url.into(), version: String::new(), admin, seen: Outcome { entries: 0, balance: 0 } };
         let version = match backend {
             Backend::Postgres => "show server_version",
             Backend::MariaDb => "select version()",

@@ -67,7 +67,8 @@ impl Agent {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         self.requests.write_all(&line).await?;
-        let reply = timeout(PATIENCE, self.replies.next_line()).await.map_err(|_| anyhow!("no answer in {PATIENCE:?}"))?;
+        let reply =
+            timeout(PATIENCE, self.replies.next_line()).await.map_err(|_| anyhow!("no answer in {PATIENCE:?}"))?;
         match serde_json::from_str(&reply?.context("the agent has ended")?)? {
             Reply::Error(error) => bail!("{error}"),
             reply => Ok(reply),

@@ -21,10 +21,8 @@ pub(crate) async fn crowd(stage: &mut Stage, quick: bool, record: &mut Record, p
     let (rounds, millis) = if quick { (1, 200) } else { (5, 1_000) };
     let url = stage.url(0)?;
     let chosen = chosen(stage, &[NESTLING, BB8, DEADPOOL, SQLX]);
-    let mut crowds: Vec<Crowd> = chosen
-        .iter()
-        .map(|&number| Crowd { peer: stage.agents[number].label(), rounds: Vec::new() })
-        .collect();
+    let mut crowds: Vec<Crowd> =
+        chosen.iter().map(|&number| Crowd { peer: stage.agents[number].label(), rounds: Vec::new() }).collect();
     for &number in &chosen {
         stage.agents[number].open(&url, 8, 64).await?;
     }
@@ -121,7 +119,8 @@ pub(crate) async fn open_savepoints(
         }
         // Rows that are younger than the open transaction, in 200 transactions.
         for _ in 0..200 {
-            let many = "insert into entry (account, amount, note) select 1, n, 'young' from generate_series(1, 100) as s(n)";
+            let many =
+                "insert into entry (account, amount, note) select 1, n, 'young' from generate_series(1, 100) as s(n)";
             stage.server.run(many).await?;
         }
         let mut nanos = Vec::new();

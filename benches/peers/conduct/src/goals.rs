@@ -5,7 +5,10 @@ use agent::Workload::{self, A, B, C, D, E, G, H, R};
 use crate::{
     backend::Backend,
     fit,
-    peers::{BARE_SQLITE, BB8, DEADPOOL, HELD_MYSQL, HELD_POSTGRES, NESTLING, SQLX, TOKIO_RUSQLITE},
+    peers::{
+        BARE_SQLITE, BB8, DEADPOOL, HELD_MYSQL, HELD_POSTGRES, NESTLING, SQLX, TOKIO_RUSQLITE,
+        TOKIO_RUSQLITE_STATEMENTS,
+    },
     record::{Cell, Record},
 };
 
@@ -103,7 +106,8 @@ pub(crate) fn goals(record: &Record) -> Vec<Goal> {
     }
     goals.push(loads.ratio((Backend::MariaDb, 1, 1), D(5), Against::One(HELD_MYSQL), 1.3));
     for workload in [A, B, C, D(5)] {
-        for (peer, wanted) in [(SQLX, 3.0), (TOKIO_RUSQLITE, 3.0), (BARE_SQLITE, 0.5)] {
+        for (peer, wanted) in [(SQLX, 3.0), (TOKIO_RUSQLITE, 3.0), (TOKIO_RUSQLITE_STATEMENTS, 3.0), (BARE_SQLITE, 0.5)]
+        {
             goals.push(loads.ratio((Backend::Sqlite, 0, 1), workload, Against::One(peer), wanted));
         }
     }
@@ -123,12 +127,11 @@ fn waiting(record: &Record) -> Vec<Goal> {
     };
     vec![
         goal("served", "all", found.map(|one| one.served.to_string()), found.map(|one| one.served == one.tasks)),
-        // Sixteen are served at once, and may end in any order.
         goal(
-            "places out of turn",
-            "≤ 16",
-            found.map(|one| one.furthest.to_string()),
-            found.map(|one| one.furthest <= one.connections),
+            "out of turn while one connection goes round",
+            "0",
+            found.map(|one| one.out_of_turn.to_string()),
+            found.map(|one| one.out_of_turn == 0),
         ),
         goal(
             "bytes for each that waits",

@@ -19,7 +19,7 @@ mod sections;
 mod svg;
 mod table;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -66,8 +66,7 @@ fn write(record: &Record, folder: &Path, docs: &Path) -> Result<()> {
 }
 
 async fn measure(args: &Args) -> Result<Record> {
-    let programs =
-        Programs { bin: args.bin.clone(), python: args.python.clone(), scripts: args.folder.join("python") };
+    let programs = Programs { bin: args.bin.clone(), python: args.python.clone(), scripts: args.folder.join("python") };
     let mut record = Record {
         quick: args.quick,
         date: about::date(),
@@ -79,9 +78,16 @@ async fn measure(args: &Args) -> Result<Record> {
         record.versions.insert("peewee-async".into(), version);
     }
     let wanted = |backend: &Backend| {
-        args.backends.is_empty() || args.backends.iter().any(|name| name.eq_ignore_ascii_case(backend.title()) || name == "postgres" && *backend == Backend::Postgres)
+        args.backends.is_empty()
+            || args.backends.iter().any(|name| {
+                name.eq_ignore_ascii_case(backend.title()) || name == "postgres" && *backend == Backend::Postgres
+            })
     };
     let loads: Vec<Load> = plan::loads(args.quick).into_iter().filter(|load| wanted(&load.backend)).collect();
+    for delay in [1, 4] {
+        let took = proxy::measured(Duration::from_millis(delay.into()))?;
+        record.delays.insert(delay, took.as_secs_f64() * 1e3);
+    }
     let mut progress = Progress::new(steps(&loads, args));
     let scratch = Scratch::make()?;
     for backend in Backend::ALL.into_iter().filter(wanted) {

@@ -33,6 +33,7 @@ pub(crate) const BB8: &str = "bb8";
 pub(crate) const SQLX: &str = "sqlx";
 pub(crate) const DEADPOOL: &str = "deadpool-postgres";
 pub(crate) const TOKIO_RUSQLITE: &str = "tokio-rusqlite";
+pub(crate) const TOKIO_RUSQLITE_STATEMENTS: &str = "tokio-rusqlite, by statement";
 /// The ancestor, which is a script.
 pub(crate) const PEEWEE: &str = "peewee-async";
 
@@ -41,7 +42,7 @@ const fn peer(backend: Backend, title: &'static str, program: &'static str, name
 }
 
 /// All peers, in the order of the tables.
-pub(crate) static PEERS: [Peer; 16] = [
+pub(crate) static PEERS: [Peer; 18] = [
     peer(Backend::Postgres, NESTLING, "drivers", "nestling"),
     Peer {
         best: "a connection for each task, statements prepared by hand",
@@ -52,7 +53,10 @@ pub(crate) static PEERS: [Peer; 16] = [
         default: Some("a round trip tests each borrowed connection"),
         ..peer(Backend::Postgres, BB8, "drivers", "bb8")
     },
-    Peer { best: "as it comes, with `prepare_cached`", ..peer(Backend::Postgres, DEADPOOL, "drivers", "deadpool-postgres") },
+    Peer {
+        best: "as it comes, with `prepare_cached`",
+        ..peer(Backend::Postgres, DEADPOOL, "drivers", "deadpool-postgres")
+    },
     Peer {
         best: "`test_before_acquire(false)`",
         default: Some("a round trip tests each borrowed connection"),
@@ -68,15 +72,19 @@ pub(crate) static PEERS: [Peer; 16] = [
         default: Some("deadpool; a query tests each borrowed connection"),
         ..peer(Backend::Postgres, "diesel-async", "drivers", "diesel-async")
     },
-    Peer { best: "as it comes, CPython", ..peer(Backend::Postgres, PEEWEE, "python", "peewee-async") },
+    Peer { best: "as it comes; the update of C as SQL", ..peer(Backend::Postgres, "toasty", "other-agents", "toasty") },
+    Peer {
+        best: "as it comes, CPython; not with 256 tasks",
+        ..peer(Backend::Postgres, PEEWEE, "python", "peewee-async")
+    },
     peer(Backend::MariaDb, NESTLING, "drivers", "nestling"),
     Peer {
         best: "a connection for each task, its own statement cache",
         ..peer(Backend::MariaDb, HELD_MYSQL, "drivers", "mysql_async")
     },
     Peer {
-        best: "its pool, `reset_connection(false)`",
-        default: Some("its pool; a connection is reset when it is given back"),
+        best: "its pool, `reset_connection(false)`, all connections kept",
+        default: Some("its pool; a connection is reset when it is given back, ten are kept"),
         ..peer(Backend::MariaDb, "mysql_async", "drivers", "mysql_async-pool")
     },
     Peer {
@@ -91,7 +99,11 @@ pub(crate) static PEERS: [Peer; 16] = [
     },
     Peer {
         best: "a connection for each task, each operation one closure",
-        ..peer(Backend::Sqlite, TOKIO_RUSQLITE, "tokio-rusqlite-agent", "tokio-rusqlite")
+        ..peer(Backend::Sqlite, TOKIO_RUSQLITE, "other-agents", "tokio-rusqlite")
+    },
+    Peer {
+        best: "a connection for each task, each statement a closure, so that the task can await in between",
+        ..peer(Backend::Sqlite, TOKIO_RUSQLITE_STATEMENTS, "other-agents", "tokio-rusqlite-statements")
     },
     Peer {
         best: "`test_before_acquire(false)`, `BEGIN IMMEDIATE`",

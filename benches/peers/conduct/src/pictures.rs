@@ -70,7 +70,10 @@ fn round_trips(record: &Record) -> Option<Svg> {
     for peer in PEERS.iter().filter(|peer| peer.backend == Backend::Postgres) {
         let of = |depth| record.trips(Backend::Postgres, Workload::D(depth), peer.title, false);
         let Some(trips) = depths.into_iter().map(of).collect::<Option<Vec<_>>>() else { continue };
-        match curves.iter_mut().find(|(known, _)| known.iter().zip(&trips).all(|(one, other)| (one - other).abs() < 0.3)) {
+        match curves
+            .iter_mut()
+            .find(|(known, _)| known.iter().zip(&trips).all(|(one, other)| (one - other).abs() < 0.3))
+        {
             Some((_, names)) => names.push(peer.title),
             None => curves.push((trips, vec![peer.title])),
         }
@@ -79,7 +82,8 @@ fn round_trips(record: &Record) -> Option<Svg> {
     if most == 0.0 {
         return None;
     }
-    let axes = Axes { left: 52.0, top: 66.0, width: 410.0, height: 262.0, x_max: 10.0, y_max: (most / 10.0).ceil() * 10.0 };
+    let axes =
+        Axes { left: 52.0, top: 66.0, width: 410.0, height: 262.0, x_max: 10.0, y_max: (most / 10.0).ceil() * 10.0 };
     axes.grid(&mut svg, (axes.y_max / 10.0) as u32, "");
     for depth in depths {
         let (x, y) = axes.at(depth.into(), 0.0);
@@ -106,10 +110,18 @@ fn round_trips(record: &Record) -> Option<Svg> {
 fn throughput(record: &Record) -> Option<Svg> {
     let mut svg = Svg::new(720.0, 420.0);
     svg.text(20.0, 28.0, Anchor::Start, "title", "Five savepoints inside one another: throughput by delay");
-    svg.text(20.0, 46.0, Anchor::Start, "small", "PostgreSQL, 16 tasks, 16 connections; transactions a second; each delay on a scale of its own");
+    svg.text(
+        20.0,
+        46.0,
+        Anchor::Start,
+        "small",
+        "PostgreSQL, 16 tasks, 16 connections; transactions a second; each delay on a scale of its own",
+    );
     let (width, bottom) = (690.0 / 3.0, 370.0);
     let mut drawn = false;
-    for (place, (delay, title)) in [(0, "no delay"), (1, "1 ms for a round trip"), (4, "4 ms for a round trip")].into_iter().enumerate() {
+    for (place, (delay, title)) in
+        [(0, "no delay"), (1, "1 ms for a round trip"), (4, "4 ms for a round trip")].into_iter().enumerate()
+    {
         let left = 20.0 + place as f64 * width;
         let rates: Vec<(usize, &str, f64)> = PEERS
             .iter()
@@ -140,7 +152,8 @@ fn throughput(record: &Record) -> Option<Svg> {
 }
 
 fn overhead(record: &Record) -> Option<Svg> {
-    let workloads = [Workload::A, Workload::B, Workload::C, Workload::D(5), Workload::E(10), Workload::H, Workload::R(10_000)];
+    let workloads =
+        [Workload::A, Workload::B, Workload::C, Workload::D(5), Workload::E(10), Workload::H, Workload::R(10_000)];
     let mut rows = Vec::new();
     for workload in workloads {
         let cell = |peer| record.cell(Backend::Postgres, 0, 16, workload, peer, false);
@@ -175,7 +188,13 @@ fn growth(record: &Record) -> Option<Svg> {
     let most = lines.iter().flat_map(|one| &one.points).map(|point| point.1).max()?;
     let mut svg = Svg::new(720.0, 360.0);
     svg.text(20.0, 28.0, Anchor::Start, "title", "Time of one transaction, by the depth of its savepoints");
-    svg.text(20.0, 46.0, Anchor::Start, "small", "PostgreSQL without delay, one task, an insert in each savepoint; milliseconds");
+    svg.text(
+        20.0,
+        46.0,
+        Anchor::Start,
+        "small",
+        "PostgreSQL without delay, one task, an insert in each savepoint; milliseconds",
+    );
     let y_max = (most as f64 / 1e6).ceil();
     let axes = Axes { left: 52.0, top: 66.0, width: 470.0, height: 244.0, x_max: 100.0, y_max };
     axes.grid(&mut svg, if y_max <= 10.0 { y_max as u32 } else { 5 }, "");

@@ -52,8 +52,13 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
             load.workloads.retain(|workload| {
                 // What takes long even once.
                 let is_heavy = matches!(workload, Workload::R(_)) || (load.delay > 1 && *workload != Workload::B);
+                let is_models = *workload == Workload::M;
                 let is_chosen = matches!(workload, Workload::A | Workload::B | Workload::D(5));
-                if load.tasks > POOL { is_chosen } else { !is_heavy || load.tasks == 1 && load.delay == 0 }
+                if load.tasks > POOL {
+                    is_chosen
+                } else {
+                    !is_heavy || load.tasks == 1 && load.delay == 0 && !is_models
+                }
             });
         }
     }

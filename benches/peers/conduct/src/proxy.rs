@@ -89,13 +89,7 @@ fn relay(client: TcpStream, server: TcpStream, delay: Duration, trips: &Arc<Atom
 }
 
 /// One way of a connection: a thread that reads, and one that hands on.
-fn pipe(
-    mut from: TcpStream,
-    mut to: TcpStream,
-    delay: Duration,
-    way: Way,
-    turn: Arc<Turn>,
-) -> std::io::Result<()> {
+fn pipe(mut from: TcpStream, mut to: TcpStream, delay: Duration, way: Way, turn: Arc<Turn>) -> std::io::Result<()> {
     let (sender, chunks) = mpsc::channel::<(Instant, Vec<u8>)>();
     let reading = Arc::clone(&turn);
     let named = |name: &str| thread::Builder::new().name(name.into()).stack_size(128 * 1024);
@@ -127,16 +121,41 @@ fn pipe(
     Ok(())
 }
 
-/// By how much a sleep is too long on this machine.
+/// By how much a sleep is too long on this machine while nothing else is in its way.
 fn oversleep() -> Duration {
     let wanted = Duration::from_micros(300);
-    let mut over: Vec<Duration> = (0..15)
-        .map(|_| {
-            let began = Instant::now();
-            thread::sleep(wanted);
-            began.elapsed().saturating_sub(wanted)
-        })
-        .collect();
-    over.sort_unstable();
-    over[over.len() / 2]
+    let over = (0..40).map(|_| {
+        let began = Instant::now();
+        thread::sleep(wanted);
+        began.elapsed().saturating_sub(wanted)
+    });
+    tenth(over.collect()).min(Duration::from_micros(100))
+}
+
+/// How long a round trip to somebody who answers at once takes through a proxy of this delay.
+pub(crate) fn measured(delay: Duration) -> Result<Duration> {
+    let echo = TcpListener::bind("127.0.0.1:0")?;
+    let proxy = Proxy::start(&format!("echo://{}", echo.local_addr()?), delay)?;
+    let mut client = TcpStream::connect(proxy.addr)?;
+    client.set_nodelay(true)?;
+    let (mut server, _) = echo.accept()?;
+    server.set_nodelay(true)?;
+    let mut byte = [0];
+    let mut took = Vec::new();
+    for _ in 0..60 {
+        let began = Instant::now();
+        client.write_all(&byte)?;
+        server.read_exact(&mut byte)?;
+        server.write_all(&byte)?;
+        client.read_exact(&mut byte)?;
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    Ok(took[took.len() / 2])
+}
+
+/// The lowest but one tenth.
+fn tenth(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 10).copied().unwrap_or_default()
 }

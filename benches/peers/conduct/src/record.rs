@@ -20,6 +20,8 @@ pub(crate) struct Record {
     pub(crate) versions: BTreeMap<String, String>,
     /// What was left out, and why.
     pub(crate) left_out: Vec<String>,
+    /// What a round trip through each proxy really takes, in milliseconds.
+    pub(crate) delays: BTreeMap<u32, f64>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) trips: Vec<Trips>,
     pub(crate) crowds: Vec<Crowd>,
@@ -65,8 +67,9 @@ pub(crate) struct Waiting {
     pub(crate) tasks: u64,
     pub(crate) connections: u64,
     pub(crate) served: u64,
-    /// How far the one that was served most out of turn was from its place.
-    pub(crate) furthest: u64,
+    /// How many of those that one connection served, going from hand to hand, were not served in order of arrival.
+    pub(crate) in_order: u64,
+    pub(crate) out_of_turn: u64,
     /// For each waiting task, beyond the task itself.
     pub(crate) bytes: f64,
     /// The size of the task's future.

@@ -30,12 +30,19 @@ pub(crate) fn report(record: &Record, notes: &str, pictures: &[(&str, &str)]) ->
     }
     add("## How it is measured");
     add(METHOD);
+    let delays = record.delays.iter().map(|(delay, took)| format!("{delay} ms is {took:.2} ms"));
+    add(&format!(
+        "What the proxy adds, measured against somebody who answers at once: {}.",
+        delays.collect::<Vec<_>>().join(", ")
+    ));
     add(&sections::workload_table());
     add("The peers, each as its own documentation has it:");
     add(&sections::settings_table());
     add("## Goals");
-    add("Set before anything was measured. A ratio is the throughput of nestling divided by the peer's, each at its best settings, the median of \
-         the ratios within the rounds.");
+    add(
+        "Set before anything was measured. A ratio is the throughput of nestling divided by the peer's, each at its best settings, the median of \
+         the ratios within the rounds.",
+    );
     add(&sections::goal_table(record));
     add(notes);
     add("## Pictures");
@@ -76,9 +83,16 @@ pub(crate) fn report(record: &Record, notes: &str, pictures: &[(&str, &str)]) ->
     }
     if let Some(waiting) = &record.waiting {
         add(&format!(
-            "{} tasks waited for {} connections at once: {} were served, in {:.2} s, none more than {} places out of turn. \
-             Each took {:.0} bytes while it waited, beyond its task, whose future has {} bytes.",
-            waiting.tasks, waiting.connections, waiting.served, waiting.seconds, waiting.furthest, waiting.bytes, waiting.future
+            "{} tasks waited for {} connections at once, and {} were served, in {:.2} s. The first {} were served by one connection that went from hand to \
+             hand, {} of them not in order of arrival. Each task took {:.0} bytes while it waited, beyond the task itself, whose future has {} bytes.",
+            waiting.tasks,
+            waiting.connections,
+            waiting.served,
+            waiting.seconds,
+            waiting.in_order,
+            waiting.out_of_turn,
+            waiting.bytes,
+            waiting.future
         ));
     }
     add("## Growth");
@@ -112,12 +126,9 @@ so many savepoints open, with an insert in each, while another one counts rows:"
 /// What the terminal shows at the end: the goals and the tables of the loads that they are about.
 pub(crate) fn summary(record: &Record) -> String {
     let mut out = String::new();
-    for (backend, delay, tasks) in [
-        (Backend::Postgres, 0, 16),
-        (Backend::Postgres, 1, 1),
-        (Backend::MariaDb, 0, 16),
-        (Backend::Sqlite, 0, 1),
-    ] {
+    for (backend, delay, tasks) in
+        [(Backend::Postgres, 0, 16), (Backend::Postgres, 1, 1), (Backend::MariaDb, 0, 16), (Backend::Sqlite, 0, 1)]
+    {
         if let Some(table) = sections::load_table(record, (backend, delay, tasks), Cell::rate) {
             // Writing into a string cannot fail.
             let _ = writeln!(out, "{}, {delay} ms, {tasks} tasks: operations a second\n{table}", backend.title());

@@ -97,9 +97,7 @@ pub(crate) fn load_table(
     let mut workloads: Vec<Workload> = Workload::ALL.into_iter().chain([Workload::M]).collect();
     let is_there = |workload: Workload| {
         let mut cells = record.cells.iter();
-        cells.any(|cell| {
-            (cell.backend, cell.delay, cell.tasks, cell.workload) == (backend, delay, tasks, workload)
-        })
+        cells.any(|cell| (cell.backend, cell.delay, cell.tasks, cell.workload) == (backend, delay, tasks, workload))
     };
     workloads.retain(|&workload| is_there(workload));
     if workloads.is_empty() {
@@ -145,7 +143,11 @@ pub(crate) fn growth_tables(record: &Record) -> String {
         for one in all {
             let line = fit::line(&one.points);
             let points = one.points.iter().map(|point| format!("{:.2}", point.1 as f64 / 1e6));
-            let fitted = [format!("{:.1}", line.slope / 1e3), format!("{:.0}", line.start / 1e3), format!("{:.4}", line.r_squared)];
+            let fitted = [
+                format!("{:.1}", line.slope / 1e3),
+                format!("{:.0}", line.start / 1e3),
+                format!("{:.4}", line.r_squared),
+            ];
             table.row([one.peer.clone()].into_iter().chain(points).chain(fitted));
         }
         // Writing into a string cannot fail.
@@ -157,8 +159,14 @@ pub(crate) fn growth_tables(record: &Record) -> String {
 /// A reader beside open savepoints.
 pub(crate) fn open_table(record: &Record) -> String {
     let open = record.open_savepoints.iter();
-    let mut table = Table::new(["savepoints open elsewhere".to_owned()].into_iter().chain(open.clone().map(|one| one.open.to_string())));
-    table.row(["ms for a count of 20,000 young rows".to_owned()].into_iter().chain(open.map(|one| format!("{:.2}", one.nanos as f64 / 1e6))));
+    let mut table = Table::new(
+        ["savepoints open elsewhere".to_owned()].into_iter().chain(open.clone().map(|one| one.open.to_string())),
+    );
+    table.row(
+        ["ms for a count of 20,000 young rows".to_owned()]
+            .into_iter()
+            .chain(open.map(|one| format!("{:.2}", one.nanos as f64 / 1e6))),
+    );
     table.to_string()
 }
 

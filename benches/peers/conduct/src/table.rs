@@ -35,7 +35,11 @@ impl fmt::Display for Table {
             for (column, &width) in widths.iter().enumerate() {
                 let text = cell(row, column);
                 let left = self.left.contains(&column);
-                if left { write!(f, " {text:<width$} |")? } else { write!(f, " {text:>width$} |")? };
+                if left {
+                    write!(f, " {text:<width$} |")?
+                } else {
+                    write!(f, " {text:>width$} |")?
+                };
             }
             writeln!(f)?;
             if number == 0 {
@@ -43,7 +47,11 @@ impl fmt::Display for Table {
                 for (column, &width) in widths.iter().enumerate() {
                     let left = self.left.contains(&column);
                     let dashes = "-".repeat(width + 1);
-                    if left { write!(f, "{dashes}-|")? } else { write!(f, "{dashes}:|")? };
+                    if left {
+                        write!(f, "{dashes}-|")?
+                    } else {
+                        write!(f, "{dashes}:|")?
+                    };
                 }
                 writeln!(f)?;
             }

@@ -5,10 +5,7 @@ use anyhow::Error;
 use diesel::prelude::*;
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, RunQueryDsl,
-    pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::Pool,
-    },
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::future::try_join_all;
 
@@ -77,9 +74,11 @@ fn level(connection: &mut Connection, job: Job, left: u32) -> BoxFuture<'_, Resu
 }
 
 fn hollow(connection: &mut Connection, left: u32) -> BoxFuture<'_, Result<()>> {
-    Box::pin(connection.transaction::<_, Error, _>(async move |connection| {
-        if left > 0 { hollow(connection, left - 1).await } else { Ok(()) }
-    }))
+    Box::pin(connection.transaction::<_, Error, _>(
+        async move |connection| {
+            if left > 0 { hollow(connection, left - 1).await } else { Ok(()) }
+        },
+    ))
 }
 
 impl Peer for DieselAsync {

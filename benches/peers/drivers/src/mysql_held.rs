@@ -1,8 +1,8 @@
 //! mysql_async on held connections: no pool. A task has a connection of its own; where there are more tasks than
-//! connections, some share one and take turns.
+//! connections, some share one and take turns. It would change over to the server's socket by itself: TCP here, as for all.
 
 use agent::{Job, Peer, Result, Setup, Wide, anyhow};
-use mysql_async::{Conn, Opts};
+use mysql_async::{Conn, Opts, OptsBuilder};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::mysql_async as on;
@@ -18,9 +18,10 @@ impl Held {
 
 impl Peer for Held {
     async fn open(setup: &Setup) -> Result<Self> {
+        let opts = OptsBuilder::from_opts(Opts::from_url(&setup.url)?).prefer_socket(false);
         let mut held = Vec::new();
         for _ in 0..setup.connections.min(setup.tasks) {
-            held.push(Mutex::new(Conn::new(Opts::from_url(&setup.url)?).await?));
+            held.push(Mutex::new(Conn::new(opts.clone()).await?));
         }
         Ok(Self(held))
     }

@@ -1,5 +1,5 @@
 //! mysql_async with its own pool. By default a connection is reset when it is given back, which costs a round trip and all
-//! of its prepared statements.
+//! of its prepared statements. TCP here, as for all.
 
 use agent::{Job, Peer, Result, Setup, Wide, anyhow};
 use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
@@ -10,9 +10,12 @@ pub(crate) struct MysqlPool(Pool);
 
 impl Peer for MysqlPool {
     async fn open(setup: &Setup) -> Result<Self> {
-        let constraints = PoolConstraints::new(0, setup.connections).ok_or_else(|| anyhow!("a pool without room"))?;
+        // It keeps no more idle connections than its minimum, which is ten by default.
+        let kept = if setup.defaults { setup.connections.min(10) } else { setup.connections };
+        let constraints =
+            PoolConstraints::new(kept, setup.connections).ok_or_else(|| anyhow!("a pool without room"))?;
         let pool = PoolOpts::default().with_constraints(constraints).with_reset_connection(setup.defaults);
-        let opts = OptsBuilder::from_opts(Opts::from_url(&setup.url)?).pool_opts(pool);
+        let opts = OptsBuilder::from_opts(Opts::from_url(&setup.url)?).pool_opts(pool).prefer_socket(false);
         Ok(Self(Pool::new(opts)))
     }
 

@@ -170,7 +170,10 @@ peer!(
         let options = PgPoolOptions::new().max_connections(setup.connections as u32);
         Ok(options.test_before_acquire(setup.defaults).connect_lazy(&setup.url)?)
     },
-    |pool: &PgPool| { let pool = pool.clone(); async move { pool.begin().await } }
+    |pool: &PgPool| {
+        let pool = pool.clone();
+        async move { pool.begin().await }
+    }
 );
 
 peer!(
@@ -185,7 +188,10 @@ peer!(
         let options = MySqlPoolOptions::new().max_connections(setup.connections as u32);
         Ok(options.test_before_acquire(setup.defaults).connect_lazy(&setup.url)?)
     },
-    |pool: &MySqlPool| { let pool = pool.clone(); async move { pool.begin().await } }
+    |pool: &MySqlPool| {
+        let pool = pool.clone();
+        async move { pool.begin().await }
+    }
 );
 
 // Write transactions begin as nestling's and rusqlite's do: one that is deferred fails at once if it reads first and
@@ -203,5 +209,8 @@ peer!(
         let options = SqlitePoolOptions::new().max_connections(setup.connections as u32);
         Ok(options.test_before_acquire(setup.defaults).connect_lazy_with(connect))
     },
-    |pool: &SqlitePool| { let pool = pool.clone(); async move { pool.begin_with("BEGIN IMMEDIATE").await } }
+    |pool: &SqlitePool| {
+        let pool = pool.clone();
+        async move { pool.begin_with("BEGIN IMMEDIATE").await }
+    }
 );

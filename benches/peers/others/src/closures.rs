@@ -1,35 +1,17 @@
-//! The agent of tokio-rusqlite: a connection has a thread of its own, and what a closure does there costs one hop. Each
-//! operation is one closure, as its documentation has it; code that has to await between its statements cannot do so, and
-//! hops for each of them.
+//! tokio-rusqlite, each operation one closure, as its documentation has it: a connection has a thread of its own, and what a
+//! closure does there costs one hop.
 //!
 //! It has no pool. A task has a connection of its own; where there are more tasks than connections, some share one.
 
-use agent::{Job, Peer, Refused, Result, Setup, Wide, anyhow, serve};
+use agent::{Job, Peer, Refused, Result, Setup, Wide, anyhow};
 use tokio_rusqlite::{
-    Connection, params,
+    Connection,
     rusqlite::{self, Savepoint, TransactionBehavior},
 };
 
-const NOTE: &str = "written by a benchmark";
-const SELECT: &str = "select balance from account where id = ?";
-const UPDATE: &str = "update account set balance = balance + 1 where id = ?";
-const INSERT: &str = "insert into entry (account, amount, note) values (?, ?, ?)";
-const READ: &str = "select id, account, name, note, amount, ratio, code, active from wide order by id limit ?";
+use crate::connections::{self, balance, grow, write};
 
-struct TokioRusqlite(Vec<Connection>);
-
-fn main() -> Result<()> {
-    serve::<TokioRusqlite>()
-}
-
-fn write(connection: &rusqlite::Connection, job: Job) -> rusqlite::Result<()> {
-    connection.prepare_cached(INSERT)?.execute(params![job.key, job.task as i64, NOTE])?;
-    Ok(())
-}
-
-fn balance(connection: &rusqlite::Connection, key: i64) -> rusqlite::Result<i64> {
-    connection.prepare_cached(SELECT)?.query_row([key], |row| row.get(0))
-}
+pub(crate) struct Closures(Vec<Connection>);
 
 fn level(mut savepoint: Savepoint<'_>, job: Job, left: u32) -> rusqlite::Result<()> {
     write(&savepoint, job)?;
@@ -51,7 +33,7 @@ fn innermost(savepoint: Savepoint<'_>, job: Job) -> Result<()> {
     Err(anyhow::Error::new(Refused))
 }
 
-impl TokioRusqlite {
+impl Closures {
     /// Runs one closure on the thread of the job's connection.
     async fn call<T: Send + 'static>(
         &self,
@@ -59,10 +41,7 @@ impl TokioRusqlite {
         work: impl FnOnce(&mut rusqlite::Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let own = self.0.get(job.task % self.0.len().max(1)).ok_or_else(|| anyhow!("there is no connection"))?;
-        match own.call(move |connection| work(connection)).await {
-            Err(tokio_rusqlite::Error::Error(error)) => Err(error),
-            other => other.map_err(|error| anyhow!("{error}")),
-        }
+        connections::call(own, work).await
     }
 
     /// The same in a transaction that writes.
@@ -81,24 +60,13 @@ impl TokioRusqlite {
     }
 }
 
-impl Peer for TokioRusqlite {
+impl Peer for Closures {
     async fn open(setup: &Setup) -> Result<Self> {
-        let path = setup.url.strip_prefix("sqlite://").ok_or_else(|| anyhow!("{} is no file", setup.url))?;
-        let mut open = Vec::new();
-        for _ in 0..setup.connections.min(setup.tasks) {
-            let connection = Connection::open(path).await?;
-            let set = |connection: &mut rusqlite::Connection| {
-                connection.pragma_update(None, "journal_mode", "wal")?;
-                connection.pragma_update(None, "foreign_keys", true)
-            };
-            connection.call(set).await.map_err(|error| anyhow!("{error}"))?;
-            open.push(connection);
-        }
-        Ok(Self(open))
+        Ok(Self(connections::open(setup).await?))
     }
 
     async fn select(&self, job: Job) -> Result<i64> {
-        self.call(job, move |connection| Ok(balance(connection, job.key)?)).await
+        self.call(job, move |connection| balance(connection, job.key)).await
     }
 
     async fn insert(&self, job: Job) -> Result<()> {
@@ -108,7 +76,7 @@ impl Peer for TokioRusqlite {
     async fn mixed(&self, job: Job) -> Result<[i64; 2]> {
         let work = move |transaction: &mut rusqlite::Transaction<'_>| {
             let balances = [balance(transaction, job.key)?, balance(transaction, job.key_after(1))?];
-            transaction.prepare_cached(UPDATE)?.execute([job.key])?;
+            grow(transaction, job.key)?;
             write(transaction, job)?;
             Ok(balances)
         };
@@ -161,21 +129,6 @@ impl Peer for TokioRusqlite {
     }
 
     async fn read(&self, job: Job, rows: i64) -> Result<Vec<Wide>> {
-        let work = move |connection: &mut rusqlite::Connection| {
-            let wide = |row: &rusqlite::Row<'_>| {
-                Ok(Wide {
-                    id: row.get(0)?,
-                    account: row.get(1)?,
-                    name: row.get(2)?,
-                    note: row.get(3)?,
-                    amount: row.get(4)?,
-                    ratio: row.get(5)?,
-                    code: row.get(6)?,
-                    active: row.get(7)?,
-                })
-            };
-            Ok(connection.prepare_cached(READ)?.query_map([rows], wide)?.collect::<Result<_, _>>()?)
-        };
-        self.call(job, work).await
+        self.call(job, move |connection| connections::read(connection, rows)).await
     }
 }
