@@ -1,7 +1,10 @@
 //! What is not a matter of ratios at one load: a crowd on few connections, tasks that wait, growth with size, and many open
 //! savepoints. All on PostgreSQL.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use agent::Workload;
 use anyhow::{Context, Result, bail, ensure};
@@ -59,31 +62,30 @@ pub(crate) async fn waiting(stage: &Stage, record: &mut Record, progress: &mut P
     Ok(())
 }
 
-/// How an operation's time grows with its size: interleaved, one task.
+/// How an operation's time grows with its size: one task. A round goes through all sizes, so that the machine's moods fall on
+/// all of them.
 pub(crate) async fn growth(stage: &mut Stage, quick: bool, record: &mut Record, progress: &mut Progress) -> Result<()> {
-    let ops = if quick { 5 } else { 40 };
-    let rounds = if quick { 1 } else { 3 };
+    let (rounds, ops) = if quick { (1, 5) } else { (7, 12) };
     let url = stage.url(0)?;
     let chosen = chosen(stage, &[NESTLING, HELD_POSTGRES]);
     for &number in &chosen {
         stage.agents[number].open(&url, 1, 1).await?;
     }
     for kind in ['D', 'E'] {
-        let mut all: Vec<Vec<(u32, u64)>> = vec![Vec::new(); chosen.len()];
-        for size in SIZES {
-            let workload = if kind == 'D' { Workload::D(size) } else { Workload::E(size) };
-            let mut nanos: Vec<Vec<f64>> = vec![Vec::new(); chosen.len()];
-            for _ in 0..rounds {
-                for (place, &number) in chosen.iter().enumerate() {
+        let mut found: HashMap<(usize, u32), Vec<f64>> = HashMap::new();
+        for _ in 0..rounds {
+            for size in SIZES {
+                let workload = if kind == 'D' { Workload::D(size) } else { Workload::E(size) };
+                for &number in &chosen {
                     progress.step(&format!("growth: {workload} {}", stage.agents[number].label()));
-                    nanos[place].push(stage.measure(number, workload, 1, 0, ops).await?.median as f64);
+                    let figures = stage.measure(number, workload, 1, 0, ops).await?;
+                    found.entry((number, size)).or_default().push(figures.median as f64);
                 }
             }
-            for (points, nanos) in all.iter_mut().zip(nanos) {
-                points.push((size, median(nanos).unwrap_or_default() as u64));
-            }
         }
-        for (points, &number) in all.into_iter().zip(&chosen) {
+        for &number in &chosen {
+            let typical = |size| median(found.remove(&(number, size)).unwrap_or_default()).unwrap_or_default() as u64;
+            let points = SIZES.into_iter().zip(SIZES.map(typical)).collect();
             record.growth.push(Growth { peer: stage.agents[number].label(), kind, points });
         }
     }

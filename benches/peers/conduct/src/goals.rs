@@ -90,7 +90,8 @@ pub(crate) fn goals(record: &Record) -> Vec<Goal> {
         goals.push(loads.ratio(here, workload, Against::Best, wanted));
     }
     goals.push(loads.ratio(here, R(10_000), Against::One(HELD_POSTGRES), 0.85));
-    for peer in [BB8, DEADPOOL, SQLX, "sea-orm", "diesel-async"] {
+    // bb8 and deadpool hand out the bare driver's rows.
+    for peer in [SQLX, "sea-orm", "diesel-async", "toasty"] {
         goals.push(loads.ratio(here, R(10_000), Against::One(peer), 1.0));
     }
     let far = (Backend::Postgres, 1, 1);

@@ -169,7 +169,7 @@ fn overhead(record: &Record) -> Option<Svg> {
     svg.text(20.0, 28.0, Anchor::Start, "title", "nestling beside the bare driver");
     let about = "PostgreSQL without delay, 16 tasks; throughput of tokio-postgres on held connections = 1";
     svg.text(20.0, 46.0, Anchor::Start, "small", about);
-    let (left, width) = (330.0, 320.0);
+    let (left, width) = (390.0, 260.0);
     let bottom = 70.0 + rows.len() as f64 * 34.0;
     svg.rule((left + width / most, 62.0), (left + width / most, bottom));
     svg.text(left + width / most, bottom + 18.0, Anchor::Middle, "small", "1");
@@ -195,7 +195,8 @@ fn growth(record: &Record) -> Option<Svg> {
         "small",
         "PostgreSQL without delay, one task, an insert in each savepoint; milliseconds",
     );
-    let y_max = (most as f64 / 1e6).ceil();
+    let highest = (most as f64 / 1e6).ceil();
+    let y_max = if highest <= 10.0 { highest } else { (highest / 5.0).ceil() * 5.0 };
     let axes = Axes { left: 52.0, top: 66.0, width: 470.0, height: 244.0, x_max: 100.0, y_max };
     axes.grid(&mut svg, if y_max <= 10.0 { y_max as u32 } else { 5 }, "");
     for depth in [1, 20, 40, 60, 80, 100] {

@@ -34,7 +34,7 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
     add(Backend::Postgres, 0, 1, with_models(), 3, 120, false);
     add(Backend::Postgres, 0, 16, all(), 5, 150, true);
     add(Backend::Postgres, 0, 256, all(), 2, 120, false);
-    add(Backend::Postgres, 1, 1, all(), 3, 120, true);
+    add(Backend::Postgres, 1, 1, all(), 3, 120, false);
     add(Backend::Postgres, 1, 16, nested(), 3, 150, false);
     add(Backend::Postgres, 4, 1, all(), 2, 150, false);
     add(Backend::Postgres, 4, 16, nested(), 3, 150, false);
@@ -42,7 +42,7 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
     add(Backend::MariaDb, 0, 16, all(), 5, 120, true);
     add(Backend::MariaDb, 0, 256, all(), 1, 120, false);
     add(Backend::MariaDb, 1, 1, all(), 3, 100, false);
-    add(Backend::MariaDb, 4, 1, all(), 2, 120, false);
+    add(Backend::MariaDb, 4, 1, all(), 1, 120, false);
     add(Backend::Sqlite, 0, 1, with_models(), 5, 100, true);
     add(Backend::Sqlite, 0, 16, all(), 3, 120, false);
     add(Backend::Sqlite, 0, 256, all(), 1, 120, false);

@@ -119,9 +119,10 @@ Round trips are counted, and delays made, by a proxy that hands each chunk on at
 Nested blocks of any depth are written as functions that call themselves, so that every peer pays for boxed futures there.";
 
 const OPEN_SAVEPOINTS: &str = "\
-Many open savepoints cost others, not oneself: PostgreSQL shows 64 subtransactions of each session to all; when a session has written in more, whoever meets a \
-row that is younger than that session's transaction looks its transaction up on pages of their own (`pg_subtrans`). This is the server's, and the same for every client. Here one session has \
-so many savepoints open, with an insert in each, while another one counts rows:";
+Many open savepoints cost others, not oneself, and only where something is written in each: PostgreSQL shows 64 subtransactions of each session to all. When a \
+session has more, whoever meets a row that is younger than that session's transaction looks the row's transaction up on pages of their own (`pg_subtrans`). That is the \
+server's, and the same for every client. Here one session has so many savepoints open, with an insert in each, while another one counts rows. For one reader it is little; it \
+grows where many sessions read at once and the younger transactions are more than the server keeps pages for (65,536 by default):";
 
 /// What the terminal shows at the end: the goals and the tables of the loads that they are about.
 pub(crate) fn summary(record: &Record) -> String {

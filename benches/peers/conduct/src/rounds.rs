@@ -1,6 +1,9 @@
 //! Runs a load: all its workloads for all its peers, in interleaved rounds, and checks what each run has left behind.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use agent::{Figures, Workload};
 use anyhow::{Context, Result, bail};
@@ -64,11 +67,12 @@ impl Stage {
         if delay == 0 {
             return Ok(self.server.url.clone());
         }
-        let direct = self.server.url.clone();
-        if !self.proxies.contains_key(&delay) {
-            self.proxies.insert(delay, Proxy::start(&direct, Duration::from_millis(delay.into()))?);
-        }
-        Ok(self.proxies.get(&delay).context("just put there")?.url_for(&direct))
+        let direct = &self.server.url;
+        let proxy = match self.proxies.entry(delay) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => place.insert(Proxy::start(direct, Duration::from_millis(delay.into()))?),
+        };
+        Ok(proxy.url_for(direct))
     }
 
     /// Measures a load.

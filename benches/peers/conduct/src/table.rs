@@ -30,30 +30,22 @@ impl fmt::Display for Table {
         let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
         let width = |column| self.rows.iter().map(|row| cell(row, column).chars().count()).max().unwrap_or_default();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).max(3)).collect();
+        let line = |cell: &dyn Fn(usize, usize, bool) -> String| {
+            let cells = widths.iter().enumerate();
+            let texts = cells.map(|(column, &width)| cell(column, width, self.left.contains(&column)));
+            format!("|{}|", texts.collect::<Vec<_>>().join("|"))
+        };
         for (number, row) in self.rows.iter().enumerate() {
-            f.write_str("|")?;
-            for (column, &width) in widths.iter().enumerate() {
+            let padded = |column: usize, width: usize, is_left: bool| {
                 let text = cell(row, column);
-                let left = self.left.contains(&column);
-                if left {
-                    write!(f, " {text:<width$} |")?
-                } else {
-                    write!(f, " {text:>width$} |")?
-                };
-            }
-            writeln!(f)?;
+                if is_left { format!(" {text:<width$} ") } else { format!(" {text:>width$} ") }
+            };
+            writeln!(f, "{}", line(&padded))?;
             if number == 0 {
-                f.write_str("|")?;
-                for (column, &width) in widths.iter().enumerate() {
-                    let left = self.left.contains(&column);
-                    let dashes = "-".repeat(width + 1);
-                    if left {
-                        write!(f, "{dashes}-|")?
-                    } else {
-                        write!(f, "{dashes}:|")?
-                    };
-                }
-                writeln!(f)?;
+                let dashes = |_: usize, width: usize, is_left: bool| {
+                    format!("{}{}", "-".repeat(width + 1), if is_left { '-' } else { ':' })
+                };
+                writeln!(f, "{}", line(&dashes))?;
             }
         }
         Ok(())

@@ -111,6 +111,7 @@ fn caught(result: Result<()>) -> Result<()> {
     }
 }
 
+/// By hand, as there are no models yet; those that there will be are to be a peer of their own, beside this one.
 fn wide(row: &Row) -> Result<Wide, Error> {
     Ok(Wide {
         id: row.get(0)?,
