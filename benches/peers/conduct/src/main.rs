@@ -21,7 +21,9 @@ mod table;
 
 use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     args::Args, backend::Backend, crew::Programs, plan::Load, progress::Progress, record::Record, rounds::Stage,
@@ -35,7 +37,11 @@ async fn main() -> Result<()> {
         let text = fs::read_to_string(&kept).with_context(|| format!("{}: no full run is kept", kept.display()))?;
         serde_json::from_str(&text)?
     } else {
-        measure(&args).await?
+        // What is dropped then cleans up: the agents and SQLite's folder.
+        tokio::select! {
+            record = measure(&args) => record?,
+            () = stopped()? => bail!("stopped"),
+        }
     };
     let figures = serde_json::to_string(&record)?;
     if args.is_full() && !args.render {
@@ -111,6 +117,18 @@ async fn measure(args: &Args) -> Result<Record> {
     progress.clear();
     record.seconds = progress.elapsed().as_secs_f64();
     Ok(record)
+}
+
+/// Comes when the program is asked to end.
+fn stopped() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// About how many runs there will be.
