@@ -31,3 +31,7 @@ servers:
 # The benchmarks
 bench *args:
     cargo bench {{ args }}
+
+# nestling beside its peers, on private servers; writes docs/benchmarks.md. --quick is a check of three minutes
+bench-peers *args:
+    benches/peers/run.sh {{ args }}

@@ -1,0 +1,163 @@
+//! The conductor of the comparison: has all agents run in interleaved rounds, checks what they did, and writes the report.
+
+mod about;
+mod args;
+mod backend;
+mod crew;
+mod extra;
+mod fit;
+mod goals;
+mod peers;
+mod pictures;
+mod plan;
+mod progress;
+mod proxy;
+mod record;
+mod report;
+mod rounds;
+mod sections;
+mod svg;
+mod table;
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    args::Args, backend::Backend, crew::Programs, plan::Load, progress::Progress, record::Record, rounds::Stage,
+};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::read()?;
+    let kept = args.bin.join("benchmark-figures.json");
+    let record = if args.render {
+        let text = fs::read_to_string(&kept).with_context(|| format!("{}: no full run is kept", kept.display()))?;
+        serde_json::from_str(&text)?
+    } else {
+        // What is dropped then cleans up: the agents and SQLite's folder.
+        tokio::select! {
+            record = measure(&args) => record?,
+            () = stopped()? => bail!("stopped"),
+        }
+    };
+    let figures = serde_json::to_string(&record)?;
+    if args.is_full() && !args.render {
+        fs::write(&kept, &figures)?;
+    }
+    let docs = if args.is_full() { args.folder.join("../../docs") } else { args.bin.join("benchmark-check") };
+    write(&record, &args.folder, &docs)?;
+    if args.json {
+        println!("{figures}");
+    } else {
+        println!("{}", report::summary(&record));
+    }
+    eprintln!("the report is in {}", docs.join("benchmarks.md").display());
+    Ok(())
+}
+
+/// Writes the report and its pictures.
+fn write(record: &Record, folder: &Path, docs: &Path) -> Result<()> {
+    let notes = fs::read_to_string(folder.join("notes.md")).unwrap_or_default();
+    let pictures = pictures::pictures(record);
+    fs::create_dir_all(docs.join("benchmarks"))?;
+    for (name, _, picture) in &pictures {
+        fs::write(docs.join(format!("benchmarks/{name}.svg")), picture)?;
+    }
+    let named: Vec<(&str, &str)> = pictures.iter().map(|(name, about, _)| (*name, *about)).collect();
+    fs::write(docs.join("benchmarks.md"), report::report(record, &notes, &named))?;
+    Ok(())
+}
+
+async fn measure(args: &Args) -> Result<Record> {
+    let programs = Programs { bin: args.bin.clone(), python: args.python.clone(), scripts: args.folder.join("python") };
+    let mut record = Record {
+        quick: args.quick,
+        date: about::date(),
+        machine: about::machine(),
+        versions: about::crates(&args.folder)?,
+        ..Record::default()
+    };
+    if let Some(version) = args.python.as_deref().and_then(|python| about::python_package(python, "peewee-async")) {
+        record.versions.insert("peewee-async".into(), version);
+    }
+    let wanted = |backend: &Backend| {
+        args.backends.is_empty()
+            || args.backends.iter().any(|name| {
+                name.eq_ignore_ascii_case(backend.title()) || name == "postgres" && *backend == Backend::Postgres
+            })
+    };
+    let loads: Vec<Load> = plan::loads(args.quick).into_iter().filter(|load| wanted(&load.backend)).collect();
+    for delay in [1, 4] {
+        let took = proxy::measured(Duration::from_millis(delay.into()))?;
+        record.delays.insert(delay, took.as_secs_f64() * 1e3);
+    }
+    let mut progress = Progress::new(steps(&loads, args));
+    let scratch = Scratch::make()?;
+    for backend in Backend::ALL.into_iter().filter(wanted) {
+        let url = match backend {
+            Backend::Postgres => std::env::var("NESTLING_POSTGRES_URL").context("NESTLING_POSTGRES_URL")?,
+            Backend::MariaDb => std::env::var("NESTLING_MYSQL_URL").context("NESTLING_MYSQL_URL")?,
+            Backend::Sqlite => format!("sqlite://{}", scratch.0.join("bench.db").display()),
+        };
+        let mut stage = Stage::set(backend, &url, &programs, &args.only, &mut record).await?;
+        stage.count(&mut record, &mut progress).await?;
+        for load in loads.iter().filter(|load| load.backend == backend) {
+            stage.run(load, &mut record, &mut progress).await?;
+        }
+        if backend == Backend::Postgres {
+            extra::crowd(&mut stage, args.quick, &mut record, &mut progress).await?;
+            extra::waiting(&stage, &mut record, &mut progress).await?;
+            extra::growth(&mut stage, args.quick, &mut record, &mut progress).await?;
+            extra::open_savepoints(&mut stage, args.quick, &mut record, &mut progress).await?;
+        }
+    }
+    progress.clear();
+    record.seconds = progress.elapsed().as_secs_f64();
+    Ok(record)
+}
+
+/// Comes when the program is asked to end.
+fn stopped() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// About how many runs there will be.
+fn steps(loads: &[Load], args: &Args) -> usize {
+    let peers = |load: &Load| {
+        let named = peers::PEERS.iter().filter(|peer| peer.backend == load.backend);
+        let chosen = named.filter(|peer| args.only.is_empty() || args.only.iter().any(|name| name == peer.title));
+        chosen.map(|peer| 1 + usize::from(load.with_defaults && peer.default.is_some())).sum::<usize>()
+    };
+    loads.iter().map(|load| load.rounds * load.workloads.len() * peers(load)).sum()
+}
+
+/// A folder for SQLite's file, in memory if there is one; removed at the end.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn make() -> Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = base.join(format!("nestling-peers-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("{} is left behind: {error}", self.0.display());
+        }
+    }
+}

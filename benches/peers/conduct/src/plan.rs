@@ -1,0 +1,72 @@
+//! What is measured, and for how long: the loads of each back end.
+
+use agent::Workload;
+
+use crate::backend::Backend;
+
+/// How many connections a pool may have.
+pub(crate) const POOL: usize = 16;
+
+/// One load: all its workloads are measured in interleaved rounds.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) backend: Backend,
+    /// Milliseconds that a round trip takes longer.
+    pub(crate) delay: u32,
+    pub(crate) tasks: usize,
+    pub(crate) workloads: Vec<Workload>,
+    pub(crate) rounds: usize,
+    /// How long one peer runs one workload in a round.
+    pub(crate) millis: u64,
+    /// Whether peers are measured with their default settings, too.
+    pub(crate) with_defaults: bool,
+}
+
+/// All loads.
+pub(crate) fn loads(quick: bool) -> Vec<Load> {
+    let all = || Workload::ALL.to_vec();
+    let with_models = || Workload::ALL.into_iter().chain([Workload::M]).collect::<Vec<_>>();
+    let nested = || vec![Workload::B, Workload::D(5)];
+    let mut loads = Vec::new();
+    let mut add = |backend, delay, tasks, workloads, rounds, millis, with_defaults| {
+        loads.push(Load { backend, delay, tasks, workloads, rounds, millis, with_defaults });
+    };
+    add(Backend::Postgres, 0, 1, with_models(), 3, 120, false);
+    add(Backend::Postgres, 0, 16, all(), 5, 150, true);
+    add(Backend::Postgres, 0, 256, all(), 2, 120, false);
+    add(Backend::Postgres, 1, 1, all(), 3, 120, false);
+    add(Backend::Postgres, 1, 16, nested(), 3, 150, false);
+    add(Backend::Postgres, 4, 1, all(), 2, 150, false);
+    add(Backend::Postgres, 4, 16, nested(), 3, 150, false);
+    add(Backend::MariaDb, 0, 1, all(), 3, 100, false);
+    add(Backend::MariaDb, 0, 16, all(), 5, 120, true);
+    add(Backend::MariaDb, 0, 256, all(), 1, 120, false);
+    add(Backend::MariaDb, 1, 1, all(), 3, 100, false);
+    add(Backend::MariaDb, 4, 1, all(), 1, 120, false);
+    add(Backend::Sqlite, 0, 1, with_models(), 5, 100, true);
+    add(Backend::Sqlite, 0, 16, all(), 3, 120, false);
+    add(Backend::Sqlite, 0, 256, all(), 1, 120, false);
+    if quick {
+        for load in &mut loads {
+            (load.rounds, load.millis) = (1, 25);
+            load.workloads.retain(|workload| {
+                // What takes long even once.
+                let is_heavy = matches!(workload, Workload::R(_)) || (load.delay > 1 && *workload != Workload::B);
+                let is_models = *workload == Workload::M;
+                let is_chosen = matches!(workload, Workload::A | Workload::B | Workload::D(5));
+                if load.tasks > POOL {
+                    is_chosen
+                } else {
+                    !is_heavy || load.tasks == 1 && load.delay == 0 && !is_models
+                }
+            });
+        }
+    }
+    loads
+}
+
+/// The sizes at which growth is measured.
+pub(crate) const SIZES: [u32; 12] = [1, 2, 5, 10, 20, 30, 40, 50, 63, 70, 85, 100];
+
+/// How many savepoints another session has open while a reader counts.
+pub(crate) const OPEN: [u32; 8] = [0, 16, 48, 63, 65, 80, 128, 256];
