@@ -2,7 +2,7 @@
 
 use agent::{BoxFuture, Job, Peer, Refused, Result, Setup, Wide, anyhow};
 use futures_util::future::try_join_all;
-use nestling::{Database, Error, Row, params};
+use nestling::{Database, Error, Model, params};
 
 use crate::sql::{NOTE, numbered as sql};
 
@@ -97,8 +97,8 @@ impl Peer for Nestling {
     }
 
     async fn read(&self, _: Job, rows: i64) -> Result<Vec<Wide>> {
-        let rows = self.db.query(sql::READ, params![rows]).await?;
-        Ok(rows.iter().map(wide).collect::<Result<_, Error>>()?)
+        let rows = Row::select().order_by(Row::ID.asc()).limit(rows.unsigned_abs()).all(&self.db).await?;
+        Ok(rows.into_iter().map(Wide::from).collect())
     }
 }
 
@@ -111,16 +111,23 @@ fn caught(result: Result<()>) -> Result<()> {
     }
 }
 
-/// By hand, as there are no models yet; those that there will be are to be a peer of their own, beside this one.
-fn wide(row: &Row) -> Result<Wide, Error> {
-    Ok(Wide {
-        id: row.get(0)?,
-        account: row.get(1)?,
-        name: row.get(2)?,
-        note: row.get(3)?,
-        amount: row.get(4)?,
-        ratio: row.get(5)?,
-        code: row.get(6)?,
-        active: row.get(7)?,
-    })
+/// The table as a model. What the conductor compares is made of it, which moves the text and copies nothing.
+#[derive(Model)]
+#[model(table = "wide")]
+struct Row {
+    id: i64,
+    account: i64,
+    name: String,
+    note: Option<String>,
+    amount: i64,
+    ratio: f64,
+    code: i32,
+    active: bool,
+}
+
+impl From<Row> for Wide {
+    fn from(row: Row) -> Self {
+        let Row { id, account, name, note, amount, ratio, code, active } = row;
+        Self { id, account, name, note, amount, ratio, code, active }
+    }
 }
