@@ -104,6 +104,7 @@ fields! {
     serde_json::Value => Json,
 }
 
+#[diagnostic::do_not_recommend]
 impl Field for HStore {
     const TYPE: ColumnType = ColumnType::Custom("hstore");
 

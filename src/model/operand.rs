@@ -150,6 +150,7 @@ fn is_in_query<M, R>(node: Node, query: Select<M, R>) -> Expr<bool> {
 /// `InOperand` for queries of one column of this type.
 macro_rules! in_query {
     ($([$($generics:tt)*] $type:ty => $of:ty;)+) => {$(
+        #[diagnostic::do_not_recommend]
         impl<Q, $($generics)*> InOperand<$of> for Select<Q, $type> {
             #[expect(private_interfaces, reason = "as in `Operand`")]
             fn contains(self, node: Node) -> Expr<bool> {
