@@ -234,7 +234,8 @@ impl Pool {
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
         let waited = within(wait, Arc::clone(&generation.permits).acquire_owned()).await?;
         let permit = waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?;
-        self.fill(generation, permit, None, wait.saturating_sub(start.elapsed())).await
+        // Boxed again, as it is large and whoever waits in the queue has no use for it yet.
+        Box::pin(self.fill(generation, permit, None, wait.saturating_sub(start.elapsed()))).await
     }
 
     /// Finds a connection for whoever has a place: an idle one, or else a new one. One is at hand that lay idle for a
