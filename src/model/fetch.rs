@@ -12,7 +12,8 @@ macro_rules! fetches {
             /// # Cancel safety
             /// As [`Database::execute`].
             pub async fn all(self, db: &Database) -> Result<Vec<R>> {
-                self.rows(db).await?.iter().map(self.read).collect()
+                // By value: what a batch of rows has held is free for the models of the next.
+                self.rows(db).await?.into_iter().map(|row| (self.read)(&row)).collect()
             }
 
             /// The rows one by one, with flat memory.
