@@ -41,8 +41,8 @@ if [[ ! -r $kept/$plugin ]]; then
         tail -n 15 "$work/log" >&2
         fail "$package could not be fetched (the last lines are above)"
     fi
-    for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root" || fail "$deb could not be unpacked"; done
-    found=("$work"/root/usr/lib/*/plugin/"$plugin" "$work"/root/usr/lib/*/*/plugin/"$plugin")
+    for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/tree" || fail "$deb could not be unpacked"; done
+    found=("$work"/tree/usr/lib/*/plugin/"$plugin" "$work"/tree/usr/lib/*/*/plugin/"$plugin")
     for file in "${found[@]}"; do if [[ -f $file ]]; then mkdir -p "$work/kept" && cp "$file" "$work/kept/"; fi; done
     [[ -f $work/kept/$plugin ]] || fail "$package has no $plugin"
     chmod -R a+rX "$work/kept"
