@@ -1,7 +1,8 @@
 //! Ends: of the handle, of the database, of a connection, and calls that would wait for themselves.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use nestling::{ErrorKind, params};
 
 use crate::harness::Backend;
@@ -55,19 +56,24 @@ on_every_backend! {
         let backend = backend.with_items().await.with(|options| options.close_timeout(Duration::from_secs(30)));
         let (db, sync) = (backend.db.clone(), backend.db.sync());
         let (begun, begins) = tokio::sync::oneshot::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel();
         let block = std::thread::spawn(move || {
             sync.atomic(|| {
                 sync.execute("insert into item values (1, 'one')", params![])?;
                 begun.send(()).expect("the test waits for it");
-                std::thread::sleep(Duration::from_millis(200));
+                goes_on.recv().expect("the test lets it go on");
                 sync.execute("insert into item values (2, 'two')", params![])
             })
         });
         begins.await.unwrap();
-        let start = Instant::now();
         if backend.is_postgres() || backend.is_mysql() {
-            db.close().await;
-            assert!(start.elapsed() > Duration::from_millis(100), "it was waited for");
+            let mut closing = std::pin::pin!(db.close());
+            assert!(closing.as_mut().now_or_never().is_none(), "the block is open");
+            go_on.send(()).expect("the block waits for it");
+            closing.await;
+            assert_eq!(backend.items().await, ["one", "two"], "committed before the database is closed");
+        } else {
+            go_on.send(()).expect("the block waits for it");
         }
         let joined = tokio::task::spawn_blocking(|| block.join()).await.unwrap().expect("no panic");
         assert_eq!(joined.unwrap(), 1);
