@@ -22,6 +22,7 @@ mod calls;
 mod closed_frames;
 mod closing;
 mod closing_blocks;
+mod commit_asks;
 mod connecting;
 mod create_tables;
 mod derives;

@@ -161,7 +161,7 @@ async fn savepoints_of_joined_blocks_never_interleave_on_the_wire() {
             "select 'b2'",
             "RELEASE SAVEPOINT s1",
             "select 'parent'",
-            "SELECT; COMMIT",
+            "COMMIT",
         ]
     );
 }

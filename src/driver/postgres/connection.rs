@@ -82,7 +82,7 @@ impl PostgresConnection {
         let request = pin!(self.wire.client().batch_execute(query.sql));
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (_, number) = self.wire.fly(debt, request, classify).await?;
-        self.wire.is_answered(number);
+        self.wire.has_succeeded(number);
         Ok(Answer::count(0))
     }
 
@@ -114,7 +114,7 @@ impl PostgresConnection {
         let request = pin!(self.wire.client().prepare(query.sql));
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
-        self.wire.is_answered(number);
+        self.wire.has_succeeded(number);
         let prepared = Prepared::new(statement, self.hstore);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
@@ -145,7 +145,7 @@ impl PostgresConnection {
             Want::Count | Want::Batch => {
                 let request = pin!(client.execute_raw(&prepared.statement, params));
                 let (affected, number) = self.wire.fly(debt, request, classify).await?;
-                self.wire.is_answered(number);
+                self.wire.has_succeeded(number);
                 Ok(Answer::count(affected))
             }
             Want::Rows => {
@@ -159,7 +159,7 @@ impl PostgresConnection {
                     Ok((all.finish(), rows.rows_affected().unwrap_or(0)))
                 });
                 let ((rows, affected), number) = self.wire.fly(debt, request, classify).await?;
-                self.wire.is_answered(number);
+                self.wire.has_succeeded(number);
                 Ok(Answer::rows(rows, affected))
             }
             Want::Stream => Box::pin(self.stream(debt, prepared, query, params)).await,
@@ -181,9 +181,13 @@ impl PostgresConnection {
         let wire = Arc::clone(&self.wire);
         // Dropped half-way, it leaves the request outstanding: the connection reads on and throws the rest away.
         let rows = Box::pin(rows).map(Some).chain(futures_util::stream::once(async { None }));
+        let mut has_failed = false;
         let stream = rows.filter_map(move |row| {
-            if !matches!(row, Some(Ok(_))) {
-                wire.is_answered(number);
+            has_failed |= matches!(row, Some(Err(_)));
+            match row {
+                Some(Ok(_)) => {}
+                None if !has_failed => wire.has_succeeded(number),
+                Some(Err(_)) | None => wire.is_answered(number),
             }
             let row = row.map(|row| match row {
                 Ok(row) => Ok(decode::single(row, Arc::clone(&columns))),
@@ -196,16 +200,17 @@ impl PostgresConnection {
 
     async fn commit(&self, debt: &dyn Debt, before: &[Control]) -> Result<(), Fault> {
         // COMMIT of an aborted transaction succeeds without a word; an empty SELECT ahead of it fails there (rule 17).
+        // Where all that was sent has succeeded there is no need to ask.
         let mut text = String::new();
         for step in before {
             text.push_str(&Dialect::Postgres.render(step));
             text.push_str("; ");
         }
-        text.push_str("SELECT; COMMIT");
+        text.push_str(if self.wire.is_sound() { "COMMIT" } else { "SELECT; COMMIT" });
         let request = pin!(self.wire.client().batch_execute(&text));
         match self.wire.fly(debt, request, classify::control).await {
             Ok((_, number)) => {
-                self.wire.is_answered(number);
+                self.wire.has_succeeded(number);
                 self.wire.set_in_transaction(false);
                 Ok(())
             }
@@ -243,7 +248,7 @@ impl PostgresConnection {
     async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {
         let request = pin!(self.wire.client().batch_execute(text));
         let (_, number) = self.wire.fly(debt, request, classify::control).await?;
-        self.wire.is_answered(number);
+        self.wire.has_succeeded(number);
         Ok(())
     }
 }

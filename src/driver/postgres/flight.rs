@@ -43,6 +43,10 @@ pub(crate) struct Wire {
     sent: AtomicU64,
     answered: AtomicU64,
     in_transaction: AtomicBool,
+    /// The request that began the transaction.
+    begun: AtomicU64,
+    /// How many requests from that one on were seen to succeed.
+    succeeded: AtomicU64,
     /// The caller had the native client.
     handled: AtomicBool,
     broken: AtomicBool,
@@ -61,6 +65,8 @@ impl Wire {
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             in_transaction: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            succeeded: AtomicU64::new(0),
             handled: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -136,6 +142,22 @@ impl Wire {
         self.answered.fetch_max(number, Ordering::AcqRel);
     }
 
+    /// The request of a number has succeeded.
+    pub(super) fn has_succeeded(&self, number: u64) {
+        self.is_answered(number);
+        // What was sent ahead of a transaction says nothing about it.
+        if number >= self.begun.load(Ordering::Acquire) {
+            self.succeeded.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether each request of the open transaction was seen to succeed, and nobody but us has sent any: then the server
+    /// cannot have aborted it.
+    pub(super) fn is_sound(&self) -> bool {
+        let sent = self.sent.load(Ordering::Acquire) + 1 - self.begun.load(Ordering::Acquire);
+        self.is_in_transaction() && !self.is_handled() && self.succeeded.load(Ordering::Acquire) == sent
+    }
+
     fn send(self: &Arc<Self>) -> Outstanding {
         Outstanding { number: self.count(), wire: Arc::clone(self) }
     }
@@ -198,15 +220,22 @@ impl Wire {
             Control::Rollback | Control::Commit => Some(false),
             _ => None,
         });
+        let number = self.count();
         if opens == Some(true) {
             self.set_in_transaction(true);
         }
+        if begins {
+            self.begun.store(number, Ordering::Release);
+            self.succeeded.store(0, Ordering::Release);
+        }
         let wire = Arc::clone(self);
-        let outstanding = self.send();
-        let number = outstanding.number;
         let answer = async move {
             let result = wire.client.batch_execute(&text).await;
-            outstanding.answered();
+            if result.is_ok() {
+                wire.has_succeeded(number)
+            } else {
+                wire.is_answered(number)
+            }
             wire.forget_steps(number);
             if opens == Some(false) && result.is_ok() {
                 wire.set_in_transaction(false);
