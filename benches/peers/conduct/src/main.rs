@@ -2,6 +2,7 @@
 
 mod about;
 mod args;
+mod awake;
 mod backend;
 mod crew;
 mod extra;
@@ -26,7 +27,8 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    args::Args, backend::Backend, crew::Programs, plan::Load, progress::Progress, record::Record, rounds::Stage,
+    args::Args, awake::Awake, backend::Backend, crew::Programs, plan::Load, progress::Progress, record::Record,
+    rounds::Stage,
 };
 
 #[tokio::main]
@@ -94,6 +96,8 @@ async fn measure(args: &Args) -> Result<Record> {
         let took = proxy::measured(Duration::from_millis(delay.into()))?;
         record.delays.insert(delay, took.as_secs_f64() * 1e3);
     }
+    let awake = Awake::keep();
+    record.awake = awake.is_kept();
     let mut progress = Progress::new(steps(&loads, args));
     let scratch = Scratch::make()?;
     for backend in Backend::ALL.into_iter().filter(wanted) {
@@ -114,6 +118,7 @@ async fn measure(args: &Args) -> Result<Record> {
             extra::open_savepoints(&mut stage, args.quick, &mut record, &mut progress).await?;
         }
     }
+    drop(awake);
     progress.clear();
     record.seconds = progress.elapsed().as_secs_f64();
     Ok(record)

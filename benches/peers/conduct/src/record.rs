@@ -14,6 +14,9 @@ pub(crate) struct Record {
     pub(crate) quick: bool,
     pub(crate) date: String,
     pub(crate) seconds: f64,
+    /// Whether the processors were kept from going to sleep.
+    #[serde(default)]
+    pub(crate) awake: bool,
     /// What it ran on, by name.
     pub(crate) machine: BTreeMap<String, String>,
     /// Servers and crates.

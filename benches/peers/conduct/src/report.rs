@@ -30,6 +30,9 @@ pub(crate) fn report(record: &Record, notes: &str, pictures: &[(&str, &str)]) ->
     }
     add("## How it is measured");
     add(METHOD);
+    if record.awake {
+        add(AWAKE);
+    }
     let delays = record.delays.iter().map(|(delay, took)| format!("{delay} ms is {took:.2} ms"));
     add(&format!(
         "What the proxy adds, measured against somebody who answers at once: {}.",
@@ -117,6 +120,10 @@ After each run the conductor looks at the tables: the rows and sums must be exac
 checked as it is read. The servers run with `fsync` off and SQLite's file lies in memory where that can be had, so that the disk is not what is measured. \
 Round trips are counted, and delays made, by a proxy that hands each chunk on at its arrival plus half the delay, whatever else is on its way. \
 Nested blocks of any depth are written as functions that call themselves, so that every peer pays for boxed futures there.";
+
+const AWAKE: &str = "\
+A loop of the lowest scheduling class on each processor keeps it awake. A virtual processor that has gone to sleep takes some 50 µs to wake up, as long as several round trips \
+on the loopback; whether one task pays that is otherwise chance, as it hangs on which processor the kernel has put the server on.";
 
 const OPEN_SAVEPOINTS: &str = "\
 Many open savepoints cost others, not oneself, and only where something is written in each: PostgreSQL shows 64 subtransactions of each session to all. When a \
