@@ -85,6 +85,11 @@ impl fmt::Debug for Asked {
 }
 
 impl Settings {
+    /// Whether nothing was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     #[must_use]
     pub(crate) fn with_isolation(self, isolation: Isolation) -> Self {
         self.change(|asked| asked.isolation = Some(isolation))

@@ -98,24 +98,68 @@ impl Dialect {
     /// The text of one control step.
     pub(crate) fn render(self, step: &Control) -> Cow<'static, str> {
         match step {
-            Control::Begin(settings) => match self.begin(settings).as_mut_slice() {
-                [one] => std::mem::take(one),
-                several => several.join("; ").into(),
-            },
-            Control::Savepoint(name) => format!("SAVEPOINT {}", self.quoted(name)).into(),
-            Control::Release(name) => format!("RELEASE SAVEPOINT {}", self.quoted(name)).into(),
-            Control::RollbackTo(name) => format!("ROLLBACK TO SAVEPOINT {}", self.quoted(name)).into(),
+            Control::Begin(settings) if settings.is_empty() => self.plain_begin().into(),
             Control::Commit => "COMMIT".into(),
             Control::Rollback => "ROLLBACK".into(),
+            _ => {
+                let mut text = String::with_capacity(USUAL);
+                self.write(step, &mut text);
+                text.into()
+            }
         }
     }
 
     /// The text of several steps, as one message.
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn render_all(self, steps: &[Control]) -> Cow<'static, str> {
-        match steps {
-            [step] => self.render(step),
-            _ => steps.iter().map(|step| self.render(step)).collect::<Vec<_>>().join("; ").into(),
+        if let [step] = steps {
+            return self.render(step);
+        }
+        let mut text = String::with_capacity(steps.len() * USUAL);
+        for step in steps {
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            self.write(step, &mut text);
+        }
+        text.into()
+    }
+
+    /// Adds the text of a step. Each nested block has some, so nothing is made on the way.
+    fn write(self, step: &Control, text: &mut String) {
+        match step {
+            Control::Begin(settings) if settings.is_empty() => text.push_str(self.plain_begin()),
+            Control::Begin(settings) => text.push_str(&self.begin(settings).join("; ")),
+            Control::Savepoint(name) => self.write_with(name, "SAVEPOINT ", text),
+            Control::Release(name) => self.write_with(name, "RELEASE SAVEPOINT ", text),
+            Control::RollbackTo(name) => self.write_with(name, "ROLLBACK TO SAVEPOINT ", text),
+            Control::Commit => text.push_str("COMMIT"),
+            Control::Rollback => text.push_str("ROLLBACK"),
+        }
+    }
+
+    /// Adds a command and a name in quotes; generated ones need none.
+    fn write_with(self, name: &Name, command: &str, text: &mut String) {
+        text.push_str(command);
+        match name {
+            Name::Level(level) => {
+                text.push('s');
+                match u8::try_from(*level) {
+                    Ok(digit @ 0..10) => text.push(char::from(b'0' + digit)),
+                    _ => text.push_str(&level.to_string()),
+                }
+            }
+            Name::Given(name) => {
+                let quote = if self == Self::Mysql { '`' } else { '"' };
+                text.push(quote);
+                for part in name.split_inclusive(quote) {
+                    text.push_str(part);
+                    if part.ends_with(quote) {
+                        text.push(quote);
+                    }
+                }
+                text.push(quote);
+            }
         }
     }
 
@@ -123,7 +167,7 @@ impl Dialect {
     #[cfg(feature = "mysql")]
     pub(crate) fn statements(self, step: &Control) -> usize {
         match step {
-            Control::Begin(settings) => self.begin(settings).len(),
+            Control::Begin(settings) if !settings.is_empty() => self.begin(settings).len(),
             _ => 1,
         }
     }
@@ -133,21 +177,24 @@ impl Dialect {
         match self {
             Self::Postgres => postgres_begin(settings),
             Self::Mysql => mysql_begin(settings),
-            // A transaction that reads first and writes then cannot get the write lock once somebody else wrote.
             Self::Sqlite if settings.read_only() == Some(true) => vec!["BEGIN DEFERRED".into()],
-            Self::Sqlite => vec!["BEGIN IMMEDIATE".into()],
+            Self::Sqlite => vec![self.plain_begin().into()],
         }
     }
 
-    /// A name in quotes; generated ones need none.
-    fn quoted(self, name: &Name) -> Cow<'static, str> {
-        match name {
-            Name::Level(level) => format!("s{level}").into(),
-            Name::Given(name) if self == Self::Mysql => format!("`{}`", name.replace('`', "``")).into(),
-            Name::Given(name) => format!("\"{}\"", name.replace('"', "\"\"")).into(),
+    /// What begins a transaction without settings.
+    fn plain_begin(self) -> &'static str {
+        match self {
+            Self::Postgres => "BEGIN",
+            Self::Mysql => "START TRANSACTION",
+            // A transaction that reads first and writes then cannot get the write lock once somebody else wrote.
+            Self::Sqlite => "BEGIN IMMEDIATE",
         }
     }
 }
+
+/// How long the text of a step is, as a rule.
+const USUAL: usize = 32;
 
 /// Variables of MySQL that nobody else may set: rows are read as UTF-8, and blocks begin and end transactions.
 fn is_kept(key: &str) -> bool {
@@ -180,7 +227,7 @@ fn access(read_only: bool) -> &'static str {
 /// A failed BEGIN would let the statement behind it commit on its own, so nothing that can fail is part of it: settings
 /// stand behind it, where a failure leaves the transaction open and aborted.
 fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
-    let mut statements = vec!["BEGIN".into()];
+    let mut statements = vec![Dialect::Postgres.plain_begin().into()];
     let deferrable = settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" });
     let modes: Vec<_> =
         settings.isolation().map(level).into_iter().chain(settings.read_only().map(access)).chain(deferrable).collect();
@@ -205,7 +252,7 @@ fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     }
     statements.push(match settings.read_only() {
         Some(read_only) => format!("START TRANSACTION {}", access(read_only)).into(),
-        None => "START TRANSACTION".into(),
+        None => Dialect::Mysql.plain_begin().into(),
     });
     statements
 }
@@ -235,6 +282,13 @@ mod tests {
         let given = |name: &str| Control::Savepoint(Name::Given(name.into()));
         assert_eq!(Dialect::Postgres.render(&given("a\"; DROP TABLE x; --")), "SAVEPOINT \"a\"\"; DROP TABLE x; --\"");
         assert_eq!(Dialect::Sqlite.render(&Control::Savepoint(Name::Level(3))), "SAVEPOINT s3");
+        let release = Control::Release(Name::Given("a`\"`".into()));
+        assert_eq!(Dialect::Mysql.render(&release), "RELEASE SAVEPOINT `a``\"```");
+        let undo = Control::RollbackTo(Name::Level(10));
+        assert_eq!(
+            Dialect::Mysql.render_all(&[undo, release]),
+            "ROLLBACK TO SAVEPOINT s10; RELEASE SAVEPOINT `a``\"```"
+        );
         assert!(Dialect::Postgres.check_name(&"ü".repeat(31)).is_ok());
         assert!(Dialect::Postgres.check_name(&"ü".repeat(32)).is_err());
         assert!(Dialect::Sqlite.check_name("").is_err());

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared, join},
+    future::{BoxFuture, Shared},
 };
 use tokio::time::timeout;
 use tokio_postgres::Client;
@@ -187,15 +187,11 @@ impl Wire {
         })
         .await
         .map_err(Fault::kept)?;
-        let rest = async {
-            match first {
-                Poll::Ready(out) => out,
-                Poll::Pending => request.await,
-            }
-        };
-        let (steps, out) = match ahead {
-            Some(steps) => join(steps, rest).await,
-            None => (Ok(()), rest.await),
+        // One after the other, as they come: while the first answer is not here, neither is the second.
+        let steps = answer_to(ahead).await;
+        let out = match first {
+            Poll::Ready(out) => out,
+            Poll::Pending => request.await,
         };
         // An error is an answer too: whether one is outstanding is the connection's affair from here on.
         match (steps, out) {
@@ -273,14 +269,15 @@ impl Wire {
 
     /// Puts control steps on the wire, and gives their answer; without any, that to the steps that were sent last, if it
     /// is not here yet. It is taken now: the answer may come before anybody waits for it, and would be forgotten then.
-    fn send_steps_ahead(self: &Arc<Self>, steps: &[Control], cx: &mut Context<'_>) -> Option<Answered> {
+    fn send_steps_ahead(self: &Arc<Self>, steps: &[Control], cx: &mut Context<'_>) -> Option<Ahead> {
         if steps.is_empty() {
-            return self.last_steps();
+            return self.last_steps().map(Ahead::Awaited);
         }
-        let answer = self.send_steps(steps);
-        // A clone is polled, as a future that is ready must not be polled again.
-        let _ = answer.clone().poll_unpin(cx);
-        Some(answer)
+        let mut answer = self.send_steps(steps);
+        Some(match answer.poll_unpin(cx) {
+            Poll::Ready(outcome) => Ahead::Known(outcome),
+            Poll::Pending => Ahead::Awaited(answer),
+        })
     }
 
     /// Stops what is outstanding, and returns when no cancel request is under way any more.
@@ -292,7 +289,7 @@ impl Wire {
 
     async fn cancel_all(self: &Arc<Self>) {
         // Were a SAVEPOINT hit, the block around it would be lost too; and behind a BEGIN that was hit statements commit.
-        let _ = answer_to(self.last_steps()).await;
+        let _ = answer_to(self.last_steps().map(Ahead::Awaited)).await;
         let token = self.client.cancel_token();
         let mut wait = FIRST_WAIT;
         loop {
@@ -345,9 +342,16 @@ impl fmt::Debug for Wire {
     }
 }
 
-async fn answer_to(steps: Option<Answered>) -> Outcome {
+/// The answer to control steps: a future that is ready must not be polled again.
+enum Ahead {
+    Known(Outcome),
+    Awaited(Answered),
+}
+
+async fn answer_to(steps: Option<Ahead>) -> Outcome {
     match steps {
-        Some(answer) => answer.await,
+        Some(Ahead::Known(outcome)) => outcome,
+        Some(Ahead::Awaited(answer)) => answer.await,
         None => Ok(()),
     }
 }
