@@ -29,7 +29,8 @@ pub(super) struct Slot {
     pub(super) connection: Box<dyn Connection>,
     /// It is thrown away at its return.
     pub(super) condemned: bool,
-    idle_since: Instant,
+    pub(super) idle_since: Instant,
+    pub(super) born: Instant,
     /// The generation of suspicion in which it was last seen to work.
     seen: u64,
 }
@@ -57,7 +58,8 @@ impl ManageConnection for Manager {
                 return Err(Error::new(ErrorKind::Connect, text));
             }
         };
-        Ok(Slot { connection, condemned: false, idle_since: Instant::now(), seen })
+        let now = Instant::now();
+        Ok(Slot { connection, condemned: false, idle_since: now, born: now, seen })
     }
 
     async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
@@ -67,12 +69,20 @@ impl ManageConnection for Manager {
 
     fn has_broken(&self, slot: &mut Slot) -> bool {
         slot.idle_since = Instant::now();
-        slot.condemned || slot.connection.state() != State::Idle
+        !slot.is_sound()
+    }
+}
+
+impl Slot {
+    /// Whether somebody else may have it.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.condemned && self.connection.state() == State::Idle
     }
 }
 
 /// A connection that is out of the pool. bb8 may make another in its place when it comes back, and panics if there is no
 /// runtime to do so on; but futures are dropped outside of runtimes, and after their end.
+#[derive(Debug)]
 pub(super) struct Borrowed {
     pooled: Option<PooledConnection<'static, Manager>>,
     handle: Handle,
@@ -86,6 +96,13 @@ impl Borrowed {
     /// The runtime that it was borrowed on.
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// It is somebody's from here on, who may be on another runtime than the one before.
+    pub(super) fn arrive(&mut self) {
+        if let Ok(handle) = Handle::try_current() {
+            self.handle = handle;
+        }
     }
 }
 
