@@ -154,7 +154,8 @@ impl Line {
     pub(super) fn sweep(&self) {
         let Keeping { idle_timeout, max_lifetime, ready: _ } = self.keeping;
         let now = Instant::now();
-        let is_over = |since: Instant, most: Option<Duration>| most.is_some_and(|most| now.duration_since(since) >= most);
+        let is_over =
+            |since: Instant, most: Option<Duration>| most.is_some_and(|most| now.duration_since(since) >= most);
         let is_old = |one: &mut Borrowed| is_over(one.idle_since, idle_timeout) || is_over(one.born, max_lifetime);
         let old: Vec<Borrowed> = self.books().ready.extract_if(.., is_old).collect();
         for mut borrowed in old {

@@ -80,28 +80,32 @@ impl Slot {
     }
 }
 
-/// A connection that is out of the pool. bb8 may make another in its place when it comes back, and panics if there is no
-/// runtime to do so on; but futures are dropped outside of runtimes, and after their end.
+/// A connection that is out of the pool. It goes from hand to hand, so it is no more than a pointer.
 #[derive(Debug)]
-pub(super) struct Borrowed {
+pub(super) struct Borrowed(Box<Out>);
+
+/// bb8 may make another connection in place of this one when it comes back, and panics if there is no runtime to do so
+/// on; but futures are dropped outside of runtimes, and after their end.
+#[derive(Debug)]
+struct Out {
     pooled: Option<PooledConnection<'static, Manager>>,
     handle: Handle,
 }
 
 impl Borrowed {
     pub(super) fn new(pooled: PooledConnection<'static, Manager>) -> Self {
-        Self { pooled: Some(pooled), handle: Handle::current() }
+        Self(Box::new(Out { pooled: Some(pooled), handle: Handle::current() }))
     }
 
     /// The runtime that it was borrowed on.
     pub(super) fn handle(&self) -> &Handle {
-        &self.handle
+        &self.0.handle
     }
 
     /// It is somebody's from here on, who may be on another runtime than the one before.
     pub(super) fn arrive(&mut self) {
         if let Ok(handle) = Handle::try_current() {
-            self.handle = handle;
+            self.0.handle = handle;
         }
     }
 }
@@ -109,18 +113,20 @@ impl Borrowed {
 impl Deref for Borrowed {
     type Target = Slot;
 
+    #[inline]
     fn deref(&self) -> &Slot {
-        self.pooled.as_deref().expect("only the drop takes the connection out")
+        self.0.pooled.as_deref().expect("only the drop takes the connection out")
     }
 }
 
 impl DerefMut for Borrowed {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Slot {
-        self.pooled.as_deref_mut().expect("only the drop takes the connection out")
+        self.0.pooled.as_deref_mut().expect("only the drop takes the connection out")
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for Out {
     fn drop(&mut self) {
         let _entered = Handle::try_current().is_err().then(|| self.handle.enter());
         self.pooled = None;
