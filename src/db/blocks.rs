@@ -9,8 +9,9 @@ use super::{
     trace::{self, Observed},
 };
 use crate::{
+    control::Settings,
     error::{Error, ErrorKind},
-    runtime::{Block, Flight, Frame, Scope, joined, require_runtime, spawn_in_fresh_context},
+    runtime::{Block, Flight, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
 };
 
 impl Database {
@@ -244,7 +245,7 @@ impl Database {
             }
         }
         let context = local::current().unwrap_or_default();
-        Block::savepoint(&context, &frame, name.map(Into::into), None).await
+        Block::savepoint(&context, &frame, name.map(Into::into), None)?.block().await
     }
 
     /// Opens a root or a savepoint, whichever is due.
@@ -252,16 +253,20 @@ impl Database {
         require_runtime()?;
         let context = local::current().unwrap_or_default();
         let frame = context.innermost(self.id());
-        match frame.filter(|frame| frame.in_transaction()) {
+        let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(plan, parent)?;
-                Block::savepoint(&context, parent, None, plan.name.clone()).await
+                Block::savepoint(&context, parent, None, plan.name.clone())?
             }
             None => {
                 self.inner().dialect.check_settings(&plan.settings)?;
                 let session = || DbSession::new(self.inner());
-                Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session).await
+                Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session)?
             }
+        };
+        match opened {
+            Opened::Now(block) => Ok(block),
+            Opened::Later(wait) => wait.await,
         }
     }
 
@@ -300,6 +305,10 @@ pub(super) fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), E
     if plan.durable {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
+    }
+    // Nearly all ask for nothing: then there is no need to look for the root.
+    if plan.settings == Settings::default() {
+        return Ok(());
     }
     match frame.settings().and_then(|open| plan.settings.conflicts_with(open)) {
         Some(conflict) => Err(Error::new(ErrorKind::SettingsMismatch, conflict)),

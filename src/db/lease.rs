@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     database::Inner,
+    line::Place,
     slot::Borrowed,
     trace::{self, Observed},
 };
@@ -28,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A borrowed connection.
 pub(super) struct Lease {
-    borrowed: Option<Borrowed>,
-    permit: Option<OwnedSemaphorePermit>,
+    /// With a connection in it.
+    place: Option<Place>,
     /// How many answers have come over it.
     answers: AtomicU64,
     condemned: AtomicBool,
@@ -43,10 +44,11 @@ struct User {
 }
 
 impl Lease {
-    pub(super) fn new(borrowed: Borrowed, permit: OwnedSemaphorePermit) -> Self {
+    /// The place must have its connection.
+    pub(super) fn new(mut place: Place) -> Self {
+        place.borrowed.iter_mut().for_each(Borrowed::arrive);
         Self {
-            borrowed: Some(borrowed),
-            permit: Some(permit),
+            place: Some(place),
             answers: AtomicU64::new(0),
             condemned: AtomicBool::new(false),
             user: OnceLock::new(),
@@ -54,7 +56,8 @@ impl Lease {
     }
 
     fn borrowed(&self) -> &Borrowed {
-        self.borrowed.as_ref().expect("only the drop takes the connection out")
+        let borrowed = self.place.as_ref().and_then(|place| place.borrowed.as_ref());
+        borrowed.expect("only the drop takes the connection out")
     }
 
     pub(super) fn connection(&self) -> &dyn Connection {
@@ -63,7 +66,7 @@ impl Lease {
 
     /// Whether the database was closed since the connection was asked for.
     pub(super) fn is_late(&self) -> bool {
-        self.permit.as_ref().is_none_or(|permit| permit.semaphore().is_closed())
+        self.place.as_ref().is_none_or(Place::is_late)
     }
 
     /// An answer came, good or bad: from now on a loss of the connection loses work.
@@ -94,25 +97,25 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(mut borrowed), Some(permit)) = (self.borrowed.take(), self.permit.take()) else {
-            return;
-        };
+        let Some(mut place) = self.place.take() else { return };
+        let Some(borrowed) = &mut place.borrowed else { return };
         if *self.condemned.get_mut() {
             borrowed.condemned = true;
         }
         match borrowed.connection.state() {
-            _ if borrowed.condemned => give_back(borrowed, permit),
-            State::Idle | State::Broken => give_back(borrowed, permit),
+            _ if borrowed.condemned => {}
+            State::Idle | State::Broken => {}
             State::Transaction | State::Handled | State::Busy => {
                 let handle = borrowed.handle().clone();
-                drop(handle.spawn(clean_up(borrowed, permit, self.user.take())));
+                drop(handle.spawn(clean_up(place, self.user.take())));
             }
         }
     }
 }
 
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut borrowed: Borrowed, permit: OwnedSemaphorePermit, user: Option<User>) {
+async fn clean_up(mut place: Place, user: Option<User>) {
+    let Some(borrowed) = &mut place.borrowed else { return };
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
         let connection = &*borrowed.connection;
@@ -132,7 +135,6 @@ async fn clean_up(mut borrowed: Borrowed, permit: OwnedSemaphorePermit, user: Op
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
         borrowed.condemned = true;
     }
-    give_back(borrowed, permit);
 }
 
 async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(), Fault> {
@@ -146,14 +148,9 @@ async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(
     }
 }
 
-/// The connection is back in the pool before the next in the queue is let in.
-fn give_back(borrowed: Borrowed, permit: OwnedSemaphorePermit) {
-    drop(borrowed);
-    drop(permit);
-}
-
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("connection", &self.borrowed.as_ref().map(|b| b.connection.state())).finish()
+        let borrowed = self.place.as_ref().and_then(|place| place.borrowed.as_ref());
+        f.debug_struct("Lease").field("connection", &borrowed.map(|one| one.connection.state())).finish()
     }
 }

@@ -8,6 +8,7 @@ mod database;
 mod dispatch;
 mod held;
 mod lease;
+mod line;
 mod local;
 mod named;
 mod native;

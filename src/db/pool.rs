@@ -4,7 +4,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,15 +15,13 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::{interval_at, timeout};
 
 use super::{
     builder::Options,
     counters::Counters,
     lease::Lease,
+    line::{Asked, Keeping, Line, Place, Waiting},
     registry::Registry,
     slot::{Borrowed, Manager, is_fit, is_trusted},
 };
@@ -39,7 +37,7 @@ const REAPING: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// The connections between an opening of the database and its closing.
 struct Generation {
     bb8: bb8::Pool<Manager>,
-    permits: Arc<Semaphore>,
+    line: Arc<Line>,
 }
 
 enum Phase {
@@ -98,9 +96,10 @@ impl Pool {
             self.options;
         let manager =
             Manager { driver: Arc::clone(&self.driver), connect_timeout, suspicion: Arc::clone(&self.suspicion) };
-        let shortest = [idle_timeout, max_lifetime].into_iter().flatten().min().unwrap_or(REAPING.1);
+        let shortest = [idle_timeout, max_lifetime].into_iter().flatten().min();
+        let rate = shortest.unwrap_or(REAPING.1).clamp(REAPING.0, REAPING.1);
         let bb8 = bb8::Pool::builder()
-            .reaper_rate(shortest.clamp(REAPING.0, REAPING.1))
+            .reaper_rate(rate)
             .max_size(max_connections)
             .min_idle(min_connections)
             .idle_timeout(idle_timeout)
@@ -109,7 +108,13 @@ impl Pool {
             .test_on_check_out(false)
             .retry_connection(false)
             .build_unchecked(manager);
-        Arc::new(Generation { bb8, permits: Arc::new(Semaphore::new(max_connections as usize)) })
+        // bb8 takes what lies ready in the line to be in use, and would make others for it.
+        let keeping = Keeping { ready: min_connections == 0, idle_timeout, max_lifetime };
+        let line = Arc::new(Line::new(max_connections as usize, keeping));
+        if keeping.ready && shortest.is_some() {
+            tokio::spawn(sweep(Arc::downgrade(&line), rate));
+        }
+        Arc::new(Generation { bb8, line })
     }
 
     pub(super) fn driver(&self) -> &Arc<dyn Driver> {
@@ -151,7 +156,7 @@ impl Pool {
         match &self.door().phase {
             Phase::Open(generation) => {
                 let state = generation.bb8.state();
-                (state.connections.into(), state.idle_connections.into())
+                (state.connections.into(), u64::from(state.idle_connections) + generation.line.ready() as u64)
             }
             Phase::Fresh | Phase::Closed => (0, 0),
         }
@@ -219,39 +224,45 @@ impl Pool {
             return Err(self.late(held));
         }
         // Boxed is what is not needed where a connection is at hand.
-        let Ok(permit) = Arc::clone(&generation.permits).try_acquire_owned() else {
-            return Box::pin(self.queue(&generation, held)).await;
-        };
-        match take_idle(&generation.bb8) {
-            Some(borrowed) if is_trusted(&borrowed, &self.suspicion) => Ok(Lease::new(borrowed, permit)),
-            at_hand => Box::pin(self.fill(&generation, permit, at_hand, self.options.acquire_timeout)).await,
+        match generation.line.ask() {
+            Asked::Place(place) => match self.trusted(place) {
+                Ok(lease) => Ok(lease),
+                Err(place) => Box::pin(self.fill(&generation, place, self.options.acquire_timeout)).await,
+            },
+            Asked::Later(waiting) => Box::pin(self.queue(&generation, waiting, held)).await,
+            Asked::Closed => Err(closed()),
+        }
+    }
+
+    /// The lease of a place, if a connection has come with it that can be used as it is.
+    fn trusted(&self, place: Place) -> Result<Lease, Place> {
+        match &place.borrowed {
+            Some(borrowed) if is_trusted(borrowed, &self.suspicion) => Ok(Lease::new(place)),
+            _ => Err(place),
         }
     }
 
     /// Waits for a place, in order of arrival.
-    async fn queue(&self, generation: &Generation, held: usize) -> Result<Lease, Error> {
+    async fn queue(&self, generation: &Generation, waiting: Waiting, held: usize) -> Result<Lease, Error> {
         let _waiting = self.counters.waiting.during();
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
-        let waited = within(wait, Arc::clone(&generation.permits).acquire_owned()).await?;
-        let permit = waited.ok_or_else(|| self.late(held))?.map_err(|_closed| closed())?;
-        // Boxed again, as it is large and whoever waits in the queue has no use for it yet.
-        Box::pin(self.fill(generation, permit, None, wait.saturating_sub(start.elapsed()))).await
+        let waited = within(wait, waiting.place()).await?;
+        let place = waited.ok_or_else(|| self.late(held))?.ok_or_else(closed)?;
+        match self.trusted(place) {
+            Ok(lease) if lease.is_late() => Err(closed()),
+            Ok(lease) => Ok(lease),
+            // Boxed again, as it is large and whoever waits in the queue has no use for it yet.
+            Err(place) => Box::pin(self.fill(generation, place, wait.saturating_sub(start.elapsed()))).await,
+        }
     }
 
-    /// Finds a connection for whoever has a place: an idle one, or else a new one. One is at hand that lay idle for a
-    /// while.
-    async fn fill(
-        &self,
-        generation: &Generation,
-        permit: OwnedSemaphorePermit,
-        at_hand: Option<Borrowed>,
-        left: Duration,
-    ) -> Result<Lease, Error> {
-        let borrowed = within(left, checkout(&generation.bb8, at_hand, &self.suspicion)).await?;
-        let borrowed = borrowed.ok_or_else(|| self.slow())??;
-        let lease = Lease::new(borrowed, permit);
+    /// Finds a connection for whoever has a place: an idle one, or else a new one. One may have come with it that lay
+    /// idle for a while.
+    async fn fill(&self, generation: &Generation, mut place: Place, left: Duration) -> Result<Lease, Error> {
+        let found = within(left, checkout(generation, &mut place, &self.suspicion)).await?;
+        found.ok_or_else(|| self.slow())??;
         // Closed while it was made: whoever closed the database did not wait for this one.
-        if lease.is_late() { Err(closed()) } else { Ok(lease) }
+        if place.is_late() { Err(closed()) } else { Ok(Lease::new(place)) }
     }
 
     /// There was room for a connection, but none was made in time.
@@ -281,7 +292,7 @@ impl Pool {
             let mut door = self.door();
             door.closings += 1;
             if let Phase::Open(generation) = std::mem::replace(&mut door.phase, Phase::Closed) {
-                generation.permits.close();
+                generation.line.close();
             }
             self.registry.roll()
         };
@@ -300,7 +311,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connection that lies idle.
+/// A connection that lies idle in bb8.
 fn take_idle(pool: &bb8::Pool<Manager>) -> Option<Borrowed> {
     if pool.state().idle_connections == 0 {
         return None;
@@ -309,30 +320,44 @@ fn take_idle(pool: &bb8::Pool<Manager>) -> Option<Borrowed> {
     pool.get_owned().now_or_never()?.ok().map(Borrowed::new)
 }
 
-async fn checkout(
-    pool: &bb8::Pool<Manager>,
-    mut at_hand: Option<Borrowed>,
-    suspicion: &AtomicU64,
-) -> Result<Borrowed, Error> {
+/// Puts a connection into a place, one that can be used.
+async fn checkout(generation: &Generation, place: &mut Place, suspicion: &AtomicU64) -> Result<(), Error> {
+    let Generation { bb8, line } = generation;
     loop {
-        if let Some(mut borrowed) = at_hand.take().or_else(|| take_idle(pool)) {
-            if is_fit(&mut borrowed, suspicion).await {
-                return Ok(borrowed);
+        if place.borrowed.is_none() {
+            place.borrowed = line.take_ready().or_else(|| take_idle(bb8));
+        }
+        if let Some(borrowed) = &mut place.borrowed {
+            if is_fit(borrowed, suspicion).await {
+                return Ok(());
             }
+            place.borrowed = None;
             continue;
         }
-        if pool.state().idle_connections > 0 {
+        if bb8.state().idle_connections > 0 {
             continue;
         }
         // bb8 would retry until the time is over, and then not say why: so the connection is made here.
-        let fresh = pool.dedicated_connection().await?;
-        if pool.add(fresh).is_err() {
-            // bb8 is making one itself.
-            return pool.get_owned().await.map(Borrowed::new).map_err(|error| match error {
+        let fresh = bb8.dedicated_connection().await?;
+        // Without room for it another has been made meanwhile, which is somewhere now. Where none lie ready here it was
+        // bb8 that made one, or that is at it.
+        if bb8.add(fresh).is_err() && !line.keeps_ready() {
+            place.borrowed = Some(bb8.get_owned().await.map(Borrowed::new).map_err(|error| match error {
                 RunError::User(error) => error,
                 RunError::TimedOut => Error::new(ErrorKind::PoolTimeout, "no connection was made in time"),
-            });
+            })?);
+            return Ok(());
         }
+    }
+}
+
+/// Closes connections that lie ready for too long, for as long as the line is there: bb8 does not see them.
+async fn sweep(line: Weak<Line>, rate: Duration) {
+    let mut interval = interval_at(tokio::time::Instant::now() + rate, rate);
+    loop {
+        interval.tick().await;
+        let Some(line) = line.upgrade() else { return };
+        line.sweep();
     }
 }
 

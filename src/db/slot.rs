@@ -29,7 +29,8 @@ pub(super) struct Slot {
     pub(super) connection: Box<dyn Connection>,
     /// It is thrown away at its return.
     pub(super) condemned: bool,
-    idle_since: Instant,
+    pub(super) idle_since: Instant,
+    pub(super) born: Instant,
     /// The generation of suspicion in which it was last seen to work.
     seen: u64,
 }
@@ -57,7 +58,8 @@ impl ManageConnection for Manager {
                 return Err(Error::new(ErrorKind::Connect, text));
             }
         };
-        Ok(Slot { connection, condemned: false, idle_since: Instant::now(), seen })
+        let now = Instant::now();
+        Ok(Slot { connection, condemned: false, idle_since: now, born: now, seen })
     }
 
     async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
@@ -67,43 +69,64 @@ impl ManageConnection for Manager {
 
     fn has_broken(&self, slot: &mut Slot) -> bool {
         slot.idle_since = Instant::now();
-        slot.condemned || slot.connection.state() != State::Idle
+        !slot.is_sound()
     }
 }
 
-/// A connection that is out of the pool. bb8 may make another in its place when it comes back, and panics if there is no
-/// runtime to do so on; but futures are dropped outside of runtimes, and after their end.
-pub(super) struct Borrowed {
+impl Slot {
+    /// Whether somebody else may have it.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.condemned && self.connection.state() == State::Idle
+    }
+}
+
+/// A connection that is out of the pool. It goes from hand to hand, so it is no more than a pointer.
+#[derive(Debug)]
+pub(super) struct Borrowed(Box<Out>);
+
+/// bb8 may make another connection in place of this one when it comes back, and panics if there is no runtime to do so
+/// on; but futures are dropped outside of runtimes, and after their end.
+#[derive(Debug)]
+struct Out {
     pooled: Option<PooledConnection<'static, Manager>>,
     handle: Handle,
 }
 
 impl Borrowed {
     pub(super) fn new(pooled: PooledConnection<'static, Manager>) -> Self {
-        Self { pooled: Some(pooled), handle: Handle::current() }
+        Self(Box::new(Out { pooled: Some(pooled), handle: Handle::current() }))
     }
 
     /// The runtime that it was borrowed on.
     pub(super) fn handle(&self) -> &Handle {
-        &self.handle
+        &self.0.handle
+    }
+
+    /// It is somebody's from here on, who may be on another runtime than the one before.
+    pub(super) fn arrive(&mut self) {
+        if let Ok(handle) = Handle::try_current() {
+            self.0.handle = handle;
+        }
     }
 }
 
 impl Deref for Borrowed {
     type Target = Slot;
 
+    #[inline]
     fn deref(&self) -> &Slot {
-        self.pooled.as_deref().expect("only the drop takes the connection out")
+        self.0.pooled.as_deref().expect("only the drop takes the connection out")
     }
 }
 
 impl DerefMut for Borrowed {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Slot {
-        self.pooled.as_deref_mut().expect("only the drop takes the connection out")
+        self.0.pooled.as_deref_mut().expect("only the drop takes the connection out")
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for Out {
     fn drop(&mut self) {
         let _entered = Handle::try_current().is_err().then(|| self.handle.enter());
         self.pooled = None;

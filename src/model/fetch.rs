@@ -13,7 +13,12 @@ macro_rules! fetches {
             /// As [`Database::execute`].
             pub async fn all(self, db: &Database) -> Result<Vec<R>> {
                 // By value: what a batch of rows has held is free for the models of the next.
-                self.rows(db).await?.into_iter().map(|row| (self.read)(&row)).collect()
+                let rows = self.rows(db).await?;
+                let mut models = Vec::with_capacity(rows.len());
+                for row in rows {
+                    models.push((self.read)(&row)?);
+                }
+                Ok(models)
             }
 
             /// The rows one by one, with flat memory.

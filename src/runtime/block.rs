@@ -3,12 +3,13 @@
 //! The guard exists before anything is awaited on its behalf, so that an error, a panic or a dropped future at any point
 //! ends in the rollback of exactly this block.
 
-use std::{any::Any, ops::Deref, sync::Arc};
+use std::{any::Any, ops::Deref, pin::Pin, sync::Arc};
 
 use super::{
     Context, Frame, Opening, Session, Trunk,
+    purpose::Purpose,
     trunk::Fate,
-    turn::{self, Gate as _, Purpose},
+    turn::{self, Gate as _},
 };
 use crate::{
     control::{Control, Name, Settings},
@@ -37,6 +38,23 @@ pub(crate) struct Block<S: Session> {
     stage: Stage,
 }
 
+/// A block that is open, or that waits for its parent's turn first. Nearly none does, so that opening a block is no
+/// `async fn`.
+pub(crate) enum Opened<'p, S: Session> {
+    Now(Block<S>),
+    Later(Pin<Box<dyn Future<Output = Result<Block<S>, Error>> + Send + 'p>>),
+}
+
+impl<S: Session> Opened<'_, S> {
+    /// The block, once it is open.
+    pub(crate) async fn block(self) -> Result<Block<S>, Error> {
+        match self {
+            Self::Now(block) => Ok(block),
+            Self::Later(wait) => wait.await,
+        }
+    }
+}
+
 /// The frame of a block, and with it the parent's turn, which the block has alone for as long as it is open (rule 9).
 #[derive(Debug)]
 struct Held<S: Session>(Arc<Frame<S>>);
@@ -59,28 +77,28 @@ impl<S: Session> Drop for Held<S> {
 
 impl<S: Session> Block<S> {
     /// Opens a root: a transaction on a session of its own, or on the pinned session around it.
-    pub(crate) async fn root(
+    pub(crate) fn root<'p>(
         around: &Context<S>,
-        pinned: Option<&Arc<Frame<S>>>,
+        pinned: Option<&'p Arc<Frame<S>>>,
         settings: Settings,
         name: Option<Arc<str>>,
         session: impl FnOnce() -> S,
-    ) -> Result<Self, Error> {
+    ) -> Result<Opened<'p, S>, Error> {
         match pinned {
-            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name).await,
-            None => Ok(Self::outermost(around, Opening::Begin(settings), name, session())),
+            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name),
+            None => Ok(Opened::Now(Self::outermost(around, Opening::Begin(settings), name, session()))),
         }
     }
 
     /// Opens a savepoint in the innermost frame of the session.
-    pub(crate) async fn savepoint(
+    pub(crate) fn savepoint<'p>(
         around: &Context<S>,
-        parent: &Arc<Frame<S>>,
+        parent: &'p Arc<Frame<S>>,
         given: Option<Arc<str>>,
         name: Option<Arc<str>>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Opened<'p, S>, Error> {
         let savepoint = given.map_or(Name::Level(parent.depth()), Name::Given);
-        Self::inside(around, parent, Opening::Savepoint(savepoint), name).await
+        Self::inside(around, parent, Opening::Savepoint(savepoint), name)
     }
 
     /// Pins a session to the task, outside a transaction.
@@ -95,18 +113,26 @@ impl<S: Session> Block<S> {
         Self { frame: Held(Arc::new(frame)), stage: Stage::Open }
     }
 
-    async fn inside(
+    fn inside<'p>(
         around: &Context<S>,
-        parent: &Arc<Frame<S>>,
+        parent: &'p Arc<Frame<S>>,
         opening: Opening,
         name: Option<Arc<str>>,
-    ) -> Result<Self, Error> {
-        let trunk = parent.trunk();
+    ) -> Result<Opened<'p, S>, Error> {
         let step = opening.step();
-        let frame = Arc::new(Frame::new(Arc::clone(trunk), Some(parent), around.clone(), opening, name));
-        turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame))).await?;
-        let frame = Held(frame);
-        trunk.with_ledger(|ledger| {
+        let frame = Arc::new(Frame::new(Arc::clone(parent.trunk()), Some(parent), around.clone(), opening, name));
+        match turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame)))? {
+            None => Self::entered(parent, Held(frame), step).map(Opened::Now),
+            Some(wait) => Ok(Opened::Later(Box::pin(async move {
+                wait.await?;
+                Self::entered(parent, Held(frame), step)
+            }))),
+        }
+    }
+
+    /// The block of a frame that has its parent's turn.
+    fn entered(parent: &Arc<Frame<S>>, frame: Held<S>, step: Option<Control>) -> Result<Self, Error> {
+        parent.trunk().with_ledger(|ledger| {
             parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
             Ok(())
@@ -134,7 +160,9 @@ impl<S: Session> Block<S> {
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         // Statements of other tasks that have opted in may still be under way: they belong to this block. The turn goes
         // with the frame, which is closed in any case before anything is awaited again.
-        turn::enter(&**self.frame, Purpose::Close).await?;
+        if let Some(wait) = turn::enter(&**self.frame, Purpose::Close)? {
+            wait.await?;
+        }
         match self.frame.opening() {
             Opening::Pin => {
                 self.frame.trunk().with_ledger(|_| self.frame.close_alone());

@@ -11,8 +11,9 @@ use std::{
 
 use super::{
     Context, Label, Session, Trunk,
+    purpose::Purpose,
     trunk::Fate,
-    turn::{Gate, Purpose, Turn, Turnstile},
+    turn::{Gate, Turn, Turnstile},
 };
 use crate::{
     control::{Control, Name, Settings, may_be_one},

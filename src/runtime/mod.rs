@@ -8,6 +8,7 @@ mod clock;
 mod context;
 mod frame;
 mod label;
+mod purpose;
 mod schedule;
 mod scope;
 #[cfg(test)]
@@ -18,7 +19,7 @@ mod turn;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 pub(crate) use self::{
-    block::{Block, joined},
+    block::{Block, Opened, joined},
     clock::{require_live_runtime, require_runtime, within},
     context::Context,
     frame::{Flight, Frame, Opening},

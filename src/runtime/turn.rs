@@ -8,8 +8,9 @@ use std::{
     collections::VecDeque,
     fmt,
     ops::Deref,
+    pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,51 +19,8 @@ use std::{
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Label, within};
+use super::{Label, purpose::Purpose, within};
 use crate::error::{Error, ErrorKind};
-
-/// What a turn is wanted for, and so whether it can be shared.
-pub(super) enum Purpose<G> {
-    /// A statement: shares the turn with other statements of its frame.
-    Statement,
-    /// A stream of rows, or the native client: has the turn until it ends.
-    Alone(&'static str),
-    /// A child block, whose label is for whoever waits for it.
-    Child(Weak<G>),
-    /// The end of the frame itself.
-    Close,
-}
-
-impl<G> Purpose<G> {
-    fn is_shared(&self) -> bool {
-        matches!(self, Self::Statement)
-    }
-}
-
-impl<G> Clone for Purpose<G> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Statement => Self::Statement,
-            Self::Alone(what) => Self::Alone(what),
-            Self::Child(child) => Self::Child(Weak::clone(child)),
-            Self::Close => Self::Close,
-        }
-    }
-}
-
-impl<G: Gate> fmt::Display for Purpose<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Statement => f.write_str("a statement"),
-            Self::Alone(what) => f.write_str(what),
-            Self::Child(child) => match child.upgrade() {
-                Some(child) => write!(f, "the block {}", child.label()),
-                None => f.write_str("a block"),
-            },
-            Self::Close => f.write_str("the end of the block"),
-        }
-    }
-}
 
 /// The gate of one frame, at which turns are handed out first come, first served.
 pub(crate) struct Turnstile<G> {
@@ -78,6 +36,11 @@ struct Turns<G> {
     sharing: u32,
     /// Who has it alone.
     holder: Option<Purpose<G>>,
+    /// Made for the first one who waits, as hardly anybody ever does: a frame is smaller without.
+    line: Option<Box<Line<G>>>,
+}
+
+struct Line<G> {
     queue: VecDeque<Queued<G>>,
     /// Who was let in from the queue and may not have heard of it.
     unheard: Vec<u64>,
@@ -126,23 +89,41 @@ impl<G> Turns<G> {
         }
     }
 
+    fn nobody_waits(&self) -> bool {
+        self.line.as_ref().is_none_or(|line| line.queue.is_empty())
+    }
+
+    /// Takes out the head of the queue if there is room for it now.
+    fn next_with_room(&mut self) -> Option<Queued<G>> {
+        let first = self.line.as_ref()?.queue.front()?;
+        if !self.has_room(&first.purpose) {
+            return None;
+        }
+        let line = self.line.as_mut()?;
+        let first = line.queue.pop_front()?;
+        line.unheard.push(first.number);
+        Some(first)
+    }
+
     /// Lets in those at the head of the queue for whom there is room now.
     fn advance(&mut self) -> Told {
         let mut told = Told::new();
-        while self.queue.front().is_some_and(|first| self.has_room(&first.purpose))
-            && let Some(Queued { number, purpose, tell }) = self.queue.pop_front()
-        {
+        while let Some(Queued { purpose, tell, .. }) = self.next_with_room() {
             self.let_in(purpose);
-            self.unheard.push(number);
             told.push(tell);
         }
         told
+    }
+
+    /// All who wait, to be dropped outside the lock.
+    fn send_away(&mut self) -> VecDeque<Queued<G>> {
+        self.line.as_mut().map(|line| std::mem::take(&mut line.queue)).unwrap_or_default()
     }
 }
 
 impl<G> Turnstile<G> {
     pub(super) fn new() -> Self {
-        let turns = Turns { sharing: 0, holder: None, queue: VecDeque::new(), unheard: Vec::new(), next: 0 };
+        let turns = Turns { sharing: 0, holder: None, line: None };
         Self { closed: AtomicBool::new(false), queued: AtomicBool::new(false), turns: Mutex::new(turns) }
     }
 
@@ -162,7 +143,7 @@ impl<G> Turnstile<G> {
         }
         // Who queues up just now looks at `closed` after it has set `queued`: one of the two sees the other.
         if self.queued.load(Ordering::SeqCst) {
-            let away = std::mem::take(&mut self.turns().queue);
+            let away = self.turns().send_away();
             drop(away);
         }
         true
@@ -186,7 +167,7 @@ impl<G> Turnstile<G> {
     #[cfg(test)]
     pub(super) fn is_at_rest(&self) -> bool {
         let turns = self.turns();
-        turns.sharing == 0 && turns.holder.is_none() && turns.queue.is_empty()
+        turns.sharing == 0 && turns.holder.is_none() && turns.nobody_waits()
     }
 
     fn ask(&self, purpose: Purpose<G>) -> Answer<G> {
@@ -194,17 +175,19 @@ impl<G> Turnstile<G> {
         if self.is_closed() {
             return Answer::Closed;
         }
-        if turns.queue.is_empty() && turns.has_room(&purpose) {
+        if turns.nobody_waits() && turns.has_room(&purpose) {
             turns.let_in(purpose);
             return Answer::Taken;
         }
         let (tell, told) = oneshot::channel();
-        let number = turns.next;
-        turns.next += 1;
-        turns.queue.push_back(Queued { number, purpose: purpose.clone(), tell });
+        let fresh = || Box::new(Line { queue: VecDeque::new(), unheard: Vec::new(), next: 0 });
+        let line = turns.line.get_or_insert_with(fresh);
+        let number = line.next;
+        line.next += 1;
+        line.queue.push_back(Queued { number, purpose: purpose.clone(), tell });
         self.queued.store(true, Ordering::SeqCst);
         if self.closed.load(Ordering::SeqCst) {
-            let away = std::mem::take(&mut turns.queue);
+            let away = turns.send_away();
             // Outside the lock, as whoever is woken may have a turn here.
             drop(turns);
             drop(away);
@@ -217,7 +200,7 @@ impl<G> Turnstile<G> {
     pub(super) fn leave(&self, shared: bool) {
         let mut turns = self.turns();
         turns.let_out(shared);
-        if !turns.queue.is_empty() {
+        if !turns.nobody_waits() {
             let told = turns.advance();
             drop(turns);
             tell(told);
@@ -226,19 +209,23 @@ impl<G> Turnstile<G> {
 
     /// Whoever waited under `number` has heard that it was let in.
     fn hears(&self, number: u64) {
-        self.turns().unheard.retain(|unheard| *unheard != number);
+        if let Some(line) = &mut self.turns().line {
+            line.unheard.retain(|unheard| *unheard != number);
+        }
     }
 
     /// Whoever waited under `number` waits no more: it may have been let in without having heard of it, or those behind
     /// it may have been waiting for it alone.
     fn withdraw(&self, number: u64, shared: bool) {
         let mut turns = self.turns();
-        match turns.unheard.iter().position(|unheard| *unheard == number) {
-            Some(at) => {
-                turns.unheard.swap_remove(at);
-                turns.let_out(shared);
+        if let Some(line) = &mut turns.line {
+            match line.unheard.iter().position(|unheard| *unheard == number) {
+                Some(at) => {
+                    line.unheard.swap_remove(at);
+                    turns.let_out(shared);
+                }
+                None => line.queue.retain(|queued| queued.number != number),
             }
-            None => turns.queue.retain(|queued| queued.number != number),
         }
         let told = turns.advance();
         drop(turns);
@@ -269,7 +256,7 @@ impl<G> fmt::Debug for Turnstile<G> {
 }
 
 /// Where turns are taken: a frame, as turns see it.
-pub(crate) trait Gate: Sized {
+pub(crate) trait Gate: Sized + Send + Sync {
     fn turnstile(&self) -> &Turnstile<Self>;
     fn label(&self) -> &Label;
     fn turn_timeout(&self) -> Duration;
@@ -280,23 +267,26 @@ pub(crate) trait Gate: Sized {
     }
 }
 
-/// Waits for a turn at `gate`; a turn that was taken is given up by [`Turnstile::leave`].
+/// A turn that must be waited for: taken, once this is ready.
+pub(super) type Wait<'g> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'g>>;
+
+/// Takes a turn at `gate`, or the place in the queue that is given back; a turn that was taken is given up by
+/// [`Turnstile::leave`]. It is no `async fn`, as nearly every turn is free, and all who ask would carry the wait.
 ///
 /// # Errors
-/// `FrameClosed` if the frame has ended, `TurnTimeout` if the turn did not come, `NoRuntime` if it would have to be
-/// waited for outside a runtime.
+/// `FrameClosed` if the frame has ended. When it is waited for also `TurnTimeout` if the turn did not come, `NoRuntime` if
+/// it would have to be waited for outside a runtime.
 ///
 /// # Cancel safety
 /// Dropped while it waits, it leaves the queue and no trace.
 #[inline]
-pub(super) async fn enter<G: Gate>(gate: &G, purpose: Purpose<G>) -> Result<(), Error> {
+pub(super) fn enter<G: Gate>(gate: &G, purpose: Purpose<G>) -> Result<Option<Wait<'_>>, Error> {
     match gate.turnstile().ask(purpose) {
-        Answer::Taken => Ok(()),
+        Answer::Taken => Ok(None),
         Answer::Closed => Err(gate.closed_error()),
-        // Boxed, as it is seldom needed and all statements would carry it.
         Answer::Later { purpose, number, told } => {
             let place = Place { stile: gate.turnstile(), number, shared: purpose.is_shared(), left: false };
-            Box::pin(wait(gate, purpose, place, told)).await
+            Ok(Some(Box::pin(wait(gate, purpose, place, told))))
         }
     }
 }
@@ -358,7 +348,9 @@ where
     #[inline]
     pub(super) async fn take(gate: H, purpose: Purpose<H::Target>) -> Result<Self, Error> {
         let shared = purpose.is_shared();
-        enter(&*gate, purpose).await?;
+        if let Some(wait) = enter(&*gate, purpose)? {
+            wait.await?;
+        }
         Ok(Self { gate, shared })
     }
 }

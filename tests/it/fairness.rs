@@ -1,8 +1,8 @@
 //! The pool under load: everybody has a connection in the end, and in order of arrival (rule 59).
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, pin::pin, time::Duration};
 
-use futures_util::future::try_join_all;
+use futures_util::{future::try_join_all, poll};
 use nestling::{Database, Error, params};
 use tokio::{
     sync::Semaphore,
@@ -103,6 +103,34 @@ on_every_backend! {
         tokio::join!(hold(db, CONNECTIONS as usize, &leave), all);
         let round_and_round: Vec<u64> = (0..ROUNDS).flat_map(|_| 0..64).collect();
         assert_eq!(*served.borrow(), round_and_round);
+        backend.settled().await;
+    }
+}
+
+on_every_backend! {
+    /// rules 38 and 59: a connection that was handed to somebody who is dropped before he sees it goes to the next in turn
+    async fn a_connection_handed_to_who_is_gone_goes_on_to_the_next(backend) {
+        let backend = backend.with(|options| options.max_connections(1));
+        let db = &backend.db;
+        let leave = Semaphore::new(0);
+        let mut holds = pin!(hold(db, 1, &leave));
+        while db.stats().connections == 0 || db.stats().idle > 0 {
+            assert!(poll!(&mut holds).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let [first, second, third] = [1, 2, 3].map(|number| db.query_one("select $1 + 0", params![number]));
+        let (mut first, mut second, mut third) = (Box::pin(first), Box::pin(second), Box::pin(third));
+        for waiter in [&mut first, &mut second, &mut third] {
+            assert!(poll!(waiter).is_pending());
+        }
+        assert_eq!(db.stats().waiting, 3);
+        // One leaves the queue, another after it was served.
+        drop(second);
+        leave.add_permits(1);
+        holds.await;
+        drop(first);
+        assert_eq!(timeout(Duration::from_secs(5), third).await.expect("its turn comes").expect("a row").len(), 1);
+        assert_eq!(db.stats().waiting, 0);
         backend.settled().await;
     }
 }

@@ -17,6 +17,7 @@ mod wire;
 mod ancestor;
 mod binding;
 mod blocks;
+mod brief;
 mod broken;
 mod calls;
 mod closed_frames;

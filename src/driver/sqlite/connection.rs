@@ -12,14 +12,14 @@ use std::{
 use futures_util::future::BoxFuture;
 use rusqlite::OpenFlags;
 use tokio::{
-    sync::{OwnedMutexGuard, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot},
     time::timeout,
 };
 
 use super::{
     classify, decimals,
     job::{self, Held},
-    place::{self, Place, Worker},
+    place::{self, Place, Spot, Worker},
     rows,
     stop::Stop,
     url::Target,
@@ -110,9 +110,9 @@ pub(crate) struct SqliteConnection {
 
 struct Shared {
     held: Mutex<Held>,
-    /// Who works with the database now. The guard goes along with the work, so that a dropped caller does not let the
-    /// next one in before the work has ended.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The right to work with the database, of which there is one. It goes along with the work, so that a dropped caller
+    /// does not let the next one in before the work has ended. Whether somebody has it can be seen without taking it.
+    turn: Arc<Semaphore>,
     stop: Arc<Stop>,
     /// How long work waits for the lock of another connection.
     patience: Duration,
@@ -142,7 +142,13 @@ impl Paid {
     }
 }
 
+const NEVER_CLOSED: &str = "the turns of a connection are never closed";
+
 impl Shared {
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turn.acquire().await.expect(NEVER_CLOSED)
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // A panic half-way through a piece of work marks the connection as broken; nobody uses it then.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -151,6 +157,7 @@ impl Shared {
     /// Takes the steps, does a piece of work, and looks at the state afterwards.
     fn work<T>(
         &self,
+        spot: Spot,
         number: u64,
         Paid { steps, needs_transaction }: &Paid,
         work: impl FnOnce(&mut Held) -> Result<T, Fault>,
@@ -164,7 +171,8 @@ impl Shared {
         }
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
-        let out = self.stop.during(number, self.patience, || {
+        held.spot = spot;
+        let out = self.stop.during(number, self.patience, spot, || {
             job::take_steps(&mut held, steps)?;
             if *needs_transaction {
                 held.check_open()?;
@@ -194,7 +202,7 @@ impl SqliteConnection {
         let Open { held, stop, patience, in_memory } = open;
         let shared = Shared {
             held: Mutex::new(held),
-            turn: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
             stop,
             patience,
             in_memory,
@@ -204,8 +212,8 @@ impl SqliteConnection {
         Self { shared: Arc::new(shared), worker: Worker::default() }
     }
 
-    async fn turn(&self) -> (OwnedMutexGuard<()>, u64) {
-        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+    async fn turn(&self) -> (OwnedSemaphorePermit, u64) {
+        let turn = Arc::clone(&self.shared.turn).acquire_owned().await.expect(NEVER_CLOSED);
         (turn, self.shared.stop.issue())
     }
 
@@ -222,12 +230,12 @@ impl SqliteConnection {
         W: FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     {
         if let Place::Spot(spot) = place::here() {
-            let turn = self.shared.turn.lock().await;
+            let turn = self.shared.turn().await;
             let number = self.shared.stop.issue();
             let mut paid = None;
             debt.pay(&mut |owed| paid = Some(Paid::new(owed, more, debt))).map_err(Fault::kept)?;
             let paid = paid.expect("a debt that is paid has called its send");
-            let out = spot.run(|| self.shared.work(number, &paid, here));
+            let out = self.shared.work(spot, number, &paid, here);
             drop(turn);
             return out;
         }
@@ -248,14 +256,14 @@ impl SqliteConnection {
     fn queue<T: Send + 'static>(
         &self,
         number: u64,
-        turn: OwnedMutexGuard<()>,
+        turn: OwnedSemaphorePermit,
         paid: Paid,
         work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
         let (answer, waiting) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let job = Box::new(move || {
-            let out = shared.work(number, &paid, work);
+            let out = shared.work(Spot::OWN_THREAD, number, &paid, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
@@ -360,16 +368,18 @@ impl Connection for SqliteConnection {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.stop.call_off(sparing);
-            if sparing == Sparing::Transaction && timeout(SPARED, shared.turn.lock()).await.is_err() {
+            if sparing == Sparing::Transaction && timeout(SPARED, shared.turn()).await.is_err() {
                 // A write that does not end: now it is stopped all the same, and the transaction with it.
                 shared.stop.call_off(Sparing::Nothing);
             }
-            drop(shared.turn.lock().await);
+            drop(shared.turn().await);
         })
     }
 
     fn state(&self) -> State {
-        let Ok(_turn) = self.shared.turn.try_lock() else { return State::Busy };
+        if self.shared.turn.available_permits() == 0 {
+            return State::Busy;
+        }
         match self.shared.state.load(Ordering::Acquire) {
             BROKEN => State::Broken,
             _ if self.shared.handled.load(Ordering::Acquire) => State::Handled,

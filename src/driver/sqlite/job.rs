@@ -8,6 +8,7 @@ use rusqlite::{Connection, Statement};
 use super::{
     classify,
     known::{Known, Learnt},
+    place::{Pace, Spot},
     stop::Stop,
     values::{self, Copier},
 };
@@ -26,6 +27,10 @@ pub(super) struct Held {
     pub(super) db: Connection,
     pub(super) stop: Arc<Stop>,
     pub(super) known: Known,
+    /// The thread that the work runs on just now.
+    pub(super) spot: Spot,
+    /// How long the last COMMIT took.
+    commit: Pace,
     /// The open transaction is a read-only one.
     pub(super) query_only: bool,
     /// Steps that count as sent, but were called off together with their statement: they are taken ahead of the next.
@@ -55,7 +60,16 @@ impl Held {
     }
 
     pub(super) fn new(db: Connection, stop: Arc<Stop>, statements: usize) -> Self {
-        Self { db, stop, known: Known::new(statements), query_only: false, left: Vec::new(), lost: None }
+        Self {
+            db,
+            stop,
+            known: Known::new(statements),
+            spot: Spot::OWN_THREAD,
+            commit: Pace::default(),
+            query_only: false,
+            left: Vec::new(),
+            lost: None,
+        }
     }
 }
 
@@ -68,13 +82,14 @@ pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answe
 /// Undoes what whoever had the native connection may have set.
 pub(super) fn reset(held: &mut Held) -> Result<(), Fault> {
     let stop = Arc::clone(&held.stop);
-    let mut set = || {
+    let spot = held.spot;
+    let set = || {
         held.db.pragma_update(None, "foreign_keys", true)?;
         held.db.pragma_update(None, "query_only", false)?;
         held.query_only = false;
         stop.install(&mut held.db)
     };
-    set().map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")))
+    spot.run(set).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")))
 }
 
 /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
@@ -124,7 +139,15 @@ pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault
 fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()> {
     // SQLite may have rolled back by itself.
     if !(matches!(step, Control::Rollback) && held.db.is_autocommit()) {
-        held.db.prepare_cached(text)?.raw_execute()?;
+        let Held { db, spot, commit, .. } = held;
+        let mut statement = db.prepare_cached(text)?;
+        match step {
+            // It writes to the file, and waits for the disk.
+            Control::Commit => spot.pace(commit, || statement.raw_execute())?,
+            // A long transaction takes long to undo.
+            Control::Rollback | Control::RollbackTo(_) => spot.run(|| statement.raw_execute())?,
+            Control::Begin(_) | Control::Savepoint(_) | Control::Release(_) => statement.raw_execute()?,
+        };
     }
     match step {
         Control::Begin(settings) => query_only(held, settings.read_only() == Some(true)),
@@ -143,30 +166,42 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
 }
 
 fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
-    let Held { db, stop, known, .. } = held;
+    let Held { db, stop, known, spot, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     if want == Want::Batch {
         stop.takes_along(!db.is_autocommit());
-        return db.execute_batch(query.sql).map(|()| Answer::count(0)).map_err(failed);
+        return spot.run(|| db.execute_batch(query.sql)).map(|()| Answer::count(0)).map_err(failed);
     }
     let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
     let learnt = prepare(known, &mut statement, query)?;
     let reads = statement.readonly();
     stop.takes_along(!reads && !db.is_autocommit());
     if reads {
-        let (rows, returned) = rows(&mut statement, learnt, want).map_err(failed)?;
+        let (rows, returned) = rows(&mut statement, learnt, want, *spot).map_err(failed)?;
         return Ok(Answer::rows(rows, returned));
     }
     // Without a change, `changes` tells of an earlier statement.
     let before = db.total_changes();
-    let (rows, _) = rows(&mut statement, learnt, want).map_err(failed)?;
+    let (rows, _) = rows(&mut statement, learnt, want, *spot).map_err(failed)?;
     let changed = db.total_changes() != before;
     let last_insert_id = changed.then(|| db.last_insert_rowid());
     Ok(Answer { last_insert_id, ..Answer::rows(rows, if changed { db.changes() } else { 0 }) })
 }
 
 /// Runs a prepared statement: its rows, if they are wanted, and how many there were.
-fn rows(statement: &mut Statement<'_>, learnt: &mut Learnt, want: Want) -> rusqlite::Result<(Vec<Row>, u64)> {
+fn rows(
+    statement: &mut Statement<'_>,
+    learnt: &mut Learnt,
+    want: Want,
+    spot: Spot,
+) -> rusqlite::Result<(Vec<Row>, u64)> {
+    let mut pace = learnt.pace;
+    let out = spot.pace(&mut pace, || all_rows(statement, learnt, want));
+    learnt.pace = pace;
+    out
+}
+
+fn all_rows(statement: &mut Statement<'_>, learnt: &mut Learnt, want: Want) -> rusqlite::Result<(Vec<Row>, u64)> {
     let (mut rows, mut returned) = (Vec::new(), 0);
     if statement.column_count() == 0 {
         statement.raw_execute()?;

@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Statement, StatementStatus};
 
-use super::values::columns;
+use super::{place::Pace, values::columns};
 use crate::{
     driver::wrong_count,
     error::{Error, ErrorKind},
@@ -52,6 +52,8 @@ pub(super) struct Learnt {
     numbers: Box<[usize]>,
     /// How many values it takes.
     takes: usize,
+    /// How long its last run took.
+    pub(super) pace: Pace,
     seen: Option<Seen>,
 }
 
@@ -112,7 +114,7 @@ impl Learnt {
         };
         let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Ok(Self { numbers, takes, seen: None })
+        Ok(Self { numbers, takes, pace: Pace::default(), seen: None })
     }
 
     /// The number of the value for each placeholder, both counted from 1.

@@ -2,11 +2,13 @@
 //! connection's own. The hop to a thread and back is nearly all that a statement costs, so it is made only if it must.
 
 use std::{
+    cell::Cell,
     sync::{
         OnceLock,
         mpsc::{Sender, channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -20,16 +22,82 @@ pub(super) enum Place {
 }
 
 /// The right to block the current thread.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Spot {
     /// The thread is a worker of a runtime that should go on without it.
     worker: bool,
 }
 
+/// How long a piece of work may hold a worker up. What took longer the last time runs with the worker handed over.
+const BRIEF: Duration = Duration::from_micros(50);
+
+/// How long the last run of something took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// It ran, and was through before anybody else would have missed the thread.
+    brief: bool,
+}
+
 impl Spot {
+    /// The connection's own thread, which nobody else wants.
+    pub(super) const OWN_THREAD: Self = Self { worker: false };
+
+    /// Runs work that may take long. The runtime goes on without this thread meanwhile.
     pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> T {
         if self.worker { tokio::task::block_in_place(work) } else { work() }
     }
+
+    /// Runs work that is known by how long it took the last time. To hand a worker over costs several times what brief
+    /// work takes, and wakes another thread; work that turns out to be long hands it over on its way ([`linger`]).
+    pub(super) fn pace<T>(self, pace: &mut Pace, work: impl FnOnce() -> T) -> T {
+        if !self.worker {
+            return work();
+        }
+        let start = Instant::now();
+        let out = if pace.brief {
+            let _held_up = HeldUp::new();
+            work()
+        } else {
+            tokio::task::block_in_place(work)
+        };
+        pace.brief = start.elapsed() <= BRIEF;
+        out
+    }
 }
+
+thread_local! {
+    /// How often brief work that holds up the worker of this thread has been found at it.
+    static HELD_UP: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Brief work holds up the worker of this thread, until this is dropped.
+struct HeldUp;
+
+impl HeldUp {
+    fn new() -> Self {
+        HELD_UP.set(Some(0));
+        Self
+    }
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        HELD_UP.set(None);
+    }
+}
+
+/// Called by work now and then. If it was thought to be brief, and is not, it hands the worker over.
+pub(super) fn linger() {
+    let Some(calls) = HELD_UP.get() else { return };
+    HELD_UP.set(Some(calls.saturating_add(1)));
+    // After some 50 µs. Once more later, ever more seldom, as the other thread may have woken up too late.
+    if matches!(calls, 3 | 15 | 63 | 255) {
+        tokio::task::block_in_place(|| thread::sleep(HANDOVER));
+    }
+}
+
+/// About how long another thread takes to wake up, and to take a worker over.
+const HANDOVER: Duration = Duration::from_micros(100);
 
 /// Where work may run, seen from the current thread.
 pub(super) fn here() -> Place {

@@ -13,6 +13,7 @@ use std::{
 
 use rusqlite::Connection;
 
+use super::place::{self, Spot};
 use crate::fault::Sparing;
 
 /// How many instructions of SQLite's machine run between two looks.
@@ -64,21 +65,34 @@ impl Stop {
 
     /// Tells whether what runs from now on would take the transaction along if it were stopped.
     pub(super) fn takes_along(&self, yes: bool) {
-        self.taking_along.store(yes, Ordering::SeqCst);
+        // Nearly always it is so already, and looking costs less.
+        if self.taking_along.load(Ordering::SeqCst) != yes {
+            self.taking_along.store(yes, Ordering::SeqCst);
+        }
     }
 
     /// Makes the connection look: while it computes, and while it waits for another's lock.
     pub(super) fn install(self: &Arc<Self>, db: &mut Connection) -> rusqlite::Result<()> {
         let look = Arc::clone(self);
-        db.progress_handler(INSTRUCTIONS_PER_LOOK, Some(move || look.stops()))?;
+        let looks = move || {
+            place::linger();
+            look.stops()
+        };
+        db.progress_handler(INSTRUCTIONS_PER_LOOK, Some(looks))?;
         db.busy_handler(Some(wait))
     }
 
     /// Does `work` under its number.
-    pub(super) fn during<T>(self: &Arc<Self>, number: u64, patience: Duration, work: impl FnOnce() -> T) -> T {
+    pub(super) fn during<T>(
+        self: &Arc<Self>,
+        number: u64,
+        patience: Duration,
+        spot: Spot,
+        work: impl FnOnce() -> T,
+    ) -> T {
         self.running.store(number, Ordering::SeqCst);
         self.takes_along(false);
-        let waiting = Waiting { stop: Arc::clone(self), patience, since: None };
+        let waiting = Waiting { stop: Arc::clone(self), patience, since: None, spot };
         let outer = WAITING.with(|cell| cell.replace(Some(waiting)));
         let out = work();
         WAITING.with(|cell| *cell.borrow_mut() = outer);
@@ -91,6 +105,7 @@ struct Waiting {
     stop: Arc<Stop>,
     patience: Duration,
     since: Option<Instant>,
+    spot: Spot,
 }
 
 thread_local! {
@@ -101,7 +116,7 @@ thread_local! {
 fn wait(attempt: i32) -> bool {
     let pause = WAITING.with(|cell| {
         let mut waiting = cell.borrow_mut();
-        let Waiting { stop, patience, since } = waiting.as_mut()?;
+        let Waiting { stop, patience, since, spot } = waiting.as_mut()?;
         let start = match (attempt, *since) {
             (1.., Some(start)) => start,
             _ => *since.insert(Instant::now()),
@@ -111,7 +126,7 @@ fn wait(attempt: i32) -> bool {
         }
         // Short at first: the lock of a small transaction is gone in well below a millisecond.
         let micros = 50_u64 << attempt.clamp(0, 7);
-        Some(Duration::from_micros(micros))
+        Some((*spot, Duration::from_micros(micros)))
     });
-    pause.map(thread::sleep).is_some()
+    pause.map(|(spot, pause)| spot.run(|| thread::sleep(pause))).is_some()
 }

@@ -15,7 +15,7 @@
 //! | `Uuid` | TEXT, hyphenated |
 //! | JSON | TEXT |
 
-use std::{mem, str, sync::Arc};
+use std::{mem, ops::Range, str, sync::Arc};
 
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
@@ -83,8 +83,41 @@ const BYTES_TOGETHER: usize = 1 << 20;
 /// Rows that were copied out together: one allocation for their values, one for all of their texts and blobs.
 struct Together {
     columns: Arc<Columns>,
+    width: usize,
     slots: Vec<Slot>,
-    heap: Vec<u8>,
+    heap: Heap,
+}
+
+/// The texts and blobs of rows that are together.
+enum Heap {
+    /// All of it is text: looked at once, which takes a fraction of looking at each value.
+    Text(String),
+    /// There are blobs among it, or what SQLite was given as text and is none.
+    Mixed(Vec<u8>),
+}
+
+impl Heap {
+    fn of(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|error| Self::Mixed(error.into_bytes()), Self::Text)
+    }
+
+    #[inline]
+    fn text(&self, span: Span) -> Result<&str, Mismatch> {
+        match self {
+            // Two texts of which neither is one may be one together: then their ends are within a character.
+            Self::Text(text) => text.get(span.range()).ok_or_else(Mismatch::invalid),
+            // SQLite does not check what it is given as text.
+            Self::Mixed(bytes) => str::from_utf8(&bytes[span.range()]).map_err(|_| Mismatch::invalid()),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self, span: Span) -> &[u8] {
+        match self {
+            Self::Text(text) => &text.as_bytes()[span.range()],
+            Self::Mixed(bytes) => &bytes[span.range()],
+        }
+    }
 }
 
 /// Copies rows out of SQLite, those of one run of a statement.
@@ -114,8 +147,8 @@ struct Span {
 
 impl Span {
     #[inline]
-    fn of(self, heap: &[u8]) -> &[u8] {
-        &heap[self.start as usize..][..self.length as usize]
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.length as usize
     }
 }
 
@@ -126,29 +159,30 @@ impl Copier {
 
     /// Copies the row that a statement has stepped to.
     pub(super) fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
-        let width = self.columns.len();
-        // An error below leaves part of a row.
-        self.slots.truncate(self.count * width);
-        for index in 0..width {
-            let slot = match row.get_ref(index)? {
-                ValueRef::Null => Slot::Null,
-                ValueRef::Integer(value) => Slot::Integer(value),
-                ValueRef::Real(value) => Slot::Real(value),
-                ValueRef::Text(bytes) => Slot::Text(self.keep(bytes)),
-                ValueRef::Blob(bytes) => Slot::Blob(self.keep(bytes)),
-            };
-            self.slots.push(slot);
+        let Self { columns, count, slots, heap } = self;
+        let width = columns.len();
+        // An error below leaves a row that is none.
+        slots.truncate(*count * width);
+        let mut failed = None;
+        // All at once, so that there is one look for room.
+        slots.extend((0..width).map(|index| match row.get_ref(index) {
+            Ok(ValueRef::Null) => Slot::Null,
+            Ok(ValueRef::Integer(value)) => Slot::Integer(value),
+            Ok(ValueRef::Real(value)) => Slot::Real(value),
+            Ok(ValueRef::Text(bytes)) => Slot::Text(keep(heap, bytes)),
+            Ok(ValueRef::Blob(bytes)) => Slot::Blob(keep(heap, bytes)),
+            Err(error) => {
+                failed.get_or_insert(error);
+                Slot::Null
+            }
+        }));
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                *count += 1;
+                Ok(())
+            }
         }
-        self.count += 1;
-        Ok(())
-    }
-
-    #[inline]
-    fn keep(&mut self, bytes: &[u8]) -> Span {
-        let small = |size: usize| u32::try_from(size).expect("the heap is taken before it grows past 32 bits");
-        let span = Span { start: small(self.heap.len()), length: small(bytes.len()) };
-        self.heap.extend_from_slice(bytes);
-        span
     }
 
     /// Whether the rows should be taken before the next one.
@@ -167,16 +201,24 @@ impl Copier {
         let slots = Vec::with_capacity(more(self.slots.len()));
         let heap = Vec::with_capacity(more(self.heap.len()));
         let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
-        let together = Arc::new(Together { columns: Arc::clone(&self.columns), slots, heap });
+        let columns = Arc::clone(&self.columns);
+        let together = Arc::new(Together { width: columns.len(), columns, slots, heap: Heap::of(heap) });
         rows.extend((0..count).map(|at| Row::among(&together, at)));
     }
+}
+
+#[inline]
+fn keep(heap: &mut Vec<u8>, bytes: &[u8]) -> Span {
+    let small = |size: usize| u32::try_from(size).expect("the heap is taken before it grows past 32 bits");
+    let span = Span { start: small(heap.len()), length: small(bytes.len()) };
+    heap.extend_from_slice(bytes);
+    span
 }
 
 impl Together {
     #[inline]
     fn slot(&self, row: usize, column: usize) -> Option<&Slot> {
-        let width = self.columns.len();
-        if column < width { self.slots.get(row * width + column) } else { None }
+        if column < self.width { self.slots.get(row * self.width + column) } else { None }
     }
 }
 
@@ -191,11 +233,8 @@ impl NativeRows for Together {
             Slot::Null => Cell::Null,
             Slot::Integer(value) => Cell::I64(value),
             Slot::Real(value) => Cell::F64(value),
-            Slot::Text(span) => {
-                // SQLite does not check what it is given as text.
-                Cell::Text(str::from_utf8(span.of(&self.heap)).map_err(|_| Mismatch::invalid())?)
-            }
-            Slot::Blob(span) => Cell::Bytes(span.of(&self.heap)),
+            Slot::Text(span) => Cell::Text(self.heap.text(span)?),
+            Slot::Blob(span) => Cell::Bytes(self.heap.bytes(span)),
         })
     }
 
@@ -303,6 +342,19 @@ mod tests {
     fn text_that_is_no_utf8_is_refused_when_it_is_read() {
         let row = select("SELECT CAST(x'ff' AS TEXT)", &[]);
         assert!(row.get::<String>(0).unwrap_err().to_string().contains("no valid String"));
+    }
+
+    /// Texts that lie together are looked at together.
+    #[test]
+    fn two_halves_of_a_character_are_two_texts_that_are_refused() {
+        let row = select("SELECT CAST(x'c3' AS TEXT), CAST(x'a9' AS TEXT), 'é'", &[]);
+        for half in 0..2 {
+            assert!(row.get::<String>(half).unwrap_err().to_string().contains("no valid String"));
+        }
+        assert_eq!(row.get::<String>(2).unwrap(), "é");
+        let row = select("SELECT CAST(x'c3' AS TEXT), CAST(x'a9' AS TEXT), x'ff', 'é'", &[]);
+        assert!(row.get::<String>(0).is_err() && row.get::<String>(1).is_err());
+        assert_eq!(row.get::<String>(3).unwrap(), "é");
     }
 
     proptest! {

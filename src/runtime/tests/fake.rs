@@ -131,8 +131,8 @@ impl Recorder {
         let context = current().unwrap_or_default();
         let frame = context.innermost(self.database);
         let block = match frame.filter(|frame| frame.in_transaction()) {
-            Some(parent) => Block::savepoint(&context, parent, None, None).await?,
-            None => Block::root(&context, frame, Settings::default(), None, || self.session()).await?,
+            Some(parent) => Block::savepoint(&context, parent, None, None)?.block().await?,
+            None => Block::root(&context, frame, Settings::default(), None, || self.session())?.block().await?,
         };
         self.watch(&block);
         Ok(block)

@@ -51,8 +51,8 @@ async fn the_settings_of_the_root_are_those_of_all_its_frames() {
     let pin = Block::pin(&Context::default(), recorder.session());
     assert!(pin.frame().settings().is_none());
     let (context, pinned) = (pin.context(), Some(pin.frame()));
-    let root = Block::root(&context, pinned, settings.clone(), None, || unreachable!()).await.unwrap();
-    let inner = Block::savepoint(&root.context(), root.frame(), None, None).await.unwrap();
+    let root = Block::root(&context, pinned, settings.clone(), None, || unreachable!()).unwrap().block().await.unwrap();
+    let inner = Block::savepoint(&root.context(), root.frame(), None, None).unwrap().block().await.unwrap();
     assert_eq!(inner.frame().settings(), Some(&settings));
     assert_eq!(root.frame().settings(), Some(&settings));
     drop((inner, root, pin));
@@ -63,7 +63,11 @@ async fn the_settings_of_the_root_are_those_of_all_its_frames() {
 #[tokio::test]
 async fn the_gravest_reason_is_the_one_that_is_told() {
     let recorder = Recorder::of(1);
-    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session()).await.unwrap();
+    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+        .unwrap()
+        .block()
+        .await
+        .unwrap();
     let frame = Arc::clone(root.frame());
     let told = || frame.check().unwrap_err().kind();
     frame.check().unwrap();
@@ -86,7 +90,11 @@ async fn the_gravest_reason_is_the_one_that_is_told() {
 #[tokio::test]
 async fn a_closed_database_is_a_better_answer_than_a_closed_block() {
     let recorder = Recorder::of(1);
-    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session()).await.unwrap();
+    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+        .unwrap()
+        .block()
+        .await
+        .unwrap();
     let frame = Arc::clone(root.frame());
     frame.trunk().lose(cause(ErrorKind::Closed));
     assert_eq!(frame.check().unwrap_err().kind(), ErrorKind::Closed);
@@ -142,10 +150,14 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     let recorder = Recorder::of(1);
     let pin = Block::pin(&Context::default(), recorder.session());
     let open_root = async || {
-        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!()).await.unwrap()
+        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!())
+            .unwrap()
+            .block()
+            .await
+            .unwrap()
     };
     let root = open_root().await;
-    let orphan = Block::savepoint(&root.context(), root.frame(), None, None).await.unwrap();
+    let orphan = Block::savepoint(&root.context(), root.frame(), None, None).unwrap().block().await.unwrap();
     let context = orphan.context();
     let write = |key| Scope::new(context.clone(), recorder.write(key));
     write(1).await.unwrap();
@@ -153,7 +165,7 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     // Never autocommit on the pinned connection, nor into the transaction that is open there next.
     assert_eq!(write(2).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     let next = open_root().await;
-    let same_name = Block::savepoint(&next.context(), next.frame(), None, None).await.unwrap();
+    let same_name = Block::savepoint(&next.context(), next.frame(), None, None).unwrap().block().await.unwrap();
     Scope::new(same_name.context(), recorder.write(3)).await.unwrap();
     assert_eq!(write(4).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     assert_eq!(orphan.frame().set_rollback_only().unwrap_err().kind(), ErrorKind::FrameClosed);
@@ -172,7 +184,8 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
 async fn a_flight_of_a_block_that_ends_before_it_is_sent_pays_nothing() {
     let recorder = Recorder::of(1);
     let session = || recorder.session();
-    let root = Block::root(&Context::default(), None, Settings::default(), None, session).await.unwrap();
+    let root =
+        Block::root(&Context::default(), None, Settings::default(), None, session).unwrap().block().await.unwrap();
     let frame = Arc::clone(root.frame());
     let turn = frame.statement().await.unwrap();
     // The turn is there, and a connection is waited for, when the block is dropped.

@@ -106,7 +106,11 @@ async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_sessi
     let recorder = Recorder::of(1);
     let pin = Block::pin(&Context::default(), recorder.session());
     let open_root = async || {
-        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!()).await.unwrap()
+        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!())
+            .unwrap()
+            .block()
+            .await
+            .unwrap()
     };
     let root = open_root().await;
     let first = root.frame().clone();

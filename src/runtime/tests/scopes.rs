@@ -15,7 +15,11 @@ use crate::control::Settings;
 
 /// The context of a block that is left open, with the block.
 async fn opened(recorder: &Recorder) -> (Block<Fake>, Context<Fake>) {
-    let block = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session()).await.unwrap();
+    let block = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+        .unwrap()
+        .block()
+        .await
+        .unwrap();
     let context = block.context();
     (block, context)
 }

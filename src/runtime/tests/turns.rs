@@ -7,7 +7,8 @@ use futures_util::future::{join, join3};
 use super::{
     super::{
         Block, Context, Frame,
-        turn::{Gate as _, Purpose, Turn},
+        purpose::Purpose,
+        turn::{Gate as _, Turn},
     },
     fake::{Fake, Injected, Recorder, TURN_TIMEOUT, poll_once},
 };
@@ -15,7 +16,11 @@ use crate::{control::Settings, error::ErrorKind, runtime::Scope};
 
 async fn named(recorder: &Recorder, name: &str) -> Block<Fake> {
     let session = || recorder.session();
-    Block::root(&Context::default(), None, Settings::default(), Some(name.into()), session).await.unwrap()
+    Block::root(&Context::default(), None, Settings::default(), Some(name.into()), session)
+        .unwrap()
+        .block()
+        .await
+        .unwrap()
 }
 
 fn is_at_rest(frame: &Frame<Fake>) -> bool {
@@ -94,7 +99,7 @@ async fn a_turn_that_does_not_come_ends_in_an_error_that_names_both_blocks() {
     let recorder = Recorder::of(1);
     let root = named(&recorder, "outer").await;
     let label = |name: &str| Some(name.into());
-    let child = Block::savepoint(&root.context(), root.frame(), None, label("stuck")).await.unwrap();
+    let child = Block::savepoint(&root.context(), root.frame(), None, label("stuck")).unwrap().block().await.unwrap();
     let before = tokio::time::Instant::now();
     let late = root.frame().statement().await.unwrap_err();
     assert_eq!(before.elapsed().as_secs(), TURN_TIMEOUT.as_secs());
@@ -104,7 +109,8 @@ async fn a_turn_that_does_not_come_ends_in_an_error_that_names_both_blocks() {
         late.to_string(),
         format!("a statement waited 7s for its turn in the block \"outer\" at depth 1, {holder}")
     );
-    let sibling = Block::savepoint(&root.context(), root.frame(), None, label("late")).await.unwrap_err();
+    let sibling =
+        Block::savepoint(&root.context(), root.frame(), None, label("late")).unwrap().block().await.unwrap_err();
     assert_eq!(
         sibling.to_string(),
         format!("the block \"late\" at depth 2 waited 7s for its turn in the block \"outer\" at depth 1, {holder}")
@@ -144,7 +150,7 @@ async fn waiters_that_are_dropped_leave_no_trace() {
     let frame = root.frame();
     let held = frame.statement().await.unwrap();
     let context = root.context();
-    let mut child = Box::pin(Block::savepoint(&context, frame, None, None));
+    let mut child = Box::pin(Block::savepoint(&context, frame, None, None).unwrap().block());
     let mut behind = Box::pin(frame.statement());
     assert!(poll_once(&mut child).is_pending() && poll_once(&mut behind).is_pending());
     drop(child);
