@@ -6,6 +6,7 @@
 //! server tells in its status flags whether a transaction is open.
 
 mod classify;
+mod command;
 mod connection;
 mod detached;
 mod dial;
@@ -15,8 +16,10 @@ mod kill;
 mod known;
 mod placeholders;
 mod prepared;
+mod rows;
 #[cfg(feature = "tls")]
 mod second;
+mod shape;
 mod tls;
 mod values;
 mod wire;

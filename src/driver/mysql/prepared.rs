@@ -1,16 +1,11 @@
 //! Statements that the server has prepared: their rows at once, or one by one.
 
 use mysql_async::{
-    BinaryProtocol, Error as Native, QueryResult, Row as MysqlNativeRow, Statement, TextProtocol, Value,
+    BinaryProtocol, Error as Native, QueryResult, Statement, TextProtocol, Value,
     prelude::{Protocol, Queryable as _},
 };
 
-use super::{
-    classify,
-    known::Known,
-    values::{MysqlRow, Shape},
-    wire::Wire,
-};
+use super::{classify, known::Known, placeholders::Text, rows::Gatherer, wire::Wire};
 use crate::{
     driver::{Answer, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
@@ -18,33 +13,32 @@ use crate::{
     row::Row,
 };
 
-/// How many rows of a stream travel together at most.
-const ROWS_PER_CHUNK: usize = 128;
-
 impl Wire {
     /// Runs a statement as a prepared one.
-    pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+    pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+        let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
-            return self.unprepared(sql, was_open, want).await;
+            return self.unprepared(text, was_open, want).await;
         };
         let mut result = match self.conn.exec_iter(&statement, params).await {
             Ok(result) => result,
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
-        let read = read::<BinaryProtocol>(&mut result, want).await;
+        let read = read::<BinaryProtocol>(&mut result, text, want).await;
         drop(result);
         self.answer(read, sql, was_open).await
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, sql: &str, was_open: bool, want: Want) -> Result<Answer, Fault> {
+    async fn unprepared(&mut self, text: &Text, was_open: bool, want: Want) -> Result<Answer, Fault> {
+        let sql = &*text.sql;
         let mut result = match self.conn.query_iter(sql).await {
             Ok(result) => result,
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
-        let read = read::<TextProtocol>(&mut result, want).await;
+        let read = read::<TextProtocol>(&mut result, text, want).await;
         drop(result);
         self.answer(read, sql, was_open).await
     }
@@ -76,7 +70,8 @@ impl Wire {
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+        let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
         let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
@@ -88,17 +83,16 @@ impl Wire {
             Ok(result) => result,
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
-        let shape = Shape::new(result.columns_ref());
-        let mut gathered = Vec::new();
+        let mut gathered = Gatherer::new(text.shape.of(result.columns()));
         let sent = loop {
             if rows.is_unwanted() {
                 break result.drop_result().await;
             }
             match result.next().await {
                 Ok(Some(row)) => {
-                    gathered.push(Row::new(MysqlRow::new(row, &shape)));
-                    if gathered.len() == ROWS_PER_CHUNK || rows.is_due() {
-                        rows.send(std::mem::take(&mut gathered)).await;
+                    gathered.push(row);
+                    if gathered.is_full() || rows.is_due() {
+                        rows.send(gathered.take()).await;
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -109,7 +103,7 @@ impl Wire {
             }
         };
         // The rows ahead of an error come first.
-        rows.send(gathered).await;
+        rows.send(gathered.take()).await;
         drop(rows);
         match sent {
             Ok(()) => self.conclude(was_open, sql),
@@ -119,16 +113,17 @@ impl Wire {
 }
 
 /// Reads the rows of a result, and throws further results away.
-async fn read<P: Protocol>(result: &mut QueryResult<'_, 'static, P>, want: Want) -> Result<Vec<Row>, Native> {
-    if want != Want::Rows {
-        while !result.is_empty() {
-            result.for_each(drop).await?;
-        }
-        return Ok(Vec::new());
-    }
-    let shape = Shape::new(result.columns_ref());
+async fn read<P: Protocol>(
+    result: &mut QueryResult<'_, 'static, P>,
+    text: &Text,
+    want: Want,
+) -> Result<Vec<Row>, Native> {
     let mut rows = Vec::new();
-    result.for_each(|row: MysqlNativeRow| rows.push(Row::new(MysqlRow::new(row, &shape)))).await?;
+    if want == Want::Rows {
+        let mut gathered = Gatherer::new(text.shape.of(result.columns()));
+        result.for_each(|row| gathered.push(row)).await?;
+        rows = gathered.take();
+    }
     while !result.is_empty() {
         result.for_each(drop).await?;
     }

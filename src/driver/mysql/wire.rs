@@ -209,7 +209,6 @@ impl Wire {
                 let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
                 answer.last_insert_id = last.or(answer.last_insert_id);
             }
-            let limit = if through + 1 < waited_for { Duration::MAX } else { PATIENCE };
             let rows = async {
                 let mut rows = 0;
                 while result.next().await?.is_some() {
@@ -218,7 +217,11 @@ impl Wire {
                 Ok(rows)
             };
             // This reads on to the beginning of what comes next.
-            let end = timeout(limit, rows).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())));
+            let end = if through + 1 < waited_for {
+                rows.await
+            } else {
+                timeout(PATIENCE, rows).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
+            };
             through += 1;
             match end {
                 Ok(rows) => answer.affected += rows,
@@ -243,6 +246,7 @@ impl Wire {
     /// A command ends, and the connection is at rest.
     pub(super) fn rest(&mut self) {
         self.at_rest_since = Instant::now();
+        self.shown.set_has_locals(!self.locals.is_empty());
     }
 
     /// Whether the connection was at rest for so long that it may have died: nobody reads from it meanwhile, so that its
@@ -252,12 +256,11 @@ impl Wire {
     }
 
     /// Asks the server for a sign of life, which takes a round trip.
-    pub(super) async fn is_there(&mut self) -> bool {
-        let is_there = self.conn.ping().await.is_ok();
-        if !is_there {
+    pub(super) async fn ping(&mut self) -> Result<Answer, Fault> {
+        self.conn.ping().await.map(|()| Answer::count(0)).map_err(|error| {
             self.shown.set(Known::Lost);
-        }
-        is_there
+            Fault::new(Verdict::Lost, classify::connect(error))
+        })
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
@@ -288,14 +291,15 @@ impl Wire {
     }
 
     /// Ends the transaction, and sets back what was set for it, by one message.
-    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<(), Fault> {
+    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, Fault> {
         let was_open = self.note(steps)?;
         let text = [Dialect::Mysql.render_all(steps).into_owned(), self.restoration()].concat();
         let (through, result) = self.run_text(&text, steps.len()).await;
         match result {
             Ok(_) => {
                 self.locals.clear();
-                self.conclude(was_open, &without_values(steps))
+                self.conclude(was_open, &without_values(steps))?;
+                Ok(Answer::count(0))
             }
             // It has ended as it should have; only its variables are still set.
             Err(error) if through >= steps.len() => {
@@ -306,7 +310,7 @@ impl Wire {
                     // Should this fail too, the connection is marked as lost, and goes.
                     let _ = self.reset().await;
                 }
-                Ok(())
+                Ok(Answer::count(0))
             }
             Err(error) => {
                 let fault = self.judge(error, &without_values(steps), was_open).await;
@@ -332,10 +336,6 @@ impl Wire {
     /// Why the transaction is gone, if it is.
     pub(super) fn cause(&self) -> Option<Error> {
         self.gone.clone()
-    }
-
-    pub(super) fn has_locals(&self) -> bool {
-        !self.locals.is_empty()
     }
 
     /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
