@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use mysql_async::Value;
 
-use super::{placeholders::Text, wire::Wire};
+use super::{
+    errand::{Outcome, Turn, Work},
+    placeholders::Text,
+};
 use crate::{
     control::Control,
     driver::{Answer, Want},
@@ -27,24 +30,41 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Carries it out, to its last answer.
-    pub(super) async fn carry_out(self, wire: &mut Wire) -> Result<Answer, Fault> {
+    /// Carries it out, to its last answer. Each is a future of its own, which is just as large as it needs to be.
+    pub(super) fn carry_out(self, mut turn: Turn) -> Work {
         match self {
-            Self::Text { steps, tail } => wire.text(&steps, tail.as_deref().map(|text| &*text.sql)).await,
-            Self::Prepared { text, params, want } => wire.prepared(&text, params, want).await,
-            Self::Ping => wire.ping().await,
-            Self::Commit(steps) => {
-                let result = wire.end(&steps).await;
+            Self::Text { steps, tail } => Box::pin(async move {
+                let result = turn.text(&steps, tail.as_deref().map(|text| &*text.sql)).await;
+                at_rest(result, turn)
+            }),
+            Self::Prepared { text, params, want } => Box::pin(async move {
+                let result = turn.prepared(&text, params, want).await;
+                at_rest(result, turn)
+            }),
+            Self::Ping => Box::pin(async move {
+                let result = turn.ping().await;
+                at_rest(result, turn)
+            }),
+            Self::Commit(steps) => Box::pin(async move {
+                let result = turn.end(&steps).await;
                 if result.as_ref().is_err_and(|fault| fault.verdict != Verdict::Lost) {
                     // What is left of it goes. Should this fail too, the state tells.
-                    let _ = wire.end(&[Control::Rollback]).await;
+                    let _ = Box::pin(turn.end(&[Control::Rollback])).await;
                 }
-                result
-            }
-            Self::Rollback { was_lent } => {
-                let ended = wire.end(&[Control::Rollback]).await?;
-                if was_lent { wire.reset().await.map(|()| ended) } else { Ok(ended) }
-            }
+                at_rest(result, turn)
+            }),
+            Self::Rollback { was_lent } => Box::pin(async move {
+                let mut result = turn.end(&[Control::Rollback]).await;
+                if result.is_ok() && was_lent {
+                    result = Box::pin(turn.reset()).await.map(|()| Answer::count(0));
+                }
+                at_rest(result, turn)
+            }),
         }
     }
+}
+
+fn at_rest(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+    turn.rest();
+    (result, turn)
 }

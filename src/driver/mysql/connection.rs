@@ -93,13 +93,8 @@ impl MysqlConnection {
 
     /// Carries a command out to its end, whoever waits for it. The turn comes back, unless a cancellation has seen the
     /// command through, and taken the turn of somebody who did not come for it.
-    async fn carry_out(&self, mut turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), Fault> {
-        let work = Box::pin(async move {
-            let result = command.carry_out(&mut turn).await;
-            turn.rest();
-            (result, turn)
-        });
-        let (errand, begun) = errand::begin(work, &self.runtime);
+    async fn carry_out(&self, turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), Fault> {
+        let (errand, begun) = errand::begin(command.carry_out(turn), &self.runtime);
         *self.errand.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
         let (result, turn) = begun.await.ok_or_else(broken)?;
         result.map(|answer| (answer, turn))

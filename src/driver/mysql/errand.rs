@@ -25,7 +25,10 @@ use crate::{driver::Answer, fault::Fault};
 pub(super) type Turn = OwnedMutexGuard<Wire>;
 
 /// What comes of a command, and the turn that it was carried out in.
-type Outcome = (Result<Answer, Fault>, Turn);
+pub(super) type Outcome = (Result<Answer, Fault>, Turn);
+
+/// A command on its way.
+pub(super) type Work = BoxFuture<'static, Outcome>;
 
 /// The command for several that poll it. What comes of it goes to the errand.
 type Drive = Shared<BoxFuture<'static, ()>>;
@@ -35,7 +38,7 @@ pub(super) struct Errand(Mutex<State>);
 
 enum State {
     /// Its beginner alone polls it. The waker is there from the first poll on.
-    Own { work: BoxFuture<'static, Outcome>, beginner: Option<Waker> },
+    Own { work: Work, beginner: Option<Waker> },
     /// Others do too, or have taken it over from a beginner that was dropped.
     Joint { drive: Drive, is_awaited: bool },
     /// It has ended. What its beginner has not come for yet.
@@ -55,7 +58,7 @@ pub(super) struct Begun<'c> {
 }
 
 /// Begins an errand: both ends of it. Nothing is sent before one of them is polled.
-pub(super) fn begin<'c>(work: BoxFuture<'static, Outcome>, runtime: &'c Handle) -> (Arc<Errand>, Begun<'c>) {
+pub(super) fn begin<'c>(work: Work, runtime: &'c Handle) -> (Arc<Errand>, Begun<'c>) {
     let errand = Arc::new(Errand(Mutex::new(State::Own { work, beginner: None })));
     (Arc::clone(&errand), Begun { errand, drive: None, is_over: false, runtime })
 }

@@ -11,16 +11,17 @@ mod connection;
 mod detached;
 mod dial;
 mod errand;
+mod handles;
 mod implicit;
 mod kill;
 mod known;
 mod placeholders;
 mod prepared;
-mod rows;
 #[cfg(feature = "tls")]
 mod second;
 mod shape;
 mod tls;
+mod upkeep;
 mod values;
 mod wire;
 

@@ -1,6 +1,6 @@
 //! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where.
 
-use super::shape::LastShape;
+use super::{handles::Handle, shape::LastShape};
 use crate::tokens::{Reading, Token, Tokens};
 
 /// A statement as MySQL takes it.
@@ -10,6 +10,7 @@ pub(super) struct Text {
     /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
     pub(super) order: Option<Box<[usize]>>,
     pub(super) shape: LastShape,
+    pub(super) handle: Handle,
 }
 
 impl Text {
@@ -36,7 +37,12 @@ impl Text {
             }
         }
         out.push_str(&sql[copied..]);
-        Self { sql: out.into(), order: (!order.is_empty()).then(|| order.into()), shape: LastShape::default() }
+        Self {
+            sql: out.into(),
+            order: (!order.is_empty()).then(|| order.into()),
+            shape: LastShape::default(),
+            handle: Handle::default(),
+        }
     }
 
     /// Whether there is no statement in it.
@@ -52,7 +58,7 @@ mod tests {
     #[test]
     fn numbers_become_question_marks_in_their_order() {
         let new = |sql: &str| {
-            let Text { sql, order, shape: _ } = Text::new(sql);
+            let Text { sql, order, shape: _, handle: _ } = Text::new(sql);
             (sql, order)
         };
         let text = |sql: &str, order: Option<&[usize]>| (Box::from(sql), order.map(Box::from));

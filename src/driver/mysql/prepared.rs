@@ -5,7 +5,7 @@ use mysql_async::{
     prelude::{Protocol, Queryable as _},
 };
 
-use super::{classify, known::Known, placeholders::Text, rows::Gatherer, wire::Wire};
+use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::Wire};
 use crate::{
     driver::{Answer, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
@@ -19,54 +19,67 @@ impl Wire {
         let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
-            return self.unprepared(text, was_open, want).await;
+        let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
+            return Box::pin(self.unprepared(text, was_open, want)).await;
         };
-        let mut result = match self.conn.exec_iter(&statement, params).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        let conn = &mut self.conn;
+        let read = async move {
+            let mut result = conn.exec_iter(&statement, params).await?;
+            read::<BinaryProtocol>(&mut result, text, want).await
         };
-        let read = read::<BinaryProtocol>(&mut result, text, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
+        // Apart, as a command is to have little with it while it waits for its rows.
+        let error = match read.await {
+            Ok(rows) => return self.answer(rows, sql, was_open),
+            Err(error) => error,
+        };
+        Err(self.judge(error, sql, was_open).await)
     }
 
     /// Runs a statement that the server cannot prepare.
     async fn unprepared(&mut self, text: &Text, was_open: bool, want: Want) -> Result<Answer, Fault> {
         let sql = &*text.sql;
-        let mut result = match self.conn.query_iter(sql).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        let conn = &mut self.conn;
+        let read = async move {
+            let mut result = conn.query_iter(sql).await?;
+            read::<TextProtocol>(&mut result, text, want).await
         };
-        let read = read::<TextProtocol>(&mut result, text, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
-    }
-
-    async fn answer(&mut self, read: Result<Vec<Row>, Native>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
-        match read {
-            Ok(rows) => {
-                self.conclude(was_open, sql)?;
-                let affected =
-                    if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
-                let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
-                Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
-            }
+        match read.await {
+            Ok(rows) => self.answer(rows, sql, was_open),
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
 
-    async fn prepare(&mut self, sql: &str, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
-        match self.conn.prep(sql).await {
-            Ok(statement) if usize::from(statement.num_params()) == given => Ok(Some(statement)),
-            Ok(statement) => {
-                let error = wrong_count(given, statement.num_params().into()).with_statement(sql);
-                self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-                Err(Fault::kept(error))
+    /// What came of a statement that has succeeded.
+    fn answer(&mut self, rows: Vec<Row>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+        self.conclude(was_open, || sql)?;
+        let affected =
+            if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
+        let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
+        Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
+    }
+
+    async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
+        let sql = &*text.sql;
+        let statement = match text.handle.get(&self.asked) {
+            Some(statement) => statement,
+            None => {
+                self.asked.one_more();
+                match self.conn.prep(sql).await {
+                    Ok(statement) => {
+                        text.handle.keep(&statement, &self.asked);
+                        statement
+                    }
+                    Err(error) if given == 0 && classify::is_not_preparable(&error) => return Ok(None),
+                    Err(error) => return Err(self.judge(error, sql, was_open).await),
+                }
             }
-            Err(error) if given == 0 && classify::is_not_preparable(&error) => Ok(None),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+        };
+        let takes = usize::from(statement.num_params());
+        if takes == given {
+            return Ok(Some(statement));
         }
+        self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+        Err(Fault::kept(wrong_count(given, takes).with_statement(sql)))
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
@@ -74,7 +87,7 @@ impl Wire {
         let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
+        let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
             return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
@@ -106,26 +119,29 @@ impl Wire {
         rows.send(gathered.take()).await;
         drop(rows);
         match sent {
-            Ok(()) => self.conclude(was_open, sql),
+            Ok(()) => self.conclude(was_open, || sql),
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
 }
 
-/// Reads the rows of a result, and throws further results away.
+/// Reads the rows of a result, if they are wanted, and throws further results away.
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
     text: &Text,
     want: Want,
 ) -> Result<Vec<Row>, Native> {
+    let mut gathered = (want == Want::Rows).then(|| Gatherer::new(text.shape.of(result.columns())));
     let mut rows = Vec::new();
-    if want == Want::Rows {
-        let mut gathered = Gatherer::new(text.shape.of(result.columns()));
-        result.for_each(|row| gathered.push(row)).await?;
-        rows = gathered.take();
-    }
     while !result.is_empty() {
-        result.for_each(drop).await?;
+        while let Some(row) = result.next().await? {
+            if let Some(gathered) = &mut gathered {
+                gathered.push(row);
+            }
+        }
+        if let Some(mut gathered) = gathered.take() {
+            rows = gathered.take();
+        }
     }
     Ok(rows)
 }
