@@ -38,7 +38,10 @@ pub(crate) trait NativeRows: Send + Sync {
 }
 
 /// How many rows are kept together at most: one that is held on to holds the others in memory.
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code, reason = "serves drivers not built"))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code, reason = "serves drivers not built")
+)]
 pub(crate) const ROWS_TOGETHER: usize = 128;
 
 /// A row that was read by itself.
@@ -136,7 +139,7 @@ impl Row {
 
     /// The row of some number among those that were read together.
     #[cfg_attr(
-        not(any(feature = "postgres", feature = "sqlite")),
+        not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
         allow(dead_code, reason = "serves drivers not built")
     )]
     #[inline]

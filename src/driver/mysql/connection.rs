@@ -14,14 +14,15 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _, StreamExt as _, TryStreamExt as _,
+    StreamExt as _, TryStreamExt as _,
     future::{BoxFuture, Either, select},
 };
 use lru::LruCache;
 use mysql_async::{Conn, Opts};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
+    command::Command,
     errand::{self, Errand, Turn},
     kill::Killer,
     known::{Known, Shown},
@@ -40,17 +41,17 @@ use crate::{
 pub(crate) struct MysqlConnection {
     wire: Arc<tokio::sync::Mutex<Wire>>,
     /// The command under way, or the last one.
-    errand: Arc<Mutex<Option<Errand>>>,
+    errand: Arc<Mutex<Option<Arc<Errand>>>>,
     /// Counts the turns, so that a cancellation goes to nobody but its own.
     turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
-    /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
-    has_locals: Arc<AtomicBool>,
     handled: AtomicBool,
     /// Whether the server was asked to end the session, as it would not end a statement.
     is_given_up: Arc<AtomicBool>,
     texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
     killer: Killer,
+    /// The runtime that the socket lives on: commands go on there that nobody waits for any more.
+    runtime: Handle,
 }
 
 /// How long the rest of a dropped stream may take before the server is asked to end it.
@@ -60,6 +61,7 @@ const GRACE: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 impl MysqlConnection {
+    /// A connection just made, on the runtime it was made on.
     pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
         let shown = Arc::new(Shown::new(Known::Idle));
         let id = conn.id();
@@ -69,11 +71,11 @@ impl MysqlConnection {
             errand: Arc::default(),
             turns: Arc::default(),
             shown,
-            has_locals: Arc::default(),
             handled: AtomicBool::new(false),
             is_given_up: Arc::default(),
             texts: Mutex::new(LruCache::new(capacity)),
             killer: Killer::new(opts, id),
+            runtime: Handle::current(),
         }
     }
 
@@ -89,26 +91,13 @@ impl MysqlConnection {
         }
     }
 
-    /// Does `work` with the connection to its end, whoever waits for it. The turn comes back, unless a cancellation has
-    /// seen the work through, and taken the turn of somebody who did not come for it.
-    async fn work<T, W>(&self, turn: Turn, work: W) -> Result<(T, Option<Turn>), Fault>
-    where
-        T: Send + 'static,
-        W: for<'w> FnOnce(&'w mut Wire) -> BoxFuture<'w, Result<T, Fault>> + Send + 'static,
-    {
-        let has_locals = Arc::clone(&self.has_locals);
-        let (errand, begun) = errand::begin(turn, move |wire| {
-            async move {
-                let result = work(wire).await;
-                wire.rest();
-                has_locals.store(wire.has_locals(), Ordering::Release);
-                result
-            }
-            .boxed()
-        });
+    /// Carries a command out to its end, whoever waits for it. The turn comes back, unless a cancellation has seen the
+    /// command through, and taken the turn of somebody who did not come for it.
+    async fn carry_out(&self, turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), Fault> {
+        let (errand, begun) = errand::begin(command.carry_out(turn), &self.runtime);
         *self.errand.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
-        let (result, turn) = begun.end().await.ok_or_else(broken)?;
-        result.map(|out| (out, turn))
+        let (result, turn) = begun.await.ok_or_else(broken)?;
+        result.map(|answer| (answer, turn))
     }
 
     /// The text of a statement, with its parameters in the order of their placeholders.
@@ -147,30 +136,27 @@ impl MysqlConnection {
         loop {
             let steps = pay(debt)?;
             if rides {
-                let work = self.work(turn, move |wire| async move { wire.text(&steps, Some(&text.sql)).await }.boxed());
-                return work.await.map(|(answer, _)| answer);
+                let command = Command::Text { steps, tail: Some(text) };
+                return self.carry_out(turn, command).await.map(|(answer, _)| answer);
             }
             if steps.is_empty() {
                 break;
             }
-            let worked = self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?;
+            let worked = self.carry_out(turn, Command::Text { steps, tail: None }).await?;
             let gone = || Fault::kept(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
             turn = worked.1.ok_or_else(gone)?;
         }
         if want == Want::Stream {
             return Ok(self.stream(turn, text, params));
         }
-        let work = self.work(turn, move |wire| async move { wire.prepared(&text.sql, params, want).await }.boxed());
-        work.await.map(|(answer, _)| answer)
+        self.carry_out(turn, Command::Prepared { text, params, want }).await.map(|(answer, _)| answer)
     }
 
     /// Outside a transaction nothing may be sent twice, so that it must not be sent to a server that is gone.
     async fn still_there(&self, turn: Turn) -> Result<Turn, Fault> {
-        let unsent = || Fault::new(Verdict::Unsent, lost_idle());
-        let worked = self.work(turn, |wire| async move { Ok(wire.is_there().await) }.boxed()).await?;
-        match worked {
-            (true, Some(turn)) => Ok(turn),
-            _ => Err(unsent()),
+        match self.carry_out(turn, Command::Ping).await {
+            Ok((_, Some(turn))) => Ok(turn),
+            _ => Err(Fault::new(Verdict::Unsent, lost_idle())),
         }
     }
 
@@ -181,7 +167,7 @@ impl MysqlConnection {
         tokio::spawn(async move {
             let mut is_killed = false;
             let result = {
-                let mut work = pin!(turn.stream(&text.sql, params, rows));
+                let mut work = pin!(turn.stream(&text, params, rows));
                 match select(work.as_mut(), pin!(unwanted)).await {
                     Either::Left((result, _)) => result,
                     Either::Right(_) => match timeout(GRACE, work.as_mut()).await {
@@ -205,7 +191,7 @@ impl MysqlConnection {
 
     async fn commit(&self, debt: &dyn Debt, steps: &[Control]) -> Result<(), Fault> {
         let turn = self.turn().await?;
-        let mut steps = [&pay(debt)?[..], steps].concat();
+        let steps = [&pay(debt)?[..], steps].concat();
         if self.shown.get() != Known::Transaction {
             let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
             return Err(Fault::new(
@@ -213,19 +199,7 @@ impl MysqlConnection {
                 turn.cause().map_or(error.clone(), |cause| error.with_source(cause)),
             ));
         }
-        let ended = self.work(turn, move |wire| {
-            async move {
-                let result = wire.end(&steps).await;
-                if result.as_ref().is_err_and(|fault| fault.verdict != Verdict::Lost) {
-                    // What is left of it goes. Should this fail too, the state tells.
-                    steps = vec![Control::Rollback];
-                    let _ = wire.end(&steps).await;
-                }
-                result
-            }
-            .boxed()
-        });
-        match ended.await {
+        match self.carry_out(turn, Command::Commit(steps)).await {
             Ok(_) => Ok(()),
             Err(fault) if fault.verdict == Verdict::Lost => {
                 let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
@@ -239,16 +213,9 @@ impl MysqlConnection {
         let turn = self.turn().await?;
         pay(debt)?;
         // On a pinned connection the transaction alone ends: the session is its owner's still.
-        let handled = self.handled.load(Ordering::Acquire) && self.shown.get() != Known::Transaction;
-        self.work(turn, move |wire| {
-            async move {
-                wire.end(&[Control::Rollback]).await?;
-                if handled { wire.reset().await } else { Ok(()) }
-            }
-            .boxed()
-        })
-        .await?;
-        if handled {
+        let was_lent = self.handled.load(Ordering::Acquire) && self.shown.get() != Known::Transaction;
+        self.carry_out(turn, Command::Rollback { was_lent }).await?;
+        if was_lent {
             self.handled.store(false, Ordering::Release);
         }
         Ok(())
@@ -326,7 +293,7 @@ impl Connection for MysqlConnection {
                     if steps.is_empty() {
                         return Ok(());
                     }
-                    self.work(turn, move |wire| async move { wire.text(&steps, None).await }.boxed()).await?;
+                    self.carry_out(turn, Command::Text { steps, tail: None }).await?;
                     Ok(())
                 }
             }
@@ -377,7 +344,7 @@ impl Connection for MysqlConnection {
         match self.shown.get() {
             Known::Unknown | Known::Lost => State::Broken,
             _ if self.handled.load(Ordering::Acquire) => State::Handled,
-            Known::Idle if !self.has_locals.load(Ordering::Acquire) => State::Idle,
+            Known::Idle if !self.shown.has_locals() => State::Idle,
             Known::Idle | Known::Transaction | Known::Gone => State::Transaction,
         }
     }

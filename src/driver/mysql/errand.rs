@@ -1,90 +1,173 @@
 //! An errand: a command that is under way, from its sending to its last answer. Whoever began it polls it; but nobody
 //! else reads its answer, so that whoever waits for the connection must be able to see it through too: the beginner may
 //! have been dropped, or be a future that nobody polls any more.
+//!
+//! Nearly always the beginner alone cares for it. Then it is one future behind a lock that nobody else takes; it becomes
+//! one that several can poll when somebody else comes, or when the beginner is dropped before its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
 
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{runtime::Handle, sync::OwnedMutexGuard};
+use tracing::Instrument as _;
 
 use super::wire::Wire;
-use crate::{fault::Fault, outlive::Outlive};
+use crate::{driver::Answer, fault::Fault};
 
 pub(super) type Turn = OwnedMutexGuard<Wire>;
 
+/// What comes of a command, and the turn that it was carried out in.
+pub(super) type Outcome = (Result<Answer, Fault>, Turn);
+
+/// A command on its way.
+pub(super) type Work = BoxFuture<'static, Outcome>;
+
+/// The command for several that poll it. What comes of it goes to the errand.
+type Drive = Shared<BoxFuture<'static, ()>>;
+
 /// A command under way, for others than its beginner.
-#[derive(Clone)]
-pub(super) struct Errand {
-    drive: Shared<BoxFuture<'static, ()>>,
-    parked: Parked,
-}
+pub(super) struct Errand(Mutex<State>);
 
-/// The turn of an errand that has ended, until its beginner takes it back.
-#[derive(Clone, Default)]
-struct Parked(Arc<Mutex<Option<Turn>>>);
-
-impl Parked {
-    fn put(&self, turn: Turn) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
-    }
-
-    fn take(&self) -> Option<Turn> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+enum State {
+    /// Its beginner alone polls it. The waker is there from the first poll on.
+    Own { work: Work, beginner: Option<Waker> },
+    /// Others do too, or have taken it over from a beginner that was dropped.
+    Joint { drive: Drive, is_awaited: bool },
+    /// It has ended. What its beginner has not come for yet.
+    Ended { result: Result<Answer, Fault>, turn: Option<Turn> },
+    /// It has ended, and nothing is left of it.
+    Over,
 }
 
 /// The end of the beginner, who takes the turn back, or gives it up when dropped.
-pub(super) struct Begun<T: Send + 'static> {
-    drive: Outlive<()>,
-    told: oneshot::Receiver<Result<T, Fault>>,
-    parked: Parked,
+pub(super) struct Begun<'c> {
+    errand: Arc<Errand>,
+    /// Set once others see the errand through as well.
+    drive: Option<Drive>,
+    is_over: bool,
+    /// Where it goes on if this is dropped, which may happen on any thread.
+    runtime: &'c Handle,
 }
 
 /// Begins an errand: both ends of it. Nothing is sent before one of them is polled.
-pub(super) fn begin<T, W>(mut turn: Turn, work: W) -> (Errand, Begun<T>)
-where
-    T: Send + 'static,
-    W: for<'w> FnOnce(&'w mut Wire) -> BoxFuture<'w, Result<T, Fault>> + Send + 'static,
-{
-    let (tell, told) = oneshot::channel();
-    let parked = Parked::default();
-    let place = parked.clone();
-    let whole = async move {
-        let result = work(&mut turn).await;
-        // Before it is told: whoever hears of the end finds the turn.
-        place.put(turn);
-        if tell.send(result).is_err() {
-            drop(place.take());
-        }
-    };
-    let drive = whole.boxed().shared();
-    let errand = Errand { drive: drive.clone(), parked: parked.clone() };
-    (errand, Begun { drive: Outlive::new(drive.boxed()), told, parked })
+pub(super) fn begin<'c>(work: Work, runtime: &'c Handle) -> (Arc<Errand>, Begun<'c>) {
+    let errand = Arc::new(Errand(Mutex::new(State::Own { work, beginner: None })));
+    (Arc::clone(&errand), Begun { errand, drive: None, is_over: false, runtime })
 }
 
 impl Errand {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The command for one more to poll, unless it has ended.
+    fn join(self: &Arc<Self>, is_awaited: bool) -> Option<Drive> {
+        let mut state = self.state();
+        match mem::replace(&mut *state, State::Over) {
+            State::Own { work, beginner } => {
+                // Not a strong one: this is kept in the errand itself.
+                let errand = Arc::downgrade(self);
+                let whole = async move {
+                    let (result, turn) = work.await;
+                    if let Some(errand) = errand.upgrade() {
+                        errand.end(result, turn);
+                    }
+                };
+                let drive = whole.boxed().shared();
+                *state = State::Joint { drive: drive.clone(), is_awaited };
+                drop(state);
+                // What wakes the beginner so far will wake those who poll from now on: it must come and join them.
+                if let Some(beginner) = beginner.filter(|_| is_awaited) {
+                    beginner.wake();
+                }
+                Some(drive)
+            }
+            State::Joint { drive, is_awaited: was_awaited } => {
+                *state = State::Joint { drive: drive.clone(), is_awaited: is_awaited && was_awaited };
+                Some(drive)
+            }
+            ended => {
+                *state = ended;
+                None
+            }
+        }
+    }
+
+    fn end(&self, result: Result<Answer, Fault>, turn: Turn) {
+        let mut state = self.state();
+        if let State::Joint { is_awaited: true, .. } = *state {
+            *state = State::Ended { result, turn: Some(turn) };
+        } else {
+            *state = State::Over;
+        }
+    }
+
     /// Sees the errand through, and takes its turn if `is_due` says so and its beginner has not.
-    pub(super) async fn see_through(self, is_due: impl Fn() -> bool) -> Option<Turn> {
-        self.drive.await;
-        if is_due() { self.parked.take() } else { None }
+    pub(super) async fn see_through(self: Arc<Self>, is_due: impl Fn() -> bool) -> Option<Turn> {
+        if let Some(drive) = self.join(true) {
+            drive.await;
+        }
+        match &mut *self.state() {
+            State::Ended { turn, .. } if is_due() => turn.take(),
+            _ => None,
+        }
     }
 }
 
-impl<T: Send + 'static> Begun<T> {
-    /// Waits for the end: what came of it, and the turn, unless somebody else has taken it.
-    pub(super) async fn end(mut self) -> Option<(Result<T, Fault>, Option<Turn>)> {
-        (&mut self.drive).await;
-        let result = self.told.try_recv().ok()?;
-        Some((result, self.parked.take()))
+/// What came of it, and the turn, unless somebody else has taken it.
+impl Future for Begun<'_> {
+    type Output = Option<(Result<Answer, Fault>, Option<Turn>)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { errand, drive, is_over, runtime: _ } = &mut *self;
+        let mut state = errand.state();
+        // Taken out while it is polled: nobody must poll it again if it panics.
+        match mem::replace(&mut *state, State::Over) {
+            State::Own { mut work, beginner } => {
+                if let Poll::Ready((result, turn)) = work.as_mut().poll(cx) {
+                    *is_over = true;
+                    return Poll::Ready(Some((result, Some(turn))));
+                }
+                let known = beginner.filter(|known| known.will_wake(cx.waker()));
+                let beginner = Some(known.unwrap_or_else(|| cx.waker().clone()));
+                *state = State::Own { work, beginner };
+                return Poll::Pending;
+            }
+            joint_or_ended => *state = joint_or_ended,
+        }
+        if let State::Joint { drive: joint, .. } = &*state {
+            drive.get_or_insert_with(|| joint.clone());
+        }
+        drop(state);
+        if let Some(drive) = drive {
+            ready!(drive.poll_unpin(cx));
+        }
+        *is_over = true;
+        Poll::Ready(match mem::replace(&mut *errand.state(), State::Over) {
+            State::Ended { result, turn } => Some((result, turn)),
+            _ => None,
+        })
     }
 }
 
-impl<T: Send + 'static> Drop for Begun<T> {
+impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.told.close();
-        drop(self.parked.take());
+        if self.is_over {
+            return;
+        }
+        if let Some(drive) = self.errand.join(false) {
+            // After the runtime's end it is given up here, and with it the connection: the server rolls back.
+            self.runtime.spawn(drive.in_current_span());
+        } else {
+            drop(mem::replace(&mut *self.errand.state(), State::Over));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a session without asking: kept by the wire, looked at by the connection.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,15 +15,19 @@ pub(super) enum Known {
 
 /// A [`Known`] that is looked at from outside.
 #[derive(Debug)]
-pub(super) struct Shown(AtomicU8);
+pub(super) struct Shown {
+    known: AtomicU8,
+    /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
+    has_locals: AtomicBool,
+}
 
 impl Shown {
     pub(super) fn new(known: Known) -> Self {
-        Self(AtomicU8::new(known as u8))
+        Self { known: AtomicU8::new(known as u8), has_locals: AtomicBool::new(false) }
     }
 
     pub(super) fn get(&self) -> Known {
-        match self.0.load(Ordering::Acquire) {
+        match self.known.load(Ordering::Acquire) {
             0 => Known::Idle,
             1 => Known::Transaction,
             2 => Known::Unknown,
@@ -33,6 +37,14 @@ impl Shown {
     }
 
     pub(super) fn set(&self, known: Known) {
-        self.0.store(known as u8, Ordering::Release);
+        self.known.store(known as u8, Ordering::Release);
+    }
+
+    pub(super) fn has_locals(&self) -> bool {
+        self.has_locals.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_has_locals(&self, has_locals: bool) {
+        self.has_locals.store(has_locals, Ordering::Release);
     }
 }

@@ -6,10 +6,12 @@
 //! server tells in its status flags whether a transaction is open.
 
 mod classify;
+mod command;
 mod connection;
 mod detached;
 mod dial;
 mod errand;
+mod handles;
 mod implicit;
 mod kill;
 mod known;
@@ -17,7 +19,9 @@ mod placeholders;
 mod prepared;
 #[cfg(feature = "tls")]
 mod second;
+mod shape;
 mod tls;
+mod upkeep;
 mod values;
 mod wire;
 

@@ -1,13 +1,16 @@
 //! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where.
 
+use super::{handles::Handle, shape::LastShape};
 use crate::tokens::{Reading, Token, Tokens};
 
 /// A statement as MySQL takes it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Text {
     pub(super) sql: Box<str>,
     /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
     pub(super) order: Option<Box<[usize]>>,
+    pub(super) shape: LastShape,
+    pub(super) handle: Handle,
 }
 
 impl Text {
@@ -34,7 +37,12 @@ impl Text {
             }
         }
         out.push_str(&sql[copied..]);
-        Self { sql: out.into(), order: (!order.is_empty()).then(|| order.into()) }
+        Self {
+            sql: out.into(),
+            order: (!order.is_empty()).then(|| order.into()),
+            shape: LastShape::default(),
+            handle: Handle::default(),
+        }
     }
 
     /// Whether there is no statement in it.
@@ -49,15 +57,19 @@ mod tests {
 
     #[test]
     fn numbers_become_question_marks_in_their_order() {
-        let text = |sql: &str, order: Option<&[usize]>| Text { sql: sql.into(), order: order.map(Into::into) };
-        assert_eq!(Text::new("select 1"), text("select 1", None));
-        assert_eq!(Text::new("select ?"), text("select ?", None));
-        assert_eq!(Text::new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));
-        assert_eq!(Text::new("'$1' \"$2\" `$3` -- $4\n $12"), text("'$1' \"$2\" `$3` -- $4\n ?", Some(&[11])));
-        assert_eq!(Text::new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
-        assert_eq!(Text::new("ü$1ü"), text("ü$1ü", None));
-        assert_eq!(Text::new("$0 $"), text("$0 $", None));
-        assert_eq!(Text::new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
+        let new = |sql: &str| {
+            let Text { sql, order, shape: _, handle: _ } = Text::new(sql);
+            (sql, order)
+        };
+        let text = |sql: &str, order: Option<&[usize]>| (Box::from(sql), order.map(Box::from));
+        assert_eq!(new("select 1"), text("select 1", None));
+        assert_eq!(new("select ?"), text("select ?", None));
+        assert_eq!(new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));
+        assert_eq!(new("'$1' \"$2\" `$3` -- $4\n $12"), text("'$1' \"$2\" `$3` -- $4\n ?", Some(&[11])));
+        assert_eq!(new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
+        assert_eq!(new("ü$1ü"), text("ü$1ü", None));
+        assert_eq!(new("$0 $"), text("$0 $", None));
+        assert_eq!(new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
     }
 
     #[test]

@@ -1,16 +1,11 @@
 //! Statements that the server has prepared: their rows at once, or one by one.
 
 use mysql_async::{
-    BinaryProtocol, Error as Native, QueryResult, Row as MysqlNativeRow, Statement, TextProtocol, Value,
+    BinaryProtocol, Error as Native, QueryResult, Statement, TextProtocol, Value,
     prelude::{Protocol, Queryable as _},
 };
 
-use super::{
-    classify,
-    known::Known,
-    values::{MysqlRow, Shape},
-    wire::Wire,
-};
+use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::Wire};
 use crate::{
     driver::{Answer, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
@@ -18,68 +13,81 @@ use crate::{
     row::Row,
 };
 
-/// How many rows of a stream travel together at most.
-const ROWS_PER_CHUNK: usize = 128;
-
 impl Wire {
     /// Runs a statement as a prepared one.
-    pub(super) async fn prepared(&mut self, sql: &str, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+    pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+        let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
-            return self.unprepared(sql, was_open, want).await;
+        let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
+            return Box::pin(self.unprepared(text, was_open, want)).await;
         };
-        let mut result = match self.conn.exec_iter(&statement, params).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
+        let conn = &mut self.conn;
+        let read = async move {
+            let mut result = conn.exec_iter(&statement, params).await?;
+            read::<BinaryProtocol>(&mut result, text, want).await
         };
-        let read = read::<BinaryProtocol>(&mut result, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
+        // Apart, as a command is to have little with it while it waits for its rows.
+        let error = match read.await {
+            Ok(rows) => return self.answer(rows, sql, was_open),
+            Err(error) => error,
+        };
+        Err(self.judge(error, sql, was_open).await)
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, sql: &str, was_open: bool, want: Want) -> Result<Answer, Fault> {
-        let mut result = match self.conn.query_iter(sql).await {
-            Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
+    async fn unprepared(&mut self, text: &Text, was_open: bool, want: Want) -> Result<Answer, Fault> {
+        let sql = &*text.sql;
+        let conn = &mut self.conn;
+        let read = async move {
+            let mut result = conn.query_iter(sql).await?;
+            read::<TextProtocol>(&mut result, text, want).await
         };
-        let read = read::<TextProtocol>(&mut result, want).await;
-        drop(result);
-        self.answer(read, sql, was_open).await
-    }
-
-    async fn answer(&mut self, read: Result<Vec<Row>, Native>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
-        match read {
-            Ok(rows) => {
-                self.conclude(was_open, sql)?;
-                let affected =
-                    if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
-                let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
-                Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
-            }
+        match read.await {
+            Ok(rows) => self.answer(rows, sql, was_open),
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
 
-    async fn prepare(&mut self, sql: &str, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
-        match self.conn.prep(sql).await {
-            Ok(statement) if usize::from(statement.num_params()) == given => Ok(Some(statement)),
-            Ok(statement) => {
-                let error = wrong_count(given, statement.num_params().into()).with_statement(sql);
-                self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-                Err(Fault::kept(error))
+    /// What came of a statement that has succeeded.
+    fn answer(&mut self, rows: Vec<Row>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+        self.conclude(was_open, || sql)?;
+        let affected =
+            if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
+        let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
+        Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
+    }
+
+    async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
+        let sql = &*text.sql;
+        let statement = match text.handle.get(&self.asked) {
+            Some(statement) => statement,
+            None => {
+                self.asked.one_more();
+                match self.conn.prep(sql).await {
+                    Ok(statement) => {
+                        text.handle.keep(&statement, &self.asked);
+                        statement
+                    }
+                    Err(error) if given == 0 && classify::is_not_preparable(&error) => return Ok(None),
+                    Err(error) => return Err(self.judge(error, sql, was_open).await),
+                }
             }
-            Err(error) if given == 0 && classify::is_not_preparable(&error) => Ok(None),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+        };
+        let takes = usize::from(statement.num_params());
+        if takes == given {
+            return Ok(Some(statement));
         }
+        self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+        Err(Fault::kept(wrong_count(given, takes).with_statement(sql)))
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, sql: &str, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+        let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
-        let Some(statement) = self.prepare(sql, params.len(), was_open).await? else {
+        let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
             return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
@@ -88,17 +96,16 @@ impl Wire {
             Ok(result) => result,
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
-        let shape = Shape::new(result.columns_ref());
-        let mut gathered = Vec::new();
+        let mut gathered = Gatherer::new(text.shape.of(result.columns()));
         let sent = loop {
             if rows.is_unwanted() {
                 break result.drop_result().await;
             }
             match result.next().await {
                 Ok(Some(row)) => {
-                    gathered.push(Row::new(MysqlRow::new(row, &shape)));
-                    if gathered.len() == ROWS_PER_CHUNK || rows.is_due() {
-                        rows.send(std::mem::take(&mut gathered)).await;
+                    gathered.push(row);
+                    if gathered.is_full() || rows.is_due() {
+                        rows.send(gathered.take()).await;
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -109,28 +116,32 @@ impl Wire {
             }
         };
         // The rows ahead of an error come first.
-        rows.send(gathered).await;
+        rows.send(gathered.take()).await;
         drop(rows);
         match sent {
-            Ok(()) => self.conclude(was_open, sql),
+            Ok(()) => self.conclude(was_open, || sql),
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
 }
 
-/// Reads the rows of a result, and throws further results away.
-async fn read<P: Protocol>(result: &mut QueryResult<'_, 'static, P>, want: Want) -> Result<Vec<Row>, Native> {
-    if want != Want::Rows {
-        while !result.is_empty() {
-            result.for_each(drop).await?;
-        }
-        return Ok(Vec::new());
-    }
-    let shape = Shape::new(result.columns_ref());
+/// Reads the rows of a result, if they are wanted, and throws further results away.
+async fn read<P: Protocol>(
+    result: &mut QueryResult<'_, 'static, P>,
+    text: &Text,
+    want: Want,
+) -> Result<Vec<Row>, Native> {
+    let mut gathered = (want == Want::Rows).then(|| Gatherer::new(text.shape.of(result.columns())));
     let mut rows = Vec::new();
-    result.for_each(|row: MysqlNativeRow| rows.push(Row::new(MysqlRow::new(row, &shape)))).await?;
     while !result.is_empty() {
-        result.for_each(drop).await?;
+        while let Some(row) = result.next().await? {
+            if let Some(gathered) = &mut gathered {
+                gathered.push(row);
+            }
+        }
+        if let Some(mut gathered) = gathered.take() {
+            rows = gathered.take();
+        }
     }
     Ok(rows)
 }

@@ -1,21 +1,23 @@
 //! Values on their way to MySQL, and rows on their way back. The server does not say what type a parameter should have:
 //! it is sent as what it is, and the server, in its strict mode, refuses what does not fit.
+//!
+//! Rows are copied into batches as they are read, and read column by column from there. mysql_async decodes each row into
+//! values of its own, with an allocation for the row and one for each text: they are given back at once, so that the
+//! allocator has the same few pieces go round.
 
-use std::{fmt, sync::Arc};
+use std::{mem, str, sync::Arc};
 
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
-use mysql_async::{
-    Column, Row as NativeRowOfMysql, Value as Native,
-    consts::{ColumnFlags, ColumnType},
-};
+use mysql_async::{Row as NativeRow, Value as Native};
 use rust_decimal::Decimal;
 
+use super::shape::{Kind, Shape};
 use crate::{
     cell::{Cell, Mismatch},
     driver::wrong_count,
     error::{Error, ErrorKind},
     iso,
-    row::{Columns, NativeRow},
+    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
     value::Value,
 };
 
@@ -89,180 +91,198 @@ fn time(value: NaiveTime) -> Native {
     Native::Time(false, 0, small(value.hour()), small(value.minute()), small(value.second()), micros)
 }
 
-/// What a column holds, as far as its bytes do not tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Int,
-    Float,
-    Double,
-    Decimal,
-    Date,
-    Time,
-    DateTime,
-    Timestamp,
-    Json,
-    Text,
-    Bytes,
-    Bit,
-    Other,
-}
+/// No more rows are kept together with those that have this many bytes of text.
+const BYTES_TOGETHER: usize = 1 << 20;
 
-/// What the rows of one result have in common.
-#[derive(Debug)]
-pub(super) struct Shape {
-    columns: Columns,
-    kinds: Box<[Kind]>,
-}
+/// What is longer is not copied but kept as it came.
+const LONG: usize = 1 << 12;
 
-impl Shape {
-    pub(super) fn new(columns: &[Column]) -> Arc<Self> {
-        let kinds = columns.iter().map(kind).collect();
-        let named = columns.iter().map(|column| {
-            let unsigned = if column.flags().contains(ColumnFlags::UNSIGNED_FLAG) { " unsigned" } else { "" };
-            (column.name_str().into_owned(), Some(format!("{}{unsigned}", type_name(column))))
-        });
-        Arc::new(Self { columns: Columns::new(named), kinds })
-    }
-}
-
-/// The type as SQL calls it, as far as the protocol tells.
-fn type_name(column: &Column) -> String {
-    let text = format!("{:?}", column.column_type());
-    let name = text.trim_start_matches("MYSQL_TYPE_").to_lowercase();
-    let binary = column.character_set() == BINARY;
-    let known = match name.as_str() {
-        "tiny" => "tinyint",
-        "short" => "smallint",
-        "int24" => "mediumint",
-        "long" => "int",
-        "longlong" => "bigint",
-        "newdecimal" => "decimal",
-        "newdate" => "date",
-        "time2" => "time",
-        "datetime2" => "datetime",
-        "timestamp2" => "timestamp",
-        "varchar" | "var_string" => {
-            if binary {
-                "varbinary"
-            } else {
-                "varchar"
-            }
-        }
-        "string" => {
-            if binary {
-                "binary"
-            } else {
-                "char"
-            }
-        }
-        "tiny_blob" | "blob" | "medium_blob" | "long_blob" => {
-            if binary {
-                "blob"
-            } else {
-                "text"
-            }
-        }
-        _ => return name,
-    };
-    known.to_owned()
-}
-
-/// The character set that means "bytes".
-const BINARY: u16 = 63;
-
-fn kind(column: &Column) -> Kind {
-    use ColumnType as T;
-    match column.column_type() {
-        T::MYSQL_TYPE_TINY
-        | T::MYSQL_TYPE_SHORT
-        | T::MYSQL_TYPE_LONG
-        | T::MYSQL_TYPE_LONGLONG
-        | T::MYSQL_TYPE_INT24
-        | T::MYSQL_TYPE_YEAR
-        | T::MYSQL_TYPE_NULL => Kind::Int,
-        T::MYSQL_TYPE_FLOAT => Kind::Float,
-        T::MYSQL_TYPE_DOUBLE => Kind::Double,
-        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
-        T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => Kind::Date,
-        T::MYSQL_TYPE_TIME | T::MYSQL_TYPE_TIME2 => Kind::Time,
-        T::MYSQL_TYPE_DATETIME | T::MYSQL_TYPE_DATETIME2 => Kind::DateTime,
-        T::MYSQL_TYPE_TIMESTAMP | T::MYSQL_TYPE_TIMESTAMP2 => Kind::Timestamp,
-        T::MYSQL_TYPE_JSON => Kind::Json,
-        T::MYSQL_TYPE_BIT => Kind::Bit,
-        T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => Kind::Text,
-        T::MYSQL_TYPE_VARCHAR
-        | T::MYSQL_TYPE_VAR_STRING
-        | T::MYSQL_TYPE_STRING
-        | T::MYSQL_TYPE_BLOB
-        | T::MYSQL_TYPE_TINY_BLOB
-        | T::MYSQL_TYPE_MEDIUM_BLOB
-        | T::MYSQL_TYPE_LONG_BLOB => {
-            if column.character_set() == BINARY {
-                Kind::Bytes
-            } else {
-                Kind::Text
-            }
-        }
-        _ => Kind::Other,
-    }
-}
-
-/// A row of MySQL.
-pub(super) struct MysqlRow {
+/// Rows that were read together: one allocation for their values, one for all of their texts.
+struct Together {
     shape: Arc<Shape>,
-    values: Vec<Option<Native>>,
+    slots: Vec<Slot>,
+    heap: Vec<u8>,
+    long: Vec<Vec<u8>>,
 }
 
-impl MysqlRow {
-    pub(super) fn new(row: NativeRowOfMysql, shape: &Arc<Shape>) -> Self {
-        Self { shape: Arc::clone(shape), values: row.unwrap_raw() }
+/// One value; those of texts and bytes are where they lie.
+#[derive(Clone, Copy)]
+enum Slot {
+    Null,
+    Int(i64),
+    /// More than an `i64` holds.
+    UInt(u64),
+    Float(f32),
+    Double(f64),
+    /// A DATE, DATETIME or TIMESTAMP, whichever the column is.
+    Moment(NaiveDateTime),
+    Time(NaiveTime),
+    /// A date or a time that chrono does not have.
+    Outside,
+    Short {
+        start: u32,
+        length: u32,
+    },
+    /// The number of a long one.
+    Long(usize),
+}
+
+/// Gathers the rows of one run of a statement.
+pub(super) struct Gatherer {
+    shape: Arc<Shape>,
+    count: usize,
+    slots: Vec<Slot>,
+    heap: Vec<u8>,
+    long: Vec<Vec<u8>>,
+    /// How many bytes the long ones have.
+    size: usize,
+    rows: Vec<Row>,
+}
+
+impl Gatherer {
+    pub(super) fn new(shape: Arc<Shape>) -> Self {
+        Self { shape, count: 0, slots: Vec::new(), heap: Vec::new(), long: Vec::new(), size: 0, rows: Vec::new() }
+    }
+
+    /// Whether the next row will be in another batch.
+    pub(super) fn is_full(&self) -> bool {
+        self.count >= ROWS_TOGETHER || self.heap.len() + self.size >= BYTES_TOGETHER
+    }
+
+    pub(super) fn push(&mut self, row: NativeRow) {
+        if self.is_full() {
+            self.put_together();
+        }
+        if self.count == 0 {
+            self.slots.reserve_exact(row.len());
+        }
+        let Self { slots, heap, long, size, .. } = self;
+        // All at once, so that room is looked for once.
+        slots.extend(row.unwrap_raw().iter_mut().map(|value| match value {
+            Some(Native::Bytes(bytes)) => keep(bytes, heap, long, size),
+            Some(value) => slot(value),
+            None => Slot::Null,
+        }));
+        self.count += 1;
+    }
+
+    fn put_together(&mut self) {
+        let count = mem::take(&mut self.count);
+        if count == 0 {
+            return;
+        }
+        self.size = 0;
+        // The next rows will be about as large.
+        let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
+        let slots = Vec::with_capacity(more(self.slots.len()));
+        let heap = Vec::with_capacity(more(self.heap.len()));
+        let together = Arc::new(Together {
+            shape: Arc::clone(&self.shape),
+            slots: mem::replace(&mut self.slots, slots),
+            heap: mem::replace(&mut self.heap, heap),
+            long: mem::take(&mut self.long),
+        });
+        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+    }
+
+    /// Hands out the rows that were gathered since the last time.
+    pub(super) fn take(&mut self) -> Vec<Row> {
+        self.put_together();
+        mem::take(&mut self.rows)
     }
 }
 
-impl NativeRow for MysqlRow {
+/// What is no text.
+#[inline]
+fn slot(value: &Native) -> Slot {
+    match *value {
+        Native::Int(value) => Slot::Int(value),
+        Native::UInt(value) => i64::try_from(value).map_or(Slot::UInt(value), Slot::Int),
+        Native::Float(value) => Slot::Float(value),
+        Native::Double(value) => Slot::Double(value),
+        // MySQL may hold the date 0000-00-00.
+        Native::Date(year, month, day, hour, minute, second, micros) => {
+            let time = NaiveTime::from_hms_micro_opt(hour.into(), minute.into(), second.into(), micros);
+            NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
+                .zip(time)
+                .map_or(Slot::Outside, |(day, time)| Slot::Moment(day.and_time(time)))
+        }
+        // A TIME is a span of up to 838 hours: only those within a day are times of day.
+        Native::Time(false, 0, hour, minute, second, micros) => {
+            NaiveTime::from_hms_micro_opt(hour.into(), minute.into(), second.into(), micros)
+                .map_or(Slot::Outside, Slot::Time)
+        }
+        Native::Time(..) => Slot::Outside,
+        Native::NULL | Native::Bytes(_) => Slot::Null,
+    }
+}
+
+#[inline]
+fn keep(bytes: &mut Vec<u8>, heap: &mut Vec<u8>, long: &mut Vec<Vec<u8>>, size: &mut usize) -> Slot {
+    match (u32::try_from(heap.len()), u32::try_from(bytes.len())) {
+        (Ok(start), Ok(length)) if bytes.len() <= LONG => {
+            heap.extend_from_slice(bytes);
+            Slot::Short { start, length }
+        }
+        _ => {
+            *size += bytes.len();
+            long.push(mem::take(bytes));
+            Slot::Long(long.len() - 1)
+        }
+    }
+}
+
+impl NativeRows for Together {
+    #[inline]
     fn columns(&self) -> &Columns {
         &self.shape.columns
     }
 
     #[inline]
-    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
-        let (Some(Some(value)), Some(kind)) = (self.values.get(index), self.shape.kinds.get(index)) else {
-            return Err(Mismatch::invalid());
-        };
-        match value {
-            Native::NULL => Ok(Cell::Null),
-            Native::Int(value) => Ok(Cell::I64(*value)),
-            Native::UInt(value) => Ok(i64::try_from(*value).map_or(Cell::U64(*value), Cell::I64)),
-            Native::Float(value) => Ok(Cell::F32(*value)),
-            Native::Double(value) => Ok(Cell::F64(*value)),
-            Native::Bytes(bytes) => text(bytes, *kind),
-            Native::Date(year, month, day, hour, minute, second, micros) => {
-                let day = NaiveDate::from_ymd_opt((*year).into(), (*month).into(), (*day).into());
-                let time = NaiveTime::from_hms_micro_opt((*hour).into(), (*minute).into(), (*second).into(), *micros);
-                // MySQL may hold the date 0000-00-00.
-                let (day, time) = day.zip(time).ok_or_else(Mismatch::out_of_range)?;
-                Ok(match kind {
-                    Kind::Date => Cell::Date(day),
-                    Kind::Timestamp => Cell::DateTimeUtc(day.and_time(time).and_utc()),
-                    _ => Cell::DateTimeOrUtc(day.and_time(time)),
-                })
-            }
-            // A TIME is a span of up to 838 hours: only those within a day are times of day.
-            Native::Time(false, 0, hour, minute, second, micros) => {
-                NaiveTime::from_hms_micro_opt((*hour).into(), (*minute).into(), (*second).into(), *micros)
-                    .map(Cell::Time)
-                    .ok_or_else(Mismatch::out_of_range)
-            }
-            Native::Time(..) => Err(Mismatch::out_of_range()),
-        }
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
+        let kinds = &*self.shape.kinds;
+        // A row has a slot for each column: only an index that is not there ends here.
+        let kind = *kinds.get(column).ok_or_else(Mismatch::invalid)?;
+        Ok(match *self.slots.get(row * kinds.len() + column).ok_or_else(Mismatch::invalid)? {
+            Slot::Null => Cell::Null,
+            Slot::Int(value) => Cell::I64(value),
+            Slot::UInt(value) => Cell::U64(value),
+            Slot::Float(value) => Cell::F32(value),
+            Slot::Double(value) => Cell::F64(value),
+            Slot::Short { start, length } => return text(&self.heap[start as usize..][..length as usize], kind),
+            Slot::Long(at) => return text(&self.long[at], kind),
+            Slot::Moment(at) => match kind {
+                Kind::Date => Cell::Date(at.date()),
+                Kind::Timestamp => Cell::DateTimeUtc(at.and_utc()),
+                _ => Cell::DateTimeOrUtc(at),
+            },
+            Slot::Time(time) => Cell::Time(time),
+            Slot::Outside => return Err(Mismatch::out_of_range()),
+        })
+    }
+
+    fn type_name(&self, _: usize, column: usize) -> &str {
+        self.shape.columns.type_name(column).unwrap_or("unknown")
     }
 }
 
-/// The value of a text result, or of a type that is text in any result.
+/// What came as bytes.
+#[inline]
 fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
-    if kind == Kind::Bytes {
-        return Ok(Cell::Bytes(bytes));
+    match kind {
+        Kind::Text => utf8(bytes).map(Cell::Text),
+        Kind::Bytes => Ok(Cell::Bytes(bytes)),
+        _ => written(bytes, kind),
     }
+}
+
+#[inline]
+fn utf8(bytes: &[u8]) -> Result<&str, Mismatch> {
+    str::from_utf8(bytes).map_err(|_| Mismatch::invalid())
+}
+
+/// The value of a text result, or of a type that is written in any result.
+fn written(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
     if kind == Kind::Other {
         return Ok(Cell::Other(bytes));
     }
@@ -271,7 +291,7 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
         let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         return Ok(i64::try_from(number).map_or(Cell::U64(number), Cell::I64));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Mismatch::invalid())?;
+    let text = utf8(bytes)?;
     let invalid = Mismatch::invalid;
     match kind {
         Kind::Int => text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64)).map_err(|_| invalid()),
@@ -291,11 +311,4 @@ fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
 fn decimal(text: &str) -> Option<Decimal> {
     let shorter = || text.contains('.').then(|| text.trim_end_matches('0').trim_end_matches('.'));
     Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_str_exact(shorter()?).ok())
-}
-
-impl fmt::Debug for MysqlRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shape, values: _ } = self;
-        f.debug_struct("MysqlRow").field("columns", &shape.columns).finish_non_exhaustive()
-    }
 }

@@ -2,17 +2,20 @@
 //! statements are in a file of their own.
 
 use std::{
+    borrow::Cow,
     io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use mysql_async::{Conn, Error as Native, consts::StatusFlags, prelude::Queryable as _};
+use futures_util::future::BoxFuture;
+use mysql_async::{Conn, Error as Native, QueryResult, TextProtocol, consts::StatusFlags, prelude::Queryable as _};
 use tokio::time::timeout;
 
 use super::{
     SETUP, classify,
     detached::end_session,
+    handles::Asked,
     implicit,
     known::{Known, Shown},
 };
@@ -38,11 +41,12 @@ pub(super) struct Wire {
     pub(super) conn: Conn,
     pub(super) shown: Arc<Shown>,
     /// Session variables that were set for the open transaction, to be set back at its end.
-    locals: Vec<String>,
+    pub(super) locals: Vec<String>,
     /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
-    gone: Option<Error>,
+    pub(super) gone: Option<Error>,
     /// Whether the open transaction is one that may not write.
     is_read_only: bool,
+    pub(super) asked: Asked,
     /// When the last command ended.
     at_rest_since: Instant,
 }
@@ -50,7 +54,8 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(conn: Conn, shown: Arc<Shown>) -> Self {
         let at_rest_since = Instant::now();
-        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, at_rest_since }
+        let asked = Asked::new(conn.opts().stmt_cache_size());
+        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, asked, at_rest_since }
     }
 
     pub(super) fn native(&self) -> &Conn {
@@ -62,7 +67,8 @@ impl Wire {
     }
 
     /// The connection was lent, and is back.
-    pub(super) fn look_after_loan(&self) {
+    pub(super) fn look_after_loan(&mut self) {
+        self.asked.forget();
         if self.conn.is_disconnected() {
             // The server would go on with a command that was dropped half-way.
             end_session(self.conn.opts().clone(), self.conn.id());
@@ -73,7 +79,7 @@ impl Wire {
     }
 
     /// Looks at the status flags of the last answer, which was a success.
-    fn look(&self) -> Known {
+    pub(super) fn look(&self) -> Known {
         let flags = self.conn.last_ok_packet().map(mysql_async::OkPacket::status_flags);
         match flags {
             Some(flags) if flags.contains(StatusFlags::SERVER_STATUS_IN_TRANS) => Known::Transaction,
@@ -82,8 +88,13 @@ impl Wire {
         }
     }
 
-    /// What an error means: it has no status flags, so the server is asked, with one round trip.
-    pub(super) async fn judge(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
+    /// What an error means: it has no status flags, so the server is asked, with one round trip. Boxed, as commands
+    /// are not to carry what is seldom needed.
+    pub(super) fn judge<'w>(&'w mut self, error: Native, sql: &'w str, was_open: bool) -> BoxFuture<'w, Fault> {
+        Box::pin(self.look_into(error, sql, was_open))
+    }
+
+    async fn look_into(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
         if classify::is_lost(&error) {
             self.shown.set(Known::Lost);
             return Fault::new(Verdict::Lost, classify::statement(error, sql));
@@ -111,11 +122,12 @@ impl Wire {
     }
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
-    pub(super) fn conclude(&mut self, was_open: bool, sql: &str) -> Result<(), Fault> {
+    /// `sql` tells what has succeeded.
+    pub(super) fn conclude<S: AsRef<str>>(&mut self, was_open: bool, sql: impl FnOnce() -> S) -> Result<(), Fault> {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {
-            return Err(self.went(implicit_commit(sql)));
+            return Err(self.went(implicit_commit(sql().as_ref())));
         }
         Ok(())
     }
@@ -139,30 +151,37 @@ impl Wire {
         if let Some(tail) = tail {
             self.refuse_to_write(was_open, tail)?;
         }
-        let told = tail.is_none().then(|| without_values(steps));
-        let sql = tail.or(told.as_deref()).unwrap_or_default();
-        let (through, result) = self.run_text(&text, usize::MAX).await;
-        match result {
-            Ok(answer) => {
-                self.conclude(was_open, sql)?;
-                Ok(answer)
-            }
-            Err(error) if through < ahead && classify::is_killed(&error) && self.retake(steps, through).await => {
-                Err(Fault::kept(classify::statement(error, sql)))
-            }
-            Err(error) if through < ahead => {
-                // A step failed: nothing behind it has run, and the transaction as a whole cannot be relied on.
-                let fault = self.judge(error, &without_values(steps), was_open).await;
-                let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
-                Err(Fault { verdict, ..fault })
-            }
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+        let sql = || tail.map_or_else(|| without_values(steps).into(), Cow::Borrowed);
+        let (through, error) = match self.run_text(&text, usize::MAX).await {
+            (_, Ok(answer)) => return self.conclude(was_open, sql).map(|()| answer),
+            (through, Err(error)) => (through, error),
+        };
+        if through >= ahead {
+            return Err(self.judge(error, &sql(), was_open).await);
         }
+        // Nothing behind the step has run.
+        if classify::is_killed(&error) && self.retake(steps, through).await {
+            return Err(Fault::kept(classify::statement(error, &sql())));
+        }
+        Err(self.judge_step(error, steps, was_open).await)
+    }
+
+    /// A step failed: the transaction as a whole cannot be relied on.
+    fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, Fault> {
+        Box::pin(async move {
+            let fault = self.judge(error, &without_values(steps), was_open).await;
+            let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
+            Fault { verdict, ..fault }
+        })
     }
 
     /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
     /// block around rests on them: they are taken now. Whether that worked.
-    async fn retake(&mut self, mut steps: &[Control], mut through: usize) -> bool {
+    fn retake<'w>(&'w mut self, steps: &'w [Control], through: usize) -> BoxFuture<'w, bool> {
+        Box::pin(self.take_again(steps, through))
+    }
+
+    async fn take_again(&mut self, mut steps: &[Control], mut through: usize) -> bool {
         // A COMMIT may have taken effect.
         if steps.iter().any(|step| matches!(step, Control::Commit)) {
             return false;
@@ -202,23 +221,25 @@ impl Wire {
             Ok(result) => result,
             Err(error) => return (through, Err(error)),
         };
-        while let Some(columns) = result.columns() {
-            if columns.is_empty() {
+        while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
+            if !has_rows {
                 // Before it is read to its end, which is where the next one begins.
                 answer.affected += result.affected_rows();
                 let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
                 answer.last_insert_id = last.or(answer.last_insert_id);
             }
-            let limit = if through + 1 < waited_for { Duration::MAX } else { PATIENCE };
-            let rows = async {
-                let mut rows = 0;
-                while result.next().await?.is_some() {
-                    rows += 1;
-                }
-                Ok(rows)
-            };
+            if result.is_empty() {
+                // The only one, or the last: nothing is left to be read.
+                return (through + 1, Ok(answer));
+            }
             // This reads on to the beginning of what comes next.
-            let end = timeout(limit, rows).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())));
+            let end = if through + 1 < waited_for {
+                read_on(&mut result).await
+            } else {
+                // Boxed, for the timer that few texts need.
+                let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
+                end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
+            };
             through += 1;
             match end {
                 Ok(rows) => answer.affected += rows,
@@ -226,7 +247,7 @@ impl Wire {
             }
         }
         // The error of a further one is told here.
-        (through, result.drop_result().await.map(|()| answer))
+        (through, result.next().await.map(|_none| answer))
     }
 
     /// A statement that commits implicitly takes effect in a transaction that may not write, too, as the transaction
@@ -243,21 +264,13 @@ impl Wire {
     /// A command ends, and the connection is at rest.
     pub(super) fn rest(&mut self) {
         self.at_rest_since = Instant::now();
+        self.shown.set_has_locals(!self.locals.is_empty());
     }
 
     /// Whether the connection was at rest for so long that it may have died: nobody reads from it meanwhile, so that its
     /// end is not seen.
     pub(super) fn has_lain_idle(&self) -> bool {
         self.at_rest_since.elapsed() > TRUSTED
-    }
-
-    /// Asks the server for a sign of life, which takes a round trip.
-    pub(super) async fn is_there(&mut self) -> bool {
-        let is_there = self.conn.ping().await.is_ok();
-        if !is_there {
-            self.shown.set(Known::Lost);
-        }
-        is_there
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
@@ -288,32 +301,29 @@ impl Wire {
     }
 
     /// Ends the transaction, and sets back what was set for it, by one message.
-    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<(), Fault> {
+    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, Fault> {
         let was_open = self.note(steps)?;
         let text = [Dialect::Mysql.render_all(steps).into_owned(), self.restoration()].concat();
-        let (through, result) = self.run_text(&text, steps.len()).await;
-        match result {
-            Ok(_) => {
+        let waited_for = if self.locals.is_empty() { usize::MAX } else { steps.len() };
+        let (through, error) = match self.run_text(&text, waited_for).await {
+            (_, Ok(_)) => {
                 self.locals.clear();
-                self.conclude(was_open, &without_values(steps))
+                return self.conclude(was_open, || without_values(steps)).map(|()| Answer::count(0));
             }
-            // It has ended as it should have; only its variables are still set.
-            Err(error) if through >= steps.len() => {
-                tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
-                if classify::is_lost(&error) {
-                    self.shown.set(Known::Lost);
-                } else {
-                    // Should this fail too, the connection is marked as lost, and goes.
-                    let _ = self.reset().await;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let fault = self.judge(error, &without_values(steps), was_open).await;
-                let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
-                Err(Fault { verdict, ..fault })
-            }
+            (through, Err(error)) => (through, error),
+        };
+        if through < steps.len() {
+            return Err(self.judge_step(error, steps, was_open).await);
         }
+        // It has ended as it should have; only its variables are still set.
+        tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
+        if classify::is_lost(&error) {
+            self.shown.set(Known::Lost);
+        } else {
+            // Should this fail too, the connection is marked as lost, and goes.
+            let _ = Box::pin(self.reset()).await;
+        }
+        Ok(Answer::count(0))
     }
 
     /// What sets back the variables that were set for the transaction.
@@ -333,47 +343,6 @@ impl Wire {
     pub(super) fn cause(&self) -> Option<Error> {
         self.gone.clone()
     }
-
-    pub(super) fn has_locals(&self) -> bool {
-        !self.locals.is_empty()
-    }
-
-    /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
-    pub(super) async fn absorb_kill(&mut self) {
-        if matches!(self.shown.get(), Known::Unknown | Known::Lost) {
-            return;
-        }
-        for _ in 0..3 {
-            match self.conn.query_drop("DO 0").await {
-                Ok(()) => {
-                    if self.gone.is_none() {
-                        self.shown.set(self.look());
-                    }
-                    return;
-                }
-                Err(error) if classify::is_killed(&error) => {}
-                Err(_) => break,
-            }
-        }
-        self.shown.set(Known::Lost);
-    }
-
-    /// A session as new: for the next user after the native client was lent.
-    pub(super) async fn reset(&mut self) -> Result<(), Fault> {
-        match self.conn.reset().await {
-            Ok(true) => {
-                self.shown.set(Known::Idle);
-                self.locals.clear();
-                self.gone = None;
-                Ok(())
-            }
-            Ok(false) | Err(_) => {
-                self.shown.set(Known::Lost);
-                let text = "the session could not be reset";
-                Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
-            }
-        }
-    }
 }
 
 impl Drop for Wire {
@@ -382,6 +351,15 @@ impl Drop for Wire {
             end_session(self.conn.opts().clone(), self.conn.id());
         }
     }
+}
+
+/// Reads a result to its end, and counts its rows.
+async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<u64, Native> {
+    let mut rows = 0;
+    while result.next().await?.is_some() {
+        rows += 1;
+    }
+    Ok(rows)
 }
 
 fn implicit_commit(sql: &str) -> Error {

@@ -1,0 +1,70 @@
+//! [`Command`]: what is to be done in one turn on the wire. It is data, so that the future that carries it out is one for
+//! all. Made by the connection, carried out as an errand.
+
+use std::sync::Arc;
+
+use mysql_async::Value;
+
+use super::{
+    errand::{Outcome, Turn, Work},
+    placeholders::Text,
+};
+use crate::{
+    control::Control,
+    driver::{Answer, Want},
+    fault::{Fault, Verdict},
+};
+
+/// One command.
+pub(super) enum Command {
+    /// Steps, and behind them a statement without parameters whose rows nobody wants.
+    Text { steps: Vec<Control>, tail: Option<Arc<Text>> },
+    /// A statement as a prepared one.
+    Prepared { text: Arc<Text>, params: Vec<Value>, want: Want },
+    /// Asks for a sign of life.
+    Ping,
+    /// Steps with a COMMIT at their end.
+    Commit(Vec<Control>),
+    /// Ends the transaction, and sets the session back if it was lent.
+    Rollback { was_lent: bool },
+}
+
+impl Command {
+    /// Carries it out, to its last answer. Each is a future of its own, which is just as large as it needs to be.
+    pub(super) fn carry_out(self, mut turn: Turn) -> Work {
+        match self {
+            Self::Text { steps, tail } => Box::pin(async move {
+                let result = turn.text(&steps, tail.as_deref().map(|text| &*text.sql)).await;
+                at_rest(result, turn)
+            }),
+            Self::Prepared { text, params, want } => Box::pin(async move {
+                let result = turn.prepared(&text, params, want).await;
+                at_rest(result, turn)
+            }),
+            Self::Ping => Box::pin(async move {
+                let result = turn.ping().await;
+                at_rest(result, turn)
+            }),
+            Self::Commit(steps) => Box::pin(async move {
+                let result = turn.end(&steps).await;
+                if result.as_ref().is_err_and(|fault| fault.verdict != Verdict::Lost) {
+                    // What is left of it goes. Should this fail too, the state tells.
+                    let _ = Box::pin(turn.end(&[Control::Rollback])).await;
+                }
+                at_rest(result, turn)
+            }),
+            Self::Rollback { was_lent } => Box::pin(async move {
+                let mut result = turn.end(&[Control::Rollback]).await;
+                if result.is_ok() && was_lent {
+                    result = Box::pin(turn.reset()).await.map(|()| Answer::count(0));
+                }
+                at_rest(result, turn)
+            }),
+        }
+    }
+}
+
+fn at_rest(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+    turn.rest();
+    (result, turn)
+}

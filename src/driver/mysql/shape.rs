@@ -1,0 +1,147 @@
+//! [`Shape`]: what the rows of one result have in common: their columns, and how each is read. Kept with the statement, as
+//! making it costs more than a select by key.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mysql_async::{
+    Column,
+    consts::{ColumnFlags, ColumnType},
+};
+
+use crate::row::Columns;
+
+/// What a column holds, as far as its bytes do not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Int,
+    Float,
+    Double,
+    Decimal,
+    Date,
+    Time,
+    DateTime,
+    Timestamp,
+    Json,
+    Text,
+    Bytes,
+    Bit,
+    Other,
+}
+
+/// What the rows of one result have in common.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// What it was made of.
+    told: Arc<[Column]>,
+    pub(super) columns: Columns,
+    pub(super) kinds: Box<[Kind]>,
+}
+
+impl Shape {
+    pub(super) fn new(told: Arc<[Column]>) -> Self {
+        let kinds = told.iter().map(kind).collect();
+        let named = told.iter().map(|column| {
+            let unsigned = if column.flags().contains(ColumnFlags::UNSIGNED_FLAG) { " unsigned" } else { "" };
+            (column.name_str().into_owned(), Some(format!("{}{unsigned}", type_name(column))))
+        });
+        Self { columns: Columns::new(named), kinds, told }
+    }
+}
+
+/// The shape that the rows of a statement had the last time.
+#[derive(Debug, Default)]
+pub(super) struct LastShape(Mutex<Option<Arc<Shape>>>);
+
+impl LastShape {
+    /// The shape of rows with these columns. A server tells the columns with each result: they may be others than before.
+    pub(super) fn of(&self, told: Option<Arc<[Column]>>) -> Arc<Shape> {
+        let told = told.unwrap_or_default();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = last.as_ref().filter(|shape| Arc::ptr_eq(&shape.told, &told) || shape.told == told) {
+            return Arc::clone(shape);
+        }
+        Arc::clone(last.insert(Arc::new(Shape::new(told))))
+    }
+}
+
+/// The type as SQL calls it, as far as the protocol tells.
+fn type_name(column: &Column) -> String {
+    let text = format!("{:?}", column.column_type());
+    let name = text.trim_start_matches("MYSQL_TYPE_").to_lowercase();
+    let binary = column.character_set() == BINARY;
+    let known = match name.as_str() {
+        "tiny" => "tinyint",
+        "short" => "smallint",
+        "int24" => "mediumint",
+        "long" => "int",
+        "longlong" => "bigint",
+        "newdecimal" => "decimal",
+        "newdate" => "date",
+        "time2" => "time",
+        "datetime2" => "datetime",
+        "timestamp2" => "timestamp",
+        "varchar" | "var_string" => {
+            if binary {
+                "varbinary"
+            } else {
+                "varchar"
+            }
+        }
+        "string" => {
+            if binary {
+                "binary"
+            } else {
+                "char"
+            }
+        }
+        "tiny_blob" | "blob" | "medium_blob" | "long_blob" => {
+            if binary {
+                "blob"
+            } else {
+                "text"
+            }
+        }
+        _ => return name,
+    };
+    known.to_owned()
+}
+
+/// The character set that means "bytes".
+const BINARY: u16 = 63;
+
+fn kind(column: &Column) -> Kind {
+    use ColumnType as T;
+    match column.column_type() {
+        T::MYSQL_TYPE_TINY
+        | T::MYSQL_TYPE_SHORT
+        | T::MYSQL_TYPE_LONG
+        | T::MYSQL_TYPE_LONGLONG
+        | T::MYSQL_TYPE_INT24
+        | T::MYSQL_TYPE_YEAR
+        | T::MYSQL_TYPE_NULL => Kind::Int,
+        T::MYSQL_TYPE_FLOAT => Kind::Float,
+        T::MYSQL_TYPE_DOUBLE => Kind::Double,
+        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
+        T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => Kind::Date,
+        T::MYSQL_TYPE_TIME | T::MYSQL_TYPE_TIME2 => Kind::Time,
+        T::MYSQL_TYPE_DATETIME | T::MYSQL_TYPE_DATETIME2 => Kind::DateTime,
+        T::MYSQL_TYPE_TIMESTAMP | T::MYSQL_TYPE_TIMESTAMP2 => Kind::Timestamp,
+        T::MYSQL_TYPE_JSON => Kind::Json,
+        T::MYSQL_TYPE_BIT => Kind::Bit,
+        T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => Kind::Text,
+        T::MYSQL_TYPE_VARCHAR
+        | T::MYSQL_TYPE_VAR_STRING
+        | T::MYSQL_TYPE_STRING
+        | T::MYSQL_TYPE_BLOB
+        | T::MYSQL_TYPE_TINY_BLOB
+        | T::MYSQL_TYPE_MEDIUM_BLOB
+        | T::MYSQL_TYPE_LONG_BLOB => {
+            if column.character_set() == BINARY {
+                Kind::Bytes
+            } else {
+                Kind::Text
+            }
+        }
+        _ => Kind::Other,
+    }
+}
