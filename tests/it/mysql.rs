@@ -7,6 +7,7 @@ mod errors;
 mod idle;
 mod login;
 mod names;
+mod rows;
 mod settings;
 mod statements;
 mod timeouts;

@@ -25,31 +25,31 @@ use crate::{driver::Answer, fault::Fault};
 pub(super) type Turn = OwnedMutexGuard<Wire>;
 
 /// What comes of a command, and the turn that it was carried out in.
-pub(super) type Outcome = (Result<Answer, Fault>, Turn);
+pub(super) type Outcome<A = Result<Answer, Fault>, T = Turn> = (A, T);
 
 /// A command on its way.
-pub(super) type Work = BoxFuture<'static, Outcome>;
+pub(super) type Work<A = Result<Answer, Fault>, T = Turn> = BoxFuture<'static, Outcome<A, T>>;
 
 /// The command for several that poll it. What comes of it goes to the errand.
 type Drive = Shared<BoxFuture<'static, ()>>;
 
-/// A command under way, for others than its beginner.
-pub(super) struct Errand(Mutex<State>);
+/// A command under way, for others than its beginner. Tests have other answers and turns.
+pub(super) struct Errand<A = Result<Answer, Fault>, T = Turn>(Mutex<State<A, T>>);
 
-enum State {
+enum State<A, T> {
     /// Its beginner alone polls it. The waker is there from the first poll on.
-    Own { work: Work, beginner: Option<Waker> },
+    Own { work: Work<A, T>, beginner: Option<Waker> },
     /// Others do too, or have taken it over from a beginner that was dropped.
     Joint { drive: Drive, is_awaited: bool },
     /// It has ended. What its beginner has not come for yet.
-    Ended { result: Result<Answer, Fault>, turn: Option<Turn> },
+    Ended { answer: A, turn: Option<T> },
     /// It has ended, and nothing is left of it.
     Over,
 }
 
 /// The end of the beginner, who takes the turn back, or gives it up when dropped.
-pub(super) struct Begun<'c> {
-    errand: Arc<Errand>,
+pub(super) struct Begun<'c, A: Send + 'static = Result<Answer, Fault>, T: Send + 'static = Turn> {
+    errand: Arc<Errand<A, T>>,
     /// Set once others see the errand through as well.
     drive: Option<Drive>,
     is_over: bool,
@@ -58,13 +58,13 @@ pub(super) struct Begun<'c> {
 }
 
 /// Begins an errand: both ends of it. Nothing is sent before one of them is polled.
-pub(super) fn begin<'c>(work: Work, runtime: &'c Handle) -> (Arc<Errand>, Begun<'c>) {
+pub(super) fn begin<A: Send, T: Send>(work: Work<A, T>, runtime: &Handle) -> (Arc<Errand<A, T>>, Begun<'_, A, T>) {
     let errand = Arc::new(Errand(Mutex::new(State::Own { work, beginner: None })));
     (Arc::clone(&errand), Begun { errand, drive: None, is_over: false, runtime })
 }
 
-impl Errand {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<A: Send + 'static, T: Send + 'static> Errand<A, T> {
+    fn state(&self) -> MutexGuard<'_, State<A, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,9 +76,9 @@ impl Errand {
                 // Not a strong one: this is kept in the errand itself.
                 let errand = Arc::downgrade(self);
                 let whole = async move {
-                    let (result, turn) = work.await;
+                    let (answer, turn) = work.await;
                     if let Some(errand) = errand.upgrade() {
-                        errand.end(result, turn);
+                        errand.end(answer, turn);
                     }
                 };
                 let drive = whole.boxed().shared();
@@ -101,17 +101,17 @@ impl Errand {
         }
     }
 
-    fn end(&self, result: Result<Answer, Fault>, turn: Turn) {
+    fn end(&self, answer: A, turn: T) {
         let mut state = self.state();
         if let State::Joint { is_awaited: true, .. } = *state {
-            *state = State::Ended { result, turn: Some(turn) };
+            *state = State::Ended { answer, turn: Some(turn) };
         } else {
             *state = State::Over;
         }
     }
 
     /// Sees the errand through, and takes its turn if `is_due` says so and its beginner has not.
-    pub(super) async fn see_through(self: Arc<Self>, is_due: impl Fn() -> bool) -> Option<Turn> {
+    pub(super) async fn see_through(self: Arc<Self>, is_due: impl Fn() -> bool) -> Option<T> {
         if let Some(drive) = self.join(true) {
             drive.await;
         }
@@ -123,8 +123,8 @@ impl Errand {
 }
 
 /// What came of it, and the turn, unless somebody else has taken it.
-impl Future for Begun<'_> {
-    type Output = Option<(Result<Answer, Fault>, Option<Turn>)>;
+impl<A: Send + 'static, T: Send + 'static> Future for Begun<'_, A, T> {
+    type Output = Option<(A, Option<T>)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { errand, drive, is_over, runtime: _ } = &mut *self;
@@ -132,9 +132,9 @@ impl Future for Begun<'_> {
         // Taken out while it is polled: nobody must poll it again if it panics.
         match mem::replace(&mut *state, State::Over) {
             State::Own { mut work, beginner } => {
-                if let Poll::Ready((result, turn)) = work.as_mut().poll(cx) {
+                if let Poll::Ready((answer, turn)) = work.as_mut().poll(cx) {
                     *is_over = true;
-                    return Poll::Ready(Some((result, Some(turn))));
+                    return Poll::Ready(Some((answer, Some(turn))));
                 }
                 let known = beginner.filter(|known| known.will_wake(cx.waker()));
                 let beginner = Some(known.unwrap_or_else(|| cx.waker().clone()));
@@ -152,13 +152,13 @@ impl Future for Begun<'_> {
         }
         *is_over = true;
         Poll::Ready(match mem::replace(&mut *errand.state(), State::Over) {
-            State::Ended { result, turn } => Some((result, turn)),
+            State::Ended { answer, turn } => Some((answer, turn)),
             _ => None,
         })
     }
 }
 
-impl Drop for Begun<'_> {
+impl<A: Send + 'static, T: Send + 'static> Drop for Begun<'_, A, T> {
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -171,3 +171,7 @@ impl Drop for Begun<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "errand_tests.rs"]
+mod tests;

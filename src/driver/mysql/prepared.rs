@@ -1,7 +1,7 @@
 //! Statements that the server has prepared: their rows at once, or one by one.
 
 use mysql_async::{
-    BinaryProtocol, Error as Native, QueryResult, Statement, TextProtocol, Value,
+    BinaryProtocol, Conn, Error as Native, QueryResult, Statement, TextProtocol, Value,
     prelude::{Protocol, Queryable as _},
 };
 
@@ -24,8 +24,8 @@ impl Wire {
         };
         let conn = &mut self.conn;
         let read = async move {
-            let mut result = conn.exec_iter(&statement, params).await?;
-            read::<BinaryProtocol>(&mut result, text, want).await
+            let rows = read::<BinaryProtocol>(&mut conn.exec_iter(&statement, params).await?, text, want).await?;
+            no_error_behind(conn).await.map(|()| rows)
         };
         // Apart, as a command is to have little with it while it waits for its rows.
         let error = match read.await {
@@ -40,8 +40,8 @@ impl Wire {
         let sql = &*text.sql;
         let conn = &mut self.conn;
         let read = async move {
-            let mut result = conn.query_iter(sql).await?;
-            read::<TextProtocol>(&mut result, text, want).await
+            let rows = read::<TextProtocol>(&mut conn.query_iter(sql).await?, text, want).await?;
+            no_error_behind(conn).await.map(|()| rows)
         };
         match read.await {
             Ok(rows) => self.answer(rows, sql, was_open),
@@ -108,7 +108,8 @@ impl Wire {
                         rows.send(gathered.take()).await;
                     }
                 }
-                Ok(None) => break Ok(()),
+                // There may be further results, and an error behind them.
+                Ok(None) => break result.drop_result().await,
                 Err(error) => {
                     drop(result);
                     break Err(error);
@@ -123,6 +124,14 @@ impl Wire {
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
+}
+
+/// An error behind the first result, as a procedure may end with: the driver keeps it, and would tell it to whoever is next.
+async fn no_error_behind(conn: &mut Conn) -> Result<(), Native> {
+    if conn.last_ok_packet().is_some() {
+        return Ok(());
+    }
+    Box::pin(QueryResult::<'_, '_, TextProtocol>::new(conn).drop_result()).await
 }
 
 /// Reads the rows of a result, if they are wanted, and throws further results away.

@@ -38,7 +38,7 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
     add(Backend::Postgres, 1, 16, nested(), 3, 150, false);
     add(Backend::Postgres, 4, 1, all(), 2, 150, false);
     add(Backend::Postgres, 4, 16, nested(), 3, 150, false);
-    add(Backend::MariaDb, 0, 1, all(), 3, 100, false);
+    add(Backend::MariaDb, 0, 1, with_models(), 3, 100, false);
     add(Backend::MariaDb, 0, 16, all(), 5, 120, true);
     add(Backend::MariaDb, 0, 256, all(), 1, 120, false);
     add(Backend::MariaDb, 1, 1, all(), 3, 100, false);

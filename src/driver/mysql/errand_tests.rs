@@ -1,0 +1,117 @@
+//! Errands: whoever begins one, whoever comes, and whoever goes, it is seen through, and its answer goes to its beginner.
+
+use std::{future::pending, time::Duration};
+
+use futures_util::{FutureExt as _, poll};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+use super::*;
+
+type Number = u32;
+
+/// An errand that ends when it is told to: with 7, and the turn 1.
+fn errand(ended: oneshot::Receiver<()>, runtime: &Handle) -> (Arc<Errand<Number, Number>>, Begun<'_, Number, Number>) {
+    begin(ended.map(|_| (7, 1)).boxed(), runtime)
+}
+
+/// rule 2: nothing is woken but the task that waits, and that once
+#[tokio::test]
+async fn an_errand_that_nobody_else_cares_for_is_its_beginners() {
+    let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
+    let (errand, mut begun) = errand(ended, &runtime);
+    assert!(poll!(&mut begun).is_pending());
+    end.send(()).expect("it waits");
+    assert_eq!(begun.await, Some((7, Some(1))));
+    assert_eq!(errand.see_through(|| true).await, None, "nothing is left of it");
+}
+
+/// rule 37: the answer is read to its end, by a task of its own, and the turn is free
+#[tokio::test]
+async fn an_errand_goes_on_without_its_beginner() {
+    let (runtime, (end, ended), (tell, told)) = (Handle::current(), oneshot::channel(), oneshot::channel::<()>());
+    // The turn is given up when this is dropped.
+    let (_errand, mut begun) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
+    assert!(poll!(&mut begun).is_pending());
+    drop(begun);
+    end.send(()).expect("somebody waits");
+    timeout(Duration::from_secs(5), told).await.expect("it is seen through").expect_err("the turn is dropped");
+}
+
+/// rule 38: whoever waits for the connection sees the errand of a future through that nobody polls; its answer stays
+#[tokio::test]
+async fn an_errand_is_seen_through_by_whoever_needs_its_end() {
+    for is_due in [true, false] {
+        let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
+        let (errand, mut begun) = errand(ended, &runtime);
+        assert!(poll!(&mut begun).is_pending());
+        let other = tokio::spawn(errand.see_through(move || is_due));
+        sleep(Duration::from_millis(10)).await;
+        end.send(()).expect("it waits");
+        let taken = other.await.expect("no panic");
+        assert_eq!(taken, is_due.then_some(1));
+        let left = (!is_due).then_some(1);
+        assert_eq!(begun.await, Some((7, left)), "the beginner comes late, and finds its answer");
+    }
+}
+
+/// rule 38: both wait; the other one gives up, and the beginner is not forgotten
+#[tokio::test]
+async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
+    for does_go in [true, false] {
+        let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
+        let (errand, begun) = errand(ended, &runtime);
+        let beginner = async { timeout(Duration::from_secs(5), begun).await.expect("it is woken") };
+        let other = async {
+            sleep(Duration::from_millis(10)).await;
+            let mut other = Box::pin(errand.see_through(|| false));
+            assert!(poll!(&mut other).is_pending());
+            if does_go {
+                drop(other);
+            } else {
+                tokio::spawn(other);
+            }
+            sleep(Duration::from_millis(10)).await;
+            end.send(()).expect("it waits");
+        };
+        assert_eq!(tokio::join!(beginner, other).0, Some((7, Some(1))));
+    }
+}
+
+/// rule 38: the beginner is dropped while another sees the errand through, and that one is dropped too
+#[tokio::test]
+async fn an_errand_outlives_both() {
+    let (runtime, (end, ended), (tell, told)) = (Handle::current(), oneshot::channel(), oneshot::channel::<()>());
+    let (errand, mut begun) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
+    assert!(poll!(&mut begun).is_pending());
+    let mut other = Box::pin(errand.see_through(|| true));
+    assert!(poll!(&mut other).is_pending());
+    drop(begun);
+    drop(other);
+    end.send(()).expect("somebody waits");
+    timeout(Duration::from_secs(5), told).await.expect("it is seen through").expect_err("the turn is dropped");
+}
+
+/// rule 41: a panic reaches the beginner, nobody polls the rest, and the turn is given up
+#[tokio::test]
+async fn an_errand_that_panics_is_over() {
+    let runtime = Handle::current();
+    let (errand, begun) = begin::<Number, Number>(async { panic!("as it must") }.boxed(), &runtime);
+    std::panic::AssertUnwindSafe(begun).catch_unwind().await.expect_err("the panic comes through");
+    assert_eq!(errand.see_through(|| true).await, None);
+}
+
+/// An errand whose connection is gone is not kept alive by itself.
+#[tokio::test]
+async fn an_errand_does_not_hold_itself() {
+    let runtime = Handle::current();
+    let (errand, mut begun) = begin::<Number, Number>(pending().boxed(), &runtime);
+    assert!(poll!(&mut begun).is_pending());
+    let weak = Arc::downgrade(&errand);
+    drop(errand.join(true));
+    begun.is_over = true;
+    drop((begun, errand));
+    assert!(weak.upgrade().is_none());
+}
