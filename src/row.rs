@@ -276,6 +276,8 @@ impl<T: RowIndex + ?Sized> RowIndex for &T {
 /// Implemented for tuples of up to twelve columns, which are read in their order; further columns are left alone. For a
 /// struct, `#[derive(FromRow)]` reads columns by the names of its fields.
 ///
+/// It may be called while the statement is still under way, on any thread: it must not wait for the same database.
+///
 /// # Examples
 /// ```
 /// use nestling::{Database, FromRow, params};

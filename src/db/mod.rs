@@ -16,6 +16,7 @@ mod options;
 mod pool;
 mod portable;
 mod queries;
+mod reading;
 mod registry;
 mod row_stream;
 #[cfg(feature = "tower")]

@@ -65,7 +65,7 @@ impl Database {
     pub async fn execute(&self, sql: &str, params: impl Into<Params>) -> Result<u64, Error> {
         let params = params.into();
         statement::refuse_control(sql)?;
-        let query = Query { sql, params: params.as_slice() };
+        let query = Query::new(sql, params.as_slice());
         Ok(self.dispatch(query, Want::Count).await?.affected)
     }
 
@@ -91,7 +91,7 @@ impl Database {
     pub async fn query(&self, sql: &str, params: impl Into<Params>) -> Result<Vec<Row>, Error> {
         let params = params.into();
         statement::refuse_control(sql)?;
-        let query = Query { sql, params: params.as_slice() };
+        let query = Query::new(sql, params.as_slice());
         Ok(self.dispatch(query, Want::Rows).await?.rows)
     }
 
@@ -167,7 +167,7 @@ impl Database {
     pub async fn stream(&self, sql: &str, params: impl Into<Params>) -> Result<RowStream, Error> {
         let params = params.into();
         statement::refuse_control(sql)?;
-        self.dispatch_stream(Query { sql, params: params.as_slice() }).await
+        self.dispatch_stream(Query::new(sql, params.as_slice())).await
     }
 
     /// Runs a text of several statements without parameters: a schema, for instance.
@@ -190,7 +190,7 @@ impl Database {
     /// ```
     pub async fn batch(&self, sql: &str) -> Result<(), Error> {
         statement::check_batch(sql)?;
-        self.dispatch(Query { sql, params: &[] }, Want::Batch).await.map(|_| ())
+        self.dispatch(Query::new(sql, &[]), Want::Batch).await.map(|_| ())
     }
 
     /// Runs a statement of `sea_query`, rendered for this database.
@@ -218,12 +218,12 @@ impl Database {
 
     /// Runs a text that was built here: it needs no look whether it is a control statement.
     pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Outcome, Error> {
-        let answer = self.dispatch(Query { sql, params: params.as_slice() }, Want::Rows).await?;
+        let answer = self.dispatch(Query::new(sql, params.as_slice()), Want::Rows).await?;
         Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id: answer.last_insert_id })
     }
 
     /// As [`send`](Self::send), for a stream of rows.
     pub(crate) async fn send_stream(&self, sql: &str, params: &Params) -> Result<RowStream, Error> {
-        self.dispatch_stream(Query { sql, params: params.as_slice() }).await
+        self.dispatch_stream(Query::new(sql, params.as_slice())).await
     }
 }

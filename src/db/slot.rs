@@ -63,7 +63,7 @@ impl ManageConnection for Manager {
     }
 
     async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
-        let check = Query { sql: "SELECT 1", params: &[] };
+        let check = Query::new("SELECT 1", &[]);
         slot.connection.run(&NoDebt, check, Want::Batch).await.map(|_| ()).map_err(|fault| fault.error)
     }
 
@@ -151,7 +151,7 @@ pub(super) async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
         if slot.seen == now {
             return true;
         }
-        let check = Query { sql: "SELECT 1", params: &[] };
+        let check = Query::new("SELECT 1", &[]);
         if slot.connection.run(&NoDebt, check, Want::Batch).await.is_ok() {
             slot.seen = now;
             return true;

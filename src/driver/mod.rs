@@ -21,16 +21,18 @@ mod dialect;
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod reader;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod url;
 
-use std::{any::Any, fmt::Debug, time::Duration};
+use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 pub use self::dialect::Dialect;
+pub(crate) use self::reader::Reader;
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
@@ -44,6 +46,15 @@ use crate::{
 pub(crate) struct Query<'q> {
     pub(crate) sql: &'q str,
     pub(crate) params: &'q [Value],
+    /// With [`Want::Rows`]: who reads the rows as they come. A driver hands over what it has read whenever it likes; what
+    /// it keeps to the end is part of its answer.
+    pub(crate) reader: Option<&'q Arc<dyn Reader>>,
+}
+
+impl<'q> Query<'q> {
+    pub(crate) fn new(sql: &'q str, params: &'q [Value]) -> Self {
+        Self { sql, params, reader: None }
+    }
 }
 
 /// The error of a statement that was given more parameters than it takes, or fewer.

@@ -1,6 +1,6 @@
 //! The macro `fetches!`: the calls by which a typed query of rows is run, the same for every kind of it.
 
-/// The calls that fetch rows. The type has a field `read`, and `rows`, `row_stream`, `single` and `none` of its own.
+/// The calls that fetch rows. The type has a field `read`, and `rows`, `read_all`, `row_stream`, `single` and `none` of its own.
 macro_rules! fetches {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> $type {
@@ -12,13 +12,7 @@ macro_rules! fetches {
             /// # Cancel safety
             /// As [`Database::execute`].
             pub async fn all(self, db: &Database) -> Result<Vec<R>> {
-                // By value: what a batch of rows has held is free for the models of the next.
-                let rows = self.rows(db).await?;
-                let mut models = Vec::with_capacity(rows.len());
-                for row in rows {
-                    models.push((self.read)(&row)?);
-                }
-                Ok(models)
+                self.read_all(db).await
             }
 
             /// The rows one by one, with flat memory.

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     params::Params,
     row::{FromRow, Row},
+    statement,
 };
 
 /// A query in SQL, of which each row is read as an `R`. Made by [`raw`] and [`Model::raw`](crate::Model::raw).
@@ -56,9 +57,14 @@ impl<R> fmt::Debug for Raw<R> {
     }
 }
 
-impl<R: Send> Raw<R> {
+impl<R: Send + 'static> Raw<R> {
     async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
         db.query(&self.sql, self.params.clone()).await
+    }
+
+    async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
+        statement::refuse_control(&self.sql)?;
+        db.read(&self.sql, &self.params, self.read).await
     }
 
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
@@ -76,9 +82,9 @@ impl<R: Send> Raw<R> {
     }
 }
 
-fetches!([R: Send] Raw<R>);
+fetches!([R: Send + 'static] Raw<R>);
 
-impl<R: Send> Query for Raw<R> {
+impl<R: Send + 'static> Query for Raw<R> {
     type Output = Vec<R>;
 
     async fn run_on(self, db: &Database) -> Result<Vec<R>> {

@@ -61,9 +61,9 @@ macro_rules! rows {
     };
 }
 
-rows!([M: Model, R: Send] Select<M, R>, |query, db| query.count(db).await);
-rows!([R: Send] Union<R>, |query, db| query.count(db).await);
-rows!([R: Send] Raw<R>, |query, db| {
+rows!([M: Model, R: Send + 'static] Select<M, R>, |query, db| query.count(db).await);
+rows!([R: Send + 'static] Union<R>, |query, db| query.count(db).await);
+rows!([R: Send + 'static] Raw<R>, |query, db| {
     let (sql, params) = query.sql(db.dialect())?;
     // On a line of its own, as the text may end in a comment.
     db.query_one(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS counted"), params).await?.get(0)

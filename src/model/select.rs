@@ -256,7 +256,7 @@ pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result
     outcome.rows.first().ok_or_else(none)?.get(0)
 }
 
-impl<M: Model, R: Send> Select<M, R> {
+impl<M: Model, R: Send + 'static> Select<M, R> {
     /// The text and the parameters. That of a row by its key is kept.
     fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
         if let Some(key) = self.parts.key_value()
@@ -274,6 +274,11 @@ impl<M: Model, R: Send> Select<M, R> {
         Ok(db.send(&sql, &params).await?.rows)
     }
 
+    async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
+        let (sql, params) = self.text(db.dialect())?;
+        db.read(&sql, &params, self.read).await
+    }
+
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
         let (sql, params) = self.text(db.dialect())?;
         db.send_stream(&sql, &params).await
@@ -285,9 +290,9 @@ impl<M: Model, R: Send> Select<M, R> {
     }
 }
 
-fetches!([M: Model, R: Send] Select<M, R>);
+fetches!([M: Model, R: Send + 'static] Select<M, R>);
 
-impl<M: Model, R: Send> Query for Select<M, R> {
+impl<M: Model, R: Send + 'static> Query for Select<M, R> {
     type Output = Vec<R>;
 
     async fn run_on(self, db: &Database) -> Result<Vec<R>> {

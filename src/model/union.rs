@@ -250,10 +250,15 @@ impl<R> Union<R> {
     }
 }
 
-impl<R: Send> Union<R> {
+impl<R: Send + 'static> Union<R> {
     async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
         let (sql, params) = self.sql(db.dialect())?;
         Ok(db.send(&sql, &params).await?.rows)
+    }
+
+    async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
+        let (sql, params) = self.sql(db.dialect())?;
+        db.read(&sql, &params, self.read).await
     }
 
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
@@ -267,9 +272,9 @@ impl<R: Send> Union<R> {
     }
 }
 
-fetches!([R: Send] Union<R>);
+fetches!([R: Send + 'static] Union<R>);
 
-impl<R: Send> Query for Union<R> {
+impl<R: Send + 'static> Query for Union<R> {
     type Output = Vec<R>;
 
     async fn run_on(self, db: &Database) -> Result<Vec<R>> {

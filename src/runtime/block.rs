@@ -251,10 +251,9 @@ impl<S: Session> Block<S> {
             return Ok(None);
         };
         let trunk = Arc::clone(self.frame.trunk());
-        let sent = S::finish(Arc::clone(&trunk), steps);
         // The block goes along, so that the session is given back only when the answer is here.
         Ok(Some(Outlive::new(Box::pin(async move {
-            let result = sent.await;
+            let result = S::finish(Arc::clone(&trunk), steps).await;
             if let Err(fault) = &result {
                 // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
                 if !commit || matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) {

@@ -58,6 +58,7 @@ mod pinned;
 mod prefetch;
 mod programs;
 mod queries;
+mod reading;
 mod resend;
 mod round_trips;
 mod savepoints;

@@ -8,10 +8,11 @@ use mysql_async::Value;
 use super::{
     errand::{Outcome, Turn, Work},
     placeholders::Text,
+    prepared::Wanted,
 };
 use crate::{
     control::Control,
-    driver::{Answer, Want},
+    driver::Answer,
     fault::{Fault, Verdict},
 };
 
@@ -20,7 +21,7 @@ pub(super) enum Command {
     /// Steps, and behind them a statement without parameters whose rows nobody wants.
     Text { steps: Vec<Control>, tail: Option<Arc<Text>> },
     /// A statement as a prepared one.
-    Prepared { text: Arc<Text>, params: Vec<Value>, want: Want },
+    Prepared { text: Arc<Text>, params: Vec<Value>, wanted: Wanted },
     /// Asks for a sign of life.
     Ping,
     /// Steps with a COMMIT at their end.
@@ -37,8 +38,8 @@ impl Command {
                 let result = turn.text(&steps, tail.as_deref().map(|text| &*text.sql)).await;
                 at_rest(result, turn)
             }),
-            Self::Prepared { text, params, want } => Box::pin(async move {
-                let result = turn.prepared(&text, params, want).await;
+            Self::Prepared { text, params, wanted } => Box::pin(async move {
+                let result = turn.prepared(&text, params, wanted).await;
                 at_rest(result, turn)
             }),
             Self::Ping => Box::pin(async move {

@@ -27,6 +27,7 @@ use super::{
     kill::Killer,
     known::{Known, Shown},
     placeholders::Text,
+    prepared::Wanted,
     values,
     wire::Wire,
 };
@@ -149,7 +150,8 @@ impl MysqlConnection {
         if want == Want::Stream {
             return Ok(self.stream(turn, text, params));
         }
-        self.carry_out(turn, Command::Prepared { text, params, want }).await.map(|(answer, _)| answer)
+        let wanted = Wanted { want, reader: query.reader.cloned() };
+        self.carry_out(turn, Command::Prepared { text, params, wanted }).await.map(|(answer, _)| answer)
     }
 
     /// Outside a transaction nothing may be sent twice, so that it must not be sent to a server that is gone.

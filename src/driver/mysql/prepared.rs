@@ -1,5 +1,7 @@
 //! Statements that the server has prepared: their rows at once, or one by one.
 
+use std::sync::Arc;
+
 use mysql_async::{
     BinaryProtocol, Conn, Error as Native, QueryResult, Statement, TextProtocol, Value,
     prelude::{Protocol, Queryable as _},
@@ -7,7 +9,7 @@ use mysql_async::{
 
 use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::Wire};
 use crate::{
-    driver::{Answer, Want, chunks::Chunks, wrong_count},
+    driver::{Answer, Reader, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
     fault::Fault,
     row::Row,
@@ -15,16 +17,16 @@ use crate::{
 
 impl Wire {
     /// Runs a statement as a prepared one.
-    pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, want: Want) -> Result<Answer, Fault> {
+    pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, wanted: Wanted) -> Result<Answer, Fault> {
         let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
-            return Box::pin(self.unprepared(text, was_open, want)).await;
+            return Box::pin(self.unprepared(text, was_open, wanted)).await;
         };
         let conn = &mut self.conn;
         let read = async move {
-            let rows = read::<BinaryProtocol>(&mut conn.exec_iter(&statement, params).await?, text, want).await?;
+            let rows = read::<BinaryProtocol>(&mut conn.exec_iter(&statement, params).await?, text, wanted).await?;
             no_error_behind(conn).await.map(|()| rows)
         };
         // Apart, as a command is to have little with it while it waits for its rows.
@@ -36,11 +38,11 @@ impl Wire {
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, text: &Text, was_open: bool, want: Want) -> Result<Answer, Fault> {
+    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: Wanted) -> Result<Answer, Fault> {
         let sql = &*text.sql;
         let conn = &mut self.conn;
         let read = async move {
-            let rows = read::<TextProtocol>(&mut conn.query_iter(sql).await?, text, want).await?;
+            let rows = read::<TextProtocol>(&mut conn.query_iter(sql).await?, text, wanted).await?;
             no_error_behind(conn).await.map(|()| rows)
         };
         match read.await {
@@ -50,10 +52,9 @@ impl Wire {
     }
 
     /// What came of a statement that has succeeded.
-    fn answer(&mut self, rows: Vec<Row>, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+    fn answer(&mut self, (rows, returned): (Vec<Row>, u64), sql: &str, was_open: bool) -> Result<Answer, Fault> {
         self.conclude(was_open, || sql)?;
-        let affected =
-            if rows.is_empty() { self.conn.affected_rows() } else { rows.len().try_into().unwrap_or(u64::MAX) };
+        let affected = if returned == 0 { self.conn.affected_rows() } else { returned };
         let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
         Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
     }
@@ -134,23 +135,36 @@ async fn no_error_behind(conn: &mut Conn) -> Result<(), Native> {
     Box::pin(QueryResult::<'_, '_, TextProtocol>::new(conn).drop_result()).await
 }
 
-/// Reads the rows of a result, if they are wanted, and throws further results away.
+/// What is wanted of a statement, and who reads its rows as they come.
+pub(super) struct Wanted {
+    pub(super) want: Want,
+    pub(super) reader: Option<Arc<dyn Reader>>,
+}
+
+/// Reads the rows of a result, if they are wanted, and throws further results away. What no reader has taken is returned,
+/// and how many rows were wanted in all.
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
     text: &Text,
-    want: Want,
-) -> Result<Vec<Row>, Native> {
+    Wanted { want, reader }: Wanted,
+) -> Result<(Vec<Row>, u64), Native> {
     let mut gathered = (want == Want::Rows).then(|| Gatherer::new(text.shape.of(result.columns())));
-    let mut rows = Vec::new();
+    if let Some(reader) = &reader {
+        reader.begin();
+    }
+    let (mut rows, mut returned) = (Vec::new(), 0);
     while !result.is_empty() {
         while let Some(row) = result.next().await? {
-            if let Some(gathered) = &mut gathered {
-                gathered.push(row);
+            let Some(gathered) = &mut gathered else { continue };
+            gathered.push(row);
+            returned += 1;
+            if let Some(reader) = reader.as_ref().filter(|_| gathered.is_full()) {
+                reader.read(&mut gathered.take());
             }
         }
         if let Some(mut gathered) = gathered.take() {
             rows = gathered.take();
         }
     }
-    Ok(rows)
+    Ok((rows, returned))
 }

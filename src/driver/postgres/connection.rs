@@ -154,7 +154,7 @@ impl PostgresConnection {
                 let request = pin!(async {
                     let rows = Box::pin(client.query_raw(&prepared.statement, &params)).await?;
                     let mut rows = pin!(rows);
-                    let mut all = Gatherer::new(Arc::clone(&prepared.columns));
+                    let mut all = Gatherer::new(Arc::clone(&prepared.columns), query.reader);
                     while let Some(row) = rows.try_next().await? {
                         all.push(row);
                     }

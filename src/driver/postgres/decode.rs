@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     cell::{Cell, Mismatch, ReadElement},
+    driver::Reader,
     row::{Columns, NativeRows, ROWS_TOGETHER, Row},
 };
 
@@ -28,20 +29,27 @@ pub(crate) struct PgRows {
 }
 
 /// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer {
+pub(super) struct Gatherer<'r> {
     columns: Arc<Columns>,
     together: SmallVec<[tokio_postgres::Row; 1]>,
     rows: Vec<Row>,
+    reader: Option<&'r Arc<dyn Reader>>,
 }
 
-impl Gatherer {
-    pub(super) fn new(columns: Arc<Columns>) -> Self {
-        Self { columns, together: SmallVec::new(), rows: Vec::new() }
+impl<'r> Gatherer<'r> {
+    pub(super) fn new(columns: Arc<Columns>, reader: Option<&'r Arc<dyn Reader>>) -> Self {
+        if let Some(reader) = reader {
+            reader.begin();
+        }
+        Self { columns, together: SmallVec::new(), rows: Vec::new(), reader }
     }
 
     pub(super) fn push(&mut self, row: tokio_postgres::Row) {
         if self.together.len() == ROWS_TOGETHER {
             self.put_together();
+            if let Some(reader) = self.reader {
+                reader.read(&mut self.rows);
+            }
             // There will be about as many.
             self.together.reserve_exact(ROWS_TOGETHER);
         }
@@ -55,7 +63,7 @@ impl Gatherer {
         self.rows.extend((0..count).map(|at| Row::among(&together, at)));
     }
 
-    /// All of them.
+    /// All of them, or those that no reader has.
     pub(super) fn finish(mut self) -> Vec<Row> {
         if !self.together.is_empty() {
             self.put_together();

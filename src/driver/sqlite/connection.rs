@@ -279,7 +279,11 @@ impl SqliteConnection {
         }
         let own = || {
             let (sql, params) = owned(query);
-            move |held: &mut Held| job::run(held, Query { sql: &sql, params: &params }, want)
+            let reader = query.reader.cloned();
+            move |held: &mut Held| {
+                let query = Query { reader: reader.as_ref(), ..Query::new(&sql, &params) };
+                job::run(held, query, want)
+            }
         };
         self.fly(debt, &[], |held| job::run(held, query, want), own).await
     }
@@ -292,7 +296,7 @@ impl SqliteConnection {
         let mut queued = Err(broken());
         debt.pay(&mut |steps| {
             if let Some((turn, (sql, params), flow)) = parts.take() {
-                let work = move |held: &mut Held| flow.run(held, Query { sql: &sql, params: &params });
+                let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
                 queued = self.queue(number, turn, Paid::new(steps, &[], debt), work);
             }
         })

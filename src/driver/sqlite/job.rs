@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Want},
+    driver::{Answer, Dialect, Query, Reader, Want},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
@@ -177,31 +177,41 @@ fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Er
     let reads = statement.readonly();
     stop.takes_along(!reads && !db.is_autocommit());
     if reads {
-        let (rows, returned) = rows(&mut statement, learnt, want, *spot).map_err(failed)?;
+        let (rows, returned) = rows(&mut statement, learnt, (want, query.reader), *spot).map_err(failed)?;
         return Ok(Answer::rows(rows, returned));
     }
     // Without a change, `changes` tells of an earlier statement.
     let before = db.total_changes();
-    let (rows, _) = rows(&mut statement, learnt, want, *spot).map_err(failed)?;
+    let (rows, _) = rows(&mut statement, learnt, (want, query.reader), *spot).map_err(failed)?;
     let changed = db.total_changes() != before;
     let last_insert_id = changed.then(|| db.last_insert_rowid());
     Ok(Answer { last_insert_id, ..Answer::rows(rows, if changed { db.changes() } else { 0 }) })
 }
 
+/// What is wanted of a statement, and who reads its rows as they come.
+type Wanted<'r> = (Want, Option<&'r Arc<dyn Reader>>);
+
 /// Runs a prepared statement: its rows, if they are wanted, and how many there were.
 fn rows(
     statement: &mut Statement<'_>,
     learnt: &mut Learnt,
-    want: Want,
+    wanted: Wanted<'_>,
     spot: Spot,
 ) -> rusqlite::Result<(Vec<Row>, u64)> {
     let mut pace = learnt.pace;
-    let out = spot.pace(&mut pace, || all_rows(statement, learnt, want));
+    let out = spot.pace(&mut pace, || all_rows(statement, learnt, wanted));
     learnt.pace = pace;
     out
 }
 
-fn all_rows(statement: &mut Statement<'_>, learnt: &mut Learnt, want: Want) -> rusqlite::Result<(Vec<Row>, u64)> {
+fn all_rows(
+    statement: &mut Statement<'_>,
+    learnt: &mut Learnt,
+    (want, reader): Wanted<'_>,
+) -> rusqlite::Result<(Vec<Row>, u64)> {
+    if let Some(reader) = reader {
+        reader.begin();
+    }
     let (mut rows, mut returned) = (Vec::new(), 0);
     if statement.column_count() == 0 {
         statement.raw_execute()?;
@@ -225,6 +235,9 @@ fn all_rows(statement: &mut Statement<'_>, learnt: &mut Learnt, want: Want) -> r
         }
         if copier.is_full() {
             copier.take(&mut rows);
+            if let Some(reader) = reader {
+                reader.read(&mut rows);
+            }
         }
     }
     copier.take(&mut rows);

@@ -20,7 +20,7 @@ async fn found(backend: &Backend, condition: Expr<bool>) -> Vec<i64> {
 async fn of_first<T>(backend: &Backend, expr: Expr<T>) -> Result<T>
 where
     Expr<T>: nestling::Selection<Output = T>,
-    T: Send,
+    T: Send + 'static,
 {
     Movie::select().filter(Movie::ID.eq(1)).columns(expr).one(&backend.db).await
 }

@@ -1,0 +1,98 @@
+//! [`Reading`]: rows that become values of a type while the statement is still under way, and the call that runs it. It
+//! knows no models: what a row is read by is given.
+
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::Database;
+use crate::{
+    driver::{Query, Reader, Want},
+    error::{Error, Result},
+    params::Params,
+    row::Row,
+};
+
+/// The values that were read so far.
+struct Reading<R> {
+    read: fn(&Row) -> Result<R>,
+    done: Mutex<Done<R>>,
+}
+
+struct Done<R> {
+    values: Vec<R>,
+    /// What the first row that could not be read has failed with. Those behind it are let go.
+    failure: Option<Failure>,
+}
+
+enum Failure {
+    Error(Error),
+    /// It goes on where the statement is awaited: a driver is not to be torn up by it.
+    Panic(Box<dyn Any + Send>),
+}
+
+impl<R> Reading<R> {
+    fn new(read: fn(&Row) -> Result<R>) -> Self {
+        Self { read, done: Mutex::new(Done { values: Vec::new(), failure: None }) }
+    }
+
+    fn done(&self) -> MutexGuard<'_, Done<R>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self) -> Result<Vec<R>> {
+        let done = mem::replace(&mut *self.done(), Done { values: Vec::new(), failure: None });
+        match done.failure {
+            None => Ok(done.values),
+            Some(Failure::Error(error)) => Err(error),
+            Some(Failure::Panic(panic)) => resume_unwind(panic),
+        }
+    }
+}
+
+impl<R: Send> Reader for Reading<R> {
+    fn begin(&self) {
+        let mut done = self.done();
+        done.values.clear();
+        done.failure = None;
+    }
+
+    fn read(&self, rows: &mut Vec<Row>) {
+        let mut done = self.done();
+        let Done { values, failure } = &mut *done;
+        if failure.is_none() {
+            values.reserve(rows.len());
+            let all = || rows.iter().try_for_each(|row| (self.read)(row).map(|value| values.push(value)));
+            *failure = match catch_unwind(AssertUnwindSafe(all)) {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(Failure::Error(error)),
+                Err(panic) => Some(Failure::Panic(panic)),
+            };
+        }
+        rows.clear();
+    }
+}
+
+impl Database {
+    /// Runs a text that was built here, and reads each row as it comes.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); and what `read` fails with first, if the statement succeeds.
+    pub(crate) async fn read<R: Send + 'static>(
+        &self,
+        sql: &str,
+        params: &Params,
+        read: fn(&Row) -> Result<R>,
+    ) -> Result<Vec<R>> {
+        let reading = Arc::new(Reading::new(read));
+        let reader: Arc<dyn Reader> = Arc::<Reading<R>>::clone(&reading);
+        let query = Query { reader: Some(&reader), ..Query::new(sql, params.as_slice()) };
+        let mut answer = self.dispatch(query, Want::Rows).await?;
+        // Those that came last, or all of them.
+        reading.read(&mut answer.rows);
+        reading.finish()
+    }
+}

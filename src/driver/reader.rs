@@ -1,0 +1,24 @@
+//! [`Reader`]: whoever reads rows while those behind them are still on their way. Implemented above the drivers, which
+//! call it; it must not know what the rows are read as.
+
+use std::fmt;
+
+use crate::row::Row;
+
+/// Reads the rows of a statement batch by batch, as they come, so that no more than a batch is held in the form of its
+/// driver. What was read is lost if the statement fails.
+///
+/// It is called while the statement is under way, on whichever thread works for the connection: it MUST NOT panic.
+pub(crate) trait Reader: Send + Sync {
+    /// The statement begins, or begins anew: what was read before counts for nothing.
+    fn begin(&self);
+
+    /// Takes all of `rows`, which stand behind those of the last call.
+    fn read(&self, rows: &mut Vec<Row>);
+}
+
+impl fmt::Debug for dyn Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}
