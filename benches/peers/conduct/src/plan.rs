@@ -32,7 +32,7 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
         loads.push(Load { backend, delay, tasks, workloads, rounds, millis, with_defaults });
     };
     add(Backend::Postgres, 0, 1, with_models(), 3, 120, false);
-    add(Backend::Postgres, 0, 16, all(), 9, 150, true);
+    add(Backend::Postgres, 0, 16, all(), 5, 400, true);
     add(Backend::Postgres, 0, 256, all(), 2, 120, false);
     add(Backend::Postgres, 1, 1, all(), 3, 120, false);
     add(Backend::Postgres, 1, 16, nested(), 3, 150, false);
