@@ -13,14 +13,15 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::{cancel::Servers, classify};
+use super::{
+    answered::{Answered, Outcome},
+    cancel::Servers,
+    classify,
+};
 use crate::{
     control::Control,
     driver::{Dialect, State},
@@ -32,9 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a cancel request is given to take effect before the next is sent; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
-
-type Outcome = Result<(), Fault>;
-type Answered = Shared<BoxFuture<'static, Outcome>>;
 
 /// The wire of one connection: what was sent, what was answered, and the control steps whose answer nobody has seen yet.
 pub(crate) struct Wire {
@@ -228,9 +226,9 @@ impl Wire {
         let answer = async move {
             let result = wire.client.batch_execute(&text).await;
             if result.is_ok() {
-                wire.has_succeeded(number)
+                wire.has_succeeded(number);
             } else {
-                wire.is_answered(number)
+                wire.is_answered(number);
             }
             wire.forget_steps(number);
             if opens == Some(false) && result.is_ok() {
@@ -245,9 +243,9 @@ impl Wire {
                 fault
             })
         };
-        let shared = answer.boxed().shared();
-        *self.lock_steps() = Some((number, shared.clone()));
-        shared
+        let answered = Answered::new(answer.boxed());
+        *self.lock_steps() = Some((number, answered.another()));
+        answered
     }
 
     /// Sends the debt alone, and waits for its answer.
@@ -320,7 +318,7 @@ impl Wire {
 
     /// The answer to the control steps that were sent last, if it is not here yet.
     fn last_steps(&self) -> Option<Answered> {
-        self.lock_steps().as_ref().map(|(_, answer)| answer.clone())
+        self.lock_steps().as_ref().map(|(_, answer)| answer.another())
     }
 
     /// The answer to steps is here: later flights need not look at it, unless newer steps have taken its place.

@@ -1,6 +1,7 @@
 //! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool but the way
 //! `bb8-postgres` connects, no frames, no models.
 
+mod answered;
 mod array;
 mod cache;
 mod cancel;
