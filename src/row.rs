@@ -148,6 +148,20 @@ impl Row {
         Self { rows, at }
     }
 
+    /// The rows that were read together, one after the other, as one value: nothing is counted for each of them.
+    pub(crate) fn each<E>(
+        rows: Arc<dyn NativeRows>,
+        count: usize,
+        mut read: impl FnMut(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut row = Self { rows, at: 0 };
+        for at in 0..count {
+            row.at = at;
+            read(&row)?;
+        }
+        Ok(())
+    }
+
     /// Reads a column, by its name or by its number, counted from 0.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::{
     driver::{Query, Reader, Want},
     error::{Error, Result},
     params::Params,
-    row::Row,
+    row::{NativeRows, Row},
 };
 
 /// The values that were read so far.
@@ -43,10 +43,17 @@ impl<R> Reading<R> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(&self) -> Result<Vec<R>> {
-        let done = mem::replace(&mut *self.done(), Done { values: Vec::new(), failure: None });
-        match done.failure {
-            None => Ok(done.values),
+    /// All values: those that were read, and those of the rows that came last.
+    fn finish(&self, last: &[Row]) -> Result<Vec<R>> {
+        let Done { mut values, failure } = mem::replace(&mut *self.done(), Done { values: Vec::new(), failure: None });
+        match failure {
+            None => {
+                values.reserve(last.len());
+                for row in last {
+                    values.push((self.read)(row)?);
+                }
+                Ok(values)
+            }
             Some(Failure::Error(error)) => Err(error),
             Some(Failure::Panic(panic)) => resume_unwind(panic),
         }
@@ -60,19 +67,19 @@ impl<R: Send> Reader for Reading<R> {
         done.failure = None;
     }
 
-    fn read(&self, rows: &mut Vec<Row>) {
+    fn read(&self, together: Arc<dyn NativeRows>, count: usize) {
         let mut done = self.done();
         let Done { values, failure } = &mut *done;
-        if failure.is_none() {
-            values.reserve(rows.len());
-            let all = || rows.iter().try_for_each(|row| (self.read)(row).map(|value| values.push(value)));
-            *failure = match catch_unwind(AssertUnwindSafe(all)) {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(Failure::Error(error)),
-                Err(panic) => Some(Failure::Panic(panic)),
-            };
+        if failure.is_some() {
+            return;
         }
-        rows.clear();
+        values.reserve(count);
+        let read = |row: &Row| (self.read)(row).map(|value| values.push(value));
+        *failure = match catch_unwind(AssertUnwindSafe(|| Row::each(together, count, read))) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Failure::Error(error)),
+            Err(panic) => Some(Failure::Panic(panic)),
+        };
     }
 }
 
@@ -90,9 +97,7 @@ impl Database {
         let reading = Arc::new(Reading::new(read));
         let reader: Arc<dyn Reader> = Arc::<Reading<R>>::clone(&reading);
         let query = Query { reader: Some(&reader), ..Query::new(sql, params.as_slice()) };
-        let mut answer = self.dispatch(query, Want::Rows).await?;
-        // Those that came last, or all of them.
-        reading.read(&mut answer.rows);
-        reading.finish()
+        let answer = self.dispatch(query, Want::Rows).await?;
+        reading.finish(&answer.rows)
     }
 }

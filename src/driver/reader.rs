@@ -1,9 +1,9 @@
 //! [`Reader`]: whoever reads rows while those behind them are still on their way. Implemented above the drivers, which
 //! call it; it must not know what the rows are read as.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use crate::row::Row;
+use crate::row::NativeRows;
 
 /// Reads the rows of a statement batch by batch, as they come, so that no more than a batch is held in the form of its
 /// driver. What was read is lost if the statement fails.
@@ -13,8 +13,8 @@ pub(crate) trait Reader: Send + Sync {
     /// The statement begins, or begins anew: what was read before counts for nothing.
     fn begin(&self);
 
-    /// Takes all of `rows`, which stand behind those of the last call.
-    fn read(&self, rows: &mut Vec<Row>);
+    /// Reads so many rows that were read together; they stand behind those of the last call.
+    fn read(&self, together: Arc<dyn NativeRows>, count: usize);
 }
 
 impl fmt::Debug for dyn Reader {

@@ -159,7 +159,7 @@ async fn read<P: Protocol>(
             gathered.push(row);
             returned += 1;
             if let Some(reader) = reader.as_ref().filter(|_| gathered.is_full()) {
-                reader.read(&mut gathered.take());
+                gathered.read_by(&**reader);
             }
         }
         if let Some(mut gathered) = gathered.take() {

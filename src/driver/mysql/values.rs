@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use super::shape::{Kind, Shape};
 use crate::{
     cell::{Cell, Mismatch},
-    driver::wrong_count,
+    driver::{Reader, wrong_count},
     error::{Error, ErrorKind},
     iso,
     row::{Columns, NativeRows, ROWS_TOGETHER, Row},
@@ -167,10 +167,18 @@ impl Gatherer {
     }
 
     fn put_together(&mut self) {
+        let (together, count) = self.together();
+        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+    }
+
+    /// Has the rows read that were gathered since the last time.
+    pub(super) fn read_by(&mut self, reader: &dyn Reader) {
+        let (together, count) = self.together();
+        reader.read(together, count);
+    }
+
+    fn together(&mut self) -> (Arc<Together>, usize) {
         let count = mem::take(&mut self.count);
-        if count == 0 {
-            return;
-        }
         self.size = 0;
         // The next rows will be about as large.
         let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
@@ -182,12 +190,14 @@ impl Gatherer {
             heap: mem::replace(&mut self.heap, heap),
             long: mem::take(&mut self.long),
         });
-        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+        (together, count)
     }
 
     /// Hands out the rows that were gathered since the last time.
     pub(super) fn take(&mut self) -> Vec<Row> {
-        self.put_together();
+        if self.count > 0 {
+            self.put_together();
+        }
         mem::take(&mut self.rows)
     }
 }

@@ -46,9 +46,12 @@ impl<'r> Gatherer<'r> {
 
     pub(super) fn push(&mut self, row: tokio_postgres::Row) {
         if self.together.len() == ROWS_TOGETHER {
-            self.put_together();
-            if let Some(reader) = self.reader {
-                reader.read(&mut self.rows);
+            match self.reader {
+                Some(reader) => {
+                    let (together, count) = self.together();
+                    reader.read(together, count);
+                }
+                None => self.put_together(),
             }
             // There will be about as many.
             self.together.reserve_exact(ROWS_TOGETHER);
@@ -56,10 +59,15 @@ impl<'r> Gatherer<'r> {
         self.together.push(row);
     }
 
-    fn put_together(&mut self) {
+    /// The rows since the last time, and how many they are.
+    fn together(&mut self) -> (Arc<PgRows>, usize) {
         let rows = mem::take(&mut self.together);
         let count = rows.len();
-        let together = Arc::new(PgRows { rows, columns: Arc::clone(&self.columns) });
+        (Arc::new(PgRows { rows, columns: Arc::clone(&self.columns) }), count)
+    }
+
+    fn put_together(&mut self) {
+        let (together, count) = self.together();
         self.rows.extend((0..count).map(|at| Row::among(&together, at)));
     }
 

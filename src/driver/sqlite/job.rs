@@ -234,9 +234,9 @@ fn all_rows(
             None => break,
         }
         if copier.is_full() {
-            copier.take(&mut rows);
-            if let Some(reader) = reader {
-                reader.read(&mut rows);
+            match reader {
+                Some(reader) => copier.read_by(&**reader),
+                None => copier.take(&mut rows),
             }
         }
     }

@@ -21,6 +21,7 @@ use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
 use crate::{
     cell::{Cell, Mismatch},
+    driver::Reader,
     error::{Error, ErrorKind, Result},
     iso,
     row::{Columns, NativeRows, ROWS_TOGETHER, Row},
@@ -192,18 +193,25 @@ impl Copier {
 
     /// Hands out the rows that were copied since the last time.
     pub(super) fn take(&mut self, rows: &mut Vec<Row>) {
+        let (together, count) = self.together();
+        rows.extend((0..count).map(|at| Row::among(&together, at)));
+    }
+
+    /// Has the rows read that were copied since the last time.
+    pub(super) fn read_by(&mut self, reader: &dyn Reader) {
+        let (together, count) = self.together();
+        reader.read(together, count);
+    }
+
+    fn together(&mut self) -> (Arc<Together>, usize) {
         let count = mem::take(&mut self.count);
-        if count == 0 {
-            return;
-        }
         // The next rows will be about as large.
         let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
         let slots = Vec::with_capacity(more(self.slots.len()));
         let heap = Vec::with_capacity(more(self.heap.len()));
         let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
         let columns = Arc::clone(&self.columns);
-        let together = Arc::new(Together { width: columns.len(), columns, slots, heap: Heap::of(heap) });
-        rows.extend((0..count).map(|at| Row::among(&together, at)));
+        (Arc::new(Together { width: columns.len(), columns, slots, heap: Heap::of(heap) }), count)
     }
 }
 
