@@ -3,10 +3,7 @@
 use std::{future::pending, time::Duration};
 
 use futures_util::{FutureExt as _, poll};
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
-};
+use tokio::{sync::oneshot, task::yield_now, time::timeout};
 
 use super::*;
 
@@ -47,10 +44,10 @@ async fn an_errand_is_seen_through_by_whoever_needs_its_end() {
         let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
         let (errand, mut begun) = errand(ended, &runtime);
         assert!(poll!(&mut begun).is_pending());
-        let other = tokio::spawn(errand.see_through(move || is_due));
-        sleep(Duration::from_millis(10)).await;
+        let mut other = Box::pin(errand.see_through(move || is_due));
+        assert!(poll!(&mut other).is_pending());
         end.send(()).expect("it waits");
-        let taken = other.await.expect("no panic");
+        let taken = other.await;
         assert_eq!(taken, is_due.then_some(1));
         let left = (!is_due).then_some(1);
         assert_eq!(begun.await, Some((7, left)), "the beginner comes late, and finds its answer");
@@ -64,8 +61,8 @@ async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
         let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
         let (errand, begun) = errand(ended, &runtime);
         let beginner = async { timeout(Duration::from_secs(5), begun).await.expect("it is woken") };
+        // Polled behind the beginner, which waits by then.
         let other = async {
-            sleep(Duration::from_millis(10)).await;
             let mut other = Box::pin(errand.see_through(|| false));
             assert!(poll!(&mut other).is_pending());
             if does_go {
@@ -73,7 +70,8 @@ async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
             } else {
                 tokio::spawn(other);
             }
-            sleep(Duration::from_millis(10)).await;
+            // The beginner has its turn, and joins.
+            yield_now().await;
             end.send(()).expect("it waits");
         };
         assert_eq!(tokio::join!(beginner, other).0, Some((7, Some(1))));

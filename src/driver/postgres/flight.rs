@@ -41,10 +41,7 @@ pub(crate) struct Wire {
     sent: AtomicU64,
     answered: AtomicU64,
     in_transaction: AtomicBool,
-    /// The request that began the transaction.
-    begun: AtomicU64,
-    /// How many requests from that one on were seen to succeed.
-    succeeded: AtomicU64,
+    tally: Mutex<Tally>,
     /// The caller had the native client.
     handled: AtomicBool,
     broken: AtomicBool,
@@ -55,6 +52,15 @@ pub(crate) struct Wire {
     steps: Mutex<Option<(u64, Answered)>>,
 }
 
+/// What is known of the requests of the open transaction.
+#[derive(Default)]
+struct Tally {
+    /// The one that began it.
+    begun: u64,
+    /// How many from that one on were seen to succeed.
+    succeeded: u64,
+}
+
 impl Wire {
     pub(super) fn new(client: Client, servers: Servers) -> Self {
         Self {
@@ -63,8 +69,7 @@ impl Wire {
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             in_transaction: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
-            succeeded: AtomicU64::new(0),
+            tally: Mutex::default(),
             handled: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -143,17 +148,23 @@ impl Wire {
     /// The request of a number has succeeded.
     pub(super) fn has_succeeded(&self, number: u64) {
         self.is_answered(number);
+        let mut tally = self.tally();
         // What was sent ahead of a transaction says nothing about it.
-        if number >= self.begun.load(Ordering::Acquire) {
-            self.succeeded.fetch_add(1, Ordering::AcqRel);
+        if number >= tally.begun {
+            tally.succeeded += 1;
         }
     }
 
     /// Whether each request of the open transaction was seen to succeed, and nobody but us has sent any: then the server
     /// cannot have aborted it.
     pub(super) fn is_sound(&self) -> bool {
-        let sent = self.sent.load(Ordering::Acquire) + 1 - self.begun.load(Ordering::Acquire);
-        self.is_in_transaction() && !self.is_handled() && self.succeeded.load(Ordering::Acquire) == sent
+        let Tally { begun, succeeded } = *self.tally();
+        let sent = self.sent.load(Ordering::Acquire) + 1 - begun;
+        self.is_in_transaction() && !self.is_handled() && succeeded == sent
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(self: &Arc<Self>) -> Outstanding {
@@ -219,8 +230,7 @@ impl Wire {
             self.set_in_transaction(true);
         }
         if begins {
-            self.begun.store(number, Ordering::Release);
-            self.succeeded.store(0, Ordering::Release);
+            *self.tally() = Tally { begun: number, succeeded: 0 };
         }
         let wire = Arc::clone(self);
         let answer = async move {
