@@ -17,18 +17,30 @@ pub(crate) type Steps = SmallVec<[Control; 4]>;
 pub(crate) enum Control {
     Begin(Settings),
     Savepoint(Name),
+    /// Behind a savepoint: the settings of its block, what they were before being kept.
+    Set(Locals),
+    /// Ahead of the release: what the settings were before the block.
+    Restore(Locals),
     Release(Name),
     RollbackTo(Name),
     Commit,
     Rollback,
 }
 
+/// The settings of a nested block, which hold until it ends (rule 30).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Locals {
+    /// How deep the block is: what was set before is kept under it.
+    pub(crate) depth: u32,
+    pub(crate) settings: Settings,
+}
+
 impl Control {
     /// Whether this step leaves something open at the server.
     fn opens(&self) -> bool {
         match self {
-            Self::Begin(_) | Self::Savepoint(_) => true,
-            Self::Release(_) | Self::RollbackTo(_) | Self::Commit | Self::Rollback => false,
+            Self::Begin(_) | Self::Savepoint(_) | Self::Set(_) => true,
+            Self::Restore(_) | Self::Release(_) | Self::RollbackTo(_) | Self::Commit | Self::Rollback => false,
         }
     }
 
@@ -139,10 +151,9 @@ impl Settings {
     /// What a block asks for by these settings and cannot have in the transaction that is `open` (rule 30).
     ///
     /// What was not asked for never conflicts. An open transaction that did not ask has an isolation level that we do
-    /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable. The
-    /// text tells no value of a local setting: it may be a secret.
+    /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable.
     pub(crate) fn conflicts_with(&self, open: &Self) -> Option<String> {
-        let Asked { isolation, read_only, deferrable, locals } = self.0.as_deref()?;
+        let Asked { isolation, read_only, deferrable, locals: _ } = self.0.as_deref()?;
         if let Some(level) = isolation.filter(|_| *isolation != open.isolation()) {
             let has = open.isolation().map_or("the server's default", Isolation::name);
             return Some(format!("isolation level {} was asked for, the open transaction has {has}", level.name()));
@@ -155,11 +166,22 @@ impl Settings {
             let (asked, has) = if asked { ("", " not") } else { ("not ", "") };
             return Some(format!("a transaction {asked}deferrable was asked for, the open one is{has}"));
         }
-        let missing = |key: &str, value: &str| {
-            !open.locals().iter().any(|(has, held)| has.eq_ignore_ascii_case(key) && held == value)
+        None
+    }
+
+    /// The value of a local setting, if it was asked for.
+    pub(crate) fn local(&self, key: &str) -> Option<&str> {
+        let found = self.locals().iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The local settings alone: what a nested block can have of its own.
+    #[must_use]
+    pub(crate) fn locals_alone(&self) -> Self {
+        let alone = |asked: &Arc<Asked>| {
+            (!asked.locals.is_empty()).then(|| Arc::new(Asked { locals: asked.locals.clone(), ..Asked::default() }))
         };
-        let (key, _) = locals.iter().find(|(key, value)| missing(key, value))?;
-        Some(format!("the setting {key} was asked for with a value that the open transaction does not have"))
+        Self(self.0.as_ref().and_then(alone))
     }
 }
 
@@ -202,7 +224,10 @@ impl Ledger {
     pub(crate) fn owe(&mut self, step: Control) {
         match step {
             Control::Savepoint(name) if self.ends_with_rollback_of(&name) => self.reopen(),
-            Control::Begin(_) | Control::Savepoint(_) => self.push(step),
+            Control::Begin(_) | Control::Savepoint(_) | Control::Set(_) => self.push(step),
+            // Its block was not sent, as all that is open inside has ended: then nor was what it set.
+            Control::Restore(_) if self.openings() < self.owed.len() => self.cancel_unpushed(),
+            Control::Restore(_) => self.push(step),
             Control::Release(name) => self.release(name),
             Control::RollbackTo(name) => self.roll_back_to(name),
             Control::Rollback => self.owe_rollback(),

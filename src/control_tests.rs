@@ -15,6 +15,9 @@ struct Server {
     rows: Rows,
     begun: Option<Rows>,
     savepoints: Vec<(String, Rows)>,
+    settings: LocalSettings,
+    /// The settings at each savepoint.
+    set_before: Vec<LocalSettings>,
     aborted: bool,
     /// Whether `A` and `a` are one name, as on SQLite.
     folds: bool,
@@ -34,12 +37,27 @@ impl Server {
         assert_eq!(self.begun.is_none(), matches!(step, Control::Begin(_)), "{step:?} in the wrong place");
         match step {
             Control::Begin(_) => self.begun = Some(self.rows.clone()),
-            Control::Savepoint(name) => self.savepoints.push((name.to_string(), self.rows.clone())),
-            Control::Release(name) => self.savepoints.truncate(self.find(name)),
+            Control::Savepoint(name) => {
+                self.savepoints.push((name.to_string(), self.rows.clone()));
+                self.set_before.push(self.settings.clone());
+            }
+            Control::Set(locals) => {
+                let before = self.settings.local;
+                self.settings.saved.insert(locals.depth, before);
+                self.settings.local = locals.depth;
+            }
+            Control::Restore(locals) => self.settings.local = self.settings.saved[&locals.depth],
+            Control::Release(name) => {
+                let at = self.find(name);
+                self.savepoints.truncate(at);
+                self.set_before.truncate(at);
+            }
             Control::RollbackTo(name) => {
                 let at = self.find(name);
                 self.savepoints.truncate(at + 1);
+                self.set_before.truncate(at + 1);
                 self.rows = self.savepoints[at].1.clone();
+                self.settings = self.set_before[at].clone();
                 self.aborted = false;
             }
             Control::Commit | Control::Rollback => {
@@ -48,6 +66,8 @@ impl Server {
                     self.rows = before;
                 }
                 self.savepoints.clear();
+                self.set_before.clear();
+                self.settings = LocalSettings::default();
                 self.aborted = false;
             }
         }
@@ -63,8 +83,18 @@ impl Server {
                 return Err(());
             }
         }
-        Ok(self.rows.clone())
+        // What is set is seen by every statement, too.
+        let mut seen = self.rows.clone();
+        seen.insert(u8::MAX, self.settings.local);
+        Ok(seen)
     }
+}
+
+/// A setting that is local to the transaction: whose it is, by depth, and what was kept of it.
+#[derive(Debug, Clone, Default)]
+struct LocalSettings {
+    local: u32,
+    saved: BTreeMap<u32, u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +119,8 @@ struct Block {
     end: End,
     /// Whether the block around goes on after an error or a drop of this one.
     absorbed: bool,
+    /// Whether it has a setting of its own.
+    sets: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,9 +204,15 @@ impl Run {
     fn block(&mut self, block: &Block, depth: u32) -> End {
         let name = block.given.map_or(Name::Level(depth), |which| Name::Given(GIVEN[which].into()));
         self.owe(Control::Savepoint(name.clone()));
+        let locals = Locals { depth, settings: Settings::default().with_local("x", "y") };
+        if block.sets {
+            self.owe(Control::Set(locals.clone()));
+        }
         let end = self.items(&block.items, depth + 1).unwrap_or(block.end);
         if end != End::Ok {
             self.owe(Control::RollbackTo(name.clone()));
+        } else if block.sets {
+            self.owe(Control::Restore(locals));
         }
         self.owe(Control::Release(name));
         end
@@ -218,6 +256,7 @@ impl Run {
         }
         let open = self.server.savepoints.iter().map(|(name, _)| name.clone());
         let known = self.ledger.iter().flat_map(|ledger| ledger.open.iter().skip(1));
+        let known = known.filter(|step| !matches!(step, Control::Set(_)));
         assert!(open.eq(known.map(|step| match step {
             Control::Savepoint(name) => name.to_string(),
             other => panic!("{other:?} is not open inside a transaction"),
@@ -236,8 +275,8 @@ impl Run {
 fn block(item: impl Strategy<Value = Item>) -> impl Strategy<Value = Block> {
     let given = prop_oneof![2 => Just(None), 3 => (0..GIVEN.len()).prop_map(Some)];
     let end = prop_oneof![3 => Just(End::Ok), 1 => Just(End::Err), 2 => Just(End::Drop)];
-    let parts = (given, vec(item, 0..5), end, any::<bool>());
-    parts.prop_map(|(given, items, end, absorbed)| Block { given, items, end, absorbed })
+    let parts = (given, vec(item, 0..5), end, any::<bool>(), any::<bool>());
+    parts.prop_map(|(given, items, end, absorbed, sets)| Block { given, items, end, absorbed, sets })
 }
 
 fn roots() -> impl Strategy<Value = Vec<Block>> {
@@ -392,7 +431,8 @@ fn settings_that_differ_are_named_rule_30() {
     assert_eq!(conflict(Settings::default().with_read_only(true)).as_deref(), Some(text));
     let text = "a transaction deferrable was asked for, the open one is not";
     assert_eq!(conflict(Settings::default().with_deferrable(true)).as_deref(), Some(text));
-    let text = "the setting app.tenant was asked for with a value that the open transaction does not have";
-    assert_eq!(conflict(Settings::default().with_local("app.tenant", "other")).as_deref(), Some(text));
-    assert_eq!(conflict(Settings::default().with_local("App.Tenant", "secret")), None);
+    assert_eq!(conflict(Settings::default().with_local("app.tenant", "other")), None, "a nested block may have it");
+    assert_eq!(open.local("App.Tenant"), Some("secret"));
+    assert_eq!(open.locals_alone(), Settings::default().with_local("app.tenant", "secret"));
+    assert!(Settings::default().with_read_only(true).locals_alone().is_empty());
 }

@@ -95,6 +95,7 @@ mod model;
 mod name;
 mod outlive;
 mod params;
+mod revocable;
 mod row;
 mod runtime;
 mod statement;

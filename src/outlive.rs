@@ -28,10 +28,11 @@ impl<T: Send + 'static> Future for Outlive<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T> {
-        let work = self.work.as_mut().expect("it is not polled after it was ready");
+        // Taken out while it is polled: work that panics must not go on in a task of its own.
+        let mut work = self.work.take().expect("it is not polled after it was ready");
         let out = work.poll_unpin(cx);
-        if out.is_ready() {
-            self.work = None;
+        if out.is_pending() {
+            self.work = Some(work);
         }
         out
     }

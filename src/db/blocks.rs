@@ -9,7 +9,6 @@ use super::{
     trace::{self, Observed},
 };
 use crate::{
-    control::Settings,
     error::{Error, ErrorKind},
     runtime::{Block, Flight, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
 };
@@ -210,9 +209,10 @@ impl Database {
     {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
-                check_inner(&plan, &frame)?;
+                check_joined(&plan, &frame)?;
                 frame.check()?;
-                joined(&frame, body()).await
+                let around = local::current().unwrap_or_default();
+                joined(&around, &frame, body).await
             }
             None if local::current().is_some() => self.run_atomic(&plan, body).await,
             None => {
@@ -256,7 +256,9 @@ impl Database {
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(plan, parent)?;
-                Block::savepoint(&context, parent, None, plan.name.clone())?
+                let locals = plan.settings.locals_alone();
+                self.inner().dialect.check_settings(&locals)?;
+                Block::savepoint_with(&context, parent, locals, plan.name.clone())?
             }
             None => {
                 self.inner().dialect.check_settings(&plan.settings)?;
@@ -277,7 +279,7 @@ impl Database {
         let mut replayed = false;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = Flight::new(frame);
+            let flight = Flight::new(frame, lease.epoch());
             let observed = Observed::new(&flight, self.inner(), Some(frame));
             let result = trace::steps(&observed, lease.connection().control(&observed, &[])).await;
             drop(observed);
@@ -300,20 +302,42 @@ impl Database {
     }
 }
 
-/// A block inside another one cannot have settings of its own, nor be durable.
-pub(super) fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
+/// A block inside another one cannot have modes of its own, nor be durable. Local settings it can have (rule 30).
+fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     if plan.durable {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
     }
     // Nearly all ask for nothing: then there is no need to look for the root.
-    if plan.settings == Settings::default() {
+    if plan.settings.is_empty() {
         return Ok(());
     }
     match frame.settings().and_then(|open| plan.settings.conflicts_with(open)) {
-        Some(conflict) => Err(Error::new(ErrorKind::SettingsMismatch, conflict)),
+        Some(conflict) => Err(mismatch(&conflict, frame)),
         None => Ok(()),
     }
+}
+
+/// A `transaction` that joins has no savepoint that settings of its own could end with: it must find what it asks for.
+/// The text tells no value: it may be a secret.
+pub(super) fn check_joined(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
+    check_inner(plan, frame)?;
+    let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());
+    match plan.settings.locals().iter().find(missing) {
+        Some((key, _)) => {
+            let text = format!(
+                "a transaction that joins was asked for with a value of {key} that the open one does not have; open a \
+                 block with `atomic`, which can have it"
+            );
+            Err(mismatch(&text, frame))
+        }
+        None => Ok(()),
+    }
+}
+
+fn mismatch(conflict: &str, frame: &Frame<DbSession>) -> Error {
+    let open = frame.root().unwrap_or(frame).label();
+    Error::new(ErrorKind::SettingsMismatch, format!("{conflict} (the block {open} is open)"))
 }
 
 /// Runs the body of a block, and ends the block as the body ended.

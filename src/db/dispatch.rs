@@ -13,7 +13,7 @@ use crate::{
     driver::{Answer, Query, Want},
     error::Error,
     fault::{Fault, NoDebt, Verdict},
-    runtime::{Flight, Frame},
+    runtime::{Flight, Frame, StreamUse},
 };
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others
@@ -45,11 +45,19 @@ impl Database {
     pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
         let Some(frame) = self.frame() else {
             let (answer, lease) = self.alone(query, Want::Stream).await?;
-            return Ok(RowStream::new(answer, Arc::new(lease), None));
+            return Ok(RowStream::new(answer, Arc::new(lease), Arc::new(StreamUse::new()), None));
         };
-        let turn = frame.alone("a stream of rows").await?;
+        let usage = Arc::new(StreamUse::new());
+        let turn = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
-        Ok(RowStream::new(answer, lease, Some((frame, turn))))
+        let session = frame.trunk().session();
+        let rows = RowStream::new(answer, lease, usage, Some((Arc::clone(&frame), turn)));
+        session.keep_stream(rows.source());
+        if frame.is_closed() {
+            // Whoever ended the block may have come too early to find the stream.
+            session.take_stream();
+        }
+        Ok(rows)
     }
 
     async fn in_frame(
@@ -63,12 +71,14 @@ impl Database {
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = Flight::new(frame);
+            let flight = Flight::new(frame, lease.epoch());
             let observed = Observed::new(&flight, self.inner(), Some(frame));
             let work = lease.connection().run(&observed, query, want);
             let result = trace::statement(&observed, query, work).await;
             drop(observed);
             flight.landed();
+            // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
+            frame.check_open()?;
             match result {
                 Err(fault) if is_lost(&fault) => {
                     if !may_go_again(&fault, frame) || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {

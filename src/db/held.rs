@@ -7,7 +7,8 @@ use futures_util::FutureExt as _;
 
 use super::{
     Database,
-    blocks::{check_inner, end},
+    blocks::{check_joined, end},
+    local,
     options::Plan,
     session::DbSession,
 };
@@ -40,7 +41,9 @@ impl Held {
                 body()
             }
             What::Joined(frame) => {
-                joined(frame, async { body() }).now_or_never().expect("a body that is called is ready at once")
+                let around = local::current().unwrap_or_default();
+                let body = joined(&around, frame, || async { body() });
+                body.now_or_never().expect("a body that is called is ready at once")
             }
             What::Nothing => body(),
         }
@@ -76,7 +79,7 @@ impl Database {
     pub(crate) async fn hold_transaction(&self, plan: &Plan) -> Result<Held, Error> {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
-                check_inner(plan, &frame)?;
+                check_joined(plan, &frame)?;
                 frame.check()?;
                 Ok(Held(What::Joined(frame)))
             }

@@ -4,12 +4,13 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use futures_util::future::{BoxFuture, Shared};
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
@@ -27,46 +28,76 @@ use crate::{
 /// How long a connection may take to become idle before it is thrown away.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A borrowed connection.
+/// A cancellation under way, for all who wait until it is over.
+pub(super) type Cancellation = Shared<BoxFuture<'static, ()>>;
+
+/// A borrowed connection. Several may hold the lease; what gives the connection back is the end of the block that it was
+/// borrowed for, or the drop. A future of that block that is kept beyond its end holds a lease that has nothing any more.
 pub(super) struct Lease {
-    /// With a connection in it.
-    place: Option<Place>,
+    connection: Arc<dyn Connection>,
+    /// With the connection in it, until it is given back.
+    place: Mutex<Option<Place>>,
+    /// How often the session had replaced its connection when this one was leased.
+    epoch: u64,
     /// How many answers have come over it.
     answers: AtomicU64,
     condemned: AtomicBool,
-    user: OnceLock<User>,
+    /// The native client is lent: the caller's own code speaks over it.
+    lent: AtomicBool,
 }
 
 /// Whose transaction may have to be rolled back when the connection is given back: for the statistics and the traces.
-struct User {
-    inner: Arc<Inner>,
-    name: Option<Arc<str>>,
+pub(super) struct User {
+    pub(super) inner: Arc<Inner>,
+    pub(super) name: Option<Arc<str>>,
 }
 
 impl Lease {
     /// The place must have its connection.
     pub(super) fn new(mut place: Place) -> Self {
         place.borrowed.iter_mut().for_each(Borrowed::arrive);
+        let borrowed = place.borrowed.as_ref().expect("a lease is made of a place that has its connection");
         Self {
-            place: Some(place),
+            connection: Arc::clone(&borrowed.connection),
+            place: Mutex::new(Some(place)),
+            epoch: 0,
             answers: AtomicU64::new(0),
             condemned: AtomicBool::new(false),
-            user: OnceLock::new(),
+            lent: AtomicBool::new(false),
         }
     }
 
-    fn borrowed(&self) -> &Borrowed {
-        let borrowed = self.place.as_ref().and_then(|place| place.borrowed.as_ref());
-        borrowed.expect("only the drop takes the connection out")
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn connection(&self) -> &dyn Connection {
-        &*self.borrowed().connection
+        &*self.connection
+    }
+
+    #[must_use]
+    pub(super) fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Whether the database was closed since the connection was asked for.
     pub(super) fn is_late(&self) -> bool {
-        self.place.as_ref().is_none_or(Place::is_late)
+        self.place().as_ref().is_none_or(Place::is_late)
+    }
+
+    /// The native client is lent from here on, until the returned value is dropped.
+    pub(super) fn lend(&self) -> Loan<'_> {
+        self.lent.store(true, Ordering::Release);
+        Loan(self)
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Acquire)
     }
 
     /// An answer came, good or bad: from now on a loss of the connection loses work.
@@ -78,46 +109,61 @@ impl Lease {
         self.answers.load(Ordering::Acquire) > 0
     }
 
-    /// The block that had it has ended; its transaction is called `name`.
-    pub(super) fn left_by(&self, inner: &Arc<Inner>, name: Option<Arc<str>>) {
-        // A session is left once.
-        let _ = self.user.set(User { inner: Arc::clone(inner), name });
-    }
-
-    /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on.
-    pub(super) fn handle(&self) -> &Handle {
-        self.borrowed().handle()
+    /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on. `None` once it is
+    /// given back.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        Some(self.place().as_ref()?.borrowed.as_ref()?.handle().clone())
     }
 
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);
     }
-}
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(mut place) = self.place.take() else { return };
+    /// Gives the connection back, whoever else still holds the lease: idle, or once it has been made idle, and not before
+    /// a `cancellation` that is under way is over, or that would hit the next user. One whose native client is in other
+    /// hands is made idle and thrown away.
+    pub(super) fn give_back(&self, user: Option<User>, cancellation: Option<Cancellation>) {
+        let Some(mut place) = self.place().take() else { return };
         let Some(borrowed) = &mut place.borrowed else { return };
-        if *self.condemned.get_mut() {
-            borrowed.condemned = true;
-        }
+        let is_lent = self.is_lent();
+        borrowed.condemned |= self.condemned.load(Ordering::Acquire);
         match borrowed.connection.state() {
-            _ if borrowed.condemned => {}
-            State::Idle | State::Broken => {}
-            State::Transaction | State::Handled | State::Busy => {
+            _ if borrowed.condemned && !is_lent => {}
+            State::Idle if !is_lent && cancellation.is_none() => {}
+            State::Broken => {}
+            State::Idle | State::Transaction | State::Handled | State::Busy => {
                 let handle = borrowed.handle().clone();
-                drop(handle.spawn(clean_up(place, self.user.take())));
+                drop(handle.spawn(clean_up(place, user, cancellation, is_lent)));
             }
         }
     }
 }
 
+/// The native client is lent.
+#[derive(Debug)]
+pub(super) struct Loan<'l>(&'l Lease);
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        self.0.lent.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back(None, None);
+    }
+}
+
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut place: Place, user: Option<User>) {
+async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Cancellation>, is_lent: bool) {
     let Some(borrowed) = &mut place.borrowed else { return };
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
+        if let Some(cancellation) = cancellation {
+            cancellation.await;
+        }
         let connection = &*borrowed.connection;
         if connection.state() == State::Busy {
             connection.cancel(Sparing::Nothing).await;
@@ -131,6 +177,7 @@ async fn clean_up(mut place: Place, user: Option<User>) {
         Ok::<_, Fault>(connection.state() == State::Idle)
     });
     let outcome = cleaned.await;
+    borrowed.condemned |= is_lent;
     if !matches!(outcome, Ok(Ok(true))) {
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
         borrowed.condemned = true;
@@ -150,7 +197,6 @@ async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let borrowed = self.place.as_ref().and_then(|place| place.borrowed.as_ref());
-        f.debug_struct("Lease").field("connection", &borrowed.map(|one| one.connection.state())).finish()
+        f.debug_struct("Lease").field("connection", &self.connection.state()).finish_non_exhaustive()
     }
 }

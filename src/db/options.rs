@@ -20,7 +20,7 @@ pub(crate) struct Plan {
 /// Options for a block, from [`Database::build_transaction`].
 ///
 /// Settings ride with BEGIN in the flight of the first statement, so they cost no round trip, and they end with the
-/// transaction. In a block inside another one they are checked against those of the transaction that is open.
+/// transaction. In a block inside another one modes are checked against those of the transaction that is open.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened before `atomic` or `transaction`"]
 pub struct TransactionBuilder<'d> {
@@ -81,8 +81,12 @@ impl TransactionBuilder<'_> {
         self
     }
 
-    /// A setting of the server for this transaction alone, as `SET LOCAL` of PostgreSQL makes it: a tenant for row
-    /// security, or `statement_timeout`.
+    /// A setting of the server for this block alone, as `SET LOCAL` of PostgreSQL makes it: a tenant for row security, or
+    /// `statement_timeout`.
+    ///
+    /// It rides with BEGIN or SAVEPOINT, and costs no round trip. In a nested block it holds until that block ends, and
+    /// what was set around it holds again behind it. A [`transaction`](Self::transaction) that joins cannot have one of
+    /// its own.
     pub fn set_local(mut self, key: &str, value: &str) -> Self {
         self.plan.settings = self.plan.settings.with_local(key, value);
         self

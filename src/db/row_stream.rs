@@ -14,29 +14,43 @@ use crate::{
     driver::Answer,
     error::Error,
     fault::Fault,
+    revocable::{Gone, Revocable},
     row::Row,
-    runtime::{Frame, Turn},
+    runtime::{Frame, StreamUse, Turn},
 };
 
 /// The block that a stream is part of, with its turn in it.
 pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Arc<Frame<DbSession>>>);
 
+/// Where the rows of a stream come from. Its session can take it away: a stream that is kept beyond its block must not
+/// hold up the connection (rule 6).
+pub(super) type Source = Revocable<BoxStream<'static, Result<Row, Fault>>>;
+
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
 /// It is a [`Stream`]; [`next`](Self::next) needs no trait in scope. Inside a block it has the block's turn until it
 /// ends or is dropped: other statements of the block wait. Dropped half-way, it gives the turn back, and the rest of
-/// the rows is thrown away.
+/// the rows is thrown away. Kept beyond the end of its block, it gives `FrameClosed` and nothing more.
+///
+/// A statement of the same task that waits for a turn while the stream is held but not read on ends in `TurnTimeout` at
+/// once: nobody else could read the stream on.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct RowStream {
-    rows: Option<BoxStream<'static, Result<Row, Fault>>>,
+    source: Arc<Source>,
+    usage: Arc<StreamUse>,
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
     place: Option<Place>,
 }
 
 impl RowStream {
-    pub(super) fn new(answer: Answer, lease: Arc<Lease>, place: Option<Place>) -> Self {
-        Self { rows: answer.stream, lease: Some(lease), place }
+    pub(super) fn new(answer: Answer, lease: Arc<Lease>, usage: Arc<StreamUse>, place: Option<Place>) -> Self {
+        let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
+        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place }
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     /// The next row; `None` at the end, and after an error.
@@ -49,9 +63,16 @@ impl RowStream {
 
     /// The connection and the turn go as soon as the last row was taken.
     fn end(&mut self) {
-        self.rows = None;
+        self.source.end();
         self.lease = None;
         self.place = None;
+    }
+
+    /// What comes once the rows are gone: the end of the block, told once, or nothing.
+    fn gone(&mut self, gone: Gone) -> Option<Result<Row, Error>> {
+        let closed = self.place.as_ref().and_then(|(frame, _)| frame.check_open().err());
+        self.end();
+        closed.filter(|_| gone == Gone::Revoked).map(Err)
     }
 }
 
@@ -59,20 +80,27 @@ impl Stream for RowStream {
     type Item = Result<Row, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(rows) = self.rows.as_mut() else {
-            return Poll::Ready(None);
+        let mut rows = match self.source.lend() {
+            Ok((rows, _waker)) => rows,
+            Err(gone) => return Poll::Ready(self.gone(gone)),
         };
-        let next = match rows.poll_next_unpin(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(row))) => return Poll::Ready(Some(Ok(row))),
-            Poll::Ready(Some(Err(fault))) => Some(Err(match &self.place {
-                Some((frame, _)) => frame.fail(fault),
-                None => fault.error,
-            })),
+        let next = rows.poll_next_unpin(cx);
+        self.usage.polled(next.is_pending());
+        let fault = match next {
+            Poll::Ready(Some(Err(fault))) => Some(fault),
             Poll::Ready(None) => None,
+            Poll::Pending | Poll::Ready(Some(Ok(_))) => {
+                let waker = next.is_pending().then(|| cx.waker().clone());
+                let is_ours = self.source.put_back(rows, waker);
+                return if is_ours { next.map_err(|fault| fault.error) } else { Poll::Ready(self.gone(Gone::Revoked)) };
+            }
         };
+        let last = fault.map(|fault| match &self.place {
+            Some((frame, _)) => frame.check_open().err().unwrap_or_else(|| frame.fail(fault)),
+            None => fault.error,
+        });
         self.end();
-        Poll::Ready(next)
+        Poll::Ready(last.map(Err))
     }
 }
 
@@ -84,6 +112,6 @@ impl Drop for RowStream {
 
 impl fmt::Debug for RowStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RowStream").field("ended", &self.rows.is_none()).finish_non_exhaustive()
+        f.debug_struct("RowStream").field("ended", &self.lease.is_none()).finish_non_exhaustive()
     }
 }

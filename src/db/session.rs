@@ -4,24 +4,22 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
-use tokio::time::timeout;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     database::Inner,
-    lease::Lease,
+    lease::{Cancellation, Lease, User},
     local,
     pool::closed,
     registry::Membership,
+    row_stream::Source,
     trace::{self, Observed},
 };
 use crate::{
@@ -29,6 +27,7 @@ use crate::{
     driver::State,
     error::{Error, ErrorKind},
     fault::{Fault, NoDebt, Sparing, Verdict},
+    revocable::Revoke as _,
     runtime::{Frame, Last, Session, Slot, Trunk},
 };
 
@@ -51,8 +50,10 @@ pub(super) struct DbSession {
     seat: Mutex<Seat>,
     /// Held while a connection is leased, so that joined statements lease one together.
     leasing: tokio::sync::Mutex<()>,
+    /// Where the rows of the stream come from that has the session, if one has: there is one at a time.
+    stream: Mutex<Option<Weak<Source>>>,
     /// The cancellation of a dropped statement, while it is under way: nothing is sent meanwhile.
-    cancelling: Mutex<Option<Shared<BoxFuture<'static, ()>>>>,
+    cancelling: Mutex<Option<Cancellation>>,
     is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
@@ -66,6 +67,7 @@ impl DbSession {
             inner: Arc::clone(inner),
             seat: Mutex::new(Seat::Empty),
             leasing: tokio::sync::Mutex::default(),
+            stream: Mutex::default(),
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
@@ -117,20 +119,29 @@ impl DbSession {
         }
         let held = local::held(self.inner.id, Some(self));
         let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await;
-        let mut seat = self.seat();
-        if let Seat::Left = &*seat {
-            // Whatever came of the wait, nobody is there for it any more (rule 6).
-            return Err(Fault::kept(Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")));
-        }
-        let lease = Arc::new(lease.map_err(Fault::kept)?);
         let membership = self.inner.registry.enter(frame.trunk());
-        // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on it, and
-        // would be neither waited for nor ended, sees here that it came too late.
-        if lease.is_late() {
-            return Err(Fault::kept(closed()));
-        }
-        *seat = Seat::Taken(Arc::clone(&lease), membership);
-        Ok(lease)
+        let (lease, unused) = {
+            let mut seat = self.seat();
+            match lease {
+                // Whatever came of the wait, nobody is there for it any more (rule 6).
+                lease if matches!(*seat, Seat::Left) => {
+                    let text = "the block that this belongs to has ended";
+                    (Err(Error::new(ErrorKind::FrameClosed, text)), Some((lease.ok(), membership)))
+                }
+                // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on
+                // it, and would be neither waited for nor ended, sees here that it came too late.
+                Ok(lease) if lease.is_late() => (Err(closed()), Some((Some(lease), membership))),
+                Ok(lease) => {
+                    let lease = Arc::new(lease.with_epoch(frame.trunk().epoch()));
+                    *seat = Seat::Taken(Arc::clone(&lease), membership);
+                    (Ok(lease), None)
+                }
+                Err(error) => (Err(error), Some((None, membership))),
+            }
+        };
+        // Outside the lock: it wakes whoever waits for the connection, or for the session to leave.
+        drop(unused);
+        lease.map_err(Fault::kept)
     }
 
     /// Whether a statement that was lost with `lease` may be sent again on another connection: nothing can be committed
@@ -142,11 +153,14 @@ impl DbSession {
         let mut seat = self.seat();
         match &*seat {
             Seat::Taken(current, _) if Arc::ptr_eq(current, lease) => {
-                *seat = Seat::Empty;
+                let old = std::mem::replace(&mut *seat, Seat::Empty);
+                // Before anybody can lease anew: a flight over the next connection would find nothing owed, and a
+                // flight over the old one would take what is owed to the next.
+                trunk.replace();
                 drop(seat);
+                drop(old);
                 lease.condemn();
                 self.ended();
-                trunk.with_ledger(crate::control::Ledger::reset);
                 self.inner.pool.distrust();
                 true
             }
@@ -171,8 +185,31 @@ impl DbSession {
         }
     }
 
+    /// A stream of rows has the session from here on, until another one has.
+    pub(super) fn keep_stream(&self, source: &Arc<Source>) {
+        let before = self.stream().replace(Arc::downgrade(source));
+        drop(before);
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<Weak<Source>>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes its rows from the stream that has the session, which is maybe kept and not polled any more.
+    pub(super) fn take_stream(&self) {
+        let stream = self.stream().take();
+        if let Some(source) = stream.and_then(|source| source.upgrade()) {
+            source.revoke();
+        }
+    }
+
     /// Waits until the server has stopped what was dropped.
     async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
+        if lease.is_lent() {
+            lease.condemn();
+            let text = "the native client was kept beyond the end of the block that it was lent in";
+            return Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)));
+        }
         while self.is_cancelling.load(Ordering::Acquire) {
             let Some(under_way) = self.cancelling().clone() else { break };
             if timeout(PATIENCE, under_way.clone()).await.is_err() {
@@ -190,7 +227,7 @@ impl DbSession {
         Ok(())
     }
 
-    fn cancelling(&self) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, ()>>>> {
+    fn cancelling(&self) -> MutexGuard<'_, Option<Cancellation>> {
         self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -225,6 +262,7 @@ impl DbSession {
     /// by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
         let (lease, inner, name) = (self.taken(), Arc::clone(&self.inner), self.name());
+        self.take_stream();
         Box::pin(async move {
             let Some(lease) = lease else { return };
             lease.condemn();
@@ -237,20 +275,6 @@ impl DbSession {
             // Should it fail, the connection goes all the same.
             let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await;
         })
-    }
-}
-
-/// Ends what is open on a connection that a statement still has, but not the connection itself.
-async fn end_with(lease: Arc<Lease>) {
-    let connection = lease.connection();
-    let ended = timeout(PATIENCE, async {
-        if connection.state() == State::Busy {
-            connection.cancel(Sparing::Nothing).await;
-        }
-        connection.control(&NoDebt, &[Control::Rollback]).await
-    });
-    if !matches!(ended.await, Ok(Ok(()))) {
-        lease.condemn();
     }
 }
 
@@ -279,45 +303,70 @@ impl Session for DbSession {
         let observed = Observed::new(&last, &session.inner, None);
         let name = session.name();
         let work = lease.connection().control(&observed, &steps);
-        let result = trace::ending(&session.inner, name.as_deref(), &steps, work).await;
+        let work = trace::ending(&session.inner, name.as_deref(), &steps, work);
+        let result = if let Some(Control::Rollback) = steps.last() {
+            // As a block that is dropped: what is not rolled back in time goes with its connection.
+            let in_time = Box::pin(timeout(PATIENCE, work)).await;
+            in_time.unwrap_or_else(|_elapsed| {
+                lease.condemn();
+                let text = "the transaction was not rolled back in time; its connection is thrown away";
+                Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
+            })
+        } else {
+            work.await
+        };
         session.ended();
         result
     }
 
+    fn pipelines(&self) -> bool {
+        self.inner.dialect.pipelines()
+    }
+
+    fn undoes_settings(&self) -> bool {
+        self.inner.dialect.undoes_settings()
+    }
+
     fn interrupt(&self, sparing: Sparing) {
+        self.take_stream();
         let Some(lease) = self.taken() else { return };
+        if lease.is_lent() {
+            // The caller's own code has the client, and may use it at any time: nothing else is sent any more.
+            lease.condemn();
+            self.is_cancelling.store(true, Ordering::Release);
+            return;
+        }
         if lease.connection().state() != State::Busy {
             // Nothing is outstanding, or it is lost.
             return;
         }
-        let handle = lease.handle().clone();
-        let mut newest = self.cancelling();
+        let Some(handle) = lease.handle() else { return };
+        let (over, ended) = oneshot::channel::<()>();
+        let ended: Cancellation = ended.map(|_over| ()).boxed().shared();
         // One after the other: whoever waits for this one waits for all of them.
-        let before = newest.take();
-        let cancelled = handle.spawn(async move {
+        let before = self.cancelling().replace(ended);
+        self.is_cancelling.store(true, Ordering::Release);
+        // Outside the lock: at the end of a runtime the task is dropped on the spot, and wakes whoever waits.
+        drop(handle.spawn(async move {
             if let Some(before) = before {
                 before.await;
             }
             lease.connection().cancel(sparing).await;
-        });
-        *newest = Some(cancelled.map(|_ended| ()).boxed().shared());
-        self.is_cancelling.store(true, Ordering::Release);
+            drop(over);
+        }));
     }
 
     fn release(&self) {
         let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
         self.ended();
-        if let Seat::Taken(lease, _) = &seat {
-            lease.left_by(&self.inner, self.name());
-        }
-        if let Seat::Taken(lease, _membership) = seat
-            && Arc::strong_count(&lease) > 1
-            && lease.connection().state() != State::Idle
-        {
-            let handle = lease.handle().clone();
-            // A statement of another task is still there, or one that nobody polls any more: it ends now, as its block
-            // has, and holds nothing open at the server. Its drop gives the connection back.
-            handle.spawn(end_with(lease));
+        if let Seat::Taken(lease, membership) = seat {
+            self.take_stream();
+            // Statements of other tasks may still hold the lease, or futures that nobody polls any more: they have
+            // nothing from here on, as their block has ended.
+            let user = User { inner: Arc::clone(&self.inner), name: self.name() };
+            let cancellation = self.cancelling().take();
+            lease.give_back(Some(user), cancellation);
+            drop(membership);
         }
     }
 

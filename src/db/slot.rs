@@ -26,7 +26,7 @@ const TRUSTED: Duration = Duration::from_millis(500);
 /// A connection in the pool.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) connection: Box<dyn Connection>,
+    pub(super) connection: Arc<dyn Connection>,
     /// It is thrown away at its return.
     pub(super) condemned: bool,
     pub(super) idle_since: Instant,
@@ -59,6 +59,7 @@ impl ManageConnection for Manager {
             }
         };
         let now = Instant::now();
+        let connection = Arc::from(connection);
         Ok(Slot { connection, condemned: false, idle_since: now, born: now, seen })
     }
 

@@ -1,5 +1,7 @@
 //! What a program can ask about the transaction it is in.
 
+use std::sync::Arc;
+
 use super::{Database, local};
 use crate::{
     control::Name,
@@ -17,7 +19,7 @@ pub enum Status {
     Open,
     /// An error has aborted the block: statements fail until it is rolled back.
     Aborted,
-    /// The transaction will be rolled back, whatever its body returns.
+    /// The block, or one around it, will be rolled back, whatever its body returns.
     RollbackOnly,
 }
 
@@ -50,7 +52,7 @@ impl Database {
         let status = self.with_frame(|frame| {
             if !frame.in_transaction() {
                 Status::None
-            } else if frame.trunk().is_rollback_only() {
+            } else if frame.is_rollback_only() {
                 Status::RollbackOnly
             } else if frame.check().is_err() {
                 Status::Aborted
@@ -61,14 +63,46 @@ impl Database {
         status.unwrap_or(Status::None)
     }
 
-    /// Marks the whole transaction, whatever the depth of the caller: its outermost block will roll back, and return
-    /// its `Ok` value all the same. Statements still run.
+    /// Marks the innermost block that the current task has open: when its body returns, the block is rolled back, and its
+    /// `Ok` value is returned all the same. The block around it goes on; marked at the outermost block, nothing of the
+    /// transaction is kept. Statements still run.
+    ///
+    /// In the body of a [`transaction`](Self::transaction) that has joined, the block of that body is the outermost one.
+    /// The mark is that of Django's `set_rollback` and of Spring's nested transactions. If a statement of the block failed
+    /// as well, the block returns `RolledBack`.
     ///
     /// # Errors
-    /// `NoTransaction` outside a transaction; `FrameClosed` in a captured context whose block has ended.
+    /// `NoTransaction` outside a transaction; `FrameClosed` in a captured context whose block has ended. A mark that was
+    /// accepted is never lost.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table gift (name text)").await?;
+    /// db.atomic(|| async {
+    ///     db.execute("insert into gift values ('book')", params![]).await?;
+    ///     let preview = db.atomic(|| async {
+    ///         db.execute("delete from gift", params![]).await?;
+    ///         db.set_rollback_only()?;                      // only the deletion is undone
+    ///         Ok::<_, Error>(7)
+    ///     });
+    ///     assert_eq!(preview.await?, 7);
+    ///     Ok::<_, Error>(())
+    /// })
+    /// .await?;
+    /// assert_eq!(db.query("select * from gift", params![]).await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn set_rollback_only(&self) -> Result<(), Error> {
+        let found = local::with_current(|context| {
+            let context = context?;
+            let frame = context.innermost(self.id())?;
+            Some((Arc::clone(frame), context.has_joined(frame)))
+        });
         let none = || Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
-        self.frame().map_or_else(none, |frame| frame.set_rollback_only())
+        found.map_or_else(none, |(frame, has_joined)| frame.set_rollback_only(has_joined))
     }
 
     /// Looks at the innermost block. One that has ended is none, even to a future that captured its context.

@@ -62,6 +62,7 @@ impl<'o> Observed<'o> {
         for (step, depth) in steps.iter().zip(depths) {
             let name = match step {
                 Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
+                Control::Set(_) | Control::Restore(_) => None,
                 Control::Begin(_) | Control::Commit | Control::Rollback => root.as_deref().map(str::to_owned),
             };
             tracing::debug!(
@@ -106,6 +107,8 @@ fn verb(step: &Control) -> &'static str {
         Control::Begin(_) => "begin",
         Control::Savepoint(_) => "savepoint",
         Control::Release(_) => "release",
+        Control::Set(_) => "set",
+        Control::Restore(_) => "restore",
         Control::RollbackTo(_) => "rollback to savepoint",
         Control::Commit => "commit",
         Control::Rollback => "rollback",
@@ -122,6 +125,8 @@ fn depths(steps: &[Control], after: u32) -> Vec<u32> {
         .map(|step| {
             let (depth, before) = match step {
                 Control::Begin(_) | Control::Commit | Control::Rollback => (1, 0),
+                // Behind its savepoint, or ahead of its release: nothing opens or ends with it.
+                Control::Set(locals) | Control::Restore(locals) => (locals.depth, locals.depth),
                 Control::Savepoint(name) => {
                     let depth = level(name).unwrap_or(open);
                     (depth, depth.saturating_sub(1))

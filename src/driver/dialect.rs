@@ -4,7 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use crate::{
-    control::{Control, Isolation, Name, Settings},
+    control::{Control, Isolation, Locals, Name, Settings},
     error::{Error, ErrorKind},
 };
 
@@ -53,6 +53,11 @@ impl Dialect {
     /// Whether a savepoint within one of the same name hides it, rather than taking its place.
     pub(crate) fn nests_names(self) -> bool {
         self != Self::Mysql
+    }
+
+    /// Whether several statements may be in flight on one connection.
+    pub(crate) fn pipelines(self) -> bool {
+        self == Self::Postgres
     }
 
     /// Whether a savepoint may be called so (rule 21).
@@ -131,6 +136,8 @@ impl Dialect {
             Control::Begin(settings) if settings.is_empty() => text.push_str(self.plain_begin()),
             Control::Begin(settings) => text.push_str(&self.begin(settings).join("; ")),
             Control::Savepoint(name) => self.write_with(name, "SAVEPOINT ", text),
+            Control::Set(locals) => text.push_str(&self.set(locals)),
+            Control::Restore(locals) => text.push_str(&self.restore(locals)),
             Control::Release(name) => self.write_with(name, "RELEASE SAVEPOINT ", text),
             Control::RollbackTo(name) => self.write_with(name, "ROLLBACK TO SAVEPOINT ", text),
             Control::Commit => text.push_str("COMMIT"),
@@ -161,6 +168,40 @@ impl Dialect {
                 text.push(quote);
             }
         }
+    }
+
+    /// The one statement that sets what a nested block asks for, and keeps what was set before. On PostgreSQL the
+    /// rollback to the savepoint undoes both.
+    fn set(self, Locals { depth, settings }: &Locals) -> String {
+        let parts = settings.locals().iter().enumerate().map(|(at, (key, value))| {
+            if self == Self::Mysql {
+                return format!("@nestling_{depth}_{at} = @@SESSION.{key}, SESSION {key} = {}", mysql_literal(value));
+            }
+            let (key, value) = (literal(key), literal(value));
+            format!(
+                "set_config('nestling.saved_{depth}_{at}', current_setting({key}, true), true), \
+                 set_config({key}, {value}, true)"
+            )
+        });
+        let verb = if self == Self::Mysql { "SET " } else { "SELECT " };
+        [verb, &parts.collect::<Vec<_>>().join(", ")].concat()
+    }
+
+    /// The one statement that sets back what was set before a nested block.
+    fn restore(self, Locals { depth, settings }: &Locals) -> String {
+        let parts = settings.locals().iter().enumerate().map(|(at, (key, _))| {
+            if self == Self::Mysql {
+                return format!("SESSION {key} = @nestling_{depth}_{at}");
+            }
+            format!("set_config({}, current_setting('nestling.saved_{depth}_{at}', true), true)", literal(key))
+        });
+        let verb = if self == Self::Mysql { "SET " } else { "SELECT " };
+        [verb, &parts.collect::<Vec<_>>().join(", ")].concat()
+    }
+
+    /// Whether a rollback to a savepoint undoes the settings that were made behind it.
+    pub(crate) fn undoes_settings(self) -> bool {
+        self == Self::Postgres
     }
 
     /// How many statements the text of a step has.

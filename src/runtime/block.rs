@@ -3,7 +3,7 @@
 //! The guard exists before anything is awaited on its behalf, so that an error, a panic or a dropped future at any point
 //! ends in the rollback of exactly this block.
 
-use std::{any::Any, ops::Deref, pin::Pin, sync::Arc};
+use std::{ops::Deref, pin::Pin, sync::Arc};
 
 use super::{
     Context, Frame, Opening, Session, Trunk,
@@ -20,6 +20,14 @@ use crate::{
 
 /// The end of a root on its way.
 type Ending = Outlive<Result<(), Error>>;
+
+/// What comes of ending a root.
+struct Ended {
+    /// The answer to what ends it at the server, if that knows of it.
+    ending: Option<Ending>,
+    /// Why it is not committed, if the caller is to hear of it.
+    told: Option<Error>,
+}
 
 /// How far a block has come.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +93,7 @@ impl<S: Session> Block<S> {
         session: impl FnOnce() -> S,
     ) -> Result<Opened<'p, S>, Error> {
         match pinned {
-            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name),
+            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name, Settings::default()),
             None => Ok(Opened::Now(Self::outermost(around, Opening::Begin(settings), name, session()))),
         }
     }
@@ -98,7 +106,17 @@ impl<S: Session> Block<S> {
         name: Option<Arc<str>>,
     ) -> Result<Opened<'p, S>, Error> {
         let savepoint = given.map_or(Name::Level(parent.depth()), Name::Given);
-        Self::inside(around, parent, Opening::Savepoint(savepoint), name)
+        Self::inside(around, parent, Opening::Savepoint(savepoint), name, Settings::default())
+    }
+
+    /// As [`savepoint`](Self::savepoint), with settings of its own, which hold until it ends.
+    pub(crate) fn savepoint_with<'p>(
+        around: &Context<S>,
+        parent: &'p Arc<Frame<S>>,
+        locals: Settings,
+        name: Option<Arc<str>>,
+    ) -> Result<Opened<'p, S>, Error> {
+        Self::inside(around, parent, Opening::Savepoint(Name::Level(parent.depth())), name, locals)
     }
 
     /// Pins a session to the task, outside a transaction.
@@ -118,9 +136,11 @@ impl<S: Session> Block<S> {
         parent: &'p Arc<Frame<S>>,
         opening: Opening,
         name: Option<Arc<str>>,
+        locals: Settings,
     ) -> Result<Opened<'p, S>, Error> {
         let step = opening.step();
-        let frame = Arc::new(Frame::new(Arc::clone(parent.trunk()), Some(parent), around.clone(), opening, name));
+        let frame = Frame::new(Arc::clone(parent.trunk()), Some(parent), around.clone(), opening, name);
+        let frame = Arc::new(frame.with_locals(locals));
         match turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame)))? {
             None => Self::entered(parent, Held(frame), step).map(Opened::Now),
             Some(wait) => Ok(Opened::Later(Box::pin(async move {
@@ -135,6 +155,7 @@ impl<S: Session> Block<S> {
         parent.trunk().with_ledger(|ledger| {
             parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
+            frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Set(locals)));
             Ok(())
         })?;
         // It owes its end from here on.
@@ -165,7 +186,8 @@ impl<S: Session> Block<S> {
         }
         match self.frame.opening() {
             Opening::Pin => {
-                self.frame.trunk().with_ledger(|_| self.frame.close_alone());
+                let closed = self.frame.trunk().with_ledger(|_| self.frame.close_alone());
+                drop(closed);
                 self.settle();
                 Ok(())
             }
@@ -174,85 +196,106 @@ impl<S: Session> Block<S> {
                 self.release(name)
             }
             Opening::Begin(_) => {
-                let (commit, error) = self.verdict();
-                let ended = match self.end_root(commit, Frame::close_alone)? {
+                let Ended { ending, told } = self.end_root(true)?;
+                let ended = match ending {
                     Some(ending) => ending.await,
                     None => Ok(()),
                 };
-                error.map_or(ended, Err)
+                told.map_or(ended, Err)
             }
         }
     }
 
-    /// Ends the block after its body returned an error.
+    /// Ends the block after its body returned an error. What is in flight in it is stopped.
     ///
     /// # Cancel safety
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
         if let Opening::Begin(_) = self.frame.opening()
-            && let Ok(Some(ending)) = self.end_root(false, Frame::close)
+            && let Ok(Ended { ending: Some(ending), told: _ }) = self.end_root(false)
         {
             let _told_by_the_body = ending.await;
         }
         // A savepoint's rollback is owed by the drop.
     }
 
+    /// Owes the RELEASE, unless the block cannot be kept or is marked: then the drop owes its rollback. The decision and
+    /// the closing happen under one lock, so that no mark and no loss comes between (rule 20).
     fn release(&mut self, name: Name) -> Result<(), Error> {
         let frame = &self.frame;
-        let lost = match frame.trunk().fate() {
-            Fate::Gone(cause) | Fate::Lost(cause) => Some(cause),
-            Fate::Whole | Fate::RollbackOnly(_) => None,
-        };
-        if let Some(cause) = lost.or_else(|| frame.doom().cloned()) {
-            // The drop owes the rollback.
-            return Err(rolled_back(cause));
-        }
-        let was_open = frame.trunk().with_ledger(|ledger| {
-            // Ended with a block around it, it must not write any more: its name may be another's by now.
-            let was_open = frame.close_alone();
-            if was_open {
-                ledger.owe(Control::Release(name));
+        let (kept, closed) = frame.trunk().with_ledger(|ledger| {
+            let lost = match frame.trunk().fate() {
+                Fate::Gone(cause) | Fate::Lost(cause) => Some(cause),
+                Fate::Whole | Fate::RollbackOnly(_) => None,
+            };
+            if let Some(cause) = lost.or_else(|| frame.doom().cloned()) {
+                return (Err(rolled_back(cause)), None);
             }
-            was_open
+            if frame.is_marked() && !frame.is_closed() {
+                return (Ok(()), None);
+            }
+            let closed = frame.close_alone();
+            // Ended with a block around it, it must not write any more: its name may be another's by now.
+            let kept = if closed.was_open() {
+                frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
+                ledger.owe(Control::Release(name));
+                Ok(())
+            } else {
+                Err(frame.closed_error())
+            };
+            (kept, Some(closed))
         });
-        self.stage = Stage::Ended;
-        if was_open { Ok(()) } else { Err(self.frame.closed_error()) }
+        if closed.is_some() {
+            self.stage = Stage::Ended;
+        }
+        kept
     }
 
-    /// Whether the transaction is committed, and if it is not, what is told of it.
+    /// Whether the transaction is committed, and if it is not, what is told of it. Read under the ledger's lock.
     fn verdict(&self) -> (bool, Option<Error>) {
-        let trunk = self.frame.trunk();
-        match trunk.fate() {
+        let frame = &self.frame;
+        match frame.trunk().fate() {
             Fate::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
             Fate::Gone(cause) | Fate::Lost(cause) => (false, Some(rolled_back(cause))),
             Fate::RollbackOnly(cause) => (false, Some(unexpected(cause))),
-            Fate::Whole => match self.frame.doom() {
+            Fate::Whole => match frame.doom() {
                 Some(cause) => (false, Some(rolled_back(cause.clone()))),
-                None => (!trunk.is_quiet(), None),
+                // The last moment at which a dropped caller counts: from here on the COMMIT is on its way (rule 10).
+                None if frame.outer().is_abandoned() => (false, Some(abandoned())),
+                None => (!frame.is_marked(), None),
             },
         }
     }
 
-    /// Closes the root. What ends it is to be awaited, if the server knows of the transaction at all.
+    /// Closes the root. What ends it is to be awaited, if the server knows of the transaction at all. The verdict is read
+    /// under the lock in which the root is closed: a mark or a failure either comes before and counts, or is refused.
     ///
     /// # Errors
     /// The root has ended already.
-    fn end_root(mut self, commit: bool, close: impl FnOnce(&Frame<S>) -> bool) -> Result<Option<Ending>, Error> {
+    fn end_root(mut self, wants_commit: bool) -> Result<Ended, Error> {
         let trunk = self.frame.trunk();
-        let lost = matches!(trunk.fate(), Fate::Lost(_));
-        let steps = trunk.with_ledger(|ledger| {
+        let (steps, commit, told, is_stopped, closed) = trunk.with_ledger(|ledger| {
             let open = self.frame.check_open();
-            close(&self.frame);
-            open.map(|()| ledger.finish(commit))
+            let (commit, told) = if wants_commit { self.verdict() } else { (false, None) };
+            // Whoever commits has waited for what was in flight.
+            let is_stopped = !wants_commit && self.frame.is_in_use();
+            let closed = if wants_commit { self.frame.close_alone() } else { self.frame.close() };
+            let is_lost = matches!(trunk.fate(), Fate::Lost(_));
+            let steps = open.map(|()| ledger.finish(commit).filter(|_| !is_lost));
+            (steps, commit, told, is_stopped, closed)
         });
+        drop(closed);
         self.stage = Stage::Ending;
-        let Some(steps) = steps?.filter(|_| !lost) else {
+        let Some(steps) = steps? else {
             self.settle();
-            return Ok(None);
+            return Ok(Ended { ending: None, told });
         };
+        if is_stopped {
+            trunk.session().interrupt(self.frame.spares());
+        }
         let trunk = Arc::clone(self.frame.trunk());
         // The block goes along, so that the session is given back only when the answer is here.
-        Ok(Some(Outlive::new(Box::pin(async move {
+        let ending = Outlive::new(Box::pin(async move {
             let result = S::finish(Arc::clone(&trunk), steps).await;
             if let Err(fault) = &result {
                 // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
@@ -265,7 +308,8 @@ impl<S: Session> Block<S> {
             }
             self.settle();
             result.map_err(|fault| fault.error)
-        }))))
+        }));
+        Ok(Ended { ending: Some(ending), told })
     }
 
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.
@@ -290,12 +334,13 @@ impl<S: Session> Drop for Block<S> {
             Stage::Open => {}
         }
         let frame = &self.frame;
-        let in_use = frame.trunk().with_ledger(|ledger| {
+        let (in_use, closed) = frame.trunk().with_ledger(|ledger| {
             // Statements of other tasks, which are not dropped with the body, and what nobody polls any more.
             let in_use = frame.is_in_use();
-            if !frame.close() {
+            let closed = frame.close();
+            if !closed.was_open() {
                 // It has ended with a block around it, and so have its steps.
-                return false;
+                return (false, closed);
             }
             match frame.opening() {
                 Opening::Pin => {}
@@ -304,11 +349,14 @@ impl<S: Session> Drop for Block<S> {
                 Opening::Begin(_) => ledger.owe_rollback(),
                 Opening::Savepoint(name) => {
                     ledger.owe(Control::RollbackTo(name.clone()));
+                    let stays_set = frame.locals().filter(|_| !frame.trunk().session().undoes_settings());
+                    stays_set.into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
                     ledger.owe(Control::Release(name.clone()));
                 }
             }
-            in_use
+            (in_use, closed)
         });
+        drop(closed);
         if in_use && frame.parent().is_some() {
             // The session is used on: whoever has it next must not wait for what was in flight here (rule 38).
             frame.trunk().session().interrupt(frame.spares());
@@ -326,42 +374,6 @@ fn unexpected(cause: Error) -> Error {
         .with_source(cause)
 }
 
-/// Runs the body of a `transaction` that joins the one around it: no SQL, but a failure of any sort marks the root.
-pub(crate) async fn joined<S, T, E>(frame: &Arc<Frame<S>>, body: impl Future<Output = Result<T, E>>) -> Result<T, E>
-where
-    S: Session,
-    E: 'static,
-{
-    struct Mark<'f, S: Session>(Option<&'f Frame<S>>);
-
-    impl<S: Session> Drop for Mark<'_, S> {
-        fn drop(&mut self) {
-            if let Some(frame) = self.0 {
-                let text = "a joined transaction was dropped, or panicked";
-                frame.decide(Fate::RollbackOnly(Error::new(ErrorKind::Cancelled, text)));
-            }
-        }
-    }
-
-    let mut mark = Mark(Some(frame));
-    let result = body.await;
-    mark.0 = None;
-    if let Err(error) = &result {
-        frame.decide(Fate::RollbackOnly(cause_of(error)));
-    }
-    result
-}
-
-/// What can be told of the caller's own error: all of it if it is ours, its text if it is one of the usual boxes.
-fn cause_of<E: 'static>(error: &E) -> Error {
-    let any: &dyn Any = error;
-    if let Some(ours) = any.downcast_ref::<Error>() {
-        return ours.clone();
-    }
-    let text = any
-        .downcast_ref::<Box<dyn std::error::Error + Send + Sync>>()
-        .map(ToString::to_string)
-        .or_else(|| any.downcast_ref::<Box<dyn std::error::Error + Send>>().map(ToString::to_string))
-        .unwrap_or_else(|| format!("a joined transaction returned an error of type {}", std::any::type_name::<E>()));
-    Error::new(ErrorKind::RollbackOnly, text)
+fn abandoned() -> Error {
+    Error::new(ErrorKind::Cancelled, "the caller of the transaction was dropped before its COMMIT was sent")
 }

@@ -3,7 +3,11 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::yield_now,
+    time::{Instant, timeout},
+};
 
 use crate::error::{Error, ErrorKind};
 
@@ -49,4 +53,57 @@ pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Optio
     }
     require_live_runtime()?;
     Ok(timeout(wait, future).await.ok())
+}
+
+/// How long what is waited for may stand still before it is taken to be stuck.
+const STANDSTILL: Duration = Duration::from_millis(200);
+
+/// What comes of a wait that may be in vain.
+pub(crate) enum Waited<T> {
+    Ready(T),
+    /// The time is over.
+    Late,
+    /// Nothing but the waiting task itself could end the wait, and it does not.
+    Stuck,
+}
+
+/// As [`within`], but not to the end of the time where the wait is in vain. `observe` gives a number while only the task
+/// that waits can bring about what it waits for; where that number stands still, and the task has had a chance to change
+/// it, nobody will.
+///
+/// # Errors
+/// As [`within`].
+pub(crate) async fn within_unless_stuck<F: Future>(
+    wait: Duration,
+    future: F,
+    observe: impl Fn() -> Option<u64>,
+) -> Result<Waited<F::Output>, Error> {
+    let mut future = pin!(future);
+    let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+    if let Poll::Ready(out) = first {
+        return Ok(Waited::Ready(out));
+    }
+    require_live_runtime()?;
+    let start = Instant::now();
+    let mut seen = observe();
+    loop {
+        let left = wait.saturating_sub(start.elapsed());
+        if let Ok(out) = timeout(left.min(STANDSTILL), future.as_mut()).await {
+            return Ok(Waited::Ready(out));
+        }
+        if start.elapsed() >= wait {
+            return Ok(Waited::Late);
+        }
+        let now = observe();
+        if now.is_some() && now == seen {
+            // Other branches of this task may be due as well, on a busy machine: they have their poll first.
+            yield_now().await;
+            yield_now().await;
+            if observe() == now {
+                let last = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+                return Ok(if let Poll::Ready(out) = last { Waited::Ready(out) } else { Waited::Stuck });
+            }
+        }
+        seen = now;
+    }
 }

@@ -9,16 +9,19 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
+
 use super::{
-    Context, Label, Session, Trunk,
+    Context, Label, StreamUse, Session, Trunk,
     purpose::Purpose,
     trunk::Fate,
-    turn::{Gate, Turn, Turnstile},
+    turn::{Gate, Turn},
+    turnstile::{SentAway, Turnstile},
 };
 use crate::{
-    control::{Control, Name, Settings, may_be_one},
+    control::{Control, Locals, Name, Settings, may_be_one},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing, Verdict},
+    fault::{Fault, Sparing, Verdict},
 };
 
 /// How a frame begins on the server.
@@ -51,6 +54,8 @@ pub(crate) struct Frame<S: Session> {
     /// What was in place around the block: frames of other databases are found there.
     outer: Context<S>,
     opening: Opening,
+    /// The settings of a savepoint's own, which hold until it ends.
+    locals: Settings,
     label: Label,
     /// Closed once, under the ledger's lock: nothing of this frame is sent after it (rule 6). It knows the child block
     /// that is open in this one, which may still be so when this one ends: another task can have opened it, or nobody
@@ -61,6 +66,24 @@ pub(crate) struct Frame<S: Session> {
     /// The answer that told of a doom before its cause was seen: of statements in flight together a later one may be
     /// looked at first.
     echo: OnceLock<Error>,
+    /// Whether the block is to be rolled back and its value returned all the same (rule 20). Set under the ledger's lock.
+    rollback_only: AtomicBool,
+}
+
+/// What is left of frames that were closed. Dropped, it wakes those who waited in them and may free frames of other
+/// databases: that is foreign code, so it MUST be dropped once the ledger's lock is given back.
+#[must_use = "it is dropped once no lock is held"]
+pub(super) struct Closed<S: Session> {
+    was_open: bool,
+    _waiting: SmallVec<[SentAway<Frame<S>>; 1]>,
+    _inside: Vec<Arc<Frame<S>>>,
+}
+
+impl<S: Session> Closed<S> {
+    /// Whether the frame was open: the end of one that was not is not owed, as an outer one took it along.
+    pub(super) fn was_open(&self) -> bool {
+        self.was_open
+    }
 }
 
 /// The frame of the same session around a frame.
@@ -92,11 +115,31 @@ impl<S: Session> Frame<S> {
             parent,
             outer,
             opening,
+            locals: Settings::default(),
             label: Label { name, depth },
             turnstile: Turnstile::new(),
             doom: OnceLock::new(),
             echo: OnceLock::new(),
+            rollback_only: AtomicBool::new(false),
         }
+    }
+
+    /// The frame of a savepoint with settings of its own.
+    pub(super) fn with_locals(mut self, locals: Settings) -> Self {
+        self.locals = locals;
+        self
+    }
+
+    /// The settings of this block's own, as a step; none if it has none.
+    pub(super) fn locals(&self) -> Option<Locals> {
+        let has_some = !self.locals.is_empty();
+        has_some.then(|| Locals { depth: self.depth(), settings: self.locals.clone() })
+    }
+
+    /// What a setting is here, as far as it was asked for by this block or one around it.
+    pub(crate) fn local(&self, key: &str) -> Option<&str> {
+        let of_root = || self.settings()?.local(key);
+        self.lineage().find_map(|frame| frame.locals.local(key)).or_else(of_root)
     }
 
     pub(crate) fn trunk(&self) -> &Arc<Trunk<S>> {
@@ -177,17 +220,20 @@ impl<S: Session> Frame<S> {
 
     /// Decides the fate of the transaction that this frame is part of, unless it is over: what comes late, from a
     /// statement of another task say, must not hit the next transaction of a pinned session.
-    pub(super) fn decide(&self, fate: Fate) {
+    ///
+    /// Tells whether it came in time.
+    pub(super) fn decide(&self, fate: Fate) -> bool {
         // The root is closed under the same lock, and the fate is reset after that.
-        self.trunk.with_ledger(|_| {
-            if self.root().is_some_and(|root| !root.is_closed()) {
-                self.trunk.decide(fate);
-            }
+        let (is_over, replaced) = self.trunk.with_ledger(|_| {
+            let is_over = self.root().is_none_or(Self::is_closed);
+            (is_over, if is_over { Some(fate) } else { self.trunk.decide(fate) })
         });
+        drop(replaced);
+        !is_over
     }
 
     /// The frame that began the transaction; none outside of one.
-    fn root(&self) -> Option<&Self> {
+    pub(crate) fn root(&self) -> Option<&Self> {
         self.lineage().find(|frame| matches!(frame.opening, Opening::Begin(_)))
     }
 
@@ -202,7 +248,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// Why this frame is open no more, if so.
-    pub(super) fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if !self.is_closed() {
             return Ok(());
         }
@@ -223,15 +269,33 @@ impl<S: Session> Frame<S> {
         self.turnstile.is_used() || inside.any(|frame| frame.turnstile.is_used())
     }
 
-    /// Marks the whole transaction: its root rolls back, and returns its value all the same (rule 20).
+    /// Marks this block, or the root if the caller has joined the transaction: the marked block is rolled back and its
+    /// value is returned all the same (rule 20).
     ///
     /// # Errors
-    /// There is no transaction, or it is over.
-    pub(crate) fn set_rollback_only(&self) -> Result<(), Error> {
+    /// There is no transaction, or the block has ended.
+    pub(crate) fn set_rollback_only(&self, has_joined: bool) -> Result<(), Error> {
         if !self.in_transaction() {
             return Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
         }
-        self.trunk.with_ledger(|_| self.check_open().map(|()| self.trunk.set_quiet()))
+        let marked = if has_joined { self.root().unwrap_or(self) } else { self };
+        // The block decides on its end under the same lock: a mark that is accepted here is seen there.
+        self.trunk.with_ledger(|_| {
+            self.check_open()?;
+            marked.check_open()?;
+            marked.rollback_only.store(true, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    /// Whether this block itself is marked (rule 20).
+    pub(super) fn is_marked(&self) -> bool {
+        self.rollback_only.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of this block will be kept, as it, one around it or the whole transaction is marked.
+    pub(crate) fn is_rollback_only(&self) -> bool {
+        self.lineage().any(Self::is_marked) || matches!(self.trunk.fate(), Fate::RollbackOnly(_))
     }
 
     /// What must be left whole when that is stopped which was dropped in this frame, or with it.
@@ -245,21 +309,21 @@ impl<S: Session> Frame<S> {
 
     /// Closes the frame, and those that are still open in it: their names may be another's as soon as the end of this
     /// one is owed. Callers hold the ledger's lock, so that no flight of these frames is sent after it.
-    ///
-    /// Tells whether the frame was open: the end of one that was not is not owed, as an outer one took it along.
-    pub(super) fn close(&self) -> bool {
-        let was_open = self.close_alone();
-        let mut inside = if was_open { self.open_child() } else { None };
+    pub(super) fn close(&self) -> Closed<S> {
+        let mut closed = self.close_alone();
+        let mut inside = if closed.was_open { self.open_child() } else { None };
         while let Some(frame) = inside {
-            frame.turnstile.close();
+            closed._waiting.extend(frame.turnstile.close());
             inside = frame.open_child();
+            closed._inside.push(frame);
         }
-        was_open
+        closed
     }
 
     /// As [`close`](Self::close), for whoever has the turn to: nothing is open in the frame.
-    pub(super) fn close_alone(&self) -> bool {
-        self.turnstile.close()
+    pub(super) fn close_alone(&self) -> Closed<S> {
+        let waiting = self.turnstile.close();
+        Closed { was_open: waiting.is_some(), _waiting: waiting.into_iter().collect(), _inside: Vec::new() }
     }
 
     /// Waits for a turn that the statements of a transaction share.
@@ -270,7 +334,8 @@ impl<S: Session> Frame<S> {
     pub(crate) async fn statement(&self) -> Result<Turn<&Self>, Error> {
         // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
         // those that were sent behind it: each waits for the one before.
-        let purpose = if self.in_transaction() { Purpose::Statement } else { Purpose::Alone("a statement") };
+        let is_shared = self.in_transaction() && self.trunk.session().pipelines();
+        let purpose = if is_shared { Purpose::Statement } else { Purpose::Alone("a statement") };
         let turn = Turn::take(self, purpose).await?;
         self.check()?;
         Ok(turn)
@@ -282,6 +347,16 @@ impl<S: Session> Frame<S> {
     /// As [`statement`](Self::statement).
     pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<Arc<Self>>, Error> {
         let turn = Turn::take(Arc::clone(self), Purpose::Alone(what)).await?;
+        self.check()?;
+        Ok(turn)
+    }
+
+    /// As [`alone`](Self::alone), for a stream of rows.
+    ///
+    /// # Errors
+    /// As [`statement`](Self::statement).
+    pub(crate) async fn stream(self: &Arc<Self>, usage: &Arc<StreamUse>) -> Result<Turn<Arc<Self>>, Error> {
+        let turn = Turn::take(Arc::clone(self), Purpose::Stream(Arc::clone(usage))).await?;
         self.check()?;
         Ok(turn)
     }
@@ -304,7 +379,7 @@ impl<S: Session> Frame<S> {
                 error
             }
             Verdict::Lost | Verdict::Unsent => {
-                self.trunk.decide(Fate::Lost(error.clone()));
+                self.trunk.lose(error.clone());
                 error
             }
         }
@@ -327,57 +402,4 @@ impl<S: Session> Gate for Frame<S> {
 
 fn aborted(cause: &Error) -> Error {
     Error::new(ErrorKind::Aborted, "the block was aborted by an earlier error").with_source(cause.clone())
-}
-
-/// One flight of a frame under way: it pays the frame's debt, and its drop half-way has consequences.
-///
-/// # Cancel safety
-/// Dropped before it was sent, it leaves no trace. Dropped in flight, nobody knows what the statement did: the server is
-/// asked to stop it, and the frame is doomed, on every back end alike (rules 37, 38).
-#[derive(Debug)]
-pub(crate) struct Flight<'f, S: Session> {
-    frame: &'f Arc<Frame<S>>,
-    sent: AtomicBool,
-}
-
-impl<'f, S: Session> Flight<'f, S> {
-    pub(crate) fn new(frame: &'f Arc<Frame<S>>) -> Self {
-        Self { frame, sent: AtomicBool::new(false) }
-    }
-
-    /// The answer is here, good or bad: dropping the flight is now without consequence.
-    pub(crate) fn landed(&self) {
-        self.sent.store(false, Ordering::Relaxed);
-    }
-}
-
-impl<S: Session> Debt for Flight<'_, S> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.frame.trunk.with_ledger(|ledger| {
-            self.frame.check()?;
-            let steps = ledger.take();
-            self.sent.store(true, Ordering::Relaxed);
-            send(&steps);
-            Ok(())
-        })
-    }
-
-    fn needs_transaction(&self) -> bool {
-        self.frame.in_transaction()
-    }
-}
-
-impl<S: Session> Drop for Flight<'_, S> {
-    fn drop(&mut self) {
-        if *self.sent.get_mut() {
-            self.frame.set_doom(Error::new(
-                ErrorKind::Cancelled,
-                "a statement was dropped while the server was at work on it",
-            ));
-            // A frame that was rolled back has stopped what was in flight: now it would be what came after.
-            if !self.frame.is_closed() {
-                self.frame.trunk.session().interrupt(self.frame.spares());
-            }
-        }
-    }
 }

@@ -6,26 +6,33 @@
 mod block;
 mod clock;
 mod context;
+mod flight;
 mod frame;
+mod join;
 mod label;
 mod purpose;
+mod stream_use;
 mod schedule;
 mod scope;
 #[cfg(test)]
 mod tests;
 mod trunk;
 mod turn;
+mod turnstile;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 pub(crate) use self::{
-    block::{Block, Opened, joined},
-    clock::{require_live_runtime, require_runtime, within},
+    block::{Block, Opened},
+    clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
     context::Context,
-    frame::{Flight, Frame, Opening},
+    flight::Flight,
+    frame::{Frame, Opening},
+    join::joined,
     label::Label,
     schedule::spawn_in_fresh_context,
     scope::{Entered, Scope, Slot},
+    stream_use::StreamUse,
     trunk::{Last, Trunk},
     turn::Turn,
 };
@@ -49,8 +56,15 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
     /// waits for it any more.
     fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> impl Future<Output = Result<(), Fault>> + Send + 'static;
 
-    /// What is in flight was dropped: the server is to stop it, if it is at work, before anything else is sent. MUST
-    /// NOT block.
+    /// Whether several statements may be in flight at once. Where they may not, each has the turn of its block alone: so
+    /// that nothing of a block that has ended waits in line at the driver.
+    fn pipelines(&self) -> bool;
+
+    /// Whether the server undoes settings with the savepoint that they were made behind; else they are set back.
+    fn undoes_settings(&self) -> bool;
+
+    /// What is in flight was dropped, or belongs to a block that has ended: it is taken from whoever holds it, and the
+    /// server is to stop it, if it is at work, before anything else is sent. MUST NOT block.
     fn interrupt(&self, sparing: Sparing);
 
     /// The block that owns the session has ended, in whatever way: give the connection back once it is idle, or throw

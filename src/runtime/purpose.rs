@@ -1,15 +1,20 @@
 //! What a turn is wanted for. Used by turns, frames and blocks.
 
-use std::{fmt, sync::Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
-use super::turn::Gate;
+use super::{StreamUse, turn::Gate};
 
 /// What a turn is wanted for, and so whether it can be shared.
 pub(super) enum Purpose<G> {
     /// A statement: shares the turn with other statements of its frame.
     Statement,
-    /// A stream of rows, or the native client: has the turn until it ends.
+    /// The native client, say: has the turn until it ends.
     Alone(&'static str),
+    /// A stream of rows: has the turn until it ends.
+    Stream(Arc<StreamUse>),
     /// A child block, whose label is for whoever waits for it.
     Child(Weak<G>),
     /// The end of the frame itself.
@@ -27,6 +32,7 @@ impl<G> Clone for Purpose<G> {
         match self {
             Self::Statement => Self::Statement,
             Self::Alone(what) => Self::Alone(what),
+            Self::Stream(usage) => Self::Stream(Arc::clone(usage)),
             Self::Child(child) => Self::Child(Weak::clone(child)),
             Self::Close => Self::Close,
         }
@@ -38,6 +44,7 @@ impl<G: Gate> fmt::Display for Purpose<G> {
         match self {
             Self::Statement => f.write_str("a statement"),
             Self::Alone(what) => f.write_str(what),
+            Self::Stream(_) => f.write_str("a stream of rows"),
             Self::Child(child) => match child.upgrade() {
                 Some(child) => write!(f, "the block {}", child.label()),
                 None => f.write_str("a block"),

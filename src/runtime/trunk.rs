@@ -3,7 +3,7 @@
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::Session;
@@ -35,8 +35,8 @@ pub(crate) struct Trunk<S: Session> {
     fate: Mutex<Fate>,
     /// Whether `fate` is worth a look: it is read for every statement and almost never set.
     ill: AtomicBool,
-    /// Whether the root is to roll back and return its value all the same (rule 20).
-    quiet: AtomicBool,
+    /// How often the connection was replaced. Changed with the ledger: what was leased before pays nothing any more.
+    epoch: AtomicU64,
 }
 
 impl<S: Session> Trunk<S> {
@@ -50,7 +50,7 @@ impl<S: Session> Trunk<S> {
             ledger: Mutex::new(ledger),
             fate: Mutex::default(),
             ill: AtomicBool::new(false),
-            quiet: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -74,22 +74,39 @@ impl<S: Session> Trunk<S> {
     }
 
     /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
-    pub(super) fn decide(&self, fate: Fate) {
+    /// Callers hold the ledger's lock, as whoever ends a block reads it there; what is given back is dropped outside it.
+    pub(super) fn decide(&self, fate: Fate) -> Option<Fate> {
         let mut current = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = matches!(
             (&*current, &fate),
             (Fate::Whole, _) | (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) | (Fate::Gone(_), Fate::Lost(_))
         );
-        if replaces {
-            *current = fate;
-            self.ill.store(true, Ordering::Release);
+        if !replaces {
+            return Some(fate);
         }
+        self.ill.store(true, Ordering::Release);
+        Some(std::mem::replace(&mut *current, fate))
     }
 
     /// The session is taken away, whatever is open on it: every later use fails with `error` as its source. Nothing is
     /// sent between this and what the caller sends next.
     pub(crate) fn lose(&self, error: Error) {
-        self.with_ledger(|_| self.decide(Fate::Lost(error)));
+        let replaced = self.with_ledger(|_| self.decide(Fate::Lost(error)));
+        drop(replaced);
+    }
+
+    /// How often the connection was replaced so far.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The connection is replaced before anything took effect on it: what it was sent is owed again, and what still
+    /// holds the old one can pay nothing.
+    pub(crate) fn replace(&self) {
+        self.with_ledger(|ledger| {
+            ledger.reset();
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        });
     }
 
     pub(super) fn fate(&self) -> Fate {
@@ -118,28 +135,17 @@ impl<S: Session> Trunk<S> {
         }
     }
 
-    pub(super) fn set_quiet(&self) {
-        self.quiet.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_rollback_only(&self) -> bool {
-        self.quiet.load(Ordering::Acquire) || matches!(self.fate(), Fate::RollbackOnly(_))
-    }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet.load(Ordering::Acquire)
-    }
-
     /// The root has ended: the next transaction of a pinned session begins anew, unless the session itself is lost.
     pub(super) fn settle(&self) {
-        self.quiet.store(false, Ordering::Release);
         if !self.ill.load(Ordering::Acquire) {
             return;
         }
         let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*fate, Fate::Lost(_)) {
-            *fate = Fate::Whole;
+            let over = std::mem::take(&mut *fate);
             self.ill.store(false, Ordering::Release);
+            drop(fate);
+            drop(over);
         }
     }
 }

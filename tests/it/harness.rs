@@ -304,6 +304,6 @@ pub(crate) async fn insert(db: &Database, id: i64, name: &str) -> nestling::Resu
 }
 
 /// Polls a future once, in the current task.
-pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

@@ -286,29 +286,64 @@ on_every_backend! {
         assert_eq!(pinned.await.expect_err("a connection is no transaction").kind(), ErrorKind::NoTransaction);
         for depth in 1..=3 {
             let work = db.atomic(|| async {
-                insert(db, 1, "lost").await?;
+                insert(db, 1, "one").await?;
                 if depth == 1 {
                     db.set_rollback_only()?;
                 }
-                db.atomic(|| async {
-                    insert(db, 2, "lost too").await?;
+                let middle = db.atomic(|| async {
+                    insert(db, 2, "two").await?;
                     if depth == 2 {
                         db.set_rollback_only()?;
                     }
-                    db.atomic(|| async { if depth == 3 { db.set_rollback_only() } else { Ok(()) } }).await?;
-                    assert_eq!(db.status(), Status::RollbackOnly);
-                    Ok::<_, Error>(())
-                })
-                .await?;
-                assert_eq!(db.status(), Status::RollbackOnly, "the whole transaction is marked");
-                insert(db, 3, "statements still run").await?;
+                    let inner = db.atomic(|| async {
+                        if depth == 3 {
+                            db.set_rollback_only()?;
+                        }
+                        assert_eq!(db.status(), Status::RollbackOnly, "this block or one around it is marked");
+                        insert(db, 3, "three: statements still run").await
+                    });
+                    assert_eq!(inner.await?, 1, "its value is returned");
+                    let around = if depth == 3 { Status::Open } else { Status::RollbackOnly };
+                    assert_eq!(db.status(), around);
+                    Ok::<_, Error>(2)
+                });
+                assert_eq!(middle.await?, 2);
+                assert_eq!(db.status(), if depth == 1 { Status::RollbackOnly } else { Status::Open });
+                insert(db, 4, "zero: the block around goes on").await?;
                 Ok::<_, Error>(db.query("select 1 from item", params![]).await?.len())
             });
-            assert_eq!(work.await.expect("its value"), 3);
+            assert_eq!(work.await.expect("its value"), [4, 2, 3][depth - 1]);
             assert_eq!(db.status(), Status::None);
             backend.settled().await;
-            assert!(backend.items().await.is_empty());
+            let kept: &[&str] = match depth {
+                1 => &[],
+                2 => &["one", "zero: the block around goes on"],
+                _ => &["one", "two", "zero: the block around goes on"],
+            };
+            assert_eq!(backend.items().await, kept);
+            db.execute("delete from item", ()).await.expect("they go");
         }
+        // A joined transaction is the outermost block, at whatever depth it joins; a block in it is a block again.
+        let joined = db.atomic(|| async {
+            insert(db, 1, "lost").await?;
+            let own = db.clone();
+            db.atomic(|| async { db.transaction(|| async move { own.set_rollback_only() }).await }).await?;
+            assert_eq!(db.status(), Status::RollbackOnly);
+            Ok::<_, Error>(7)
+        });
+        assert_eq!(joined.await.expect("its value"), 7);
+        assert!(backend.items().await.is_empty());
+        let within = db.atomic(|| async {
+            insert(db, 1, "around").await?;
+            let own = db.clone();
+            db.transaction(|| async move {
+                own.atomic(|| async { insert(&own, 2, "undone").await?; own.set_rollback_only() }).await
+            })
+            .await
+        });
+        within.await.expect("only the innermost block is undone");
+        assert_eq!(backend.items().await, ["around"]);
+        db.execute("delete from item", ()).await.expect("it goes");
         let pinned = db.connection(|| async {
             db.atomic(|| async { db.set_rollback_only()?; insert(db, 1, "lost").await }).await?;
             db.atomic(|| insert(db, 2, "kept")).await

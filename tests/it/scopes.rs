@@ -206,7 +206,7 @@ async fn the_status_tells_of_an_aborted_block_and_of_a_mark() {
         db.set_rollback_only()?;
         assert_eq!(db.status(), Status::RollbackOnly);
         db.atomic(|| async {
-            assert_eq!(db.status(), Status::RollbackOnly, "the whole transaction is marked");
+            assert_eq!(db.status(), Status::RollbackOnly, "the block around is marked");
             Ok::<_, Error>(())
         })
         .await

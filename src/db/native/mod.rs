@@ -24,7 +24,7 @@ use super::{
 use crate::{
     control::{Control, Name},
     error::{Error, ErrorKind},
-    fault::{Fault, NoDebt, Verdict},
+    fault::{Fault, Verdict},
     runtime::{Flight, Frame},
 };
 
@@ -68,7 +68,7 @@ impl Database {
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is doomed then.
-        let flight = Flight::new(frame);
+        let flight = Flight::new(frame, lease.epoch());
         let observed = Observed::new(&flight, self.inner(), Some(frame));
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
         let entered = trace::steps(&observed, connection.control(&observed, &into)).await;
@@ -78,9 +78,14 @@ impl Database {
             return Err(frame.fail(fault).into());
         }
         let result = body(Arc::clone(&lease)).await;
+        // Kept and polled at last, it must not touch a connection that is maybe somebody else's by now (rule 6).
+        if let Err(closed) = frame.check_open() {
+            flight.landed();
+            return Err(closed.into());
+        }
         // With the connection lost there is nothing to look at.
         let left = if frame.in_transaction() && result.is_ok() {
-            connection.control(&NoDebt, &[Control::Release(guard())]).await.map_err(what_happened)
+            connection.control(&observed, &[Control::Release(guard())]).await.map_err(what_happened)
         } else {
             Ok(())
         };

@@ -77,7 +77,9 @@ impl Database {
                 return Ok(Err(wrong_driver("MySQL").into()));
             };
             let lent = connection.lend().await?;
+            let in_hand = lease.lend();
             let result = body(MysqlClient(lent)).await;
+            drop(in_hand);
             if connection.is_lent() {
                 lease.condemn();
                 let text = "the native client was kept beyond its closure";

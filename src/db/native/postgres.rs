@@ -90,9 +90,11 @@ impl Database {
             };
             let wire = connection.wire();
             let loan = wire.lend();
+            let in_hand = lease.lend();
             let lent = Lent { handles: Arc::default(), lease: &lease };
             let result = body(PostgresClient { wire: Arc::clone(wire), _lent: Arc::clone(&lent.handles) }).await;
             drop(lent);
+            drop(in_hand);
             loan.answered();
             Ok(result)
         })

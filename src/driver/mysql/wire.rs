@@ -293,7 +293,11 @@ impl Wire {
                     self.locals.extend(settings.locals().iter().map(|(key, _)| key.clone()));
                 }
                 Control::Commit | Control::Rollback => open = false,
-                Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) => {}
+                // What a nested block sets back is set back once more with the end of the transaction, which drops releases.
+                Control::Set(locals) => {
+                    self.locals.extend(locals.settings.locals().iter().map(|(key, _)| key.clone()));
+                }
+                Control::Savepoint(_) | Control::Restore(_) | Control::Release(_) | Control::RollbackTo(_) => {}
             }
         }
         self.shown.set(Known::Unknown);
@@ -371,6 +375,7 @@ fn implicit_commit(sql: &str) -> Error {
 fn without_values(steps: &[Control]) -> String {
     let text = |step: &Control| match step {
         Control::Begin(_) => "START TRANSACTION".into(),
+        Control::Set(_) => "SET SESSION".into(),
         other => Dialect::Mysql.render(other),
     };
     steps.iter().map(text).collect::<Vec<_>>().join("; ")

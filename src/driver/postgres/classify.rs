@@ -60,6 +60,12 @@ pub(super) fn unsent() -> Fault {
     Fault::new(Verdict::Unsent, error)
 }
 
+/// The fault of a request that was taken from whoever waited for it: its block has ended, or a statement beside it was
+/// dropped, and what that had the server stop takes the block along.
+pub(super) fn revoked() -> Fault {
+    Fault::new(Verdict::Doomed, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
+}
+
 /// Whether the server closes the session with this message.
 fn is_end_of_session(told: &DbError) -> bool {
     use tokio_postgres::error::Severity;

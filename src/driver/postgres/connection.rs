@@ -79,7 +79,8 @@ impl PostgresConnection {
     }
 
     async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
-        let request = pin!(self.wire.client().batch_execute(query.sql));
+        let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
+        let request = Box::pin(async move { wire.client().batch_execute(&sql).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (_, number) = self.wire.fly(debt, request, classify).await?;
         self.wire.has_succeeded(number);
@@ -111,7 +112,8 @@ impl PostgresConnection {
 
     async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
         let paid = Witness::new(debt);
-        let request = pin!(self.wire.client().prepare(query.sql));
+        let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
+        let request = Box::pin(async move { wire.client().prepare(&sql).await });
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         self.wire.has_succeeded(number);
@@ -136,25 +138,25 @@ impl PostgresConnection {
         debt: &dyn Debt,
         prepared: &Prepared,
         query: Query<'_>,
-        params: Vec<Param<'_>>,
+        params: Vec<Param<'static>>,
         want: Want,
     ) -> Result<Answer, Fault> {
-        let client = self.wire.client();
+        let (wire, statement) = (Arc::clone(&self.wire), prepared.statement.clone());
         let classify = |error, alive| classify::statement(error, query.sql, alive);
-        // The requests are boxed by themselves, and the parameters lent, as both together are more than an allocator
-        // has at hand: 1,032 bytes is what glibc's threads keep ready.
+        // The futures of the client are boxed by themselves, and the parameters lent, as all together are more than an
+        // allocator has at hand: 1,032 bytes is what glibc's threads keep ready.
         match want {
             Want::Count | Want::Batch => {
-                let mut request = Box::pin(client.execute_raw(&prepared.statement, &params));
-                let (affected, number) = self.wire.fly(debt, request.as_mut(), classify).await?;
+                let request = Box::pin(async move { wire.client().execute_raw(&statement, &params).await });
+                let (affected, number) = self.wire.fly(debt, request, classify).await?;
                 self.wire.has_succeeded(number);
                 Ok(Answer::count(affected))
             }
             Want::Rows => {
-                let request = pin!(async {
-                    let rows = Box::pin(client.query_raw(&prepared.statement, &params)).await?;
+                let mut all = Gatherer::new(Arc::clone(&prepared.columns), query.reader.cloned());
+                let request = Box::pin(async move {
+                    let rows = Box::pin(wire.client().query_raw(&statement, &params)).await?;
                     let mut rows = pin!(rows);
-                    let mut all = Gatherer::new(Arc::clone(&prepared.columns), query.reader);
                     while let Some(row) = rows.try_next().await? {
                         all.push(row);
                     }
@@ -173,9 +175,10 @@ impl PostgresConnection {
         debt: &dyn Debt,
         prepared: &Prepared,
         query: Query<'_>,
-        params: Vec<Param<'_>>,
+        params: Vec<Param<'static>>,
     ) -> Result<Answer, Fault> {
-        let request = pin!(self.wire.client().query_raw(&prepared.statement, params));
+        let (wire, statement) = (Arc::clone(&self.wire), prepared.statement.clone());
+        let request = Box::pin(async move { wire.client().query_raw(&statement, params).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (rows, number) = self.wire.fly(debt, request, classify).await?;
         let columns = Arc::clone(&prepared.columns);
@@ -209,7 +212,8 @@ impl PostgresConnection {
             text.push_str("; ");
         }
         text.push_str(if self.wire.is_sound() { "COMMIT" } else { "SELECT; COMMIT" });
-        let request = pin!(self.wire.client().batch_execute(&text));
+        let wire = Arc::clone(&self.wire);
+        let request = Box::pin(async move { wire.client().batch_execute(&text).await });
         match self.wire.fly(debt, request, classify::control).await {
             Ok((_, number)) => {
                 self.wire.has_succeeded(number);
@@ -247,8 +251,9 @@ impl PostgresConnection {
         Ok(())
     }
 
-    async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {
-        let request = pin!(self.wire.client().batch_execute(text));
+    async fn send(&self, text: &'static str, debt: &dyn Debt) -> Result<(), Fault> {
+        let wire = Arc::clone(&self.wire);
+        let request = Box::pin(async move { wire.client().batch_execute(text).await });
         let (_, number) = self.wire.fly(debt, request, classify::control).await?;
         self.wire.has_succeeded(number);
         Ok(())
@@ -261,7 +266,7 @@ impl Drop for PostgresConnection {
     }
 }
 
-fn bind<'q>(prepared: &Prepared, query: Query<'q>) -> Result<Vec<Param<'q>>, Fault> {
+fn bind(prepared: &Prepared, query: Query<'_>) -> Result<Vec<Param<'static>>, Fault> {
     encode::bind(query.params, prepared.statement.params())
         .map_err(|error| Fault::kept(error.with_statement(query.sql)))
 }
@@ -325,7 +330,7 @@ impl<'d> Witness<'d> {
         match self.paid().last.clone()? {
             Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name)]),
             begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin]),
-            Control::Release(_) | Control::Commit | Control::Rollback => None,
+            Control::Set(_) | Control::Restore(_) | Control::Release(_) | Control::Commit | Control::Rollback => None,
         }
     }
 }

@@ -29,16 +29,16 @@ pub(crate) struct PgRows {
 }
 
 /// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer<'r> {
+pub(super) struct Gatherer {
     columns: Arc<Columns>,
     together: SmallVec<[tokio_postgres::Row; 1]>,
     rows: Vec<Row>,
-    reader: Option<&'r Arc<dyn Reader>>,
+    reader: Option<Arc<dyn Reader>>,
 }
 
-impl<'r> Gatherer<'r> {
-    pub(super) fn new(columns: Arc<Columns>, reader: Option<&'r Arc<dyn Reader>>) -> Self {
-        if let Some(reader) = reader {
+impl Gatherer {
+    pub(super) fn new(columns: Arc<Columns>, reader: Option<Arc<dyn Reader>>) -> Self {
+        if let Some(reader) = &reader {
             reader.begin();
         }
         Self { columns, together: SmallVec::new(), rows: Vec::new(), reader }
@@ -46,12 +46,11 @@ impl<'r> Gatherer<'r> {
 
     pub(super) fn push(&mut self, row: tokio_postgres::Row) {
         if self.together.len() == ROWS_TOGETHER {
-            match self.reader {
-                Some(reader) => {
-                    let (together, count) = self.together();
-                    reader.read(together, count);
-                }
-                None => self.put_together(),
+            if self.reader.is_some() {
+                let (together, count) = self.together();
+                self.reader.iter().for_each(|reader| reader.read(Arc::<PgRows>::clone(&together), count));
+            } else {
+                self.put_together();
             }
             // There will be about as many.
             self.together.reserve_exact(ROWS_TOGETHER);

@@ -34,12 +34,13 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// # Errors
 /// [`ErrorKind::Parameter`] if there are more or fewer than the statement takes, or if one does not fit. The message
 /// names the parameter and both types, never the value.
-pub(crate) fn bind<'v>(values: &'v [Value], types: &[Type]) -> Result<Vec<Param<'v>>> {
+pub(crate) fn bind(values: &[Value], types: &[Type]) -> Result<Vec<Param<'static>>> {
     if values.len() != types.len() {
         return Err(wrong_count(values.len(), types.len()));
     }
-    let bind = |(index, (value, ty))| {
+    let bind = |(index, (value, ty)): (usize, (&Value, &Type))| {
         Param::new(value, ty)
+            .map(Param::into_owned)
             .map_err(|misfit| Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1)))
     };
     values.iter().zip(types).enumerate().map(bind).collect()
@@ -52,6 +53,11 @@ impl<'v> Param<'v> {
     /// Fits a value to a type.
     pub(crate) fn new(value: &'v Value, ty: &Type) -> Result<Self, Misfit> {
         fit(value, ty).map(Self).ok_or_else(|| Misfit::new(value, ty))
+    }
+
+    /// As it is, without what it borrows: a request may outlive its caller.
+    fn into_owned(self) -> Param<'static> {
+        Param(self.0.into_owned())
     }
 }
 
@@ -149,6 +155,10 @@ pub(super) enum Wire<'v> {
     Json(&'v serde_json::Value),
     Array(array::Array<'v>),
     HStore(&'v HStore),
+    /// What was written already.
+    Written { bytes: BytesMut, is_text: bool },
+    /// What could not be written, and why.
+    Unwritable(String),
 }
 
 impl Wire<'_> {
@@ -157,7 +167,34 @@ impl Wire<'_> {
         match self {
             Self::Text(_) | Self::Json(_) => true,
             Self::Array(array) => array.is_text(),
+            Self::Written { is_text, .. } => *is_text,
             _ => false,
+        }
+    }
+
+    fn into_owned(self) -> Wire<'static> {
+        match self {
+            Self::Null => Wire::Null,
+            Self::Bool(value) => Wire::Bool(value),
+            Self::Int2(value) => Wire::Int2(value),
+            Self::Int4(value) => Wire::Int4(value),
+            Self::Int8(value) => Wire::Int8(value),
+            Self::Oid(value) => Wire::Oid(value),
+            Self::Float4(value) => Wire::Float4(value),
+            Self::Float8(value) => Wire::Float8(value),
+            Self::Date(value) => Wire::Date(value),
+            Self::Micros(value) => Wire::Micros(value),
+            Self::Uuid(value) => Wire::Uuid(value),
+            Self::Text(value) => Wire::Text(value.into_owned().into()),
+            Self::Written { bytes, is_text } => Wire::Written { bytes, is_text },
+            Self::Unwritable(why) => Wire::Unwritable(why),
+            Self::Bytes(_) | Self::Json(_) | Self::Array(_) | Self::HStore(_) => {
+                let mut bytes = BytesMut::new();
+                match self.write(&mut bytes) {
+                    Ok(_) => Wire::Written { bytes, is_text: self.is_text() },
+                    Err(error) => Wire::Unwritable(error.to_string()),
+                }
+            }
         }
     }
 
@@ -177,6 +214,8 @@ impl Wire<'_> {
             Self::Json(value) => serde_json::to_writer(out.writer(), value)?,
             Self::Array(array) => array.write(out)?,
             Self::HStore(map) => hstore::write(map, out)?,
+            Self::Written { bytes, .. } => out.put_slice(bytes),
+            Self::Unwritable(why) => return Err(why.as_str().into()),
         }
         Ok(IsNull::No)
     }

@@ -4,7 +4,6 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -21,6 +20,7 @@ use super::{
     answered::{Answered, Outcome},
     cancel::Servers,
     classify,
+    in_flight::{Request, Requests},
 };
 use crate::{
     control::Control,
@@ -50,6 +50,7 @@ pub(crate) struct Wire {
     /// Answers come in order, so whoever has the answer to a later request can know this one; and must look at it
     /// first, for behind a BEGIN that failed a statement commits on its own.
     steps: Mutex<Option<(u64, Answered)>>,
+    requests: Requests,
 }
 
 /// What is known of the requests of the open transaction.
@@ -74,6 +75,7 @@ impl Wire {
             broken: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             steps: Mutex::new(None),
+            requests: Requests::default(),
         }
     }
 
@@ -172,17 +174,17 @@ impl Wire {
     }
 
     /// Sends the debt and `request` in one poll, in this order, and waits for both answers; the number is that of the
-    /// request, which is outstanding until it is said to be answered. `request` MUST send itself in its first poll; it is
-    /// pinned by the caller, as such futures are large and would be held twice here.
-    pub(super) async fn fly<T>(
+    /// request, which is outstanding until it is said to be answered.
+    pub(super) async fn fly<T: Send + 'static>(
         self: &Arc<Self>,
         debt: &dyn Debt,
-        mut request: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
+        request: Request<T>,
         classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
     ) -> Result<(T, u64), Fault> {
         if !self.is_alive() {
             return Err(classify::unsent());
         }
+        let mut request = self.requests.hold(request);
         let mut number = 0;
         let mut ahead = None;
         let first = poll_fn(|cx| {
@@ -190,7 +192,7 @@ impl Wire {
             let paid = debt.pay(&mut |steps| {
                 ahead = self.send_steps_ahead(steps, cx);
                 number = self.count();
-                first = request.as_mut().poll(cx);
+                first = request.poll_unpin(cx);
             });
             Poll::Ready(paid.map(|()| first))
         })
@@ -204,12 +206,14 @@ impl Wire {
         };
         // An error is an answer too: whether one is outstanding is the connection's affair from here on.
         match (steps, out) {
+            // Its answer is still to come, for nobody.
+            (_, None) => Err(classify::revoked()),
             (Err(fault), _) => {
                 self.is_answered(number);
                 Err(fault)
             }
-            (Ok(()), Ok(value)) => Ok((value, number)),
-            (Ok(()), Err(error)) => {
+            (Ok(()), Some(Ok(value))) => Ok((value, number)),
+            (Ok(()), Some(Err(error))) => {
                 self.is_answered(number);
                 Err(classify(error, self.is_alive()))
             }
@@ -290,6 +294,7 @@ impl Wire {
 
     /// Stops what is outstanding, and returns when no cancel request is under way any more.
     pub(super) async fn stop(self: Arc<Self>) {
+        self.requests.revoke();
         if self.is_busy() && timeout(PATIENCE, self.cancel_all()).await.is_err() {
             self.condemn();
         }

@@ -16,6 +16,7 @@ mod decode;
 mod encode;
 mod flight;
 mod hstore;
+mod in_flight;
 mod tls;
 #[cfg(feature = "tls")]
 mod verifier;

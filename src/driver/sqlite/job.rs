@@ -146,13 +146,19 @@ fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()
             Control::Commit => spot.pace(commit, || statement.raw_execute())?,
             // A long transaction takes long to undo.
             Control::Rollback | Control::RollbackTo(_) => spot.run(|| statement.raw_execute())?,
-            Control::Begin(_) | Control::Savepoint(_) | Control::Release(_) => statement.raw_execute()?,
+            Control::Begin(_) | Control::Savepoint(_) | Control::Release(_) | Control::Set(_) | Control::Restore(_) => {
+                statement.raw_execute()?
+            }
         };
     }
     match step {
         Control::Begin(settings) => query_only(held, settings.read_only() == Some(true)),
         Control::Commit | Control::Rollback => query_only(held, false),
-        Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) => Ok(()),
+        Control::Savepoint(_)
+        | Control::Set(_)
+        | Control::Restore(_)
+        | Control::Release(_)
+        | Control::RollbackTo(_) => Ok(()),
     }
 }
 

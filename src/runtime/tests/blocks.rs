@@ -214,18 +214,33 @@ async fn a_function_that_opens_a_block_may_call_itself() {
     recorder.assert_at_rest();
 }
 
-/// rule 20
+/// rule 20: the innermost block is marked; the one around it goes on
 #[tokio::test]
 async fn a_block_set_to_roll_back_returns_its_value_and_keeps_nothing() {
     let recorder = Recorder::of(1);
-    let mark = || recorder.frame().unwrap().set_rollback_only();
+    let mark = || recorder.mark();
     let value = recorder.atomic(async || {
         recorder.atomic(async || mark()).await?;
-        assert!(recorder.frame().unwrap().trunk().is_rollback_only());
-        recorder.write(1).await.map(|()| 7)
+        let inner = recorder.atomic(async || {
+            recorder.write(1).await?;
+            mark()?;
+            assert!(recorder.frame().unwrap().is_rollback_only());
+            recorder.atomic(async || recorder.write(2).await).await.map(|()| 5)
+        });
+        assert_eq!(inner.await?, 5);
+        assert!(!recorder.frame().unwrap().is_rollback_only());
+        recorder.write(3).await.map(|()| 7)
     });
     assert_eq!(value.await.unwrap(), 7);
-    assert_eq!(recorder.log(), ["BEGIN", "write 1", "ROLLBACK", "release"]);
+    let undone = ["ROLLBACK TO s1", "RELEASE s1", "write 3", "COMMIT", "release"];
+    assert_eq!(recorder.log()[5..], undone);
+    assert_eq!(recorder.committed().into_iter().collect::<Vec<_>>(), [3]);
+    let whole = recorder.atomic(async || {
+        recorder.write(4).await?;
+        recorder.atomic(async || recorder.joined(async { mark() }).await).await
+    });
+    whole.await.unwrap();
+    assert_eq!(recorder.log(), ["BEGIN", "write 4", "ROLLBACK", "release"], "a joined transaction marks the root");
     // A statement that failed is told all the same.
     let doomed = recorder.atomic(async || {
         mark()?;

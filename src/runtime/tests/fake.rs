@@ -123,6 +123,13 @@ impl Recorder {
         assert_eq!(state.frames.iter().filter(|frame| frame.strong_count() > 0).count(), 0, "frames are left");
     }
 
+    /// Marks the innermost block, or the root where a transaction was joined last.
+    pub(super) fn mark(&self) -> Result<(), Error> {
+        let context = current().unwrap_or_default();
+        let frame = self.frame().expect("a block is open");
+        frame.set_rollback_only(context.has_joined(&frame))
+    }
+
     pub(super) fn frame(&self) -> Option<Arc<Frame<Fake>>> {
         current()?.innermost(self.database).cloned()
     }
@@ -161,7 +168,7 @@ impl Recorder {
     pub(super) async fn joined<T>(&self, body: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let frame = self.frame().expect("a transaction is open");
         frame.check()?;
-        joined(&frame, body).await
+        joined(&current().unwrap_or_default(), &frame, || body).await
     }
 
     pub(super) async fn write(&self, key: u8) -> Result<(), Error> {
@@ -174,9 +181,17 @@ impl Recorder {
 
     async fn statement(&self, key: Option<u8>) -> Result<(), Error> {
         let frame = self.frame().expect("a block is open");
+        self.statement_in(&frame, key).await
+    }
+
+    pub(super) async fn write_in(&self, frame: &Arc<Frame<Fake>>, key: u8) -> Result<(), Error> {
+        self.statement_in(frame, Some(key)).await
+    }
+
+    async fn statement_in(&self, frame: &Arc<Frame<Fake>>, key: Option<u8>) -> Result<(), Error> {
         let session = frame.trunk().session();
         let _turn = frame.statement().await?;
-        let flight = Flight::new(&frame);
+        let flight = Flight::new(frame, frame.trunk().epoch());
         let mut sent = None;
         flight.pay(&mut |steps| sent = Some(session.send(steps, Some((key, frame.depth())))))?;
         let result = sent.expect("a debt that is paid has called its send").answer().await;
@@ -305,6 +320,14 @@ impl Session for Fake {
 
     fn turn_timeout(&self) -> Duration {
         TURN_TIMEOUT
+    }
+
+    fn pipelines(&self) -> bool {
+        true
+    }
+
+    fn undoes_settings(&self) -> bool {
+        true
     }
 
     async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {

@@ -168,7 +168,7 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     let same_name = Block::savepoint(&next.context(), next.frame(), None, None).unwrap().block().await.unwrap();
     Scope::new(same_name.context(), recorder.write(3)).await.unwrap();
     assert_eq!(write(4).await.unwrap_err().kind(), ErrorKind::FrameClosed);
-    assert_eq!(orphan.frame().set_rollback_only().unwrap_err().kind(), ErrorKind::FrameClosed);
+    assert_eq!(orphan.frame().set_rollback_only(false).unwrap_err().kind(), ErrorKind::FrameClosed);
     drop(orphan);
     same_name.commit().await.unwrap();
     next.commit().await.unwrap();
@@ -189,7 +189,7 @@ async fn a_flight_of_a_block_that_ends_before_it_is_sent_pays_nothing() {
     let frame = Arc::clone(root.frame());
     let turn = frame.statement().await.unwrap();
     // The turn is there, and a connection is waited for, when the block is dropped.
-    let flight = Flight::new(&frame);
+    let flight = Flight::new(&frame, 0);
     drop(root);
     let refused = flight.pay(&mut |_| panic!("it is sent")).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::FrameClosed);

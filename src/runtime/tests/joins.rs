@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 
 use super::{
     super::{Block, Context, Scope, joined},
-    fake::{Recorder, poll_and_drop, poll_once},
+    fake::{Recorder, current, poll_and_drop, poll_once},
 };
 use crate::{
     control::Settings,
@@ -86,7 +86,7 @@ async fn what_marked_the_root_is_told_whatever_its_type() {
     async fn cause<E: 'static>(error: E) -> Error {
         let recorder = Recorder::of(1);
         let ended = recorder.atomic(async || {
-            let _ = joined(&recorder.frame().unwrap(), async { Err::<(), E>(error) }).await;
+            let _ = joined(&current().unwrap(), &recorder.frame().unwrap(), || async { Err::<(), E>(error) }).await;
             Ok(())
         });
         let ended = ended.await.unwrap_err();
@@ -114,7 +114,8 @@ async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_sessi
     };
     let root = open_root().await;
     let first = root.frame().clone();
-    let mut late = Box::pin(joined(&first, async {
+    let around = current().unwrap_or_default();
+    let mut late = Box::pin(joined(&around, &first, || async {
         tokio::task::yield_now().await;
         Err::<(), _>(refused())
     }));
@@ -123,7 +124,7 @@ async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_sessi
     let next = open_root().await;
     assert!(poll_once(&mut late).is_ready());
     first.fail(crate::fault::Fault::new(crate::fault::Verdict::Gone, refused()));
-    assert_eq!(first.set_rollback_only().unwrap_err().kind(), ErrorKind::FrameClosed);
+    assert_eq!(first.set_rollback_only(false).unwrap_err().kind(), ErrorKind::FrameClosed);
     Scope::new(next.context(), recorder.write(1)).await.unwrap();
     next.commit().await.unwrap();
     pin.commit().await.unwrap();

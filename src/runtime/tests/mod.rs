@@ -10,6 +10,7 @@ mod joins;
 mod outlive;
 mod pins;
 mod programs;
+mod races;
 mod scopes;
 mod server;
 mod turns;

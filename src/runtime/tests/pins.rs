@@ -98,7 +98,7 @@ async fn a_mark_ends_with_its_transaction() {
     let recorder = Recorder::of(1);
     let ended = recorder.pinned(async || {
         let quiet = recorder.atomic(async || {
-            recorder.frame().unwrap().set_rollback_only()?;
+            recorder.frame().unwrap().set_rollback_only(false)?;
             recorder.write(1).await
         });
         quiet.await?;

@@ -79,6 +79,7 @@ impl Server {
                 self.savepoints.clear();
             }
             Control::Rollback => self.roll_back(),
+            Control::Set(_) | Control::Restore(_) => {}
         }
     }
 
@@ -108,6 +109,8 @@ pub(super) fn text(step: &Control) -> String {
     match step {
         Control::Begin(_) => "BEGIN".into(),
         Control::Savepoint(name) => format!("SAVEPOINT {name}"),
+        Control::Set(locals) => format!("SET {}", locals.depth),
+        Control::Restore(locals) => format!("RESTORE {}", locals.depth),
         Control::Release(name) => format!("RELEASE {name}"),
         Control::RollbackTo(name) => format!("ROLLBACK TO {name}"),
         Control::Commit => "COMMIT".into(),

@@ -35,6 +35,8 @@ struct Frame {
     doom: Option<Cause>,
     /// What the savepoint was called by the program.
     name: Option<&'static str>,
+    /// `set_rollback_only` was called in it (rule 20).
+    rollback_only: bool,
 }
 
 pub(super) struct Model {
@@ -44,15 +46,15 @@ pub(super) struct Model {
     frames: Vec<Frame>,
     /// A joined transaction has failed (rules 26, 27).
     marked: Option<Cause>,
-    /// `set_rollback_only` was called (rule 20).
-    quiet: bool,
+    /// The depths at which a `transaction` has joined, innermost last: its innermost block is the root.
+    joined_at: Vec<usize>,
     record: Record,
 }
 
 /// What each step sees, and what is committed in the end.
 pub(super) fn expect(program: &Program, ways: Ways) -> (Record, Rows) {
     let (rows, record) = Default::default();
-    let mut model = Model { ways, rows, frames: vec![], marked: None, quiet: false, record };
+    let mut model = Model { ways, rows, frames: vec![], marked: None, joined_at: vec![], record };
     model.steps(&program.steps);
     (model.record, model.rows)
 }
@@ -81,7 +83,9 @@ impl Model {
             Op::Join(branches) => self.join(branches),
             Op::Mark if self.frames.is_empty() => Outcome::Failed(Failure::Plain(ErrorKind::NoTransaction)),
             Op::Mark => {
-                self.quiet = true;
+                let depth = self.frames.len();
+                let at = if self.joined_at.last() == Some(&depth) { 0 } else { depth - 1 };
+                self.frames[at].rollback_only = true;
                 Outcome::Done
             }
             _ => match self.check() {
@@ -180,7 +184,7 @@ impl Model {
                 if let Err(failure) = self.check() {
                     return Flow::Failed(failure);
                 }
-                self.frames.push(Frame { before: self.rows.clone(), doom: None, name });
+                self.frames.push(Frame { before: self.rows.clone(), doom: None, name, rollback_only: false });
                 let flow = self.body(step, body, end);
                 self.leave(flow)
             }
@@ -208,7 +212,9 @@ impl Model {
         if let Err(failure) = self.check() {
             return Flow::Failed(failure);
         }
+        self.joined_at.push(self.frames.len());
         let flow = self.body(step, body, end);
+        self.joined_at.pop();
         let cause = match &flow {
             Flow::Done => return flow,
             Flow::Failed(_) => Cause::Joined,
@@ -228,14 +234,14 @@ impl Model {
                 (false, Flow::Failed(Failure::Follows(ErrorKind::UnexpectedRollback, cause)))
             }
             (Flow::Done, None, Some(cause)) => (false, rolled_back(cause)),
-            (Flow::Done, None, None) => (!(root && self.quiet), Flow::Done),
+            (Flow::Done, None, None) => (!frame.rollback_only, Flow::Done),
             (early, _, _) => (false, early),
         };
         if !keep {
             self.rows = frame.before;
         }
         if root {
-            (self.marked, self.quiet) = (None, false);
+            self.marked = None;
         }
         flow
     }

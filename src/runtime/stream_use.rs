@@ -1,0 +1,58 @@
+//! How a stream of rows is read: by which task, and whether that task waits for the next row. It tells a wait for the
+//! stream that can end from one that cannot, as the task that waits is the one that would have to read on.
+//!
+//! Used by turns, by the pool and by streams of rows. It knows no rows.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, ThreadId},
+};
+
+/// What polls a future: a task, or a thread that drives a future by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Poller {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
+
+impl Poller {
+    fn current() -> Self {
+        tokio::task::try_id().map_or_else(|| Self::Thread(thread::current().id()), Self::Task)
+    }
+}
+
+/// The use of one stream.
+#[derive(Debug)]
+pub(crate) struct StreamUse {
+    poller: Mutex<Poller>,
+    polls: AtomicU64,
+    /// Its last poll was pending: somebody waits for the next row.
+    is_awaited: AtomicBool,
+}
+
+impl StreamUse {
+    /// The use of a stream that the current task has just opened.
+    pub(crate) fn new() -> Self {
+        Self { poller: Mutex::new(Poller::current()), polls: AtomicU64::new(0), is_awaited: AtomicBool::new(false) }
+    }
+
+    fn poller(&self) -> MutexGuard<'_, Poller> {
+        self.poller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream is polled now, with this outcome.
+    pub(crate) fn polled(&self, is_pending: bool) {
+        *self.poller() = Poller::current();
+        self.polls.fetch_add(1, Ordering::AcqRel);
+        self.is_awaited.store(is_pending, Ordering::Release);
+    }
+
+    /// How often it was polled, if the current task is the one that reads it, and does not wait for its next row.
+    pub(crate) fn idle_here(&self) -> Option<u64> {
+        let is_idle = !self.is_awaited.load(Ordering::Acquire) && *self.poller() == Poller::current();
+        is_idle.then(|| self.polls.load(Ordering::Acquire))
+    }
+}
