@@ -28,7 +28,7 @@ use crate::{
     error::{Error, ErrorKind},
     fault::{Fault, NoDebt, Sparing, Verdict},
     revocable::Revoke as _,
-    runtime::{Frame, Last, Session, Slot, Trunk},
+    runtime::{Frame, Last, Session, Slot, Trunk, within},
 };
 
 /// How long a cancelled statement may take to end before its connection is given up.
@@ -306,12 +306,15 @@ impl Session for DbSession {
         let work = trace::ending(&session.inner, name.as_deref(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As a block that is dropped: what is not rolled back in time goes with its connection.
-            let in_time = Box::pin(timeout(PATIENCE, work)).await;
-            in_time.unwrap_or_else(|_elapsed| {
-                lease.condemn();
-                let text = "the transaction was not rolled back in time; its connection is thrown away";
-                Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
-            })
+            match Box::pin(within(PATIENCE, work)).await {
+                Ok(Some(result)) => result,
+                late => {
+                    lease.condemn();
+                    let text = "the transaction was not rolled back in time; its connection is thrown away";
+                    let error = late.err().unwrap_or_else(|| Error::new(ErrorKind::ConnectionLost, text));
+                    Err(Fault::new(Verdict::Lost, error))
+                }
+            }
         } else {
             work.await
         };
