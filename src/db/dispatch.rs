@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Database, RowStream,
+    health::examine,
     lease::Lease,
     local,
     session::DbSession,
@@ -45,11 +46,11 @@ impl Database {
     pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
         let Some(frame) = self.frame() else {
             let (answer, lease) = self.alone(query, Want::Stream).await?;
-            return Ok(RowStream::new(answer, Arc::new(lease), None));
+            return Ok(RowStream::new(self.inner(), answer, Arc::new(lease), None));
         };
         let turn = frame.alone("a stream of rows").await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
-        Ok(RowStream::new(answer, lease, Some((frame, turn))))
+        Ok(RowStream::new(self.inner(), answer, lease, Some((frame, turn))))
     }
 
     async fn in_frame(
@@ -69,7 +70,7 @@ impl Database {
             let result = trace::statement(&observed, query, work).await;
             drop(observed);
             flight.landed();
-            match result {
+            match result.map_err(|fault| examine(self.inner(), &lease, Some(frame), fault)) {
                 Err(fault) if is_lost(&fault) => {
                     if !may_go_again(&fault, frame) || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
                         return Err(frame.fail(fault));
@@ -93,7 +94,8 @@ impl Database {
             let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
             let observed = Observed::new(&NoDebt, self.inner(), None);
             let work = lease.connection().run(&observed, query, want);
-            match trace::statement(&observed, query, work).await {
+            let result = trace::statement(&observed, query, work).await;
+            match result.map_err(|fault| examine(self.inner(), &lease, None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {

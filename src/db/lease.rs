@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, time::timeout};
 use super::{
     database::Inner,
     line::Place,
-    slot::Borrowed,
+    slot::{Borrowed, Slot},
     trace::{self, Observed},
 };
 use crate::{
@@ -58,6 +58,10 @@ impl Lease {
     fn borrowed(&self) -> &Borrowed {
         let borrowed = self.place.as_ref().and_then(|place| place.borrowed.as_ref());
         borrowed.expect("only the drop takes the connection out")
+    }
+
+    pub(super) fn slot(&self) -> &Slot {
+        self.borrowed()
     }
 
     pub(super) fn connection(&self) -> &dyn Connection {

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
-use super::{lease::Lease, session::DbSession};
+use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
     driver::Answer,
     error::Error,
@@ -32,11 +32,12 @@ pub struct RowStream {
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
     place: Option<Place>,
+    inner: Arc<Inner>,
 }
 
 impl RowStream {
-    pub(super) fn new(answer: Answer, lease: Arc<Lease>, place: Option<Place>) -> Self {
-        Self { rows: answer.stream, lease: Some(lease), place }
+    pub(super) fn new(inner: &Arc<Inner>, answer: Answer, lease: Arc<Lease>, place: Option<Place>) -> Self {
+        Self { rows: answer.stream, lease: Some(lease), place, inner: Arc::clone(inner) }
     }
 
     /// The next row; `None` at the end, and after an error.
@@ -45,6 +46,15 @@ impl RowStream {
     /// Dropped, it loses no row.
     pub async fn next(&mut self) -> Option<Result<Row, Error>> {
         futures_util::StreamExt::next(self).await
+    }
+
+    fn failed(&self, fault: Fault) -> Error {
+        let frame = self.place.as_ref().map(|(frame, _)| frame);
+        let fault = match &self.lease {
+            Some(lease) => examine(&self.inner, lease, frame.map(|frame| &**frame), fault),
+            None => fault,
+        };
+        frame.map_or(fault.error.clone(), |frame| frame.fail(fault))
     }
 
     /// The connection and the turn go as soon as the last row was taken.
@@ -65,10 +75,7 @@ impl Stream for RowStream {
         let next = match rows.poll_next_unpin(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(row))) => return Poll::Ready(Some(Ok(row))),
-            Poll::Ready(Some(Err(fault))) => Some(Err(match &self.place {
-                Some((frame, _)) => frame.fail(fault),
-                None => fault.error,
-            })),
+            Poll::Ready(Some(Err(fault))) => Some(Err(self.failed(fault))),
             Poll::Ready(None) => None,
         };
         self.end();

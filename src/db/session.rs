@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::{
     database::Inner,
+    health::examine,
     lease::Lease,
     local,
     pool::closed,
@@ -221,12 +222,14 @@ impl DbSession {
         }
     }
 
-    /// Ends whatever is open on the connection, which is thrown away then. The trunk is lost already: nothing is sent
-    /// by its frames any more.
+    /// Ends whatever is open on the connection, and takes it away: it is thrown away as soon as no statement has it. The
+    /// trunk is lost already: nothing is sent by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
-        let (lease, inner, name) = (self.taken(), Arc::clone(&self.inner), self.name());
+        let (inner, name) = (Arc::clone(&self.inner), self.name());
+        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
         Box::pin(async move {
-            let Some(lease) = lease else { return };
+            // It counts as open until it has ended.
+            let Seat::Taken(lease, _membership) = seat else { return };
             lease.condemn();
             let connection = lease.connection();
             if connection.state() == State::Busy {
@@ -281,7 +284,7 @@ impl Session for DbSession {
         let work = lease.connection().control(&observed, &steps);
         let result = trace::ending(&session.inner, name.as_deref(), &steps, work).await;
         session.ended();
-        result
+        result.map_err(|fault| examine(&session.inner, &lease, None, fault))
     }
 
     fn interrupt(&self, sparing: Sparing) {

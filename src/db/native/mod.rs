@@ -16,6 +16,7 @@ pub use self::mysql::MysqlClient;
 pub use self::postgres::PostgresClient;
 use super::{
     Database,
+    health::examine,
     lease::Lease,
     local,
     session::DbSession,
@@ -75,7 +76,7 @@ impl Database {
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(fault).into());
+            return Err(frame.fail(examine(self.inner(), &lease, Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
         // With the connection lost there is nothing to look at.
