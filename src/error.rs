@@ -101,6 +101,10 @@ pub(crate) enum ServerClass {
     StatementTimeout,
     /// The statement was cancelled by request.
     Cancelled,
+    /// The server has no connection to give for now: its slots are taken, or it is starting up or going down.
+    NoSlot,
+    /// The server is not what it was opened for: it takes no writes any more, or ends its sessions.
+    WrongServer,
     #[default]
     Other,
 }
@@ -131,6 +135,17 @@ impl Error {
         Self::new(ErrorKind::Server, message).change(|inner| inner.server = Some(Box::new(server)))
     }
 
+    /// What the server said, where the error is of another kind than `Server`.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code, reason = "SQLite has no server"))]
+    pub(crate) fn with_server(self, server: ServerError) -> Self {
+        self.change(|inner| inner.server = Some(Box::new(server)))
+    }
+
+    /// The same error, of no class that the predicates know.
+    pub(crate) fn without_class(self) -> Self {
+        self.change(|inner| inner.server.iter_mut().for_each(|server| server.class = ServerClass::Other))
+    }
+
     pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.change(|inner| inner.source = Some(Arc::new(source)))
     }
@@ -150,7 +165,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The server's code of this error: SQLSTATE on PostgreSQL, the extended result code on SQLite.
+    /// The server's code of this error: SQLSTATE on PostgreSQL, the extended result code on SQLite. A connection that the
+    /// server refused or ended has one too.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.told(|server| server.code.as_deref())
@@ -243,12 +259,14 @@ impl Error {
             || matches!(self.class(), ServerClass::LockTimeout | ServerClass::StatementTimeout | ServerClass::Busy)
     }
 
-    /// Whether running the whole transaction once more may succeed: a serialization failure, a deadlock, or a busy
-    /// SQLite database. Never where the outcome of a COMMIT is unknown.
+    /// Whether running the whole transaction once more may succeed: a serialization failure, a deadlock, a busy SQLite
+    /// database, or a server that takes no writes any more or ends its sessions, so that the next attempt goes by another
+    /// connection. Never where the outcome of a COMMIT is unknown.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
+        use ServerClass::{Busy, Deadlock, SerializationFailure, WrongServer};
         self.0.kind != ErrorKind::CommitUnknown
-            && matches!(self.class(), ServerClass::SerializationFailure | ServerClass::Deadlock | ServerClass::Busy)
+            && matches!(self.class(), SerializationFailure | Deadlock | Busy | WrongServer)
     }
 
     /// The error of this crate in a chain of errors: `error` itself, or the first of its sources that is one.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Database, local,
+    Database,
+    health::examine,
+    local,
     options::Plan,
     session::DbSession,
     trace::{self, Observed},
@@ -295,7 +297,7 @@ impl Database {
                     if result.is_ok() {
                         session.answered(&lease);
                     }
-                    return result.map_err(|fault| frame.fail(fault));
+                    return result.map_err(|fault| frame.fail(examine(self.inner(), &lease, Some(frame), fault)));
                 }
             }
         }

@@ -63,7 +63,8 @@ impl DatabaseBuilder {
         self
     }
 
-    /// How long a task waits for a connection before [`ErrorKind::PoolTimeout`]. Defaults to 30 s.
+    /// How long a task waits for a connection before [`ErrorKind::PoolTimeout`]: for one to come free, or for a server that
+    /// has none to give for now. Defaults to 30 s.
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
         self.options.acquire_timeout = wait;
         self
@@ -76,13 +77,14 @@ impl DatabaseBuilder {
         self
     }
 
-    /// How long connecting may take, unless the URL tells. Defaults to 10 s.
+    /// How long connecting may take, unless the URL tells; of several servers, to each of them. Defaults to 10 s.
     pub fn connect_timeout(mut self, wait: Duration) -> Self {
         self.options.connect_timeout = wait;
         self
     }
 
-    /// How long [`Database::close`] waits for open transactions before it ends them. Defaults to 5 s.
+    /// How long [`Database::close`] waits for open transactions before it ends them, and for the server to end the sessions.
+    /// Defaults to 5 s.
     pub fn close_timeout(mut self, wait: Duration) -> Self {
         self.options.close_timeout = wait;
         self

@@ -117,11 +117,13 @@ impl Database {
 
     /// Makes sure that the database can be reached. It need not be called: the first query connects.
     ///
-    /// Concurrent callers share one attempt. Called again, it does nothing. After [`close`](Self::close) it opens the
-    /// database anew.
+    /// Concurrent callers share one attempt. Called again, it does nothing: whether the database still answers is told by
+    /// [`ping`](Self::ping). After [`close`](Self::close) it opens the database anew.
     ///
     /// # Errors
-    /// `Connect` if no connection can be made. The next call tries again.
+    /// `Connect` if no connection can be made; its text names host, port and reason, and it has the server's code.
+    /// `PoolTimeout` if the server had no connection to give within
+    /// [`acquire_timeout`](DatabaseBuilder::acquire_timeout). The next call tries again.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
@@ -130,8 +132,10 @@ impl Database {
     }
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
-    /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Called again,
-    /// it waits for what is still open, if anything is. The connections of blocking handles are closed too.
+    /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Within that time
+    /// it also waits until the server has ended the sessions, and for up to a second more where transactions had to be
+    /// ended. Called again, it waits for what is still open, if anything is. The connections of blocking handles are
+    /// closed too.
     ///
     /// # Cancel safety
     /// Dropped, the database stays closed for new queries; call it again to wait for what is left.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Database, RowStream,
+    health::examine,
     lease::Lease,
     local,
     session::DbSession,
@@ -45,13 +46,13 @@ impl Database {
     pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
         let Some(frame) = self.frame() else {
             let (answer, lease) = self.alone(query, Want::Stream).await?;
-            return Ok(RowStream::new(answer, Arc::new(lease), Arc::new(StreamUse::new()), None));
+            return Ok(RowStream::new(self.inner(), answer, Arc::new(lease), Arc::new(StreamUse::new()), None));
         };
         let usage = Arc::new(StreamUse::new());
         let turn = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
         let session = frame.trunk().session();
-        let rows = RowStream::new(answer, lease, usage, Some((Arc::clone(&frame), turn)));
+        let rows = RowStream::new(self.inner(), answer, lease, usage, Some((Arc::clone(&frame), turn)));
         session.keep_stream(rows.source());
         if frame.is_closed() {
             // Whoever ended the block may have come too early to find the stream.
@@ -79,7 +80,7 @@ impl Database {
             flight.landed();
             // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
-            match result {
+            match result.map_err(|fault| examine(self.inner(), &lease, Some(frame), fault)) {
                 Err(fault) if is_lost(&fault) => {
                     if !may_go_again(&fault, frame) || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
                         return Err(frame.fail(fault));
@@ -103,7 +104,8 @@ impl Database {
             let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
             let observed = Observed::new(&NoDebt, self.inner(), None);
             let work = lease.connection().run(&observed, query, want);
-            match trace::statement(&observed, query, work).await {
+            let result = trace::statement(&observed, query, work).await;
+            match result.map_err(|fault| examine(self.inner(), &lease, None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {

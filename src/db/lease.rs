@@ -37,6 +37,8 @@ pub(super) struct Lease {
     connection: Arc<dyn Connection>,
     /// With the connection in it, until it is given back.
     place: Mutex<Option<Place>>,
+    /// The epoch of the pool in which the connection was made.
+    made: u64,
     /// How often the session had replaced its connection when this one was leased.
     epoch: u64,
     /// How many answers have come over it.
@@ -59,6 +61,7 @@ impl Lease {
         let borrowed = place.borrowed.as_ref().expect("a lease is made of a place that has its connection");
         Self {
             connection: Arc::clone(&borrowed.connection),
+            made: borrowed.made,
             place: Mutex::new(Some(place)),
             epoch: 0,
             answers: AtomicU64::new(0),
@@ -79,6 +82,10 @@ impl Lease {
     pub(super) fn with_epoch(mut self, epoch: u64) -> Self {
         self.epoch = epoch;
         self
+    }
+
+    pub(super) fn made(&self) -> u64 {
+        self.made
     }
 
     pub(super) fn epoch(&self) -> u64 {

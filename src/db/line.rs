@@ -1,6 +1,5 @@
-//! The line in front of the pool: how many may still have a connection, the connections that lie ready, and those who
-//! wait, each of whom is handed the connection itself, in order of arrival. It knows no database, and not how
-//! connections are made.
+//! The line of the pool: how many may still have a connection, the connections that lie ready, and those who wait, each of
+//! whom is handed the connection itself, in order of arrival. It knows no database, and not how connections are made.
 
 use std::{
     collections::VecDeque,
@@ -12,15 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
 
-use super::slot::Borrowed;
+use super::{
+    slot::{Borrowed, Trust},
+    sweep::{self, Sweeping},
+};
 
 /// What becomes of connections that nobody uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Keeping {
-    /// Whether they lie ready here, rather than go back to the pool, which makes new ones for those that are out.
-    pub(super) ready: bool,
+    /// How many are to lie ready.
+    pub(super) min: usize,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_lifetime: Option<Duration>,
 }
@@ -28,9 +33,17 @@ pub(super) struct Keeping {
 /// The line of one pool.
 pub(super) struct Line {
     keeping: Keeping,
+    trust: Arc<Trust>,
     /// Set once, under the lock.
     closed: AtomicBool,
     books: Mutex<Books>,
+    pub(super) sweeping: Sweeping,
+    /// Fewer lie ready than are to.
+    pub(super) wanting: Notify,
+    /// A connection came back while the server refuses more of them.
+    pub(super) spare: Notify,
+    /// Of those whom the server has refused a connection, the one that tries again: the others wait for this, in order.
+    pub(super) trial: tokio::sync::Mutex<()>,
 }
 
 struct Books {
@@ -40,6 +53,8 @@ struct Books {
     ready: Vec<Borrowed>,
     queue: VecDeque<Queued>,
     next: u64,
+    /// How many have a place, and were refused a connection by the server.
+    short: usize,
 }
 
 struct Queued {
@@ -56,9 +71,18 @@ pub(super) enum Asked {
 }
 
 impl Line {
-    pub(super) fn new(places: usize, keeping: Keeping) -> Self {
-        let books = Books { free: places, ready: Vec::new(), queue: VecDeque::new(), next: 0 };
-        Self { keeping, closed: AtomicBool::new(false), books: Mutex::new(books) }
+    pub(super) fn new(places: usize, keeping: Keeping, trust: Arc<Trust>) -> Self {
+        let books = Books { free: places, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
+        Self {
+            keeping,
+            trust,
+            closed: AtomicBool::new(false),
+            books: Mutex::new(books),
+            sweeping: Sweeping::default(),
+            wanting: Notify::new(),
+            spare: Notify::new(),
+            trial: tokio::sync::Mutex::default(),
+        }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -70,9 +94,8 @@ impl Line {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether connections that nobody uses lie ready here.
-    pub(super) fn keeps_ready(&self) -> bool {
-        self.keeping.ready
+    pub(super) fn keeping(&self) -> Keeping {
+        self.keeping
     }
 
     /// How many connections lie ready.
@@ -88,7 +111,9 @@ impl Line {
         }
         if books.free > 0 {
             books.free -= 1;
-            let borrowed = books.ready.pop();
+            // Those who were refused one came first.
+            let borrowed = if books.short == 0 { books.ready.pop() } else { None };
+            self.restock(books);
             return Asked::Place(Place { line: Arc::clone(self), borrowed });
         }
         let (hand, handed) = oneshot::channel();
@@ -98,9 +123,50 @@ impl Line {
         Asked::Later(Waiting { line: Arc::clone(self), number: Some(number), handed })
     }
 
+    /// A place for a connection that is to lie ready, if fewer do than are to and nobody else has a use for it.
+    pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
+        let mut books = self.books();
+        let is_wanted = books.ready.len() < self.keeping.min.min(books.free) && books.short == 0 && !self.is_closed();
+        if !is_wanted {
+            return None;
+        }
+        books.free -= 1;
+        Some(Place { line: Arc::clone(self), borrowed: None })
+    }
+
     /// A connection that lies ready, for who has a place already.
     pub(super) fn take_ready(&self) -> Option<Borrowed> {
-        self.books().ready.pop()
+        let mut books = self.books();
+        let taken = books.ready.pop();
+        self.restock(books);
+        taken
+    }
+
+    /// Has connections made if fewer lie ready than are to.
+    fn restock(&self, books: MutexGuard<'_, Books>) {
+        let is_wanting = books.ready.len() < self.keeping.min;
+        // Whoever is woken may come here again.
+        drop(books);
+        if is_wanting {
+            self.wanting.notify_one();
+        }
+    }
+
+    /// Whether the server refuses connections to those who have places.
+    pub(super) fn is_short(&self) -> bool {
+        self.books().short > 0
+    }
+
+    /// The server has refused a connection to who has a place: until the returned value is dropped, connections that come
+    /// back are for those like him.
+    pub(super) fn fall_short(&self) -> Short<'_> {
+        self.books().short += 1;
+        Short(self)
+    }
+
+    /// The runtimes that connections which lie ready were borrowed on.
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        self.books().ready.iter().map(|borrowed| borrowed.handle().clone()).collect()
     }
 
     /// Whether a connection that comes back may go to somebody else.
@@ -108,35 +174,44 @@ impl Line {
         let now = Instant::now();
         borrowed.idle_since = now;
         let is_old = self.keeping.max_lifetime.is_some_and(|most| now.duration_since(borrowed.born) >= most);
-        borrowed.condemned |= is_old;
+        borrowed.condemned |= is_old || self.trust.is_stale(borrowed.made);
         borrowed.is_sound()
     }
 
-    /// Gives a place up: with its connection to who waits longest, or for whoever comes next.
+    /// Gives a place up: with its connection to who waits longest, or for whoever comes next. The connection goes to those
+    /// first who have a place and were refused one.
     fn pass_on(self: &Arc<Self>, mut borrowed: Option<Borrowed>) {
+        let handle =
+            borrowed.as_ref().filter(|_| self.sweeping.is_missing(&self.keeping)).map(|one| one.handle().clone());
         loop {
             let mut books = self.books();
+            let is_closed = self.is_closed();
+            let is_spare = books.short > 0 && borrowed.is_some() && !is_closed;
+            if is_spare {
+                books.ready.extend(borrowed.take());
+            }
             if let Some(Queued { hand, .. }) = books.queue.pop_front() {
                 // Whoever is woken may come here again.
                 drop(books);
                 // Who left just now cannot take it: then it is passed on by its drop.
                 drop(hand.send(Place { line: Arc::clone(self), borrowed }));
-                return;
-            }
-            let away = match borrowed.take() {
-                Some(borrowed) if self.keeping.ready && !self.is_closed() => {
-                    books.ready.push(borrowed);
-                    None
-                }
-                other => other,
-            };
-            if away.is_none() {
+            } else if let Some(away) = borrowed.take_if(|_| is_closed) {
+                // It is gone before the next one is let in.
+                drop(books);
+                drop(away);
+                continue;
+            } else {
+                books.ready.extend(borrowed.take());
                 books.free += 1;
-                return;
+                self.restock(books);
             }
-            // It is back in the pool before the next one is let in.
-            drop(books);
-            drop(away);
+            if is_spare {
+                self.spare.notify_one();
+            }
+            break;
+        }
+        if let Some(handle) = handle {
+            sweep::start(self, &handle);
         }
     }
 
@@ -148,26 +223,33 @@ impl Line {
             (std::mem::take(&mut books.queue), std::mem::take(&mut books.ready))
         };
         drop(away);
+        self.sweeping.end();
+        self.wanting.notify_one();
+        self.spare.notify_one();
     }
 
-    /// Closes the connections that lie ready and have become too old.
+    /// Closes the connections that lie ready and have become too old, or whose server is not what it was opened for.
     pub(super) fn sweep(&self) {
-        let Keeping { idle_timeout, max_lifetime, ready: _ } = self.keeping;
+        let Keeping { idle_timeout, max_lifetime, min } = self.keeping;
         let now = Instant::now();
         let is_over =
             |since: Instant, most: Option<Duration>| most.is_some_and(|most| now.duration_since(since) >= most);
-        let is_old = |one: &mut Borrowed| is_over(one.idle_since, idle_timeout) || is_over(one.born, max_lifetime);
+        let is_old = |one: &mut Borrowed| {
+            is_over(one.idle_since, idle_timeout) || is_over(one.born, max_lifetime) || self.trust.is_stale(one.made)
+        };
         let old: Vec<Borrowed> = self.books().ready.extract_if(.., is_old).collect();
-        for mut borrowed in old {
-            borrowed.condemned = true;
+        if min > 0 && !old.is_empty() {
+            self.wanting.notify_one();
         }
     }
 
     fn withdraw(&self, number: u64) {
         let mut books = self.books();
-        if let Ok(at) = books.queue.binary_search_by_key(&number, |queued| queued.number) {
-            books.queue.remove(at);
-        }
+        let at = books.queue.binary_search_by_key(&number, |queued| queued.number);
+        let withdrawn = at.ok().and_then(|at| books.queue.remove(at));
+        // Outside the lock: it wakes whoever has polled the wait last.
+        drop(books);
+        drop(withdrawn);
     }
 }
 
@@ -196,6 +278,15 @@ impl Drop for Place {
         // What is not kept goes here, before the next one is let in.
         let kept = self.borrowed.take().and_then(|mut borrowed| self.line.keeps(&mut borrowed).then_some(borrowed));
         self.line.pass_on(kept);
+    }
+}
+
+/// Somebody who has a place, and whom the server has refused a connection.
+pub(super) struct Short<'l>(&'l Line);
+
+impl Drop for Short<'_> {
+    fn drop(&mut self) {
+        self.0.books().short -= 1;
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
-use super::{lease::Lease, session::DbSession};
+use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
     driver::Answer,
     error::Error,
@@ -41,12 +41,19 @@ pub struct RowStream {
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
     place: Option<Place>,
+    inner: Arc<Inner>,
 }
 
 impl RowStream {
-    pub(super) fn new(answer: Answer, lease: Arc<Lease>, usage: Arc<StreamUse>, place: Option<Place>) -> Self {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        answer: Answer,
+        lease: Arc<Lease>,
+        usage: Arc<StreamUse>,
+        place: Option<Place>,
+    ) -> Self {
         let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
-        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place }
+        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place, inner: Arc::clone(inner) }
     }
 
     pub(super) fn source(&self) -> &Arc<Source> {
@@ -59,6 +66,18 @@ impl RowStream {
     /// Dropped, it loses no row.
     pub async fn next(&mut self) -> Option<Result<Row, Error>> {
         futures_util::StreamExt::next(self).await
+    }
+
+    fn failed(&self, fault: Fault) -> Error {
+        let frame = self.place.as_ref().map(|(frame, _)| frame);
+        let fault = match &self.lease {
+            Some(lease) => examine(&self.inner, lease, frame.map(|frame| &**frame), fault),
+            None => fault,
+        };
+        match frame {
+            Some(frame) => frame.check_open().err().unwrap_or_else(|| frame.fail(fault)),
+            None => fault.error,
+        }
     }
 
     /// The connection and the turn go as soon as the last row was taken.
@@ -95,10 +114,7 @@ impl Stream for RowStream {
                 return if is_ours { next.map_err(|fault| fault.error) } else { Poll::Ready(self.gone(Gone::Revoked)) };
             }
         };
-        let last = fault.map(|fault| match &self.place {
-            Some((frame, _)) => frame.check_open().err().unwrap_or_else(|| frame.fail(fault)),
-            None => fault.error,
-        });
+        let last = fault.map(|fault| self.failed(fault));
         self.end();
         Poll::Ready(last.map(Err))
     }

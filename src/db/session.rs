@@ -15,6 +15,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     database::Inner,
+    health::examine,
     lease::{Cancellation, Lease, User},
     local,
     pool::closed,
@@ -258,13 +259,15 @@ impl DbSession {
         }
     }
 
-    /// Ends whatever is open on the connection, which is thrown away then. The trunk is lost already: nothing is sent
-    /// by its frames any more.
+    /// Ends whatever is open on the connection, and takes it away: it is thrown away as soon as no statement has it. The
+    /// trunk is lost already: nothing is sent by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
-        let (lease, inner, name) = (self.taken(), Arc::clone(&self.inner), self.name());
+        let (inner, name) = (Arc::clone(&self.inner), self.name());
+        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
         self.take_stream();
         Box::pin(async move {
-            let Some(lease) = lease else { return };
+            // It counts as open until it has ended.
+            let Seat::Taken(lease, _membership) = seat else { return };
             lease.condemn();
             let connection = lease.connection();
             if connection.state() == State::Busy {
@@ -274,6 +277,7 @@ impl DbSession {
             let observed = Observed::new(&NoDebt, &inner, None);
             // Should it fail, the connection goes all the same.
             let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await;
+            lease.give_back(None, None);
         })
     }
 }
@@ -319,7 +323,7 @@ impl Session for DbSession {
             work.await
         };
         session.ended();
-        result
+        result.map_err(|fault| examine(&session.inner, &lease, None, fault))
     }
 
     fn pipelines(&self) -> bool {

@@ -1,5 +1,5 @@
-//! A connection of the pool: how bb8 makes it, what is known of it while it lies idle, and its being out. It knows no
-//! queue and no database.
+//! A connection of the pool: how bb8 makes, counts and ends it, what is known of it while it lies idle, and its being out. It
+//! knows no queue and no database. The only place that names bb8.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -10,11 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bb8::{ManageConnection, PooledConnection};
+use bb8::{AddError, ManageConnection, PooledConnection};
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
 use crate::{
-    driver::{Connection, Driver, Query, State, Want},
+    driver::{Connection, Driver, Query, SessionToken, SessionTracker, State, Want},
     error::{Error, ErrorKind},
     fault::NoDebt,
     runtime::{require_live_runtime, within},
@@ -22,6 +23,41 @@ use crate::{
 
 /// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
 const TRUSTED: Duration = Duration::from_millis(500);
+
+/// What was learnt of the server, and so of all connections that were made before. It is counted in epochs.
+#[derive(Debug, Default)]
+pub(super) struct Trust {
+    /// One more with each connection that was found dead: those that were made or seen before are not trusted.
+    epoch: AtomicU64,
+    /// Connections that were made in an earlier epoch are at a server that is not what it was opened for.
+    stale_before: AtomicU64,
+}
+
+impl Trust {
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// A connection was found dead: the others are looked at before they are used again.
+    pub(super) fn distrust(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The server of a connection, made in some epoch, is not what it was opened for: none that was made before now is used
+    /// again. False if that was known.
+    pub(super) fn retire(&self, made: u64) -> bool {
+        if self.is_stale(made) {
+            return false;
+        }
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        self.stale_before.fetch_max(epoch, Ordering::AcqRel);
+        true
+    }
+
+    pub(super) fn is_stale(&self, made: u64) -> bool {
+        made < self.stale_before.load(Ordering::Acquire)
+    }
+}
 
 /// A connection in the pool.
 #[derive(Debug)]
@@ -31,46 +67,95 @@ pub(super) struct Slot {
     pub(super) condemned: bool,
     pub(super) idle_since: Instant,
     pub(super) born: Instant,
-    /// The generation of suspicion in which it was last seen to work.
+    /// The epoch in which it was made.
+    pub(super) made: u64,
+    /// The epoch in which it was last seen to work.
     seen: u64,
+    /// The runtime that it was borrowed on last.
+    handle: Handle,
+    // The last to go: the connection has begun its goodbye by then.
+    _session: SessionToken,
 }
 
 /// Makes connections for bb8.
-pub(super) struct Manager {
-    pub(super) driver: Arc<dyn Driver>,
-    pub(super) connect_timeout: Duration,
-    /// Counts the times that a connection was found dead: those made or seen before are not trusted.
-    pub(super) suspicion: Arc<AtomicU64>,
+struct Maker {
+    driver: Arc<dyn Driver>,
+    connect_timeout: Duration,
+    trust: Arc<Trust>,
+    sessions: SessionTracker,
 }
 
-impl ManageConnection for Manager {
+impl ManageConnection for Maker {
     type Connection = Slot;
     type Error = Error;
 
     async fn connect(&self) -> Result<Slot, Error> {
-        let seen = self.suspicion.load(Ordering::Acquire);
-        let connection = match within(self.connect_timeout, self.driver.connect()).await? {
-            Some(Ok(connection)) => connection,
+        let (made, session) = (self.trust.epoch(), self.sessions.token());
+        let (wait, servers) = (self.connect_timeout, self.driver.servers());
+        let all = wait.saturating_mul(servers.len().max(1).try_into().unwrap_or(u32::MAX));
+        let connection = match within(all, self.driver.connect(wait, session.clone())).await? {
+            Some(Ok(connection)) => Arc::from(connection),
             // At the end of a runtime sockets fail: what is wrong then is not the server.
             Some(Err(error)) => return Err(require_live_runtime().err().unwrap_or(error)),
             None => {
-                let text = format!("no connection was made within {:?}", self.connect_timeout);
-                return Err(Error::new(ErrorKind::Connect, text));
+                let to = if servers.is_empty() { String::new() } else { format!(" to {}", servers.join(", ")) };
+                return Err(Error::new(ErrorKind::Connect, format!("no connection{to} was made within {all:?}")));
             }
         };
-        let now = Instant::now();
-        let connection = Arc::from(connection);
-        Ok(Slot { connection, condemned: false, idle_since: now, born: now, seen })
+        let (now, handle) = (Instant::now(), Handle::current());
+        Ok(Slot { connection, condemned: false, idle_since: now, born: now, made, seen: made, handle, _session: session })
     }
 
-    async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
-        let check = Query::new("SELECT 1", &[]);
-        slot.connection.run(&NoDebt, check, Want::Batch).await.map(|_| ()).map_err(|fault| fault.error)
+    /// bb8 is never asked for a check: the line looks at what lies ready.
+    async fn is_valid(&self, _: &mut Slot) -> Result<(), Error> {
+        Ok(())
     }
 
+    /// What comes back to bb8 is to end, and is condemned; what is to be used again lies ready in the line.
     fn has_broken(&self, slot: &mut Slot) -> bool {
-        slot.idle_since = Instant::now();
-        !slot.is_sound()
+        slot.condemned
+    }
+}
+
+/// Makes connections, and counts them until they end.
+pub(super) struct Connector {
+    pub(super) trust: Arc<Trust>,
+    pub(super) sessions: SessionTracker,
+    bb8: bb8::Pool<Maker>,
+}
+
+impl Connector {
+    /// Up to `most` connections at once.
+    pub(super) fn new(driver: Arc<dyn Driver>, most: u32, connect_timeout: Duration, trust: Arc<Trust>) -> Self {
+        let sessions = SessionTracker::default();
+        let maker = Maker { driver, connect_timeout, trust: Arc::clone(&trust), sessions: sessions.clone() };
+        // Without ages and without a least number bb8 starts no task, which would be bound to the runtime of its start.
+        let bb8 = bb8::Pool::builder()
+            .max_size(most)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .build_unchecked(maker);
+        Self { trust, sessions, bb8 }
+    }
+
+    /// How many of its connections there are.
+    pub(super) fn count(&self) -> u64 {
+        self.bb8.state().connections.into()
+    }
+
+    /// Makes a connection. bb8 would try again until its time is over, and not say why: so it is asked for one attempt.
+    pub(super) async fn connect(&self) -> Result<Borrowed, Error> {
+        let made = self.bb8.dedicated_connection().await?;
+        let no_room = || Error::new(ErrorKind::Connect, "there are as many connections as there may be");
+        match self.bb8.add(made) {
+            Ok(()) => {}
+            Err(AddError::Broken(_) | AddError::NoCapacity(_)) => return Err(no_room()),
+        }
+        // One lies there now, this or another one that was made at the same moment.
+        let taken = self.bb8.get_owned().now_or_never();
+        taken.and_then(Result::ok).map(|pooled| Borrowed(Some(Box::new(pooled)))).ok_or_else(no_room)
     }
 }
 
@@ -83,30 +168,20 @@ impl Slot {
 
 /// A connection that is out of the pool. It goes from hand to hand, so it is no more than a pointer.
 #[derive(Debug)]
-pub(super) struct Borrowed(Box<Out>);
+pub(super) struct Borrowed(Option<Box<PooledConnection<'static, Maker>>>);
 
-/// bb8 may make another connection in place of this one when it comes back, and panics if there is no runtime to do so
-/// on; but futures are dropped outside of runtimes, and after their end.
-#[derive(Debug)]
-struct Out {
-    pooled: Option<PooledConnection<'static, Manager>>,
-    handle: Handle,
-}
+const THERE: &str = "only the drop takes the connection out";
 
 impl Borrowed {
-    pub(super) fn new(pooled: PooledConnection<'static, Manager>) -> Self {
-        Self(Box::new(Out { pooled: Some(pooled), handle: Handle::current() }))
-    }
-
     /// The runtime that it was borrowed on.
     pub(super) fn handle(&self) -> &Handle {
-        &self.0.handle
+        &self.handle
     }
 
     /// It is somebody's from here on, who may be on another runtime than the one before.
     pub(super) fn arrive(&mut self) {
         if let Ok(handle) = Handle::try_current() {
-            self.0.handle = handle;
+            self.handle = handle;
         }
     }
 }
@@ -116,44 +191,46 @@ impl Deref for Borrowed {
 
     #[inline]
     fn deref(&self) -> &Slot {
-        self.0.pooled.as_deref().expect("only the drop takes the connection out")
+        self.0.as_deref().expect(THERE)
     }
 }
 
 impl DerefMut for Borrowed {
     #[inline]
     fn deref_mut(&mut self) -> &mut Slot {
-        self.0.pooled.as_deref_mut().expect("only the drop takes the connection out")
+        self.0.as_deref_mut().expect(THERE)
     }
 }
 
-impl Drop for Out {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        let _entered = Handle::try_current().is_err().then(|| self.handle.enter());
-        self.pooled = None;
+        // Drivers may need a runtime to close a connection; but futures are dropped outside of runtimes, and after their
+        // end.
+        let Some(mut slot) = self.0.take() else { return };
+        slot.condemned = true;
+        let handle = slot.handle.clone();
+        let _entered = Handle::try_current().is_err().then(|| handle.enter());
+        drop(slot);
     }
 }
 
 /// Whether a connection that was idle can be used as it is: it was used just now, and none was found dead since.
-pub(super) fn is_trusted(slot: &Slot, suspicion: &AtomicU64) -> bool {
-    slot.seen == suspicion.load(Ordering::Acquire)
-        && slot.idle_since.elapsed() <= TRUSTED
-        && slot.connection.state() == State::Idle
+pub(super) fn is_trusted(slot: &Slot, trust: &Trust) -> bool {
+    slot.seen == trust.epoch() && slot.idle_since.elapsed() <= TRUSTED && slot.connection.state() == State::Idle
 }
 
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
-pub(super) async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
+pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
         // Let the runtime look at the socket: a server that is gone has said so.
         tokio::task::yield_now().await;
     }
-    if slot.connection.state() == State::Idle {
-        let now = suspicion.load(Ordering::Acquire);
+    if slot.connection.state() == State::Idle && !trust.is_stale(slot.made) {
+        let now = trust.epoch();
         if slot.seen == now {
             return true;
         }
-        let check = Query::new("SELECT 1", &[]);
-        if slot.connection.run(&NoDebt, check, Want::Batch).await.is_ok() {
+        if slot.connection.run(&NoDebt, SIGN_OF_LIFE, Want::Batch).await.is_ok() {
             slot.seen = now;
             return true;
         }
@@ -161,3 +238,6 @@ pub(super) async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
     slot.condemned = true;
     false
 }
+
+/// What any database answers.
+pub(super) const SIGN_OF_LIFE: Query<'static> = Query { sql: "SELECT 1", params: &[], reader: None };

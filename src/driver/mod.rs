@@ -16,12 +16,16 @@
 mod certificates;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 mod chunks;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod random;
 mod reader;
+mod sessions;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -32,7 +36,11 @@ use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 pub use self::dialect::Dialect;
-pub(crate) use self::reader::Reader;
+pub(crate) use self::{
+    random::random,
+    reader::Reader,
+    sessions::{SessionToken, SessionTracker},
+};
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
@@ -137,8 +145,20 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
 
 /// Makes connections to one database.
 pub(crate) trait Driver: Debug + Send + Sync + 'static {
-    /// Connects. Cancel-safe: dropped, it leaves no session behind.
-    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>>;
+    /// Connects, within `wait` to each server that there is a choice of. Cancel-safe: dropped, it leaves no session behind.
+    /// The token MUST be kept until the client has said goodbye, and as far as it can see, until the server has ended the
+    /// session.
+    fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>>;
+
+    /// Where the servers are that there is a choice of, in words: `host:port`. Nothing where there is no server.
+    fn servers(&self) -> &[String] {
+        &[]
+    }
+
+    /// Waits until the server no longer lists these sessions, which the client has left.
+    fn ended<'a>(&'a self, _sessions: &'a [u64]) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// How the database speaks.
     fn dialect(&self) -> Dialect;

@@ -107,7 +107,7 @@ impl Core {
             match twin {
                 Some(twin) => {
                     twin.close().await;
-                    // bb8's own task, which looks for old connections, goes with its next look.
+                    // The sweep's task may not have seen yet that the pool is closed.
                     engine::linger(1, GOODBYE).await;
                 }
                 // A connection that is still being cleaned must not go: the database lives in it.

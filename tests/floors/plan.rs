@@ -29,9 +29,7 @@ pub(crate) const FLOORS: [(&str, u32); 23] = [
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
 pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
-    // Its pool is named in `db` alone (see below); the driver names the trait by which it connects.
-    ("bb8", &["db/pool.rs", "db/slot.rs", "driver/postgres/mod.rs"]),
-    ("bb8_postgres", &["driver/postgres/mod.rs"]),
+    ("bb8", &["db/slot.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
         "chrono",
@@ -93,7 +91,8 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("smallvec", &["control.rs", "driver/postgres/decode.rs", "driver/sqlite/", "model/", "runtime/turn.rs"]),
+    ("smallvec", &["control.rs", "driver/postgres/decode.rs", "driver/sqlite/", "model/", "runtime/"]),
+    ("socket2", &["driver/postgres/socket.rs"]),
     ("tokio", &["db/", "driver/", "outlive.rs", "runtime/", "sync/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/connector.rs"]),

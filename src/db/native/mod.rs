@@ -16,6 +16,7 @@ pub use self::mysql::MysqlClient;
 pub use self::postgres::PostgresClient;
 use super::{
     Database,
+    health::examine,
     lease::Lease,
     local,
     session::DbSession,
@@ -75,7 +76,7 @@ impl Database {
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(fault).into());
+            return Err(frame.fail(examine(self.inner(), &lease, Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
         // Kept and polled at last, it must not touch a connection that is maybe somebody else's by now (rule 6).

@@ -4,13 +4,30 @@ use mysql_async::{DriverError, Error as Native, ServerError as Told};
 
 use crate::error::{Error, ErrorKind, ServerClass, ServerError};
 
-/// The error of a connection that could not be made.
-pub(super) fn connect(error: Native) -> Error {
-    let text = match &error {
-        Native::Server(told) => format!("the MySQL server refused the connection: {}", told.message),
-        _ => "cannot connect to the MySQL server".into(),
+/// The error of a connection that could not be made to the server of this address.
+pub(super) fn connect(address: &str, error: Native) -> Error {
+    let reason = match &error {
+        Native::Server(told) => {
+            let text = format!("the MySQL server at {address} refused the connection: {}", told.message);
+            return Error::new(ErrorKind::Connect, text).with_server(refusal(told)).with_source(error);
+        }
+        Native::Io(error) => error.to_string(),
+        Native::Driver(error) => error.to_string(),
+        other => other.to_string(),
     };
+    let text = format!("cannot connect to the MySQL server at {address}: {reason}");
     Error::new(ErrorKind::Connect, text).with_source(error)
+}
+
+/// What a server said that refused a connection.
+fn refusal(told: &Told) -> ServerError {
+    let class = match told.code {
+        1040 | 1203 => ServerClass::NoSlot,
+        // The other limits of a user are counted by the hour.
+        1226 if told.message.contains("max_user_connections") => ServerClass::NoSlot,
+        _ => ServerClass::Other,
+    };
+    ServerError { code: Some(told.code.to_string().into()), class, ..ServerError::default() }
 }
 
 /// Whether the connection is lost with this error.
@@ -48,7 +65,9 @@ pub(super) fn statement(error: Native, sql: &str) -> Error {
         }
         Native::Server(told) => {
             let text = format!("the server ended the connection: {}", told.message);
-            Error::new(ErrorKind::ConnectionLost, text).with_source(error)
+            let code = Some(told.code.to_string().into());
+            let told = ServerError { code, ..ServerError::default() };
+            Error::new(ErrorKind::ConnectionLost, text).with_server(told).with_source(error)
         }
         _ => Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost").with_source(error),
     };
@@ -66,7 +85,7 @@ pub(super) fn is_killed(error: &Native) -> bool {
 }
 
 fn server(told: &Told) -> Error {
-    let class = class(told.code);
+    let class = class(told);
     let message = told.message.as_str();
     let constraint = match class {
         // The value stands ahead of it, and may hold anything.
@@ -133,8 +152,8 @@ fn after<'m>(message: &'m str, before: &str, end: &str) -> Option<&'m str> {
     Some(rest.split_once(end).map_or(rest, |(name, _)| name))
 }
 
-fn class(code: u16) -> ServerClass {
-    match code {
+fn class(told: &Told) -> ServerClass {
+    match told.code {
         1022 | 1062 | 1169 | 1586 => ServerClass::UniqueViolation,
         1216 | 1217 | 1451 | 1452 | 1761 | 1762 => ServerClass::ForeignKeyViolation,
         1048 | 1263 | 1364 => ServerClass::NotNullViolation,
@@ -145,6 +164,12 @@ fn class(code: u16) -> ServerClass {
         1205 | 3572 => ServerClass::LockTimeout,
         1969 | 3024 => ServerClass::StatementTimeout,
         1317 => ServerClass::Cancelled,
+        // A primary that was demoted, a server that was switched to reading, a node that has left its cluster (Galera).
+        1047 | 1836 => ServerClass::WrongServer,
+        // Named after the option in the way, which may be another one: --secure-file-priv, say.
+        1290 if ["read-only", "read_only"].iter().any(|option| told.message.contains(option)) => {
+            ServerClass::WrongServer
+        }
         _ => ServerClass::Other,
     }
 }
@@ -170,6 +195,26 @@ mod tests {
             told(1292, "Truncated incorrect DOUBLE value: 'secret'").to_string(),
             "Truncated incorrect DOUBLE value"
         );
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_told_from_other_options_in_the_way_rule_36() {
+        let wrong = |code, message| told(code, message).is_retryable();
+        assert!(wrong(
+            1290,
+            "The MySQL server is running with the --super-read-only option so it cannot execute this statement"
+        ));
+        assert!(wrong(
+            1290,
+            "Der MariaDB-Server läuft mit der Option --read-only und kann diese Anweisung deswegen nicht ausführen"
+        ));
+        assert!(!wrong(
+            1290,
+            "The MySQL server is running with the --secure-file-priv option so it cannot execute this statement"
+        ));
+        assert!(wrong(1836, "Running in read-only mode"));
+        assert!(wrong(1047, "WSREP has not yet prepared node for application use"));
+        assert!(!wrong(1792, "Cannot execute statement in a READ ONLY transaction"));
     }
 
     #[test]

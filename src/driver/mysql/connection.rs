@@ -28,12 +28,13 @@ use super::{
     known::{Known, Shown},
     placeholders::Text,
     prepared::Wanted,
+    session::Session,
     values,
     wire::Wire,
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Query, State, Want, chunks::chunks},
+    driver::{Answer, Connection, Query, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
 };
@@ -63,12 +64,12 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 impl MysqlConnection {
     /// A connection just made, on the runtime it was made on.
-    pub(super) fn new(conn: Conn, opts: Opts, statement_cache: usize) -> Self {
+    pub(super) fn new(conn: Conn, session: SessionToken, opts: Opts, statement_cache: usize) -> Self {
         let shown = Arc::new(Shown::new(Known::Idle));
         let id = conn.id();
         let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
         Self {
-            wire: Arc::new(tokio::sync::Mutex::new(Wire::new(conn, Arc::clone(&shown)))),
+            wire: Arc::new(tokio::sync::Mutex::new(Wire::new(Session::new(conn, session, &shown), Arc::clone(&shown)))),
             errand: Arc::default(),
             turns: Arc::default(),
             shown,
@@ -83,6 +84,9 @@ impl MysqlConnection {
     async fn turn(&self) -> Result<Turn, Fault> {
         if self.is_given_up.load(Ordering::Acquire) {
             return Err(broken());
+        }
+        if self.shown.is_cut_off() {
+            return Err(Fault::new(Verdict::Unsent, lost_idle()));
         }
         let turn = Arc::clone(&self.wire).lock_owned().await;
         self.turns.fetch_add(1, Ordering::AcqRel);
@@ -337,7 +341,7 @@ impl Connection for MysqlConnection {
     }
 
     fn state(&self) -> State {
-        if self.is_given_up.load(Ordering::Acquire) {
+        if self.is_given_up.load(Ordering::Acquire) || self.shown.is_cut_off() {
             return State::Broken;
         }
         if self.is_lent() {

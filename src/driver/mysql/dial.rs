@@ -1,6 +1,8 @@
 //! Connecting by mysql_async, with the second attempt that two of MySQL's `ssl-mode`s take. It knows no URLs.
 
-use mysql_async::{Conn, Error as Native, Opts};
+use std::time::Duration;
+
+use mysql_async::{Conn, Error as Native, Opts, OptsBuilder, prelude::Queryable as _};
 #[cfg(feature = "tls")]
 use rustls::crypto::{CryptoProvider, ring};
 
@@ -15,10 +17,38 @@ pub(super) struct Dial {
     second: Second,
 }
 
+/// How long the server is given before it is asked again whether sessions have ended; twice as long each time, up to a limit.
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LAST_WAIT: Duration = Duration::from_millis(50);
+
+impl Dial {
+    /// Waits until the server no longer lists these sessions. It closes a connection before it forgets the session, so that
+    /// the client cannot see that by itself: it is asked, over a connection that has no database.
+    pub(super) async fn wait_for_end_of(&self, sessions: &[u64]) -> Result<(), Native> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+        let listed = format!("SELECT 1 FROM information_schema.processlist WHERE id IN ({}) LIMIT 1", ids.join(", "));
+        let opts = OptsBuilder::from_opts(self.first()).db_name(None::<String>).setup(Vec::<String>::new());
+        let mut helper = Conn::new(opts).await?;
+        let mut wait = FIRST_WAIT;
+        while helper.query_first::<u8, _>(&listed).await?.is_some() {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_WAIT);
+        }
+        helper.disconnect().await
+    }
+}
+
 #[cfg(not(feature = "tls"))]
 impl Dial {
     pub(super) fn straight(opts: Opts) -> Self {
         Self { opts }
+    }
+
+    fn first(&self) -> Opts {
+        self.opts.clone()
     }
 
     /// Connects, and tells by which options: others for the same session take them too.
@@ -31,6 +61,11 @@ impl Dial {
 impl Dial {
     pub(super) fn straight(opts: Opts) -> Self {
         Self { opts, second: Second::None }
+    }
+
+    /// The options of the first attempt.
+    fn first(&self) -> Opts {
+        self.second.learnt().unwrap_or_else(|| self.opts.clone())
     }
 
     /// With TLS, or at a server that has none without.
@@ -48,7 +83,7 @@ impl Dial {
         if self.opts.ssl_opts().is_some() {
             settle_provider();
         }
-        let first = self.second.learnt().unwrap_or_else(|| self.opts.clone());
+        let first = self.first();
         let error = match Conn::new(first.clone()).await {
             Ok(conn) => return Ok((conn, first)),
             Err(error) => error,

@@ -19,11 +19,25 @@ pub(super) struct Shown {
     known: AtomicU8,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: AtomicBool,
+    /// Whether the runtime has ended that the socket lives on: whatever is known, nothing can be sent any more.
+    is_cut_off: AtomicBool,
 }
 
 impl Shown {
     pub(super) fn new(known: Known) -> Self {
-        Self { known: AtomicU8::new(known as u8), has_locals: AtomicBool::new(false) }
+        Self {
+            known: AtomicU8::new(known as u8),
+            has_locals: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Acquire)
+    }
+
+    pub(super) fn cut_off(&self) {
+        self.is_cut_off.store(true, Ordering::Release);
     }
 
     pub(super) fn get(&self) -> Known {

@@ -19,6 +19,7 @@ mod placeholders;
 mod prepared;
 #[cfg(feature = "tls")]
 mod second;
+mod session;
 mod shape;
 mod tls;
 mod upkeep;
@@ -32,7 +33,7 @@ use mysql_async::{Opts, OptsBuilder};
 
 pub(crate) use self::connection::{Lent, MysqlConnection};
 use self::{dial::Dial, tls::Tls};
-use super::{Connection, Dialect, Driver};
+use super::{Connection, Dialect, Driver, SessionToken};
 use crate::error::{Error, ErrorKind};
 
 /// What every session is set to: all of Unicode, also after a reset, which goes back to the server's default; strict, so
@@ -45,6 +46,7 @@ const SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
 #[derive(Debug)]
 pub(crate) struct MysqlDriver {
     dial: Dial,
+    servers: [String; 1],
     statement_cache: usize,
 }
 
@@ -65,16 +67,39 @@ impl MysqlDriver {
             .stmt_cache_size(Some(statement_cache))
             .conn_ttl(None::<Duration>)
             .setup(vec![SETUP]);
-        Ok(Self { dial: tls.dial(opts.into())?, statement_cache })
+        let opts: Opts = opts.into();
+        let servers = [address(&opts)];
+        Ok(Self { dial: tls.dial(opts)?, servers, statement_cache })
+    }
+}
+
+/// Where the server is, as errors name it.
+fn address(opts: &Opts) -> String {
+    match opts.socket() {
+        Some(path) => path.to_owned(),
+        None => format!("{}:{}", opts.ip_or_hostname(), opts.tcp_port()),
     }
 }
 
 impl Driver for MysqlDriver {
-    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+    fn connect(&self, _wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let (conn, opts) = self.dial.connect().await.map_err(classify::connect)?;
-            let connection: Box<dyn Connection> = Box::new(MysqlConnection::new(conn, opts, self.statement_cache));
+            let (conn, opts) = self.dial.connect().await.map_err(|error| classify::connect(&self.servers[0], error))?;
+            let connection = MysqlConnection::new(conn, session, opts, self.statement_cache);
+            let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
+        })
+    }
+
+    fn servers(&self) -> &[String] {
+        &self.servers
+    }
+
+    fn ended<'a>(&'a self, sessions: &'a [u64]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.dial.wait_for_end_of(sessions).await {
+                tracing::debug!(target: "nestling", %error, "the server could not be asked whether sessions have ended");
+            }
         })
     }
 

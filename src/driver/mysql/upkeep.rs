@@ -14,7 +14,7 @@ impl Wire {
     pub(super) async fn ping(&mut self) -> Result<Answer, Fault> {
         self.conn.ping().await.map(|()| Answer::count(0)).map_err(|error| {
             self.shown.set(Known::Lost);
-            Fault::new(Verdict::Lost, classify::connect(error))
+            Fault::new(Verdict::Lost, classify::statement(error, "ping"))
         })
     }
 

@@ -18,6 +18,7 @@ use super::{
     handles::Asked,
     implicit,
     known::{Known, Shown},
+    session::Session,
 };
 use crate::{
     control::Control,
@@ -38,7 +39,7 @@ const TRUSTED: Duration = Duration::from_millis(500);
 
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
-    pub(super) conn: Conn,
+    pub(super) conn: Session,
     pub(super) shown: Arc<Shown>,
     /// Session variables that were set for the open transaction, to be set back at its end.
     pub(super) locals: Vec<String>,
@@ -52,7 +53,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(conn: Conn, shown: Arc<Shown>) -> Self {
+    pub(super) fn new(conn: Session, shown: Arc<Shown>) -> Self {
         let at_rest_since = Instant::now();
         let asked = Asked::new(conn.opts().stmt_cache_size());
         Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, asked, at_rest_since }

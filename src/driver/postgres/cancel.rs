@@ -5,7 +5,7 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use futures_util::future::join_all;
 #[cfg(unix)]
@@ -13,17 +13,13 @@ use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::TcpStream,
-    runtime::Builder,
-    time::timeout,
 };
 use tokio_postgres::{CancelToken, Config, config::Host, tls::MakeTlsConnect};
 
 use super::connector::Connector;
+use crate::driver::detached::detach;
 
 const DEFAULT_PORT: u16 = 5432;
-
-/// How long a request that nobody waits for may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the servers of a URL listen, and how they are spoken to.
 #[derive(Clone)]
@@ -33,14 +29,14 @@ pub(super) struct Servers {
 }
 
 /// Where one server listens, and the name that its certificate should have.
-#[derive(Debug)]
-struct Address {
-    name: String,
-    place: Place,
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub(super) name: String,
+    pub(super) place: Place,
 }
 
-#[derive(Debug)]
-enum Place {
+#[derive(Debug, Clone)]
+pub(super) enum Place {
     Tcp(String, u16),
     #[cfg(unix)]
     Unix(PathBuf),
@@ -69,9 +65,24 @@ impl Servers {
         Self { addresses: all.collect(), connector }
     }
 
+    pub(super) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// The one server of this address, which a session is at; `peer` where a name stands for several.
+    pub(super) fn only(&self, address: &Address, peer: Option<SocketAddr>) -> Self {
+        let mut address = address.clone();
+        if let Some(peer) = peer {
+            address.place = Place::Tcp(peer.ip().to_string(), peer.port());
+        }
+        Self { addresses: Arc::new([address]), connector: self.connector.clone() }
+    }
+
     /// Asks for the session's statement to be cancelled, and waits until the server has signalled the session.
-    ///
-    /// Which of several servers the session is at is not known; those that do not know it take no notice.
     pub(super) async fn cancel(&self, token: &CancelToken) {
         let requests = self.addresses.iter().map(|address| async {
             if let Err(error) = address.cancel(token, self.connector.clone()).await {
@@ -81,15 +92,26 @@ impl Servers {
         join_all(requests).await;
     }
 
-    /// As [`cancel`](Self::cancel), without waiting, and without a runtime: on a thread that ends with it.
+    /// As [`cancel`](Self::cancel), without waiting, and without a runtime.
     pub(super) fn cancel_detached(&self, token: CancelToken) {
         let servers = self.clone();
-        let cancel = move || {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { timeout(PATIENCE, servers.cancel(&token)).await.map_err(io::Error::other) })
-        };
-        // It is a courtesy to the server, which ends the statement sooner or later without it.
-        let _ = thread::Builder::new().name("nestling-cancel".into()).spawn(cancel);
+        detach(async move { servers.cancel(&token).await });
+    }
+}
+
+/// `host:port`, as errors name it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            // The name that the URL has tells more than the address that stands for it.
+            Place::Tcp(_, port) if !self.name.is_empty() && !self.name.contains(':') => {
+                write!(f, "{}:{port}", self.name)
+            }
+            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+            #[cfg(unix)]
+            Place::Unix(path) => write!(f, "{}", path.display()),
+        }
     }
 }
 

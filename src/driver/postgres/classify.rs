@@ -4,18 +4,34 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::cancel::Address;
 use crate::{
     error::{Error, ErrorKind, ServerClass, ServerError},
     fault::{Fault, Verdict},
 };
 
-/// The error of a connection that could not be made.
-pub(super) fn connect(error: tokio_postgres::Error) -> Error {
-    let text = match error.as_db_error() {
-        Some(told) => format!("the PostgreSQL server refused the connection: {}", told.message()),
-        None => "cannot connect to the PostgreSQL server".into(),
+/// The error of a connection that could not be made to the server of this address.
+pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error {
+    let connect = |text| Error::new(ErrorKind::Connect, text);
+    match error.as_db_error() {
+        Some(told) => {
+            let text = format!("the PostgreSQL server at {address} refused the connection: {}", told.message());
+            connect(text).with_server(refusal(told)).with_source(error)
+        }
+        None => {
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            connect(format!("cannot connect to the PostgreSQL server at {address}: {reason}")).with_source(error)
+        }
+    }
+}
+
+/// What a server said that refused a connection.
+fn refusal(told: &DbError) -> ServerError {
+    let class = match told.code() {
+        c if *c == SqlState::TOO_MANY_CONNECTIONS || *c == SqlState::CANNOT_CONNECT_NOW => ServerClass::NoSlot,
+        _ => ServerClass::Other,
     };
-    Error::new(ErrorKind::Connect, text).with_source(error)
+    ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
 }
 
 /// The fault of a statement that was sent. `alive` tells whether the connection still stands.
@@ -47,11 +63,27 @@ pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
 }
 
 fn lost(error: tokio_postgres::Error) -> Fault {
-    let text = match error.as_db_error() {
-        Some(told) => format!("the server ended the connection: {}", told.message()),
-        None => "the connection to the PostgreSQL server was lost".into(),
-    };
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text).with_source(error))
+    let lost = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
+    let ended = error.as_db_error().map(|told| end_of_session(told));
+    Fault::new(Verdict::Lost, ended.unwrap_or(lost).with_source(error))
+}
+
+/// What a server says that ends a session.
+fn end_of_session(told: &DbError) -> Error {
+    let text = format!("the server ended the connection: {}", told.message());
+    let code = Some(told.code().code().into());
+    let server = ServerError { code, class: class(told), ..ServerError::default() };
+    Error::new(ErrorKind::ConnectionLost, text).with_server(server)
+}
+
+/// The fault of a connection that was lost, with the server's last words, unless it has them already.
+pub(super) fn ended(fault: Fault, words: &tokio_postgres::Error) -> Fault {
+    match words.as_db_error() {
+        Some(told) if fault.error.code().is_none() => {
+            Fault { error: end_of_session(told).with_source(fault.error), ..fault }
+        }
+        _ => fault,
+    }
 }
 
 /// The fault of a flight that found the connection dead before it was sent.
@@ -138,6 +170,11 @@ fn class(told: &DbError) -> ServerClass {
         // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
         c if *c == SqlState::QUERY_CANCELED && told.message().contains("timeout") => ServerClass::StatementTimeout,
         c if *c == SqlState::QUERY_CANCELED => ServerClass::Cancelled,
+        // A primary that was demoted, unless the transaction is one that may not write; a server that goes down.
+        c if *c == SqlState::READ_ONLY_SQL_TRANSACTION => ServerClass::WrongServer,
+        c if [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(c) => {
+            ServerClass::WrongServer
+        }
         _ => ServerClass::Other,
     }
 }

@@ -7,14 +7,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio_postgres::Client;
-
 use super::{
     cache::{Cache, Prepared},
-    cancel::Servers,
     classify,
     decode::{self, Gatherer},
+    dial::Connected,
     encode::{self, Param},
     flight::Wire,
     hstore,
@@ -25,6 +22,7 @@ use crate::{
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
 };
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
 /// save that only statements prepared in SQL go: ours stay good, and so do those by which tokio-postgres looks up types,
@@ -45,8 +43,8 @@ pub(crate) struct PostgresConnection {
 }
 
 impl PostgresConnection {
-    pub(super) fn new(client: Client, servers: Servers, statement_cache: usize, hstore: bool) -> Self {
-        Self { wire: Arc::new(Wire::new(client, servers)), cache: Cache::new(statement_cache), hstore }
+    pub(super) fn new(connected: Connected, statement_cache: usize, hstore: bool) -> Self {
+        Self { wire: Arc::new(Wire::new(connected)), cache: Cache::new(statement_cache), hstore }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -196,7 +194,7 @@ impl PostgresConnection {
             }
             let row = row.map(|row| match row {
                 Ok(row) => Ok(decode::single(row, Arc::clone(&columns))),
-                Err(error) => Err(classify::statement(error, &sql, wire.is_alive())),
+                Err(error) => Err(wire.lost(classify::statement(error, &sql, wire.is_alive()))),
             });
             std::future::ready(row)
         });

@@ -20,12 +20,13 @@ use super::{
     answered::{Answered, Outcome},
     cancel::Servers,
     classify,
+    dial::{Connected, LastWords},
     in_flight::{Request, Requests},
 };
 use crate::{
     control::Control,
     driver::{Dialect, State},
-    fault::{Debt, Fault},
+    fault::{Debt, Fault, Verdict},
 };
 
 /// How long a connection may take to come to rest before it is given up.
@@ -38,6 +39,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 pub(crate) struct Wire {
     client: Client,
     servers: Servers,
+    last_words: LastWords,
     sent: AtomicU64,
     answered: AtomicU64,
     in_transaction: AtomicBool,
@@ -63,10 +65,11 @@ struct Tally {
 }
 
 impl Wire {
-    pub(super) fn new(client: Client, servers: Servers) -> Self {
+    pub(super) fn new((client, servers, last_words): Connected) -> Self {
         Self {
             client,
             servers,
+            last_words,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             in_transaction: AtomicBool::new(false),
@@ -85,6 +88,14 @@ impl Wire {
 
     pub(super) fn is_alive(&self) -> bool {
         !self.client.is_closed() && !self.broken.load(Ordering::Acquire)
+    }
+
+    /// A fault with what the server has said of it, if it is the end of the connection.
+    pub(super) fn lost(&self, fault: Fault) -> Fault {
+        match self.last_words.get() {
+            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, words),
+            _ => fault,
+        }
     }
 
     /// The connection is not to be used again.
@@ -182,7 +193,7 @@ impl Wire {
         classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
     ) -> Result<(T, u64), Fault> {
         if !self.is_alive() {
-            return Err(classify::unsent());
+            return Err(self.lost(classify::unsent()));
         }
         let mut request = self.requests.hold(request);
         let mut number = 0;
@@ -215,7 +226,7 @@ impl Wire {
             (Ok(()), Some(Ok(value))) => Ok((value, number)),
             (Ok(()), Some(Err(error))) => {
                 self.is_answered(number);
-                Err(classify(error, self.is_alive()))
+                Err(self.lost(classify(error, self.is_alive())))
             }
         }
     }
@@ -249,7 +260,7 @@ impl Wire {
                 wire.set_in_transaction(false);
             }
             result.map_err(|error| {
-                let fault = classify::control(error, wire.is_alive());
+                let fault = wire.lost(classify::control(error, wire.is_alive()));
                 if begins && classify::may_have_stopped_begin(&fault.error) {
                     // What stands behind that BEGIN may have run outside a transaction: nobody uses this again (rule 19).
                     wire.condemn();
@@ -265,7 +276,7 @@ impl Wire {
     /// Sends the debt alone, and waits for its answer.
     pub(super) async fn fly_steps(self: &Arc<Self>, debt: &dyn Debt, steps: &[Control]) -> Outcome {
         if !self.is_alive() {
-            return Err(classify::unsent());
+            return Err(self.lost(classify::unsent()));
         }
         let mut sent = None;
         poll_fn(|cx| {

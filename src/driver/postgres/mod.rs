@@ -1,5 +1,5 @@
-//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool but the way
-//! `bb8-postgres` connects, no frames, no models.
+//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool, no frames, no
+//! models.
 
 mod answered;
 mod array;
@@ -13,35 +13,33 @@ mod connector;
 #[path = "no_tls.rs"]
 mod connector;
 mod decode;
+mod dial;
 mod encode;
 mod flight;
 mod hstore;
 mod in_flight;
+mod socket;
 mod tls;
 #[cfg(feature = "tls")]
 mod verifier;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
 use tokio_postgres::{
-    Client, Config,
+    Config,
     config::{SslMode, SslNegotiation},
 };
 
-use self::cancel::Servers;
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
-use self::{connector::Connector, tls::Tls};
-use super::{Connection, Dialect, Driver};
+use self::{dial::Dial, tls::Tls};
+use super::{Connection, Dialect, Driver, SessionToken};
 use crate::error::{Error, ErrorKind};
 
 /// How to reach one PostgreSQL database.
 pub(crate) struct PostgresDriver {
-    manager: PostgresConnectionManager<Connector>,
-    /// Connects without TLS where TLS cannot be had, if the URL allows that.
-    plain: Option<PostgresConnectionManager<Connector>>,
-    servers: Servers,
+    dial: Dial,
+    servers: Vec<String>,
     statement_cache: usize,
     hstore: bool,
     connect_timeout: Option<Duration>,
@@ -70,34 +68,24 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        let connector = tls.connector()?;
-        let plain = tls.falls_back().then(|| {
-            let mut config = config.clone();
-            config.ssl_mode(SslMode::Disable);
-            PostgresConnectionManager::new(config, connector.clone())
-        });
-        let servers = Servers::of(&config, connector.clone());
-        let manager = PostgresConnectionManager::new(config, connector);
-        Ok(Self { manager, plain, servers, statement_cache, hstore, connect_timeout })
-    }
-
-    async fn client(&self) -> Result<Client, tokio_postgres::Error> {
-        match (self.manager.connect().await, &self.plain) {
-            // What TLS failed with tells more than what comes of the attempt without it.
-            (Err(error), Some(plain)) if Tls::was_in_the_way(&error) => plain.connect().await.map_err(|_| error),
-            (result, _) => result,
-        }
+        let dial = Dial::new(config, &tls)?;
+        let servers = dial.servers().map(ToString::to_string).collect();
+        Ok(Self { dial, servers, statement_cache, hstore, connect_timeout })
     }
 }
 
 impl Driver for PostgresDriver {
-    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+    fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let client = self.client().await.map_err(classify::connect)?;
-            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache, self.hstore);
+            let connected = self.dial.connect(wait, &session).await?;
+            let connection = PostgresConnection::new(connected, self.statement_cache, self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
+    }
+
+    fn servers(&self) -> &[String] {
+        &self.servers
     }
 
     fn dialect(&self) -> Dialect {
@@ -111,9 +99,9 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { manager, plain: _, servers: _, statement_cache, hstore, connect_timeout } = self;
+        let Self { dial: _, servers, statement_cache, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
-            .field("manager", manager)
+            .field("servers", servers)
             .field("statement_cache", statement_cache)
             .field("hstore", hstore)
             .field("connect_timeout", connect_timeout)

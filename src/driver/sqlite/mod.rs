@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 
 pub(crate) use self::connection::SqliteConnection;
 use self::{connection::Setup, url::Target};
-use super::{Connection, Dialect, Driver};
+use super::{Connection, Dialect, Driver, SessionToken};
 use crate::error::{Error, ErrorKind};
 
 /// How to reach one SQLite database.
@@ -35,7 +35,7 @@ impl SqliteDriver {
 }
 
 impl Driver for SqliteDriver {
-    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+    fn connect(&self, _wait: Duration, _session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let setup = self.setup.clone();
             let opened = match place::here() {

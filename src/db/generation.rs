@@ -1,0 +1,238 @@
+//! What a database has between its opening and its closing: its connections, and how one is found or made for whoever asks
+//! for it.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+
+use super::{
+    builder::Options,
+    counters::Counters,
+    lease::Lease,
+    line::{Asked, Keeping, Line, Place, Waiting},
+    pool::closed,
+    slot::{Connector, is_fit, is_trusted},
+};
+use crate::{
+    driver::random,
+    error::{Error, ErrorKind, ServerClass},
+    runtime::within,
+};
+
+/// How long the first of those whom the server has refused a connection waits before it asks again; twice as long each
+/// time, up to a limit. The pauses are as many halves of this as chance will have it, from one to three.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The connections between an opening of the database and its closing.
+pub(super) struct Generation {
+    options: Options,
+    counters: Arc<Counters>,
+    pub(super) connector: Connector,
+    pub(super) line: Arc<Line>,
+    /// Whether a task is there that makes connections ahead of their use.
+    is_stocking: AtomicBool,
+}
+
+impl Generation {
+    pub(super) fn new(options: Options, counters: Arc<Counters>, connector: Connector) -> Self {
+        let Options { max_connections, min_connections, idle_timeout, max_lifetime, .. } = options;
+        let keeping = Keeping { min: min_connections as usize, idle_timeout, max_lifetime };
+        let line = Arc::new(Line::new(max_connections as usize, keeping, Arc::clone(&connector.trust)));
+        Self { options, counters, connector, line, is_stocking: AtomicBool::new(false) }
+    }
+
+    /// Waits for a connection. `held` tells how many of this database the task has already.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, it leaves the queue; dropped while it connects, the connection goes.
+    pub(super) async fn lease(self: &Arc<Self>, held: usize) -> Result<Lease, Error> {
+        if held >= self.options.max_connections as usize {
+            return Err(self.late(held));
+        }
+        if self.options.min_connections > 0 && !self.is_stocking.load(Ordering::Acquire) {
+            self.stock();
+        }
+        // Boxed is what is not needed where a connection is at hand.
+        match self.line.ask() {
+            Asked::Place(place) => match self.trusted(place) {
+                Ok(lease) => Ok(lease),
+                Err(place) => Box::pin(self.fill(place, self.options.acquire_timeout)).await,
+            },
+            Asked::Later(waiting) => Box::pin(self.queue(waiting, held)).await,
+            Asked::Closed => Err(closed()),
+        }
+    }
+
+    /// The lease of a place, if a connection has come with it that can be used as it is.
+    fn trusted(&self, place: Place) -> Result<Lease, Place> {
+        match &place.borrowed {
+            Some(borrowed) if is_trusted(borrowed, &self.connector.trust) => Ok(Lease::new(place)),
+            _ => Err(place),
+        }
+    }
+
+    /// Waits for a place, in order of arrival.
+    async fn queue(&self, waiting: Waiting, held: usize) -> Result<Lease, Error> {
+        let counted = self.counters.waiting.during();
+        let (wait, start) = (self.options.acquire_timeout, Instant::now());
+        let waited = within(wait, waiting.place()).await?;
+        let place = waited.ok_or_else(|| self.late(held))?.ok_or_else(closed)?;
+        drop(counted);
+        match self.trusted(place) {
+            Ok(lease) if lease.is_late() => Err(closed()),
+            Ok(lease) => Ok(lease),
+            // Boxed again, as it is large and whoever waits in the queue has no use for it yet.
+            Err(place) => Box::pin(self.fill(place, wait.saturating_sub(start.elapsed()))).await,
+        }
+    }
+
+    /// Finds a connection for whoever has a place: an idle one, or else a new one. One may have come with it that lay
+    /// idle for a while.
+    async fn fill(&self, mut place: Place, left: Duration) -> Result<Lease, Error> {
+        let mut refusal = None;
+        let found = within(left, self.checkout(&mut place, &mut refusal)).await?;
+        found.ok_or_else(|| self.slow(refusal))??;
+        // Closed while it was made: whoever closed the database did not wait for this one.
+        if place.is_late() { Err(closed()) } else { Ok(Lease::new(place)) }
+    }
+
+    /// Puts a connection into a place, one that can be used. A server that has none to give for now is asked again.
+    async fn checkout(&self, place: &mut Place, refusal: &mut Option<Error>) -> Result<(), Error> {
+        let is_short = self.line.is_short();
+        if self.reuse(place, !is_short).await || (!is_short && self.connect(place, refusal).await?) {
+            return Ok(());
+        }
+        let (_short, _counted) = (self.line.fall_short(), self.counters.waiting.during());
+        let _trial = self.line.trial.lock().await;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.line.is_closed() {
+                return Err(closed());
+            }
+            if self.reuse(place, true).await {
+                return Ok(());
+            }
+            let jitter = pause.mul_f64(0.5 + (random() % 1000) as f64 / 1000.0);
+            if timeout(jitter, self.line.spare.notified()).await.is_ok() {
+                continue;
+            }
+            if self.connect(place, refusal).await? {
+                return Ok(());
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Whether a connection that was there can be used: the one that has come with the place, or one that lies ready.
+    async fn reuse(&self, place: &mut Place, may_take: bool) -> bool {
+        loop {
+            if place.borrowed.is_none() && may_take {
+                place.borrowed = self.line.take_ready();
+            }
+            let Some(borrowed) = &mut place.borrowed else { return false };
+            if is_fit(borrowed, &self.connector.trust).await {
+                return true;
+            }
+            place.borrowed = None;
+        }
+    }
+
+    /// Makes a connection. False if the server has none to give for now.
+    async fn connect(&self, place: &mut Place, refusal: &mut Option<Error>) -> Result<bool, Error> {
+        match self.connector.connect().await {
+            Ok(borrowed) => {
+                place.borrowed = Some(borrowed);
+                Ok(true)
+            }
+            Err(error) if error.class() == ServerClass::NoSlot => {
+                *refusal = Some(error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// There was room for a connection, but none was made in time.
+    fn slow(&self, refusal: Option<Error>) -> Error {
+        let wait = self.options.acquire_timeout;
+        let slow = |why| Error::new(ErrorKind::PoolTimeout, format!("no new connection was made within {wait:?}{why}"));
+        match refusal {
+            Some(refusal) => slow(", as the server had none to give").with_source(refusal),
+            None => slow(""),
+        }
+    }
+
+    fn late(&self, held: usize) -> Error {
+        let Options { max_connections, acquire_timeout, .. } = self.options;
+        let text = match held {
+            0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}"),
+            _ if held >= max_connections as usize => format!(
+                "this task already holds {held} of the {max_connections} connections, and waiting for another would be for ever"
+            ),
+            _ => format!(
+                "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}"
+            ),
+        };
+        Error::new(ErrorKind::PoolTimeout, text)
+    }
+
+    /// Starts the task that makes connections ahead of their use. It ends with its runtime: then the next lease starts one.
+    fn stock(self: &Arc<Self>) {
+        if !self.is_stocking.swap(true, Ordering::AcqRel) {
+            let stocking = Stocking(Arc::downgrade(self));
+            tokio::spawn(stocking.run(Arc::clone(&self.line)));
+        }
+    }
+}
+
+/// The task that makes connections ahead of their use.
+struct Stocking(Weak<Generation>);
+
+impl Stocking {
+    async fn run(self, line: Arc<Line>) {
+        while !line.is_closed() {
+            if let Some(generation) = self.0.upgrade() {
+                generation.fill_up().await;
+            }
+            line.wanting.notified().await;
+        }
+    }
+}
+
+impl Drop for Stocking {
+    fn drop(&mut self) {
+        if let Some(generation) = self.0.upgrade() {
+            generation.is_stocking.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Generation {
+    /// Makes as many connections as are to lie ready.
+    async fn fill_up(&self) {
+        while let Some(mut place) = self.line.reserve() {
+            match self.connector.connect().await {
+                Ok(borrowed) => place.borrowed = Some(borrowed),
+                // Whoever needs one is told; the next use asks for these again.
+                Err(error) => {
+                    tracing::debug!(target: "nestling", %error, "no connection could be made ahead of its use");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        // The tasks of the pool end.
+        self.line.close();
+    }
+}

@@ -1,0 +1,105 @@
+//! Requests that nobody waits for, and that no runtime may be left for: they end what a server is still at for a connection
+//! that was dropped. One thread serves all of them, so that a shutdown with a full pool starts one and not hundreds.
+//!
+//! Used by drivers whose connections can be dropped half-way through a request. It knows no server.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, future::BoxFuture, stream};
+use tokio::{
+    runtime::Builder,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::timeout,
+};
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the thread stays when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How many requests are under way at once: each is a connection more to a server that may have none to give.
+const AT_ONCE: usize = 16;
+
+type Request = BoxFuture<'static, ()>;
+
+/// Where the thread takes its requests from; `None` while there is no thread.
+static QUEUE: Mutex<Option<UnboundedSender<Request>>> = Mutex::new(None);
+
+fn queue() -> MutexGuard<'static, Option<UnboundedSender<Request>>> {
+    // The one change under this lock is an assignment: a panic leaves nothing half-done.
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Carries a request out, without waiting and without the caller's runtime. It is a courtesy to the server, which ends
+/// the statement sooner or later without it: so failures are not told.
+pub(super) fn detach(request: impl Future<Output = ()> + Send + 'static) {
+    let mut queue = queue();
+    let mut request: Request = Box::pin(request);
+    if let Some(sender) = &*queue {
+        match sender.send(request) {
+            Ok(()) => return,
+            // The thread has ended by a panic.
+            Err(unsent) => request = unsent.0,
+        }
+    }
+    let (sender, requests) = unbounded_channel();
+    // The receiver is there.
+    let _ = sender.send(request);
+    let started = thread::Builder::new().name("nestling-cancel".into()).spawn(move || serve(requests));
+    *queue = started.is_ok().then_some(sender);
+}
+
+fn serve(requests: UnboundedReceiver<Request>) {
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        *queue() = None;
+        return;
+    };
+    runtime.block_on(stream::unfold(requests, next).for_each_concurrent(AT_ONCE, |request| async {
+        if timeout(PATIENCE, request).await.is_err() {
+            tracing::debug!(target: "nestling", "a request to end a statement was not answered in time");
+        }
+    }));
+}
+
+/// The next request; `None` when none has come for a while.
+async fn next(mut requests: UnboundedReceiver<Request>) -> Option<(Request, UnboundedReceiver<Request>)> {
+    if let Ok(request) = timeout(IDLE, requests.recv()).await {
+        return Some((request?, requests));
+    }
+    // Under the lock nothing can be added: either it is seen here, or the next one starts a thread.
+    let mut queue = queue();
+    let last = requests.try_recv().ok();
+    if last.is_none() {
+        *queue = None;
+    }
+    drop(queue);
+    Some((last?, requests))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn one_thread_carries_out_all_requests_item_1_5() {
+        let (tell, told) = channel();
+        for _ in 0..3 * AT_ONCE {
+            let tell = tell.clone();
+            detach(async move {
+                tokio::task::yield_now().await;
+                tell.send(thread::current().id()).unwrap();
+            });
+        }
+        let first = told.recv_timeout(PATIENCE).unwrap();
+        for _ in 1..3 * AT_ONCE {
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), first);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The native connection of a session, on the runtime that its socket lives on. When that ends, it is known at once; and
+//! dropped, it says goodbye there, which the pool can wait for.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use mysql_async::Conn;
+use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
+
+use super::known::Shown;
+use crate::driver::SessionToken;
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+const THERE: &str = "only the drop takes the connection out";
+
+/// A session that has its connection until it is dropped.
+pub(super) struct Session {
+    conn: Option<Conn>,
+    token: Option<SessionToken>,
+    runtime: Handle,
+    sentinel: AbortHandle,
+}
+
+/// What a task holds that does nothing but be dropped with its runtime.
+struct Sentinel(Arc<Shown>);
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        self.0.cut_off();
+    }
+}
+
+impl Session {
+    /// A connection just made, on the runtime it was made on.
+    pub(super) fn new(conn: Conn, mut token: SessionToken, shown: &Arc<Shown>) -> Self {
+        token.set_id(conn.id().into());
+        let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(shown)));
+        let sentinel = runtime.spawn(async move {
+            let _there = sentinel;
+            std::future::pending::<()>().await;
+        });
+        Self { conn: Some(conn), token: Some(token), runtime, sentinel: sentinel.abort_handle() }
+    }
+}
+
+impl Deref for Session {
+    type Target = Conn;
+
+    #[inline]
+    fn deref(&self) -> &Conn {
+        self.conn.as_ref().expect(THERE)
+    }
+}
+
+impl DerefMut for Session {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.conn.as_mut().expect(THERE)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.sentinel.abort();
+        let (Some(conn), token) = (self.conn.take(), self.token.take()) else { return };
+        // After the runtime's end both are dropped here: the server sees that the socket is closed.
+        self.runtime.spawn(async move {
+            // An answer that is outstanding is not waited for: the server has been asked to end it.
+            let _ = timeout(GOODBYE, conn.disconnect()).await;
+            drop(token);
+        });
+    }
+}

@@ -1,0 +1,8 @@
+//! Random numbers for pauses and for the order of hosts: good enough to keep clients apart, and of no use for secrets.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+/// A random number. Each `RandomState` has keys of its own.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
