@@ -12,7 +12,10 @@ pub(crate) struct Revocable<W>(Mutex<State<W>>);
 
 enum State<W> {
     /// Between two polls. The waker is that of the last poll, if it was pending.
-    Held { work: W, waker: Option<Waker> },
+    Held {
+        work: W,
+        waker: Option<Waker>,
+    },
     /// It is polled just now; or its poll panicked, and nobody polls it again.
     Lent,
     Over,

@@ -1,12 +1,17 @@
 //! What a database counts while it works, and the snapshot of it that a program can ask for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
-use crate::control::Tally;
+use crate::{control::Tally, runtime::StreamUse};
 
 /// The counters of one database.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// The streams of rows that have a connection of their own.
+    pub(super) streams: OpenStreams,
     pub(super) waiting: Counter,
     pub(super) transactions: Counter,
     pub(super) statements: Counter,
@@ -14,6 +19,30 @@ pub(super) struct Counters {
     steps_owed: Counter,
     steps_cancelled: Counter,
     steps_sent: Counter,
+}
+
+/// Streams of rows outside blocks: each holds a connection for as long as its task does not read it to its end.
+#[derive(Debug, Default)]
+pub(super) struct OpenStreams(Mutex<Vec<Weak<StreamUse>>>);
+
+impl OpenStreams {
+    fn streams(&self) -> MutexGuard<'_, Vec<Weak<StreamUse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more, until its use is dropped.
+    pub(super) fn add(&self, usage: &Arc<StreamUse>) {
+        let mut streams = self.streams();
+        streams.retain(|usage| usage.strong_count() > 0);
+        streams.push(Arc::downgrade(usage));
+    }
+
+    /// How many the current task reads, and does not read on just now; and how often these were polled.
+    pub(super) fn idle_here(&self) -> (usize, u64) {
+        let streams = self.streams();
+        let polls = streams.iter().filter_map(|usage| usage.upgrade()?.idle_here());
+        polls.fold((0, 0), |(count, all), polls| (count + 1, all + polls))
+    }
 }
 
 /// A number that many tasks change.
@@ -61,7 +90,8 @@ impl Counters {
     }
 
     pub(super) fn stats(&self, connections: u64, idle: u64) -> Stats {
-        let Self { waiting, transactions, statements, flights, steps_owed, steps_cancelled, steps_sent } = self;
+        let Self { waiting, transactions, statements, flights, steps_owed, steps_cancelled, steps_sent, streams: _ } =
+            self;
         Stats {
             connections,
             idle,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     driver::random,
     error::{Error, ErrorKind, ServerClass},
-    runtime::within,
+    runtime::{Waited, within, within_unless_stuck},
 };
 
 /// How long the first of those whom the server has refused a connection waits before it asks again; twice as long each
@@ -82,8 +82,17 @@ impl Generation {
     async fn queue(&self, waiting: Waiting, held: usize) -> Result<Lease, Error> {
         let counted = self.counters.waiting.during();
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
-        let waited = within(wait, waiting.place()).await?;
-        let place = waited.ok_or_else(|| self.late(held))?.ok_or_else(closed)?;
+        let most = self.options.max_connections as usize;
+        // Where the task itself has all connections, it alone could give one back (rule 61).
+        let all_here = || {
+            let (streams, polls) = self.counters.streams.idle_here();
+            (streams > 0 && held + streams >= most).then_some(polls)
+        };
+        let place = match within_unless_stuck(wait, waiting.place(), all_here).await? {
+            Waited::Ready(place) => place.ok_or_else(closed)?,
+            Waited::Late => return Err(self.late(held)),
+            Waited::Stuck => return Err(self.stuck(held)),
+        };
         drop(counted);
         match self.trusted(place) {
             Ok(lease) if lease.is_late() => Err(closed()),
@@ -167,6 +176,16 @@ impl Generation {
             Some(refusal) => slow(", as the server had none to give").with_source(refusal),
             None => slow(""),
         }
+    }
+
+    /// The task waits for a connection that it would have to give back by itself.
+    fn stuck(&self, held: usize) -> Error {
+        let (most, (streams, _)) = (self.options.max_connections, self.counters.streams.idle_here());
+        let text = format!(
+            "this task holds all {most} connections: {held} in blocks, and {streams} by streams of rows that it does not \
+             read on meanwhile; read a stream to its end or drop it first"
+        );
+        Error::new(ErrorKind::PoolTimeout, text)
     }
 
     fn late(&self, held: usize) -> Error {

@@ -52,6 +52,9 @@ impl RowStream {
         usage: Arc<StreamUse>,
         place: Option<Place>,
     ) -> Self {
+        if place.is_none() {
+            inner.counters.streams.add(&usage);
+        }
         let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
         Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place, inner: Arc::clone(inner) }
     }

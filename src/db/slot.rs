@@ -103,7 +103,16 @@ impl ManageConnection for Maker {
             }
         };
         let (now, handle) = (Instant::now(), Handle::current());
-        Ok(Slot { connection, condemned: false, idle_since: now, born: now, made, seen: made, handle, _session: session })
+        Ok(Slot {
+            connection,
+            condemned: false,
+            idle_since: now,
+            born: now,
+            made,
+            seen: made,
+            handle,
+            _session: session,
+        })
     }
 
     /// bb8 is never asked for a check: the line looks at what lies ready.

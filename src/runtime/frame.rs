@@ -12,7 +12,7 @@ use std::{
 use smallvec::SmallVec;
 
 use super::{
-    Context, Label, StreamUse, Session, Trunk,
+    Context, Label, Session, StreamUse, Trunk,
     purpose::Purpose,
     trunk::Fate,
     turn::{Gate, Turn},

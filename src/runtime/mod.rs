@@ -11,9 +11,9 @@ mod frame;
 mod join;
 mod label;
 mod purpose;
-mod stream_use;
 mod schedule;
 mod scope;
+mod stream_use;
 #[cfg(test)]
 mod tests;
 mod trunk;

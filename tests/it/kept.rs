@@ -107,7 +107,8 @@ async fn leave(db: &Database, what: What, end: End) -> (Kept, Option<Error>) {
         drop(block);
         return (kept, None);
     }
-    let outcome = timeout(BOUND, &mut block).await.unwrap_or_else(|_| panic!("{what:?}, {end:?}: the block did not end"));
+    let outcome =
+        timeout(BOUND, &mut block).await.unwrap_or_else(|_| panic!("{what:?}, {end:?}: the block did not end"));
     let error = match outcome {
         Ok(result) => result.err(),
         Err(_panic) => None,
@@ -327,6 +328,25 @@ on_every_backend! {
         .await
         .unwrap();
         assert!(began.elapsed() < BOUND, "it waits for no time-out");
+        assert_eq!(backend.items().await, ["then"]);
+    }
+}
+
+on_every_backend! {
+    /// rule 61: the same outside a block, where the task's own streams hold all connections
+    async fn a_query_beside_a_stream_that_has_the_last_connection_is_told_at_once(backend) {
+        let backend = backend.with_items().await.with(|options| options.max_connections(1));
+        let db = &backend.db;
+        let began = Instant::now();
+        let mut rows = db.stream(numbers(db.dialect()), params![3]).await.unwrap();
+        rows.next().await.expect("there are rows").unwrap();
+        let error = insert(db, 1, "never").await.expect_err("the stream has the connection");
+        assert_eq!(error.kind(), ErrorKind::PoolTimeout);
+        assert!(error.to_string().contains("1 by streams of rows"), "{error}");
+        assert!(began.elapsed() < BOUND, "it waits for no time-out");
+        assert!(rows.next().await.is_some(), "the stream goes on");
+        drop(rows);
+        insert(db, 2, "then").await.unwrap();
         assert_eq!(backend.items().await, ["then"]);
     }
 }

@@ -97,11 +97,13 @@ async fn settings_of_a_nested_block_cost_no_round_trip() {
         let (backend, proxy) = backend.behind_proxy();
         let db = &backend.db;
         let (key, sql) = setting(&backend);
-        let run = || db.atomic(|| async {
-            value(db, sql).await?;
-            db.build_transaction().set_local(key, "22").atomic(|| value(db, sql)).await?;
-            value(db, sql).await
-        });
+        let run = || {
+            db.atomic(|| async {
+                value(db, sql).await?;
+                db.build_transaction().set_local(key, "22").atomic(|| value(db, sql)).await?;
+                value(db, sql).await
+            })
+        };
         run().await.unwrap();
         proxy.reset();
         run().await.unwrap();

@@ -156,7 +156,10 @@ pub(super) enum Wire<'v> {
     Array(array::Array<'v>),
     HStore(&'v HStore),
     /// What was written already.
-    Written { bytes: BytesMut, is_text: bool },
+    Written {
+        bytes: BytesMut,
+        is_text: bool,
+    },
     /// What could not be written, and why.
     Unwritable(String),
 }
