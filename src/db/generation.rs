@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long the first of those whom the server has refused a connection waits before it asks again; twice as long each
-/// time, up to a limit. The pauses are as many halves of this as chance will have it, from one to three.
+/// time, up to a limit. Each pause is 0.5 to 1.5 times this, at random.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -119,7 +119,7 @@ impl Generation {
             return Ok(());
         }
         let (_short, _counted) = (self.line.fall_short(), self.counters.waiting.during());
-        let _trial = self.line.trial.lock().await;
+        let mut has_room = self.line.trial.lock().await;
         let mut pause = FIRST_PAUSE;
         loop {
             if self.line.is_closed() {
@@ -128,11 +128,13 @@ impl Generation {
             if self.reuse(place, true).await {
                 return Ok(());
             }
+            // Right behind one that was let in there is no pause.
             let jitter = pause.mul_f64(0.5 + (random() % 1000) as f64 / 1000.0);
-            if timeout(jitter, self.line.spare.notified()).await.is_ok() {
+            if !std::mem::take(&mut *has_room) && timeout(jitter, self.line.spare.notified()).await.is_ok() {
                 continue;
             }
             if self.connect(place, refusal).await? {
+                *has_room = true;
                 return Ok(());
             }
             pause = (pause * 2).min(LAST_PAUSE);
@@ -216,11 +218,18 @@ struct Stocking(Weak<Generation>);
 
 impl Stocking {
     async fn run(self, line: Arc<Line>) {
+        let mut pause = FIRST_PAUSE;
         while !line.is_closed() {
-            if let Some(generation) = self.0.upgrade() {
-                generation.fill_up().await;
+            let Some(generation) = self.0.upgrade() else { return };
+            let is_full = generation.fill_up().await;
+            drop(generation);
+            if is_full {
+                pause = FIRST_PAUSE;
+                line.wanting.notified().await;
+            } else {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
             }
-            line.wanting.notified().await;
         }
     }
 }
@@ -234,18 +243,19 @@ impl Drop for Stocking {
 }
 
 impl Generation {
-    /// Makes as many connections as are to lie ready.
-    async fn fill_up(&self) {
+    /// Makes as many connections as are to lie ready. False if one could not be made.
+    async fn fill_up(&self) -> bool {
         while let Some(mut place) = self.line.reserve() {
             match self.connector.connect().await {
                 Ok(borrowed) => place.borrowed = Some(borrowed),
-                // Whoever needs one is told; the next use asks for these again.
+                // Whoever needs one is told why.
                 Err(error) => {
                     tracing::debug!(target: "nestling", %error, "no connection could be made ahead of its use");
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 }
 

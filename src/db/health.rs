@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::{
-    Database, database::Inner, dispatch::is_lost, lease::Lease, local, session::DbSession, slot::SIGN_OF_LIFE,
+    Database, database::Inner, dispatch::is_lost, lease::Lease, local, session::DbSession, slot::SIGN_OF_LIFE, trace,
 };
 use crate::{
     driver::Want,
@@ -43,7 +43,7 @@ impl Database {
         let (pool, wait) = (&self.inner().pool, self.inner().options.connect_timeout);
         let mut retries = 0;
         loop {
-            let lease = pool.lease(local::held(self.id(), None)).await?;
+            let lease = trace::acquire(self.inner(), None, pool.lease(local::held(self.id(), None))).await?;
             let sign = lease.connection().run(&NoDebt, SIGN_OF_LIFE, Want::Batch);
             let Ok(answer) = timeout(wait, sign).await else {
                 lease.condemn();

@@ -42,8 +42,9 @@ pub(super) struct Line {
     pub(super) wanting: Notify,
     /// A connection came back while the server refuses more of them.
     pub(super) spare: Notify,
-    /// Of those whom the server has refused a connection, the one that tries again: the others wait for this, in order.
-    pub(super) trial: tokio::sync::Mutex<()>,
+    /// Of those whom the server has refused a connection, the one that tries again: the others wait for this, in order. It
+    /// tells whether the last one was let in.
+    pub(super) trial: tokio::sync::Mutex<bool>,
 }
 
 struct Books {

@@ -190,6 +190,18 @@ for_every_kind! {
         assert_eq!(session(&db).await, seen, "the block's own doing retires nothing");
         admin.batch("set global read_only = 0").await.expect("switched back");
         db.atomic(|| write(&db)).await.expect("it takes writes again");
+        if kind == Kind::Mysql {
+            // MariaDB waits for open transactions.
+            let block = db.atomic(|| async {
+                write(&db).await?;
+                admin.batch("set global read_only = 1").await
+            });
+            let error = block.await.expect_err("the COMMIT is refused");
+            assert_eq!((error.code(), error.is_retryable()), (Some("1290"), true), "{error}");
+            assert_ne!(session(&db).await, seen);
+            admin.batch("set global read_only = 0").await.expect("switched back");
+            db.atomic(|| write(&db)).await.expect("it takes writes again");
+        }
     }
 
     /// rule 36: error 1290 is about other options too

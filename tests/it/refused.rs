@@ -1,7 +1,13 @@
 //! Connections that cannot be made: what may come soon is waited for in line, all else is told at once, with host, port,
 //! reason and code. Section H, rule 60.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use nestling::{Database, Error, ErrorKind, params};
 use tokio::{
@@ -256,6 +262,32 @@ on_every_server! {
             assert!(start.elapsed() < LONG, "{url}: {:?}", start.elapsed());
         }
     }
+}
+
+/// rule 60: connections ahead of their use are asked for again and again, but not in a storm
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_refuses_is_not_stormed_for_connections_ahead_of_their_use() {
+    let backend = Backend::postgres().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let url = at_port(&backend, port).0;
+    let db = Database::builder(&url).min_connections(2).acquire_timeout(LONG).build().expect("a valid URL");
+    assert_eq!(db.connect().await.expect_err("refused").kind(), ErrorKind::Connect);
+    let start = Instant::now();
+    while attempts.load(Ordering::SeqCst) < 4 {
+        assert!(start.elapsed() < LONG, "it is not tried again");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // Without pauses there would be thousands by now.
+    let most = 20 + usize::try_from(start.elapsed().as_millis() / 5).expect("a small number");
+    assert!(attempts.load(Ordering::SeqCst) < most, "{attempts:?} in {:?}", start.elapsed());
 }
 
 /// rule 60: each of several servers is named, and one that may give a connection soon is waited for

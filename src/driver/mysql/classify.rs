@@ -19,6 +19,11 @@ pub(super) fn connect(address: &str, error: Native) -> Error {
     Error::new(ErrorKind::Connect, text).with_source(error)
 }
 
+/// Whether the server has no connection to give for now.
+pub(super) fn is_for_want_of_slots(error: &Native) -> bool {
+    matches!(error, Native::Server(told) if refusal(told).class == ServerClass::NoSlot)
+}
+
 /// What a server said that refused a connection.
 fn refusal(told: &Told) -> ServerError {
     let class = match told.code {

@@ -6,6 +6,7 @@ use mysql_async::{Conn, Error as Native, Opts, OptsBuilder, prelude::Queryable a
 #[cfg(feature = "tls")]
 use rustls::crypto::{CryptoProvider, ring};
 
+use super::classify;
 #[cfg(feature = "tls")]
 use super::second::Second;
 
@@ -31,8 +32,16 @@ impl Dial {
         let ids: Vec<String> = sessions.iter().map(ToString::to_string).collect();
         let listed = format!("SELECT 1 FROM information_schema.processlist WHERE id IN ({}) LIMIT 1", ids.join(", "));
         let opts = OptsBuilder::from_opts(self.first()).db_name(None::<String>).setup(Vec::<String>::new());
-        let mut helper = Conn::new(opts).await?;
         let mut wait = FIRST_WAIT;
+        let mut helper = loop {
+            match Conn::new(opts.clone()).await {
+                // The sessions may have had all the connections that the server gives.
+                Err(error) if classify::is_for_want_of_slots(&error) => {}
+                made => break made?,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_WAIT);
+        };
         while helper.query_first::<u8, _>(&listed).await?.is_some() {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_WAIT);

@@ -64,7 +64,7 @@ pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
 
 fn lost(error: tokio_postgres::Error) -> Fault {
     let lost = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
-    let ended = error.as_db_error().map(|told| end_of_session(told));
+    let ended = error.as_db_error().map(end_of_session);
     Fault::new(Verdict::Lost, ended.unwrap_or(lost).with_source(error))
 }
 
