@@ -2,7 +2,7 @@
 //!
 //! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 /// A shorthand for results with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -91,6 +91,10 @@ pub(crate) enum ServerClass {
     ForeignKeyViolation,
     NotNullViolation,
     CheckViolation,
+    /// A text or bytes are longer than their column allows.
+    TooLong,
+    /// A number or a moment is not in the range of its type.
+    OutOfRange,
     SerializationFailure,
     Deadlock,
     /// A lock could not be had in time, or the database is busy.
@@ -107,6 +111,27 @@ pub(crate) enum ServerClass {
     WrongServer,
     #[default]
     Other,
+}
+
+/// What stands around values that are part of a statement's text, so that errors and traces leave them out.
+pub(crate) const VALUES: [&str; 2] = ["/*nestling: values*/", "/*nestling: end*/"];
+
+/// Texts with values in them are longer than this: only many values are written so.
+const SHORT: usize = 8_192;
+
+/// The text of a statement without the values that this crate has written into it.
+pub(crate) fn shown(sql: &str) -> Cow<'_, str> {
+    let [begin, end] = VALUES;
+    if sql.len() < SHORT || !sql.contains(begin) {
+        return sql.into();
+    }
+    let mut parts = sql.split(begin);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push('…');
+        text.push_str(part.split_once(end).map_or("", |(_, rest)| rest));
+    }
+    text.into()
 }
 
 /// The error of every fallible call of this crate.
@@ -151,7 +176,13 @@ impl Error {
     }
 
     pub(crate) fn with_statement(self, sql: &str) -> Self {
-        self.change(|inner| inner.statement = Some(sql.into()))
+        self.change(|inner| inner.statement = Some(shown(sql).into()))
+    }
+
+    /// Tells that a value is not in the range of its type, of an error that no server told.
+    pub(crate) fn out_of_range(self) -> Self {
+        let told = ServerError { class: ServerClass::OutOfRange, ..ServerError::default() };
+        self.change(|inner| inner.server = Some(Box::new(told)))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -232,6 +263,21 @@ impl Error {
     #[must_use]
     pub fn is_check_violation(&self) -> bool {
         self.class() == ServerClass::CheckViolation
+    }
+
+    /// Whether a text or bytes are longer than their column allows. On SQLite, whose types have no length, it is the CHECK
+    /// that `create_tables` makes of `max_length` which tells.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        let length = |name: &str| name.contains("__") && name.ends_with("_length");
+        self.class() == ServerClass::TooLong || (self.is_check_violation() && self.constraint().is_some_and(length))
+    }
+
+    /// Whether a number or a moment is not in the range of its type, whether the server said so or the driver, before
+    /// anything was sent. SQLite has integers of 64 bits in columns of any integer type.
+    #[must_use]
+    pub fn is_out_of_range(&self) -> bool {
+        self.class() == ServerClass::OutOfRange
     }
 
     /// Whether the transaction could not be serialized with others.

@@ -3,7 +3,9 @@
 //! Used by the SQLite driver to write and by [`FromCell`](crate::FromCell) to read. Pure functions.
 #![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "some serve a driver that is not built"))]
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, SecondsFormat, TimeZone, Utc,
+};
 
 const DATE: &str = "%Y-%m-%d";
 const TIME: &str = "%H:%M:%S%.f";
@@ -22,6 +24,17 @@ pub(crate) fn write_time(time: NaiveTime) -> String {
 /// `YYYY-MM-DD HH:MM:SS`, with a fraction if there is one; the form of CURRENT_TIMESTAMP in SQLite.
 pub(crate) fn write_date_time(moment: NaiveDateTime) -> Option<String> {
     (0..=9999).contains(&moment.year()).then(|| moment.format(DATE_TIME).to_string())
+}
+
+/// A moment in UTC as RFC 3339 has it, `2024-05-06T07:08:09+00:00`, with as many digits of a fraction as it needs: 3, 6 or
+/// 9. So it sorts as text.
+pub(crate) fn write_rfc3339(moment: DateTime<Utc>) -> Option<String> {
+    (0..=9999).contains(&moment.year()).then(|| moment.to_rfc3339_opts(SecondsFormat::AutoSi, false))
+}
+
+/// As [`write_rfc3339`], with a space between date and time.
+pub(crate) fn write_offset(moment: DateTime<Utc>) -> Option<String> {
+    Some(write_date_time(moment.naive_utc())? + "+00:00")
 }
 
 /// Reads `YYYY-MM-DD`.

@@ -148,6 +148,11 @@ impl Row {
         Self { rows, at }
     }
 
+    /// The same row once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { rows: Arc::clone(&self.rows), at: self.at }
+    }
+
     /// The rows that were read together, one after the other, as one value: nothing is counted for each of them.
     pub(crate) fn each<E>(
         rows: Arc<dyn NativeRows>,

@@ -11,7 +11,7 @@ use syn::{
 use crate::{attributes::Attributes, case::Case};
 
 const KEYS: &str = "`primary_key`, `auto`, `unique`, `index`, `max_length`, `default`, `default_sql`, `check`, \
-                    `on_delete`, `on_update`, `backref`, `rename`";
+                    `on_delete`, `on_update`, `backref`, `rename`, `stored`, `read_only`, `generated`";
 
 /// A field of a model.
 pub(crate) struct Field {
@@ -25,7 +25,8 @@ pub(crate) struct Field {
     pub(crate) primary_key: bool,
     pub(crate) auto: Option<LitBool>,
     pub(crate) unique: bool,
-    pub(crate) index: bool,
+    /// `None` leaves it to the type: a foreign key has an index.
+    pub(crate) index: Option<bool>,
     pub(crate) max_length: Option<LitInt>,
     pub(crate) default: Option<Default>,
     pub(crate) default_sql: Option<LitStr>,
@@ -33,6 +34,25 @@ pub(crate) struct Field {
     pub(crate) on_delete: Option<Action>,
     pub(crate) on_update: Option<Action>,
     pub(crate) backref: Option<Backref>,
+    pub(crate) stored: Option<Stored>,
+    pub(crate) read_only: Option<LitBool>,
+    pub(crate) generated: Option<Generated>,
+}
+
+/// The form in which a column stores its values.
+pub(crate) struct Stored {
+    /// The name of the variant of `Stored`.
+    pub(crate) variant: Ident,
+    /// The name of the variant of `ColumnType` that it is a form of.
+    pub(crate) of: Ident,
+    pub(crate) span: Span,
+}
+
+/// A column whose values the database makes.
+pub(crate) struct Generated {
+    pub(crate) span: Span,
+    /// The expression that makes them.
+    pub(crate) sql: Option<LitStr>,
 }
 
 /// What a new row gets.
@@ -74,7 +94,7 @@ impl Field {
             primary_key,
             auto: given.flag("auto")?,
             unique: given.flag("unique")?.is_some_and(|flag| flag.value),
-            index: given.flag("index")?.is_some_and(|flag| flag.value),
+            index: given.flag("index")?.map(|flag| flag.value),
             max_length: max_length(&mut given)?,
             default: given
                 .value_or_nothing("default")?
@@ -84,11 +104,19 @@ impl Field {
             on_delete: action(&mut given, "on_delete")?,
             on_update: action(&mut given, "on_update")?,
             backref,
+            stored: stored(&mut given)?,
+            read_only: given.flag("read_only")?,
+            generated: generated(&mut given)?,
             ident,
             ty,
         };
         given.finish(KEYS)?;
         Ok(read)
+    }
+
+    /// Whether only the database writes the column.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.generated.is_some() || self.read_only.as_ref().is_some_and(|flag| flag.value)
     }
 
     /// The name of the field, as one says it.
@@ -194,4 +222,43 @@ fn action(given: &mut Attributes, key: &str) -> Result<Option<Action>> {
         _ => return Err(wrong),
     };
     Ok(Some(Action { variant: Ident::new(variant, Span::call_site()), span: text.span() }))
+}
+
+/// The forms by their names: the variant of `Stored`, and that of the `ColumnType` that has such a form.
+const FORMS: [(&str, &str, &str); 5] = [
+    ("text", "Text", "Uuid"),
+    ("bytes", "Bytes", "Uuid"),
+    ("simple", "Simple", "Uuid"),
+    ("rfc3339", "Rfc3339", "DateTimeUtc"),
+    ("offset", "Offset", "DateTimeUtc"),
+];
+
+fn stored(given: &mut Attributes) -> Result<Option<Stored>> {
+    let Some(text) = given.text("stored")? else {
+        return Ok(None);
+    };
+    let found = FORMS.iter().find(|(name, ..)| *name == text.value());
+    let Some((_, variant, of)) = found else {
+        let known: Vec<String> = FORMS.iter().map(|(name, ..)| format!("{name:?}")).collect();
+        return Err(Error::new(text.span(), format!("unknown form: `stored` is one of {}", known.join(", "))));
+    };
+    let ident = |name| Ident::new(name, Span::call_site());
+    Ok(Some(Stored { variant: ident(variant), of: ident(of), span: text.span() }))
+}
+
+fn generated(given: &mut Attributes) -> Result<Option<Generated>> {
+    let Some((span, value)) = given.value_or_nothing("generated")? else {
+        return Ok(None);
+    };
+    match value {
+        None => Ok(Some(Generated { span, sql: None })),
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(sql), .. })) if !sql.value().is_empty() => {
+            Ok(Some(Generated { span, sql: Some(sql) }))
+        }
+        Some(Expr::Lit(ExprLit { lit: Lit::Bool(LitBool { value: false, .. }), .. })) => Ok(None),
+        Some(other) => {
+            let message = "the value of `generated` is the expression of the column, as SQL in quotes";
+            Err(Error::new_spanned(other, message))
+        }
+    }
 }

@@ -123,7 +123,7 @@ fn primary_key(fields: &[Field], model: &Ident) -> Result<Vec<usize>> {
 fn indexes(fields: &[Field], lists: [(bool, Vec<Vec<Ident>>); 2], errors: &mut Errors) -> Vec<Index> {
     let mut indexes = Vec::new();
     for (at, field) in fields.iter().enumerate() {
-        if field.unique || field.index {
+        if field.unique || field.index == Some(true) {
             // A unique constraint is an index as well.
             indexes.push(Index { columns: vec![at], unique: field.unique });
         }
@@ -150,6 +150,15 @@ fn indexes(fields: &[Field], lists: [(bool, Vec<Vec<Ident>>); 2], errors: &mut E
 fn check_fields(fields: &[Field], key: &[usize], errors: &mut Errors) {
     for (at, field) in fields.iter().enumerate() {
         let mut refuse = |span, message: &str| errors.push(Error::new(span, message));
+        if field.is_read_only() && field.default.is_some() {
+            refuse(field.ident.span(), "a field that only the database writes has no `default`");
+        }
+        if let Some(generated) = &field.generated
+            && (field.default_sql.is_some()
+                || field.auto.as_ref().is_some_and(|auto| auto.value) && generated.sql.is_some())
+        {
+            refuse(generated.span, "a generated field has no `default_sql`, and is not numbered by an expression");
+        }
         let Some(auto) = field.auto.as_ref() else {
             continue;
         };

@@ -76,10 +76,11 @@ impl Model {
                 }
 
                 fn value(&self, column: usize) -> #krate::Value {
-                    match column {
+                    let value = match column {
                         #(#numbers => #sent,)*
                         _ => #krate::__derive::no_column(<Self as #krate::Model>::TABLE, column),
-                    }
+                    };
+                    #krate::__derive::stored(<Self as #krate::Model>::TABLE, column, value)
                 }
 
                 fn statements() -> &'static #krate::__derive::Statements {
@@ -114,6 +115,7 @@ impl Model {
             Default::Expr(expr) => Expr::span(expr),
         };
         let value = quote_spanned!(span=> #krate::__derive::default_value::<#ty>(#value));
+        let value = quote!(#krate::__derive::stored(<Self as #krate::Model>::TABLE, #at, #value));
         Some(quote!(#at => ::std::option::Option::Some(#value),))
     }
 

@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use syn::{LitStr, spanned::Spanned as _};
 
 use crate::{
-    field::{Action, Field},
+    field::{Action, Field, Generated, Stored},
     model::Model,
 };
 
@@ -47,6 +47,14 @@ impl Model {
         let check = option(field.check.as_ref());
         let on_delete = action(krate, field.on_delete.as_ref());
         let on_update = action(krate, field.on_update.as_ref());
+        let index = field.index.unwrap_or(true);
+        let read_only = field.is_read_only();
+        let generated = option(field.generated.as_ref().and_then(|generated| generated.sql.as_ref()));
+        let must_generate = field.generated.is_some();
+        let stored = match &field.stored {
+            Some(Stored { variant, .. }) => quote!(#krate::Stored::#variant),
+            None => quote!(#krate::Stored::Native),
+        };
         quote! {
             #krate::ColumnDef {
                 name: #column,
@@ -57,7 +65,9 @@ impl Model {
                 max_length: #max_length,
                 default_sql: #default_sql,
                 check: #check,
-                references: #krate::__derive::reference::<#ty>(#on_delete, #on_update),
+                references: #krate::__derive::reference::<#ty>(#on_delete, #on_update, #index),
+                stored: #stored,
+                write: #krate::__derive::write(#read_only, #must_generate, #generated),
             }
         }
     }
@@ -65,10 +75,11 @@ impl Model {
     /// Whether the database numbers new rows by the field.
     fn auto(&self, at: usize) -> TokenStream {
         let Self { krate, key, .. } = self;
-        let Field { ty, auto, default, default_sql, .. } = &self.fields[at];
+        let Field { ty, auto, default, default_sql, generated, .. } = &self.fields[at];
+        let computed = matches!(generated, Some(Generated { sql: Some(_), .. }));
         match auto {
             Some(auto) => quote!(#auto),
-            None if *key == [at] && default.is_none() && default_sql.is_none() => {
+            None if *key == [at] && default.is_none() && default_sql.is_none() && !computed => {
                 quote!(#krate::__derive::can_be_auto::<#ty>())
             }
             None => quote!(false),
@@ -93,6 +104,14 @@ impl Model {
         if let Some(auto) = field.auto.as_ref().filter(|auto| auto.value) {
             let message = "a key that the database numbers is an integer";
             check(auto.span, quote!(#krate::__derive::can_be_auto::<#ty>()), message);
+        }
+        if let Some(Stored { of, span, .. }) = &field.stored {
+            let message = match of.to_string().as_str() {
+                "Uuid" => "this form is one of UUIDs",
+                _ => "this form is one of moments: `DateTime<Utc>`",
+            };
+            let ty = quote!(<#ty as #krate::Field>::TYPE);
+            check(*span, quote!(::std::matches!(#ty, #krate::ColumnType::#of)), message);
         }
         for action in [&field.on_delete, &field.on_update].into_iter().flatten() {
             let message = "only a foreign key has `on_delete` and `on_update`";

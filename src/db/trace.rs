@@ -13,7 +13,7 @@ use super::{database::Inner, session::DbSession};
 use crate::{
     control::{Control, Name},
     driver::{Answer, Query},
-    error::Error,
+    error::{Error, shown},
     fault::{Debt, Fault},
     runtime::{Frame, Opening},
 };
@@ -239,7 +239,7 @@ async fn watched(
     let name = observed.frame.and_then(nearest_name);
     let mut watch = Watch::new(tracing::debug_span!(
         target: "nestling", "statement", database = observed.inner.id, depth = observed.frame.map_or(0, Frame::depth),
-        name = name.as_deref(), sql = query.sql, affected = Empty, duration_us = Empty, outcome = Empty
+        name = name.as_deref(), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
     ));
     let result = work.instrument(watch.span.clone()).await;
     let told = outcome(&result.as_ref().map_err(|fault| &fault.error));

@@ -66,6 +66,15 @@ impl Writer {
         }
     }
 
+    /// An expression of sea_query, its values as literals in place of parameters.
+    pub(crate) fn literal_expr(&mut self, expr: &Expr) {
+        match self.dialect {
+            Dialect::Postgres => PostgresQueryBuilder.prepare_expr(expr, &mut self.sql),
+            Dialect::Mysql => MysqlQueryBuilder.prepare_expr(expr, &mut self.sql),
+            Dialect::Sqlite => SqliteQueryBuilder.prepare_expr(expr, &mut self.sql),
+        }
+    }
+
     /// A select of sea_query.
     pub(crate) fn select(&mut self, select: &SelectStatement) {
         match self.dialect {

@@ -16,7 +16,7 @@ use crate::{
 /// `Unsupported` if the database cannot cast to it.
 pub(super) fn cast(dialect: Dialect, value: Sea, ty: ColumnType) -> Result<Sea> {
     let name = match dialect {
-        Dialect::Postgres => postgres(ty),
+        Dialect::Postgres => postgres_type(ty),
         Dialect::Mysql => mysql(ty)?.into(),
         Dialect::Sqlite => sqlite(ty)?.into(),
     };
@@ -29,7 +29,8 @@ pub(super) fn place(dialect: Dialect) -> &'static str {
     if dialect == Dialect::Postgres { "$1" } else { "?" }
 }
 
-fn postgres(ty: ColumnType) -> Cow<'static, str> {
+/// What PostgreSQL calls a type.
+pub(super) fn postgres_type(ty: ColumnType) -> Cow<'static, str> {
     let name = match ty {
         ColumnType::Bool => "boolean",
         ColumnType::I16 => "smallint",
@@ -46,7 +47,7 @@ fn postgres(ty: ColumnType) -> Cow<'static, str> {
         ColumnType::DateTimeUtc => "timestamptz",
         ColumnType::Uuid => "uuid",
         ColumnType::Json => "jsonb",
-        ColumnType::Array(element) => return format!("{}[]", postgres(*element)).into(),
+        ColumnType::Array(element) => return format!("{}[]", postgres_type(*element)).into(),
         ColumnType::Custom(name) => name,
     };
     name.into()

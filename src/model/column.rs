@@ -76,17 +76,17 @@ impl<M: Model, T> Column<M, T> {
 
     /// The column as an expression.
     pub fn expr(self) -> Expr<T> {
-        Expr::new(Node::Column(Source::of(M::TABLE), self.name()))
+        Expr::new(Node::Column(Source::of(M::TABLE), self.def()))
     }
 
     /// Gives the column a value, in an insert or an update.
     pub fn set(self, value: impl Operand<T>) -> Assignment<M> {
-        Assignment::new(self.index, value.into_node())
+        Assignment::new(self.index, value.into_node().fitted(&self.expr().node))
     }
 
     /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::OnConflict).
     pub fn excluded(self) -> Expr<T> {
-        Expr::new(Node::excluded(self.name()))
+        Expr::new(Node::Excluded(self.def()))
     }
 
     of_expr! {

@@ -6,7 +6,8 @@ use super::{
     field::{ColumnType, Field},
     node::Node,
     operand::Operand,
-    table::{ReferenceAction, ReferenceDef, Table},
+    stored,
+    table::{ColumnWrite, ReferenceAction, ReferenceDef, Table},
     text_enum::TextEnum,
 };
 use crate::{
@@ -40,11 +41,29 @@ pub const fn can_be_auto<T: Field>() -> bool {
 pub const fn reference<T: Field>(
     on_delete: Option<ReferenceAction>,
     on_update: Option<ReferenceAction>,
+    index: bool,
 ) -> Option<ReferenceDef> {
     match T::REFERENCES {
-        Some(table) => Some(ReferenceDef { table, on_delete, on_update }),
+        Some(table) => Some(ReferenceDef { table, on_delete, on_update, index }),
         None => None,
     }
+}
+
+/// Who writes a column.
+#[must_use]
+pub const fn write(read_only: bool, generated: bool, sql: Option<&'static str>) -> ColumnWrite {
+    match (generated, read_only) {
+        (true, _) => ColumnWrite::Generated(sql),
+        (false, true) => ColumnWrite::Database,
+        (false, false) => ColumnWrite::Caller,
+    }
+}
+
+/// A value in the form in which its column stores it.
+#[inline]
+#[must_use]
+pub fn stored(table: &'static Table, column: usize, value: Value) -> Value {
+    stored::value_for(&table.columns[column], value)
 }
 
 /// The default of a field, as a value.

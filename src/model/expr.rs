@@ -67,9 +67,11 @@ impl<T> fmt::Debug for Expr<T> {
     }
 }
 
-/// Two that are compared. SQLite has decimals as text: beside anything but a column, which knows how they compare, they are
+/// Two that are compared: a value takes the form of the column beside it. SQLite has decimals as text: beside anything but a column, which knows how they compare, they are
 /// numbers.
 fn beside(left: Node, right: Node) -> [Node; 2] {
+    let right = right.fitted(&left);
+    let left = left.fitted(&right);
     let number = |node| {
         let make = |dialect, args| match dialect {
             Dialect::Sqlite => cast(dialect, one(args), ColumnType::Decimal),

@@ -5,18 +5,21 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sea_query::{Asterisk, CaseStatement, Expr as Sea, Func};
+use sea_query::{Asterisk, CaseStatement, Expr as Sea, Func, SubQueryOper};
 
 use super::{
-    expr::Expr,
+    expr::{Expr, one},
     field::Field,
     node::Node,
     operand::Operand,
+    parts::Parts,
     row_value::{RowParts, RowValue},
     select::Select,
+    stored::Stored,
+    sub_query::SubQuery,
     traits::Model,
 };
-use crate::{driver::Dialect, error::Result};
+use crate::error::Result;
 
 /// How many rows there are: `COUNT(*)`.
 pub fn count() -> Expr<i64> {
@@ -36,8 +39,13 @@ pub fn count() -> Expr<i64> {
 /// # Ok::<_, nestling::Error>(())
 /// ```
 pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
-    let parts = query.parts;
-    Expr::new(Node::try_apply(move |dialect, _| Ok(Sea::exists(parts.statement(dialect)?)), []))
+    let make = |_, args| match one(args) {
+        Sea::SubQuery(_, query) => Sea::SubQuery(Some(SubQueryOper::Exists), query),
+        other => other,
+    };
+    // Its columns get names of their own, as it may have to be a derived table.
+    let query = SubQuery::of(query.parts, Parts::nested);
+    Expr::new(Node::apply(make, [Node::Query(query)]))
 }
 
 /// A value as an expression, where there is no column beside it that would tell its type.
@@ -58,20 +66,15 @@ pub fn name<T>(name: impl Into<Cow<'static, str>>) -> Expr<T> {
 
 /// The moment at which the transaction began on PostgreSQL, and the statement on the others.
 pub fn now() -> Expr<DateTime<Utc>> {
-    let make = |dialect, _| {
-        Sea::cust(match dialect {
-            Dialect::Postgres => "NOW()",
-            Dialect::Mysql => "UTC_TIMESTAMP(6)",
-            Dialect::Sqlite => "strftime('%Y-%m-%d %H:%M:%f', 'now')",
-        })
-    };
-    Expr::new(Node::apply(make, []))
+    Expr::new(Node::Now(Stored::Native))
 }
 
 /// The first of two that is not NULL.
 pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
     let make = |_, args: Vec<Sea>| Func::coalesce(args).into();
-    Expr::new(Node::apply(make, [first.into().node, second.into_node()]))
+    let first = first.into().node;
+    let second = second.into_node().fitted(&first);
+    Expr::new(Node::apply(make, [first, second]))
 }
 
 /// Several columns or expressions as one, to be compared as a whole: first by the first of them, then by the next.

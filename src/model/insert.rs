@@ -3,7 +3,8 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{
-    insert_plan::{Conflict, Plan},
+    expr::Expr,
+    insert_plan::{Conflict, Plan, Upsert},
     key::Key,
     on_conflict::OnConflict,
     query::Query,
@@ -101,8 +102,8 @@ impl<M: Model, W> Insert<M, W> {
 impl<M: Model, W: Shape, R> Insert<M, W, R> {
     /// Leaves out rows that are there already: those that a unique constraint forbids. Only the others are given back.
     ///
-    /// On MySQL and MariaDB it is the server's refusal that tells; of many rows each is then inserted by a statement of its
-    /// own. Their INSERT IGNORE is not used, as it passes over other errors too.
+    /// On MySQL and MariaDB it is the server's refusal that tells; many rows are then halved until those that it refuses are
+    /// found. Their INSERT IGNORE is not used, as it passes over other errors too.
     pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
         let plan = Plan { conflict: Conflict::Ignore, ..self.plan };
         Insert { plan, returning: self.returning, whole: self.whole, read: self.read, marker: PhantomData }
@@ -112,12 +113,40 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
     ///
     /// Of rows that are the same in one statement PostgreSQL takes none: it refuses to update a row twice.
     ///
-    /// On MySQL and MariaDB each of many rows is inserted by a statement of its own, as they do not tell which rows became
-    /// which.
+    /// On MySQL and MariaDB, which do not tell which rows became which, they are found by the unique keys of the table, in
+    /// the same transaction. Where those do not tell (values that only the server knows, text that a collation takes for
+    /// equal, rows that are in the way by two keys), each row is inserted by a statement of its own.
     pub fn on_conflict(mut self, update: OnConflict<M>) -> Self {
         let OnConflict { target, set, .. } = update;
-        self.plan.conflict = Conflict::Update { target, set };
+        self.plan.conflict = Conflict::Update(Box::new(Upsert { target, set, filter: None }));
         self
+    }
+
+    /// Updates rows that are there already and for which the condition holds. Others are left as they are, and not given
+    /// back. PostgreSQL and SQLite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Model, OnConflict, Query, create_tables};
+    /// # #[derive(Debug, Model)] struct Page { id: i64, #[model(unique)] path: String, version: i64 }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # create_tables(&db, &[Page::TABLE]).await?;
+    /// let put = |version: i64| {
+    ///     let newer = OnConflict::columns(Page::PATH).update_columns(Page::VERSION);
+    ///     Page::insert([Page::PATH.set("/"), Page::VERSION.set(version)])
+    ///         .on_conflict_if(newer, Page::VERSION.lt(Page::VERSION.excluded()))
+    /// };
+    /// assert_eq!(put(2).run_on(&db).await?, Some(1));
+    /// assert_eq!(put(3).run_on(&db).await?, Some(1));
+    /// assert_eq!(put(1).run_on(&db).await?, None, "what is there is newer");
+    /// # Ok(()) }
+    /// ```
+    pub fn on_conflict_if(self, update: OnConflict<M>, condition: impl Into<Expr<bool>>) -> Insert<M, W::Ignoring, R> {
+        let OnConflict { target, set, .. } = update;
+        let filter = Some(condition.into().node);
+        let plan = Plan { conflict: Conflict::Update(Box::new(Upsert { target, set, filter })), ..self.plan };
+        Insert { plan, returning: self.returning, whole: self.whole, read: self.read, marker: PhantomData }
     }
 
     fn selected(&self) -> Vec<Selected> {

@@ -1,5 +1,7 @@
 //! [`Plan`]: an insert without its Rust types: columns, rows, what is done on a conflict, and the text of it.
 
+use std::borrow::Cow;
+
 use super::{assignment::Assignment, node::Node, selection::Selected, table::Table, traits::Model};
 use crate::{
     db::Writer,
@@ -22,7 +24,26 @@ pub(super) enum Given {
 pub(super) enum Conflict {
     Fail,
     Ignore,
-    Update { target: Vec<usize>, set: Vec<(usize, Node)> },
+    Update(Box<Upsert>),
+}
+
+/// How a row that is there already is updated.
+#[derive(Debug, Clone)]
+pub(super) struct Upsert {
+    pub(super) target: Target,
+    pub(super) set: Vec<(usize, Node)>,
+    /// Which rows are updated; all if it is not there.
+    pub(super) filter: Option<Node>,
+}
+
+/// The unique constraint by which a row is there already.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Target {
+    pub(super) columns: Vec<usize>,
+    /// The condition of an index that holds for some rows only.
+    pub(super) condition: Option<Node>,
+    /// The name, in place of columns.
+    pub(super) constraint: Option<Cow<'static, str>>,
 }
 
 /// An insert.
@@ -56,10 +77,11 @@ impl Plan {
         Self::new(table, rows.into_iter().map(|row_| row(row_.into_iter().collect::<Vec<_>>())).collect())
     }
 
-    /// Rows as they are. A key that the database numbers is left to it where it is 0.
+    /// Rows as they are, without what only the database writes. A key that it numbers is left to it where it is 0.
     pub(super) fn of_rows<'m, M: Model>(rows: impl IntoIterator<Item = &'m M>) -> Self {
         let table = M::TABLE;
         let node = |row: &M, column: usize| match row.value(column) {
+            _ if table.columns[column].is_read_only() => None,
             Value::I64(0) | Value::U64(0) if table.columns[column].auto => None,
             value => Some(Node::Value(value)),
         };
@@ -72,7 +94,7 @@ impl Plan {
         let mut columns: Vec<usize> = (0..table.columns.len()).filter(given).collect();
         if columns.is_empty() {
             // An insert needs some column to say DEFAULT for.
-            columns.push(table.auto_column().unwrap_or(0));
+            columns.push(table.auto_column().or_else(|| table.writable().next()).unwrap_or(0));
         }
         let pick = |mut row: Vec<Option<Node>>| {
             columns.iter().map(|&column| row[column].take().map_or(Given::Default, Given::Node)).collect()
@@ -89,7 +111,7 @@ impl Plan {
         };
         // What the conflict clause has by way of parameters finds room too.
         let clause = match &self.conflict {
-            Conflict::Update { set, .. } => set.len() * 8,
+            Conflict::Update(upsert) => upsert.set.len() * 8,
             Conflict::Fail | Conflict::Ignore => 0,
         };
         ((limit - clause.min(limit / 2)) / self.columns.len()).max(1)
@@ -121,13 +143,16 @@ impl Plan {
             for (at, (given, &column)) in row.iter().zip(&self.columns).enumerate() {
                 to.text(if at == 0 { "" } else { ", " });
                 match given {
-                    Given::Node(node) => node.write(&mut to)?,
+                    Given::Node(node) => {
+                        self.table.check_writable(column)?;
+                        node.write_into(self.table, &mut to)?;
+                    }
                     Given::Default => self.default(column, &mut to),
                 }
             }
             to.text(")");
         }
-        self.conflict(&mut to)?;
+        self.conflict(rows.len() == 1, &mut to)?;
         if dialect != Dialect::Mysql {
             write_returning(returning, &mut to)?;
         }
@@ -148,33 +173,66 @@ impl Plan {
         }
     }
 
-    fn conflict(&self, to: &mut Writer) -> Result<()> {
+    fn conflict(&self, single: bool, to: &mut Writer) -> Result<()> {
         let mysql = to.dialect() == Dialect::Mysql;
         match &self.conflict {
             Conflict::Fail => {}
             // There the server's refusal is what tells that the row is there: its IGNORE would pass over all errors.
             Conflict::Ignore if mysql => {}
             Conflict::Ignore => to.text(" ON CONFLICT DO NOTHING"),
-            Conflict::Update { set, .. } if set.is_empty() => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "on conflict nothing is set: use on_conflict_ignore for that",
-                ));
+            Conflict::Update(upsert) => self.upsert(upsert, single, to)?,
+        }
+        Ok(())
+    }
+
+    fn upsert(&self, Upsert { target, set, filter }: &Upsert, single: bool, to: &mut Writer) -> Result<()> {
+        if set.is_empty() {
+            let text = "on conflict nothing is set: use on_conflict_ignore for that";
+            return Err(Error::new(ErrorKind::Config, text));
+        }
+        if to.dialect() == Dialect::Mysql {
+            if target.condition.is_some() || target.constraint.is_some() || filter.is_some() {
+                let text = "MySQL and MariaDB have no conditions of an upsert and no choice of its constraint";
+                return Err(Error::new(ErrorKind::Unsupported, text));
             }
-            Conflict::Update { target, set } => {
-                if mysql {
-                    to.text(" ON DUPLICATE KEY UPDATE ");
-                    self.tell_number(to);
-                } else {
-                    to.text(" ON CONFLICT (");
-                    for (at, &column) in target.iter().enumerate() {
-                        to.text(if at == 0 { "" } else { ", " });
-                        to.name(self.table.columns[column].name);
-                    }
-                    to.text(") DO UPDATE SET ");
-                }
-                write_set(self.table, set, to)?;
+            to.text(" ON DUPLICATE KEY UPDATE ");
+            if single {
+                self.tell_number(to);
             }
+        } else {
+            self.target(target, to)?;
+            to.text(" DO UPDATE SET ");
+        }
+        write_set(self.table, set, to)?;
+        if let Some(filter) = filter {
+            to.text(" WHERE ");
+            filter.write(to)?;
+        }
+        Ok(())
+    }
+
+    /// The constraint that a conflict is about. Its index is found by its condition, which has no parameters then, nor
+    /// names of tables.
+    fn target(&self, Target { columns, condition, constraint }: &Target, to: &mut Writer) -> Result<()> {
+        let dialect = to.dialect();
+        if let Some(constraint) = constraint {
+            if dialect != Dialect::Postgres {
+                let text = "only PostgreSQL finds the constraint of an upsert by its name: give its columns";
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+            to.text(" ON CONFLICT ON CONSTRAINT ");
+            to.name(constraint);
+            return Ok(());
+        }
+        to.text(" ON CONFLICT (");
+        for (at, &column) in columns.iter().enumerate() {
+            to.text(if at == 0 { "" } else { ", " });
+            to.name(self.table.columns[column].name);
+        }
+        to.text(")");
+        if let Some(condition) = condition {
+            to.text(" WHERE ");
+            to.literal_expr(&condition.unqualified().render(dialect)?);
         }
         Ok(())
     }
@@ -194,10 +252,11 @@ impl Plan {
 /// The columns that are set, and what to.
 pub(super) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -> Result<()> {
     for (at, (column, node)) in set.iter().enumerate() {
+        table.check_writable(*column)?;
         to.text(if at == 0 { "" } else { ", " });
         to.name(table.columns[*column].name);
         to.text(" = ");
-        node.write(to)?;
+        node.write_into(table, to)?;
     }
     Ok(())
 }
@@ -236,6 +295,6 @@ impl Table {
     }
 
     fn selected(&'static self, column: usize) -> Selected {
-        Node::Column(super::node::Source::of(self), self.columns[column].name).into()
+        Node::Column(super::node::Source::of(self), &self.columns[column]).into()
     }
 }

@@ -10,7 +10,7 @@ use super::{
     parts::{Join, Origin, Parts},
     relation::Relation,
     select::Select,
-    table::Table,
+    table::{ColumnDef, Table},
     traits::Model,
 };
 
@@ -22,9 +22,9 @@ pub trait Reference: Copy {
     /// The model that it refers to.
     type To: Model;
 
-    /// The name of the column.
+    /// The column.
     #[doc(hidden)]
-    fn column(self) -> &'static str;
+    fn column(self) -> &'static ColumnDef;
 }
 
 /// `Reference` for a column of this type.
@@ -34,8 +34,8 @@ macro_rules! references {
             type From = A;
             type To = B;
 
-            fn column(self) -> &'static str {
-                self.name()
+            fn column(self) -> &'static ColumnDef {
+                self.def()
             }
         }
     )+};
@@ -44,9 +44,9 @@ macro_rules! references {
 references!(ForeignKey<B>, Option<ForeignKey<B>>);
 
 /// The condition that a reference holds between two relations.
-fn refers(from: &Source, column: &'static str, to: &Source, table: &'static Table) -> Expr<bool> {
+fn refers(from: &Source, column: &'static ColumnDef, to: &Source, table: &'static Table) -> Expr<bool> {
     let key = &table.columns[table.primary_key[0]];
-    equal(Node::Column(from.clone(), column), Node::Column(to.clone(), key.name))
+    equal(Node::Column(from.clone(), column), Node::Column(to.clone(), key))
 }
 
 impl Parts {

@@ -28,9 +28,9 @@ pub trait Key: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {
 
 /// The condition that a row of the model has this primary key.
 pub(super) fn is_key<M: Model>(key: &M::Key) -> Expr<bool> {
-    let column = |name| Node::Column(Source::of(M::TABLE), name);
+    let column = |def| Node::Column(Source::of(M::TABLE), def);
     let parts = M::TABLE.key().zip(key.values());
-    let conditions = parts.map(|(part, value)| equal(column(part.name), Node::Value(value)));
+    let conditions = parts.map(|(part, value)| equal(column(part), Node::Value(value)));
     conditions.reduce(|all, part| all & part).expect("a primary key has a column: the derive macro sees to it")
 }
 

@@ -9,7 +9,9 @@ mod fetch;
 #[macro_use]
 mod methods;
 mod aggregate;
+mod among;
 mod assignment;
+mod bulk_upsert;
 mod cast;
 mod catalog;
 mod column;
@@ -38,6 +40,7 @@ mod query;
 mod raw;
 mod read_back;
 mod relation;
+mod returning;
 mod row_value;
 mod rows;
 mod schema;
@@ -45,6 +48,8 @@ mod select;
 mod selection;
 mod shape;
 mod statements;
+mod stored;
+mod sub_query;
 mod table;
 mod text;
 mod text_enum;
@@ -52,6 +57,7 @@ mod traits;
 mod union;
 mod update;
 mod value_row;
+mod violation;
 
 pub use self::{
     assignment::Assignment,
@@ -74,16 +80,18 @@ pub use self::{
     query::Query,
     raw::{Raw, raw},
     relation::{Optional, Relation},
+    returning::Returning,
     row_value::RowValue,
     rows::Rows,
     schema::{create_statements, create_tables, drop_tables},
     select::Select,
     selection::{Named, Selection},
     shape::{Many, Maybe, One, Shape},
-    table::{ColumnDef, IndexDef, ReferenceAction, ReferenceDef, Table},
+    stored::Stored,
+    table::{ColumnDef, ColumnWrite, IndexDef, ReferenceAction, ReferenceDef, Table},
     text::Text,
     text_enum::TextEnum,
     traits::Model,
     union::{Compound, Union},
-    update::{Delete, Returning, Update},
+    update::{Delete, Update},
 };

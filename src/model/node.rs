@@ -5,11 +5,15 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use sea_query::{
-    ColumnName, ColumnRef, DynIden, Expr as Sea, ExprTrait as _, Func, IntoIden, SelectStatement, TableName,
-};
+use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, ExprTrait as _, Func, IntoIden, TableName};
 
-use super::{cast::cast, field::ColumnType, table::Table};
+use super::{
+    cast::cast,
+    field::ColumnType,
+    stored::Stored,
+    sub_query::SubQuery,
+    table::{ColumnDef, Table},
+};
 use crate::{
     db::{self, Writer},
     driver::Dialect,
@@ -23,14 +27,15 @@ pub(super) type Make = fn(Dialect, Vec<Sea>) -> Sea;
 /// As [`Make`], for what not every database can say, or what needs more than its operands.
 pub(super) type TryMake = Arc<dyn Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync>;
 
-/// A query inside an expression.
-pub(super) type SubQuery = Arc<dyn Fn(Dialect) -> Result<SelectStatement> + Send + Sync>;
-
 /// An expression.
 #[derive(Clone)]
 pub(super) enum Node {
     /// A column of a table, or of an alias of it.
-    Column(Source, &'static str),
+    Column(Source, &'static ColumnDef),
+    /// What a column has in the row that an insert could not add.
+    Excluded(&'static ColumnDef),
+    /// The server's clock, in a form.
+    Now(Stored),
     /// A value that is sent as a parameter.
     Value(Value),
     /// A name that the query itself has given to something that it selects.
@@ -107,15 +112,56 @@ impl Node {
         Self::try_apply(make, [self])
     }
 
-    /// What a column has in the row that an insert could not add.
-    pub(super) fn excluded(column: &'static str) -> Self {
-        let make = move |dialect, _| {
-            Ok(match dialect {
-                Dialect::Mysql => Func::cust("VALUES").arg(Sea::col(column)).into(),
-                _ => Sea::col(("excluded", column)),
-            })
-        };
-        Self::try_apply(make, [])
+    /// The same with parts of it replaced, each by what `replace` makes of it.
+    fn map(&self, replace: &impl Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(replaced) = replace(self) {
+            return replaced;
+        }
+        let all = |to: &[Self]| to.iter().map(|node| node.map(replace)).collect();
+        match self {
+            Self::Equal(two) => Self::Equal(Box::new([two[0].map(replace), two[1].map(replace)])),
+            Self::Apply(make, to) => Self::Apply(*make, all(to)),
+            Self::Try(make, to) => Self::Try(Arc::clone(make), all(to)),
+            other => other.clone(),
+        }
+    }
+
+    /// The same without the names of tables.
+    pub(super) fn unqualified(&self) -> Self {
+        self.map(&|node| if let Self::Column(_, def) = node { Some(Self::Name(def.name.into())) } else { None })
+    }
+
+    /// Adds the tables that queries in it read.
+    pub(super) fn tables(&self, out: &mut Vec<&'static Table>) {
+        match self {
+            Self::Query(query) => out.extend(query.tables()),
+            Self::Equal(two) => two.iter().for_each(|node| node.tables(out)),
+            Self::Apply(_, to) | Self::Try(_, to) => to.iter().for_each(|node| node.tables(out)),
+            _ => {}
+        }
+    }
+
+    /// Whether a query in it reads this table.
+    pub(super) fn reads(&self, table: &Table) -> bool {
+        match self {
+            Self::Query(query) => query.tables().iter().any(|read| read.is(table)),
+            Self::Equal(two) => two.iter().any(|node| node.reads(table)),
+            Self::Apply(_, to) | Self::Try(_, to) => to.iter().any(|node| node.reads(table)),
+            _ => false,
+        }
+    }
+
+    /// Writes the expression into a statement that writes a table. MySQL refuses queries there that read the same table,
+    /// unless they are made ahead.
+    pub(super) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
+        if to.dialect() == Dialect::Mysql && self.reads(table) {
+            let apart = |node: &Self| match node {
+                Self::Query(query) => Some(Self::Query(query.apart())),
+                _ => None,
+            };
+            return self.map(&apart).write(to);
+        }
+        self.write(to)
     }
 
     /// Writes the expression into a statement.
@@ -132,9 +178,12 @@ impl Node {
     /// The expression of sea_query.
     pub(super) fn render(&self, dialect: Dialect) -> Result<Sea> {
         Ok(match self {
-            Self::Column(source, name) => {
-                Sea::Column(ColumnRef::Column(ColumnName(Some(TableName(None, source.iden())), iden(name))))
+            Self::Column(source, def) => {
+                Sea::Column(ColumnRef::Column(ColumnName(Some(TableName(None, source.iden())), iden(def.name))))
             }
+            Self::Excluded(def) if dialect == Dialect::Mysql => Func::cust("VALUES").arg(Sea::col(def.name)).into(),
+            Self::Excluded(def) => Sea::col(("excluded", def.name)),
+            Self::Now(form) => Sea::cust(form.now(dialect)),
             Self::Value(value) => Sea::Value(db::to_sea(value)?),
             Self::Name(name) => Sea::col(name.clone().into_owned()),
             Self::Sql(sql) => Sea::cust(sql.clone().into_owned()),
@@ -147,7 +196,7 @@ impl Node {
                 let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
                 make(dialect, to)?
             }
-            Self::Query(query) => Sea::SubQuery(None, Box::new(query(dialect)?.into())),
+            Self::Query(query) => Sea::SubQuery(None, Box::new(query.write(dialect)?.into())),
         })
     }
 }
@@ -155,7 +204,9 @@ impl Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Column(source, name) => write!(f, "{source:?}.{name}"),
+            Self::Column(source, def) => write!(f, "{source:?}.{}", def.name),
+            Self::Excluded(def) => write!(f, "excluded.{}", def.name),
+            Self::Now(_) => f.write_str("now()"),
             Self::Value(value) => value.fmt(f),
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
             Self::Equal(two) => write!(f, "{:?} = {:?}", two[0], two[1]),

@@ -5,19 +5,21 @@
 //! type is an `Option` of itself. `Option<&str>` has none on purpose: with it, `None` alone would be ambiguous.
 
 use rust_decimal::Decimal;
-use sea_query::{Expr as Sea, ExprTrait as _, extension::postgres::PgFunc};
+use sea_query::{BinOper, ExprTrait as _};
 use uuid::Uuid;
 
 use super::{
+    among::among,
     column::Column,
-    expr::{Expr, equal, one},
+    expr::{Expr, equal, two},
     field::Field,
     foreign_key::ForeignKey,
     node::Node,
     select::Select,
+    sub_query::SubQuery,
     traits::Model,
 };
-use crate::{driver::Dialect, value::Value};
+use crate::value::Value;
 
 /// What can be compared with a column whose field is a `T`, or be assigned to it.
 ///
@@ -87,8 +89,9 @@ operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Val
 
 /// What can stand behind `IN`: anything to iterate over that holds operands, or a query of one column.
 ///
-/// Values of one type go to PostgreSQL as one array, so that the text does not depend on their number. Elsewhere each is a
-/// parameter, of which there may be 65,535 on MySQL and 32,766 on SQLite.
+/// There may be any number of values. Those of one type go to PostgreSQL as one array, so that the text does not depend on
+/// their number. Elsewhere each is a parameter; of more than 10,000 MySQL gets literals, and of more than 5,000 SQLite one
+/// document of JSON, except that it takes no more than 32,766 floats.
 pub trait InOperand<T> {
     /// The condition that `node` is in it.
     #[doc(hidden)]
@@ -100,51 +103,25 @@ impl<T, I: IntoIterator<Item: Operand<T>>> InOperand<T> for I {
     #[expect(private_interfaces, reason = "as in `Operand`")]
     fn contains(self, node: Node) -> Expr<bool> {
         let is_null = |node: &Node| matches!(node, Node::Value(Value::Null));
-        let (nulls, among): (Vec<_>, Vec<_>) = self.into_iter().map(Operand::into_node).partition(is_null);
+        let (nulls, values): (Vec<_>, Vec<_>) = self.into_iter().map(Operand::into_node).partition(is_null);
         let null = (!nulls.is_empty()).then(|| equal(node.clone(), Node::Value(Value::Null)));
         match null {
-            Some(null) if among.is_empty() => null,
-            Some(null) => is_among(node, among) | null,
-            None => is_among(node, among),
+            Some(null) if values.is_empty() => null,
+            Some(null) => is_among(node, values) | null,
+            None => is_among(node, values),
         }
     }
 }
 
-/// The condition that `node` is one of `among`, none of which is a NULL from Rust.
-fn is_among(node: Node, among: Vec<Node>) -> Expr<bool> {
-    let values = || among.iter().map(|node| if let Node::Value(value) = node { Some(value.clone()) } else { None });
-    let alike = |pair: &[Node]| match pair {
-        [Node::Value(a), Node::Value(b)] => std::mem::discriminant(a) == std::mem::discriminant(b),
-        _ => false,
-    };
-    let plain = matches!(among.first(), Some(Node::Value(Value::I64(_) | Value::Text(_) | Value::Uuid(_))));
-    if plain && among.windows(2).all(alike) {
-        // On PostgreSQL one parameter for all: the text is the same for any number, and no limit is met.
-        let array = Node::Value(Value::Array(values().flatten().collect()));
-        let make = |dialect, args| {
-            let [left, array] = <[Sea; 2]>::try_from(args).expect("IN is made of two operands");
-            match array {
-                Sea::Value(sea_query::Value::Array(_, Some(values))) if dialect != Dialect::Postgres => {
-                    left.is_in(*values)
-                }
-                array => left.eq(PgFunc::any(array)),
-            }
-        };
-        return Expr::new(Node::apply(make, [node, array]));
-    }
-    let make = |_, mut args: Vec<Sea>| {
-        let left = args.remove(0);
-        // SQL has no empty list. What is among nothing is not NULL but false.
-        if args.is_empty() { Sea::cust("1 = 0") } else { left.is_in(args) }
-    };
-    Expr::new(Node::apply(make, std::iter::once(node).chain(among)))
+/// The condition that `node` is one of `values`, none of which is a NULL from Rust.
+fn is_among(node: Node, values: Vec<Node>) -> Expr<bool> {
+    Expr::new(among(vec![node], values.into_iter().map(|value| vec![value]).collect()))
 }
 
 /// The condition that `node` is in the one column of a query.
 fn is_in_query<M, R>(node: Node, query: Select<M, R>) -> Expr<bool> {
-    let parts = query.parts;
-    let make = move |dialect, args| Ok(one(args).in_subquery(parts.statement(dialect)?));
-    Expr::new(Node::try_apply(make, [node]))
+    let query = Node::Query(SubQuery::among(query.parts)).fitted(&node);
+    Expr::new(Node::apply(|_, args| two(args, |node, query| node.binary(BinOper::In, query)), [node, query]))
 }
 
 /// `InOperand` for queries of one column of this type.

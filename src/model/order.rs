@@ -32,10 +32,14 @@ impl Order {
         Self { nulls: Some(NullOrdering::Last), ..self }
     }
 
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// For the rows of a union, which have columns of no table.
     pub(super) fn of_union(self) -> Self {
         match self.node {
-            Node::Column(_, name) => Self { node: Node::Name(name.into()), ..self },
+            Node::Column(_, def) => Self { node: Node::Name(def.name.into()), ..self },
             _ => self,
         }
     }

@@ -8,9 +8,10 @@ use sea_query::{
 
 use super::{
     expr::Expr,
-    node::{Node, Source, SubQuery, iden},
+    node::{Node, Source, iden},
     order::Order,
     selection::Selected,
+    sub_query::SubQuery,
     table::Table,
 };
 use crate::{
@@ -75,12 +76,12 @@ impl Origin {
 
     /// The whole row, to be selected.
     pub(super) fn selected(&self, out: &mut Vec<Selected>) {
-        out.extend(self.table.columns.iter().map(|column| Node::Column(self.source.clone(), column.name).into()));
+        out.extend(self.table.columns.iter().map(|column| Node::Column(self.source.clone(), column).into()));
     }
 
     fn table_ref(&self, dialect: Dialect) -> Result<TableRef> {
         if let Some(query) = &self.query {
-            return Ok(TableRef::SubQuery(Box::new(query(dialect)?), self.source.iden()));
+            return Ok(TableRef::SubQuery(Box::new(query.write(dialect)?), self.source.iden()));
         }
         let name = TableName(self.table.schema.map(|schema| iden(schema).into()), iden(self.table.name));
         let alias = match &self.source {
@@ -173,6 +174,26 @@ impl Parts {
         Ok(outer)
     }
 
+    /// Whether a limit or an offset says how many rows there are.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.is_some() || self.offset.is_some()
+    }
+
+    /// Adds the tables that it reads.
+    pub(super) fn tables(&self, out: &mut Vec<&'static Table>) {
+        let Self { origin, nodes, joins, filter, group, having, distinct, order, limit: _, offset: _, lock: _ } = self;
+        for origin in std::iter::once(origin).chain(joins.iter().map(|join| &join.origin)) {
+            match &origin.query {
+                Some(query) => out.extend(query.tables()),
+                None => out.push(origin.table),
+            }
+        }
+        let on = if let Distinct::On(on) = distinct { &**on } else { &[] };
+        let selected = nodes.iter().chain(group).chain(on).map(|selected| &selected.node);
+        let conditions = joins.iter().map(|join| &join.on).chain(filter).chain(having).map(|condition| &condition.node);
+        selected.chain(conditions).chain(order.iter().map(Order::node)).for_each(|node| node.tables(out));
+    }
+
     /// Whether it can be a part of a union as it is.
     pub(super) fn is_simple(&self) -> bool {
         self.order.is_empty() && self.limit.is_none() && self.offset.is_none() && self.lock.is_none()
@@ -186,7 +207,7 @@ impl Parts {
             let expr = node.render(dialect)?;
             let own = match (&name, &node) {
                 (Some(name), _) => Some(name.clone()),
-                (None, Node::Column(_, name)) => Some((*name).into()),
+                (None, Node::Column(_, def)) => Some(def.name.into()),
                 (None, _) => None,
             };
             if own.is_some_and(|name| names.insert(name)) && name.is_none() {

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use super::{
+    bulk_upsert::BulkUpsert,
     insert_plan::{Conflict, Given, Plan},
     key::Key,
     node::{Node, Source},
-    row_value::{among, key_in},
+    row_value::{is_one_of, key_in},
     selection::Selected,
     statements::Sql,
     table::Table,
@@ -28,6 +29,9 @@ pub(super) type KeyValues = Vec<Value>;
 /// Keys that one statement asks for.
 pub(super) const KEYS: usize = 5_000;
 
+/// Has MySQL look at what is committed now, not at the snapshot of the transaction. The rows are locked already.
+pub(super) const LATEST: &str = " FOR UPDATE";
+
 /// Inserts, and gives back rows with their keys or what else is wanted, and the column where that begins.
 pub(super) async fn inserted<M: Model>(
     db: &Database,
@@ -35,7 +39,7 @@ pub(super) async fn inserted<M: Model>(
     returning: Option<&[Selected]>,
 ) -> Result<(Vec<Row>, usize)> {
     plan.check_keys()?;
-    let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update { .. });
+    let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update(_));
     if known && returning.is_none() {
         return Ok((rows_of_keys(plan.table, keys::<M>(db, plan).await?), 0));
     }
@@ -43,35 +47,48 @@ pub(super) async fn inserted<M: Model>(
         let keys = keys::<M>(db, plan).await?;
         match returning {
             None => Ok((rows_of_keys(plan.table, keys), 0)),
-            Some(selected) => Ok((by_keys::<M>(db, keys, selected).await?, M::Key::WIDTH)),
+            Some(selected) => {
+                // A row that an upsert left as it was may be newer than what this transaction sees.
+                let latest = matches!(plan.conflict, Conflict::Update(_));
+                Ok((by_keys::<M>(db, keys, selected, latest).await?, M::Key::WIDTH))
+            }
         }
     })
     .await
 }
 
 fn rows_of_keys(table: &'static Table, keys: Vec<KeyValues>) -> Vec<Row> {
-    keys.into_iter().map(|key| value_row::row(table.key().map(|column| column.name).zip(key))).collect()
+    keys.into_iter().map(|key| row_of_key(table, key)).collect()
+}
+
+fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
+    value_row::row(table.key().map(|column| column.name).zip(key))
 }
 
 /// Inserts, and gives back the keys of what was inserted or updated.
 async fn keys<M: Model>(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
+    let bulk = BulkUpsert::of(db, plan).await?;
+    let size = plan.chunk(db.dialect());
     let mut keys = Vec::with_capacity(plan.rows.len());
-    for rows in plan.rows.chunks(plan.chunk(db.dialect())) {
-        let together = rows.len() == 1 || plan.numbers_in_turn(rows);
-        let refused = match if together { insert::<M>(db, plan, rows).await.map(Some) } else { Ok(None) } {
-            Ok(Some(more)) => {
-                keys.extend(more);
-                continue;
-            }
-            Ok(None) => None,
-            Err(error) if plan.ignores(&error) => Some(rows.len()),
-            Err(error) => return Err(error),
-        };
-        if refused == Some(1) {
+    for rows in plan.rows.chunks(if bulk.is_some() { size.min(KEYS) } else { size }) {
+        if let Some(bulk) = &bulk
+            && let Some(more) = bulk.run(db, rows).await?
+        {
+            keys.extend(more);
             continue;
         }
-        for row in rows.chunks(1) {
-            match insert::<M>(db, plan, row).await {
+        let mut open = vec![rows];
+        while let Some(rows) = open.pop() {
+            if rows.len() > 1 && !plan.numbers_in_turn(rows) {
+                open.extend(rows.chunks(1).rev());
+                continue;
+            }
+            match insert::<M>(db, plan, rows).await {
+                // Which of them is there already is found by halves.
+                Err(error) if plan.ignores(&error) && rows.len() > 1 => {
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    open.extend([second, first]);
+                }
                 Err(error) if plan.ignores(&error) => {}
                 more => keys.extend(more?),
             }
@@ -90,14 +107,14 @@ async fn insert<M: Model>(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Re
     };
     let outcome = db.send(&sql, &params).await?;
     let auto = plan.table.auto_column();
-    if let Conflict::Update { target, .. } = &plan.conflict
-        && *target != plan.table.primary_key
+    if let Conflict::Update(upsert) = &plan.conflict
+        && upsert.target.columns != plan.table.primary_key
         && auto.is_none()
     {
-        return plan.key_by_target(db, &rows[0], target).await.map(|key| vec![key]);
+        return plan.key_by_target(db, &rows[0], &upsert.target.columns).await.map(|key| vec![key]);
     }
     // With a conflict clause, the server tells the number of the row that it inserted or updated.
-    let asked = matches!(plan.conflict, Conflict::Update { .. }) && auto.is_some();
+    let asked = matches!(plan.conflict, Conflict::Update(_)) && auto.is_some();
     if !asked && let Some(keys) = rows.iter().map(|row| plan.key_given(row)).collect() {
         return Ok(keys);
     }
@@ -120,23 +137,42 @@ async fn step(db: &Database) -> Result<i64> {
     outcome.rows.first().map_or(Ok(1), |row| row.get(0))
 }
 
-/// The rows with these keys, in their order; what is selected stands behind the columns of the key.
-pub(super) async fn by_keys<M: Model>(db: &Database, keys: Vec<KeyValues>, selected: &[Selected]) -> Result<Vec<Row>> {
+/// The rows with these keys, in their order; what is selected stands behind the columns of the key. A key that is given
+/// twice has its row twice. `latest` looks at what is committed now, and locks it.
+pub(super) async fn by_keys<M: Model>(
+    db: &Database,
+    keys: Vec<KeyValues>,
+    selected: &[Selected],
+    latest: bool,
+) -> Result<Vec<Row>> {
     let table = M::TABLE;
-    let mut found: HashMap<M::Key, Row> = HashMap::with_capacity(keys.len());
-    for some in keys.chunks(KEYS) {
+    let fetch = async |keys: &[KeyValues]| {
         let mut to = Writer::new(db.dialect());
         write_select(table, selected, &mut to)?;
         to.text(" WHERE ");
-        key_in(table, &Source::of(table), some.iter().cloned()).write(&mut to)?;
+        key_in(table, &Source::of(table), keys.iter().cloned()).write(&mut to)?;
+        to.text(if latest { LATEST } else { "" });
         let (sql, params) = to.finish();
-        for row in db.send(&sql, &params).await?.rows {
+        Ok::<_, Error>(db.send(&sql, &params).await?.rows)
+    };
+    let mut found: HashMap<M::Key, Row> = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(KEYS) {
+        for row in fetch(some).await? {
             found.insert(M::Key::read(&row, 0)?, row);
         }
     }
-    let gone = || Error::new(ErrorKind::NoRow, format!("a {} could not be read back by its key", table.model));
-    let rows = rows_of_keys(table, keys);
-    rows.iter().map(|row| found.remove(&M::Key::read(row, 0)?).ok_or_else(gone)).collect()
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        let read = M::Key::read(&row_of_key(table, key.clone()), 0)?;
+        let row = match found.get(&read) {
+            Some(row) => Some(row.again()),
+            // The server may write a key otherwise than it was given, and still take the two for equal.
+            None => fetch(&[key]).await?.pop(),
+        };
+        let gone = || Error::new(ErrorKind::NoRow, format!("a {} could not be read back by its key", table.model));
+        rows.push(row.ok_or_else(gone)?);
+    }
+    Ok(rows)
 }
 
 /// Selects the key and what else is wanted.
@@ -158,7 +194,7 @@ impl Plan {
     }
 
     /// The value that a row has in a column, if it is one.
-    fn given<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Value> {
+    pub(super) fn given<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Value> {
         match row.get(self.position(column)?)? {
             Given::Node(Node::Value(value)) if !value.is_null() => Some(value),
             _ => None,
@@ -176,7 +212,7 @@ impl Plan {
             let auto = self.table.auto_column().and_then(|column| self.position(column));
             auto.is_none_or(|at| matches!(row[at], Given::Default))
         };
-        !matches!(self.conflict, Conflict::Update { .. })
+        !matches!(self.conflict, Conflict::Update(_))
             && (rows.iter().all(|row| self.key_given(row).is_some()) || rows.iter().all(left))
     }
 
@@ -193,7 +229,7 @@ impl Plan {
         if self.rows.iter().all(known) { Ok(()) } else { Err(self.untold()) }
     }
 
-    fn at<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Given> {
+    pub(super) fn at<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Given> {
         row.get(self.position(column)?)
     }
 
@@ -211,11 +247,12 @@ impl Plan {
         let Some(values) = values else {
             return self.key_given(row).ok_or_else(|| self.untold());
         };
-        let columns = target.iter().map(|&column| Node::Column(source.clone(), table.columns[column].name)).collect();
+        let columns = target.iter().map(|&column| Node::Column(source.clone(), &table.columns[column])).collect();
         let mut to = Writer::new(db.dialect());
         write_select(table, &[], &mut to)?;
         to.text(" WHERE ");
-        among(columns, vec![values.into_iter().map(Node::Value).collect()]).write(&mut to)?;
+        is_one_of(columns, vec![values.into_iter().map(Node::Value).collect()]).write(&mut to)?;
+        to.text(LATEST);
         let (sql, params) = to.finish();
         let outcome = db.send(&sql, &params).await?;
         let row = outcome.rows.first().ok_or_else(|| self.untold())?;

@@ -1,14 +1,15 @@
 //! [`Relation`]: where rows of a model come from in a query: its table, the table under another name, or a query.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use super::{
     column::Column,
     expr::Expr,
     node::{Node, Source},
-    parts::Origin,
+    parts::{Origin, Parts},
     select::Select,
     selection::{Selected, Selection},
+    sub_query::SubQuery,
     traits::Model,
 };
 use crate::{
@@ -64,7 +65,7 @@ impl<M: Model> Relation<M> {
 
     /// A column of it.
     pub fn col<T>(&self, column: Column<M, T>) -> Expr<T> {
-        Expr::new(Node::Column(self.origin.source.clone(), column.name()))
+        Expr::new(Node::Column(self.origin.source.clone(), column.def()))
     }
 
     /// A query for its rows.
@@ -91,8 +92,7 @@ impl<M: Model> Select<M> {
     /// # Ok::<_, nestling::Error>(())
     /// ```
     pub fn as_relation(self, name: impl Into<Cow<'static, str>>) -> Relation<M> {
-        let parts = self.parts;
-        let query = Arc::new(move |dialect| parts.statement(dialect));
+        let query = SubQuery::of(self.parts, Parts::statement);
         let origin = Origin { table: M::TABLE, source: Source::Alias(name.into()), query: Some(query) };
         Relation { origin, marker: PhantomData }
     }

@@ -5,14 +5,15 @@ use std::marker::PhantomData;
 use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
 
 use super::{
+    among,
     column::Column,
-    expr::{Expr, one},
+    expr::{Expr, equal},
     node::{Node, Source},
     operand::Operand,
     table::Table,
     traits::Model,
 };
-use crate::{driver::Dialect, value::Value};
+use crate::value::Value;
 
 /// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::functions::row).
 #[derive(Debug)]
@@ -77,7 +78,9 @@ macro_rules! comparisons {
                 let right = args.split_off(width);
                 Ok(Sea::tuple(args).binary(BinOper::$oper, Sea::tuple(right)))
             };
-            Expr::new(Node::try_apply(make, self.nodes.into_iter().chain(other.into_nodes())))
+            let other: Vec<Node> =
+                other.into_nodes().into_iter().zip(&self.nodes).map(|(node, own)| node.fitted(own)).collect();
+            Expr::new(Node::try_apply(make, self.nodes.into_iter().chain(other)))
         }
     )+};
 }
@@ -100,43 +103,23 @@ impl<T> RowValue<T> {
 
     /// Whether it is one of some rows.
     pub fn in_(self, rows: impl IntoIterator<Item = impl RowOperand<T>>) -> Expr<bool> {
-        Expr::new(among(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
+        Expr::new(among::among(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
     }
 }
 
 /// The condition that the primary key is one of `keys`, each of which has a value for each column of it.
 pub(super) fn key_in(table: &'static Table, source: &Source, keys: impl IntoIterator<Item = Vec<Value>>) -> Node {
-    let columns = table.key().map(|column| Node::Column(source.clone(), column.name)).collect();
+    let columns = table.key().map(|column| Node::Column(source.clone(), column)).collect();
     let keys = keys.into_iter().map(|key| key.into_iter().map(Node::Value).collect());
-    among(columns, keys.collect())
+    is_one_of(columns, keys.collect())
 }
 
 /// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
-pub(super) fn among(mut left: Vec<Node>, mut rows: Vec<Vec<Node>>) -> Node {
+pub(super) fn is_one_of(mut left: Vec<Node>, mut rows: Vec<Vec<Node>>) -> Node {
     if let ([left], [row]) = (&mut *left, &mut *rows)
         && let Some(right) = row.pop()
     {
-        return Node::Equal(Box::new([left.clone(), right]));
+        return equal(left.clone(), right).node;
     }
-    let width = left.len();
-    let make = move |dialect: Dialect, mut args: Vec<Sea>| {
-        let values = args.split_off(width);
-        if values.is_empty() {
-            return Ok(Sea::cust("1 = 0"));
-        }
-        if width == 1 {
-            return Ok(one(args).is_in(values));
-        }
-        let count = values.len() / width;
-        let mut values = values.into_iter();
-        let rows: Vec<Sea> = (0..count).map(|_| Sea::tuple(values.by_ref().take(width))).collect();
-        let left = Sea::tuple(args);
-        if dialect != Dialect::Sqlite {
-            return Ok(left.is_in(rows));
-        }
-        // SQLite takes a list of rows only in the form of a query.
-        let places = vec!["?"; count].join(", ");
-        Ok(Sea::cust_with_exprs(format!("? IN (VALUES {places})"), std::iter::once(left).chain(rows)))
-    };
-    Node::try_apply(make, left.into_iter().chain(rows.into_iter().flatten()))
+    among::among(left, rows)
 }

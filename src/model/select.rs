@@ -1,6 +1,6 @@
 //! [`Select`]: a typed SELECT.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData};
 
 use sea_query::{LockBehavior, LockType, SelectStatement};
 
@@ -13,6 +13,7 @@ use super::{
     query::Query,
     selection::Selection,
     statements::{Form, Kind, Sql},
+    sub_query::SubQuery,
     traits::Model,
 };
 use crate::{
@@ -186,8 +187,7 @@ impl<M: Model, R> Select<M, R> {
     /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
     /// the tables of the one around it.
     pub fn into_expr(self) -> Expr<R> {
-        let parts = self.parts;
-        Expr::new(Node::Query(Arc::new(move |dialect| parts.statement(dialect))))
+        Expr::new(Node::Query(SubQuery::of(self.parts, Parts::statement)))
     }
 
     /// Reads each row as a `T`, by the names of its columns or by their order, as `T` has it.
@@ -201,7 +201,7 @@ impl<M: Model, R> Select<M, R> {
 
     /// Whether a limit or an offset says how many rows there are.
     pub(super) fn is_limited(&self) -> bool {
-        self.parts.limit.is_some() || self.parts.offset.is_some()
+        self.parts.is_limited()
     }
 
     /// The statement of sea_query.

@@ -111,9 +111,9 @@ impl Form {
 /// The value of the key, if the condition is that the key is equal to a value.
 pub(super) fn key_value<'n>(table: &Table, source: &Source, condition: &'n Node) -> Option<&'n Value> {
     let Node::Equal(two) = condition else { return None };
-    let [Node::Column(of, name), Node::Value(value)] = &**two else { return None };
+    let [Node::Column(of, def), Node::Value(value)] = &**two else { return None };
     let [key] = table.primary_key else { return None };
-    let plain = of == source && *name == table.columns[*key].name;
+    let plain = of == source && def.name == table.columns[*key].name;
     (plain && !matches!(value, Value::Invalid(_))).then_some(value)
 }
 
@@ -153,7 +153,7 @@ impl Plan {
         let ignore = match self.conflict {
             Conflict::Fail => false,
             Conflict::Ignore => true,
-            Conflict::Update { .. } => return None,
+            Conflict::Update(_) => return None,
         };
         Form::new(dialect, Kind::Insert { whole, ignore }, self.columns.iter().copied())
     }

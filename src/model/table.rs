@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::field::ColumnType;
+use super::{field::ColumnType, stored::Stored};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A table.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,21 @@ pub struct ColumnDef {
     pub check: Option<&'static str>,
     /// What it refers to.
     pub references: Option<ReferenceDef>,
+    /// The form in which it stores its values.
+    pub stored: Stored,
+    /// Who writes it.
+    pub write: ColumnWrite,
+}
+
+/// Who writes a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnWrite {
+    /// Inserts and updates do.
+    Caller,
+    /// The database alone does: a default, a trigger.
+    Database,
+    /// The database generates it, by this expression if the model tells it.
+    Generated(Option<&'static str>),
 }
 
 /// An index or a unique constraint.
@@ -63,14 +79,17 @@ pub struct ReferenceDef {
     pub on_delete: Option<ReferenceAction>,
     /// What becomes of a row when the key of the row that it refers to changes.
     pub on_update: Option<ReferenceAction>,
+    /// Whether the column has an index of its own, unless another index or key begins with it.
+    pub index: bool,
 }
 
 impl fmt::Debug for ReferenceDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The other table may refer back: its name is enough.
-        let Self { table, on_delete, on_update } = self;
+        let Self { table, on_delete, on_update, index } = self;
         let mut out = f.debug_struct("ReferenceDef");
-        out.field("table", &table().name).field("on_delete", on_delete).field("on_update", on_update).finish()
+        out.field("table", &table().name).field("on_delete", on_delete).field("on_update", on_update);
+        out.field("index", index).finish()
     }
 }
 
@@ -106,5 +125,34 @@ impl Table {
     #[must_use]
     pub fn auto_column(&self) -> Option<usize> {
         self.columns.iter().position(|column| column.auto)
+    }
+
+    /// Whether it is this one: constants have no address of their own.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.schema, self.name) == (other.schema, other.name)
+    }
+
+    /// The columns that inserts and updates write.
+    pub(super) fn writable(&self) -> impl Iterator<Item = usize> + use<> {
+        let columns = self.columns;
+        (0..columns.len()).filter(move |&column| !columns[column].is_read_only())
+    }
+
+    /// Refuses a column that only the database writes.
+    pub(super) fn check_writable(&self, column: usize) -> Result<()> {
+        let def = &self.columns[column];
+        if !def.is_read_only() {
+            return Ok(());
+        }
+        let text = format!("the field {} of {} is read-only: only the database writes it", def.field, self.model);
+        Err(Error::new(ErrorKind::Config, text))
+    }
+}
+
+impl ColumnDef {
+    /// Whether only the database writes it.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.write != ColumnWrite::Caller
     }
 }

@@ -1,15 +1,15 @@
 //! [`Union`]: rows of several selects as one: UNION, UNION ALL, INTERSECT and EXCEPT.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use sea_query::{Alias, Expr as Sea, Query as Build, SelectStatement, UnionType};
 
 use super::{
     model_stream::ModelStream,
-    node::SubQuery,
     order::Order,
     query::Query,
     select::{Select, written},
+    sub_query::SubQuery,
     traits::Model,
 };
 use crate::{
@@ -87,14 +87,14 @@ impl<R> fmt::Debug for Union<R> {
 impl<M: Model, R> IntoMember for Select<M, R> {
     fn member(self) -> Member {
         let parts = self.parts;
-        Member { simple: parts.is_simple(), query: Arc::new(move |dialect| parts.nested(dialect)) }
+        Member { simple: parts.is_simple(), query: SubQuery::new(move |dialect| parts.nested(dialect)) }
     }
 }
 
 impl<R> IntoMember for Union<R> {
     fn member(self) -> Member {
         let parts = self.parts;
-        Member { simple: false, query: Arc::new(move |dialect| parts.statement(dialect)) }
+        Member { simple: false, query: SubQuery::new(move |dialect| parts.statement(dialect)) }
     }
 }
 
@@ -103,7 +103,7 @@ impl<R> Compound<R> for Union<R> {}
 
 impl Member {
     fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
-        let query = (self.query)(dialect)?;
+        let query = self.query.write(dialect)?;
         if self.simple {
             return Ok(query);
         }

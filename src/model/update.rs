@@ -1,4 +1,4 @@
-//! [`Update`] and [`Delete`]: the typed statements that change rows, and [`Returning`], which gives the rows back.
+//! [`Update`] and [`Delete`]: the typed statements that change rows.
 
 use std::{fmt, marker::PhantomData};
 
@@ -6,13 +6,12 @@ use super::{
     assignment::Assignment,
     expr::Expr,
     insert_plan::{write_returning, write_set},
-    key::Key as _,
     node::{Node, Source},
     query::Query,
-    read_back::{KEYS, KeyValues, by_keys, write_select},
-    row_value::key_in,
+    returning::Returning,
     selection::{Selected, Selection},
     statements::{Form, Kind, Sql, key_value},
+    table::Table,
     traits::Model,
 };
 use crate::{
@@ -20,7 +19,6 @@ use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
-    row::Row,
     value::Value,
 };
 
@@ -41,8 +39,8 @@ use crate::{
 /// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Update<M> {
-    set: Vec<(usize, Node)>,
-    filter: Option<Expr<bool>>,
+    pub(super) set: Vec<(usize, Node)>,
+    pub(super) filter: Option<Expr<bool>>,
     marker: PhantomData<fn() -> M>,
 }
 
@@ -62,16 +60,8 @@ pub struct Update<M> {
 /// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Delete<M> {
-    filter: Option<Expr<bool>>,
+    pub(super) filter: Option<Expr<bool>>,
     marker: PhantomData<fn() -> M>,
-}
-
-/// An update or a delete `Q` that gives back an `R` for each row.
-#[must_use = "a query does nothing before it is run"]
-pub struct Returning<Q, R> {
-    query: Q,
-    selected: Vec<Selected>,
-    read: fn(&Row, usize) -> Result<R>,
 }
 
 /// `Clone` and `Debug`, whatever the model; `filter` and `returning`.
@@ -118,46 +108,8 @@ writes! {
     Delete { filter } "deleted";
 }
 
-impl<Q: fmt::Debug, R> fmt::Debug for Returning<Q, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { query, selected, read: _ } = self;
-        f.debug_struct("Returning").field("query", query).field("selected", selected).finish_non_exhaustive()
-    }
-}
-
-impl<Q, R> Returning<Q, R>
-where
-    Self: Query<Output = Vec<R>>,
-{
-    /// Runs it, and gives back the first row, which must be there.
-    ///
-    /// # Errors
-    /// `NoRow` if no row was changed; else as [`Query::run_on`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::execute`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use nestling::{Database, ErrorKind, Model, create_tables};
-    /// # #[derive(Debug, Model)] struct Account { id: i64, owner: String, balance: i64 }
-    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
-    /// # let db = Database::open("sqlite::memory:")?;
-    /// # create_tables(&db, &[Account::TABLE]).await?;
-    /// let more = Account::update([Account::BALANCE.set(Account::BALANCE + 5)]);
-    /// let error = more.filter(Account::OWNER.eq("nobody")).returning().one(&db).await.unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::NoRow);
-    /// # Ok(()) }
-    /// ```
-    pub async fn one(self, db: &Database) -> Result<R> {
-        let sql = self.sql(db.dialect())?.0;
-        let first = self.run_on(db).await?.into_iter().next();
-        first.ok_or_else(|| Error::new(ErrorKind::NoRow, "no row was changed").with_statement(&sql))
-    }
-}
-
 /// The condition, if there is one.
-fn write_filter(filter: Option<&Expr<bool>>, to: &mut Writer) -> Result<()> {
+pub(super) fn write_filter(filter: Option<&Expr<bool>>, to: &mut Writer) -> Result<()> {
     if let Some(filter) = filter {
         to.text(" WHERE ");
         filter.node.write(to)?;
@@ -189,19 +141,85 @@ impl<M: Model> Update<M> {
         Ok((Sql::Built(sql), params))
     }
 
-    fn text(&self, dialect: Dialect, filter: Option<&Expr<bool>>, returning: &[Selected]) -> Result<(String, Params)> {
+    pub(super) fn text(
+        &self,
+        dialect: Dialect,
+        filter: Option<&Expr<bool>>,
+        returning: &[Selected],
+    ) -> Result<(String, Params)> {
         if self.set.is_empty() {
             return Err(Error::new(ErrorKind::Config, format!("an update of a {} that sets nothing", M::TABLE.model)));
         }
         let mut to = Writer::new(dialect);
         to.text("UPDATE ");
         M::TABLE.write(&mut to);
+        if dialect == Dialect::Mysql && self.reads_itself(filter) {
+            let set = write_chosen(M::TABLE, filter, &self.set, &mut to)?;
+            to.text(" SET ");
+            write_set(M::TABLE, &set, &mut to)?;
+            return Ok(to.finish());
+        }
         to.text(" SET ");
         write_set(M::TABLE, &self.set, &mut to)?;
         write_filter(filter, &mut to)?;
         write_returning(returning, &mut to)?;
         Ok(to.finish())
     }
+}
+
+impl<M: Model> Update<M> {
+    /// Whether a query in it reads the table that it writes.
+    fn reads_itself(&self, filter: Option<&Expr<bool>>) -> bool {
+        reads(M::TABLE, filter) || self.set.iter().any(|(_, node)| node.reads(M::TABLE))
+    }
+}
+
+/// Whether a query in a condition reads a table.
+fn reads(table: &Table, filter: Option<&Expr<bool>>) -> bool {
+    filter.is_some_and(|filter| filter.node.reads(table))
+}
+
+/// What MySQL has in place of a statement that reads the table that it writes: a join with the rows that are chosen, and
+/// with what they are set to by queries, all of it found before the first row is written. (The limit keeps MySQL from
+/// making one query of the two.) Gives back what is set.
+fn write_chosen(
+    table: &'static Table,
+    filter: Option<&Expr<bool>>,
+    set: &[(usize, Node)],
+    to: &mut Writer,
+) -> Result<Vec<(usize, Node)>> {
+    let key = |at: usize| format!("nestling_key_{at}");
+    to.text(" INNER JOIN (SELECT ");
+    for (at, Selected { node, .. }) in table.key_selected().iter().enumerate() {
+        to.text(if at == 0 { "" } else { ", " });
+        node.write(to)?;
+        to.text(" AS ");
+        to.name(&key(at));
+    }
+    let mut outside = Vec::with_capacity(set.len());
+    for (column, node) in set {
+        if !node.reads(table) {
+            outside.push((*column, node.clone()));
+            continue;
+        }
+        let name = format!("nestling_value_{column}");
+        to.text(", ");
+        node.write(to)?;
+        to.text(" AS ");
+        to.name(&name);
+        outside.push((*column, Node::Sql(format!("`nestling_rows`.`{name}`").into())));
+    }
+    to.text(" FROM ");
+    table.write(to);
+    write_filter(filter, to)?;
+    to.text(" LIMIT 9223372036854775807) AS `nestling_rows` ON ");
+    for (at, Selected { node, .. }) in table.key_selected().iter().enumerate() {
+        to.text(if at == 0 { "" } else { " AND " });
+        node.write(to)?;
+        to.text(" = `nestling_rows`.");
+        to.name(&key(at));
+    }
+    Ok(outside)
 }
 
 impl<M: Model> Delete<M> {
@@ -227,13 +245,21 @@ fn key_of<M: Model>(filter: Option<&Expr<bool>>) -> Option<&Value> {
     key_value(M::TABLE, &Source::of(M::TABLE), &filter?.node)
 }
 
-fn delete_text<M: Model>(
+pub(super) fn delete_text<M: Model>(
     dialect: Dialect,
     filter: Option<&Expr<bool>>,
     returning: &[Selected],
 ) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
-    to.text("DELETE FROM ");
+    to.text("DELETE ");
+    if dialect == Dialect::Mysql && reads(M::TABLE, filter) {
+        M::TABLE.write(&mut to);
+        to.text(" FROM ");
+        M::TABLE.write(&mut to);
+        write_chosen(M::TABLE, filter, &[], &mut to)?;
+        return Ok(to.finish());
+    }
+    to.text("FROM ");
     M::TABLE.write(&mut to);
     write_filter(filter, &mut to)?;
     write_returning(returning, &mut to)?;
@@ -269,101 +295,5 @@ impl<M: Model> Query for Delete<M> {
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
         let (sql, params) = self.kept(dialect)?;
         Ok((sql.into(), params))
-    }
-}
-
-/// The rows that the condition holds for, locked: their keys, and what else is selected.
-async fn locked<M: Model>(db: &Database, filter: Option<&Expr<bool>>, selected: &[Selected]) -> Result<Vec<Row>> {
-    let mut to = Writer::new(db.dialect());
-    write_select(M::TABLE, selected, &mut to)?;
-    write_filter(filter, &mut to)?;
-    to.text(" FOR UPDATE");
-    let (sql, params) = to.finish();
-    Ok(db.send(&sql, &params).await?.rows)
-}
-
-fn keys_of<M: Model>(rows: &[Row]) -> Result<Vec<KeyValues>> {
-    rows.iter().map(|row| Ok(M::Key::read(row, 0)?.values().into_vec())).collect()
-}
-
-fn with_keys<M: Model>(keys: &[KeyValues]) -> Expr<bool> {
-    Expr::new(key_in(M::TABLE, &Source::of(M::TABLE), keys.iter().cloned()))
-}
-
-impl<M: Model, R> Returning<Update<M>, R> {
-    /// For servers that return nothing: the rows are locked, updated and read anew by their keys.
-    async fn read_back(&self, db: &Database) -> Result<Vec<Row>> {
-        let Update { set, filter, .. } = &self.query;
-        if set.iter().any(|(column, _)| M::TABLE.is_key(*column)) {
-            let text = format!("MySQL cannot give back a {} whose key is updated", M::TABLE.model);
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        db.atomic(|| async {
-            let keys = keys_of::<M>(&locked::<M>(db, filter.as_ref(), &[]).await?)?;
-            for some in keys.chunks(KEYS) {
-                let (sql, params) = self.query.text(db.dialect(), Some(&with_keys::<M>(some)), &[])?;
-                db.send(&sql, &params).await?;
-            }
-            by_keys::<M>(db, keys, &self.selected).await
-        })
-        .await
-    }
-}
-
-impl<M: Model, R: Send> Query for Returning<Update<M>, R> {
-    type Output = Vec<R>;
-
-    async fn run_on(self, db: &Database) -> Result<Vec<R>> {
-        if self.query.set.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (rows, first) = if db.dialect() == Dialect::Mysql {
-            (self.read_back(db).await?, M::Key::WIDTH)
-        } else {
-            let (sql, params) = self.sql(db.dialect())?;
-            (db.send(&sql, &params).await?.rows, 0)
-        };
-        rows.iter().map(|row| (self.read)(row, first)).collect()
-    }
-
-    /// On MySQL and MariaDB, where several statements are sent, the text of the update alone.
-    fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let selected = if dialect == Dialect::Mysql { &[] } else { &*self.selected };
-        self.query.text(dialect, self.query.filter.as_ref(), selected)
-    }
-}
-
-impl<M: Model, R> Returning<Delete<M>, R> {
-    /// For servers that return nothing: the rows are locked and read, then deleted by their keys.
-    async fn read_ahead(&self, db: &Database) -> Result<Vec<Row>> {
-        db.atomic(|| async {
-            let rows = locked::<M>(db, self.query.filter.as_ref(), &self.selected).await?;
-            for some in keys_of::<M>(&rows)?.chunks(KEYS) {
-                let (sql, params) = delete_text::<M>(db.dialect(), Some(&with_keys::<M>(some)), &[])?;
-                db.send(&sql, &params).await?;
-            }
-            Ok::<_, Error>(rows)
-        })
-        .await
-    }
-}
-
-impl<M: Model, R: Send> Query for Returning<Delete<M>, R> {
-    type Output = Vec<R>;
-
-    async fn run_on(self, db: &Database) -> Result<Vec<R>> {
-        let (rows, first) = if db.dialect() == Dialect::Mysql {
-            (self.read_ahead(db).await?, M::Key::WIDTH)
-        } else {
-            let (sql, params) = self.sql(db.dialect())?;
-            (db.send(&sql, &params).await?.rows, 0)
-        };
-        rows.iter().map(|row| (self.read)(row, first)).collect()
-    }
-
-    /// On MySQL and MariaDB, where several statements are sent, the text of the delete alone.
-    fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let selected = if dialect == Dialect::Mysql { &[] } else { &*self.selected };
-        delete_text::<M>(dialect, self.query.filter.as_ref(), selected)
     }
 }

@@ -6,6 +6,7 @@ mod bank;
 mod bank_in_sql;
 mod peewee;
 mod readme;
+mod stored;
 
 use std::{fs, path::Path};
 
@@ -15,8 +16,8 @@ const PAGES: [(&str, &[&str]); 5] = [
         "docs/peewee-async.md",
         &["guide/peewee.rs", "guide/peewee/blocks.rs", "guide/peewee/databases.rs", "guide/peewee/manager.rs"],
     ),
-    ("docs/from-sqlx.md", &["guide/bank_in_sql.rs"]),
-    ("docs/from-sea-orm.md", &["guide/bank.rs"]),
+    ("docs/from-sqlx.md", &["guide/bank_in_sql.rs", "guide/stored.rs"]),
+    ("docs/from-sea-orm.md", &["guide/bank.rs", "guide/stored.rs"]),
     ("docs/from-diesel-async.md", &["guide/bank.rs"]),
     ("README.md", &["guide/readme.rs"]),
 ];

@@ -163,6 +163,8 @@ fn class(told: &Told) -> ServerClass {
         1216 | 1217 | 1451 | 1452 | 1761 | 1762 => ServerClass::ForeignKeyViolation,
         1048 | 1263 | 1364 => ServerClass::NotNullViolation,
         3819 | 4025 => ServerClass::CheckViolation,
+        1406 => ServerClass::TooLong,
+        1264 | 1441 | 1690 => ServerClass::OutOfRange,
         1213 => ServerClass::Deadlock,
         // MariaDB, with innodb_snapshot_isolation: the row was changed since the snapshot was taken.
         1020 => ServerClass::SerializationFailure,

@@ -44,6 +44,7 @@ fn one(value: &Value, number: usize) -> Result<Native, Error> {
         let text = format!("parameter ${number}: {} does not fit: {why}", value.type_name());
         Error::new(ErrorKind::Parameter, text)
     };
+    let outside = || misfit("its year is not between 0 and 9999").out_of_range();
     match value {
         Value::Null => Ok(Native::NULL),
         Value::Bool(value) => Ok(Native::Int((*value).into())),
@@ -55,11 +56,9 @@ fn one(value: &Value, number: usize) -> Result<Native, Error> {
         Value::Decimal(value) => text(value.to_string()),
         Value::Text(value) => Ok(Native::Bytes(value.clone().into_bytes())),
         Value::Bytes(value) => Ok(Native::Bytes(value.clone())),
-        Value::Date(value) => date(*value, NaiveTime::MIN).ok_or_else(|| misfit("its year is not between 0 and 9999")),
-        Value::DateTime(value) => date_time(*value).ok_or_else(|| misfit("its year is not between 0 and 9999")),
-        Value::DateTimeUtc(value) => {
-            date_time(value.naive_utc()).ok_or_else(|| misfit("its year is not between 0 and 9999"))
-        }
+        Value::Date(value) => date(*value, NaiveTime::MIN).ok_or_else(outside),
+        Value::DateTime(value) => date_time(*value).ok_or_else(outside),
+        Value::DateTimeUtc(value) => date_time(value.naive_utc()).ok_or_else(outside),
         Value::Time(value) => Ok(time(*value)),
         Value::Uuid(value) => text(value.to_string()),
         Value::Json(value) => text(value.to_string()),

@@ -164,6 +164,10 @@ fn class(told: &DbError) -> ServerClass {
         c if *c == SqlState::FOREIGN_KEY_VIOLATION => ServerClass::ForeignKeyViolation,
         c if *c == SqlState::NOT_NULL_VIOLATION => ServerClass::NotNullViolation,
         c if *c == SqlState::CHECK_VIOLATION => ServerClass::CheckViolation,
+        c if *c == SqlState::STRING_DATA_RIGHT_TRUNCATION => ServerClass::TooLong,
+        c if [SqlState::NUMERIC_VALUE_OUT_OF_RANGE, SqlState::DATETIME_FIELD_OVERFLOW].contains(c) => {
+            ServerClass::OutOfRange
+        }
         c if *c == SqlState::T_R_SERIALIZATION_FAILURE => ServerClass::SerializationFailure,
         c if *c == SqlState::T_R_DEADLOCK_DETECTED => ServerClass::Deadlock,
         c if *c == SqlState::LOCK_NOT_AVAILABLE => ServerClass::LockTimeout,

@@ -39,9 +39,10 @@ pub(crate) fn bind(values: &[Value], types: &[Type]) -> Result<Vec<Param<'static
         return Err(wrong_count(values.len(), types.len()));
     }
     let bind = |(index, (value, ty)): (usize, (&Value, &Type))| {
-        Param::new(value, ty)
-            .map(Param::into_owned)
-            .map_err(|misfit| Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1)))
+        Param::new(value, ty).map(Param::into_owned).map_err(|misfit| {
+            let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1));
+            if is_out_of_range(value, ty) { error.out_of_range() } else { error }
+        })
     };
     values.iter().zip(types).enumerate().map(bind).collect()
 }
@@ -224,6 +225,28 @@ impl Wire<'_> {
     }
 }
 
+/// Whether a value that does not fit is of the kind that the type is for, and too large or too small for it.
+fn is_out_of_range(value: &Value, ty: &Type) -> bool {
+    if let Kind::Domain(base) = ty.kind() {
+        return is_out_of_range(value, base);
+    }
+    let integer = match value {
+        Value::I64(_) | Value::U64(_) => true,
+        Value::F32(value) => exact::f64_to_int((*value).into()).is_some(),
+        Value::F64(value) => exact::f64_to_int(*value).is_some(),
+        Value::Decimal(value) => exact::decimal_to_int(*value).is_some(),
+        _ => false,
+    };
+    match *ty {
+        Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => integer,
+        Type::FLOAT4 => matches!(value, Value::F64(value) if value.is_finite() && value.abs() > f32::MAX.into()),
+        Type::DATE => matches!(value, Value::Date(_)),
+        Type::TIMESTAMP => matches!(value, Value::Date(_) | Value::DateTime(_)),
+        Type::TIMESTAMPTZ => matches!(value, Value::DateTimeUtc(_)),
+        _ => false,
+    }
+}
+
 /// The one place that decides what fits: `None` if something would be lost.
 pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
     if let Kind::Domain(base) = ty.kind() {
@@ -238,6 +261,7 @@ pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
         Value::F64(value) => float(*value, ty, || value.to_string()),
         Value::Decimal(value) => decimal(*value, ty),
         Value::Text(value) => text(value, ty),
+        Value::Bytes(value) if *ty == Type::UUID => Uuid::from_slice(value).ok().map(Wire::Uuid),
         Value::Bytes(value) => (*ty == Type::BYTEA).then_some(Wire::Bytes(value)),
         Value::Date(value) => date(*value, ty),
         Value::Time(value) => time(*value, ty),

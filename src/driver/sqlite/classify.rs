@@ -39,7 +39,8 @@ pub(super) fn connect(error: rusqlite::Error) -> Error {
 
 fn failure(code: ffi::Error, text: Option<&str>) -> Error {
     let message = text.map_or_else(|| code.to_string(), str::to_owned);
-    let class = class(code);
+    // What `sum` and `abs` say, under the code of all that is wrong with a statement.
+    let class = if message == "integer overflow" { ServerClass::OutOfRange } else { class(code) };
     // "UNIQUE constraint failed: director.name", "CHECK constraint failed: positive_price"
     let about = message.split_once("constraint failed: ").map(|(_, about)| about);
     let first = about.and_then(|about| about.split(", ").next()).and_then(|name| name.split_once('.'));
@@ -65,6 +66,7 @@ fn class(code: ffi::Error) -> ServerClass {
         ffi::SQLITE_CONSTRAINT_NOTNULL => ServerClass::NotNullViolation,
         ffi::SQLITE_CONSTRAINT_CHECK => ServerClass::CheckViolation,
         extended => match extended & 0xff {
+            ffi::SQLITE_TOOBIG => ServerClass::TooLong,
             ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => ServerClass::Busy,
             ffi::SQLITE_INTERRUPT => ServerClass::Cancelled,
             _ => ServerClass::Other,

@@ -38,7 +38,7 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
         let message = format!("parameter ${number}: {} does not fit into {into}", value.type_name());
         Error::new(ErrorKind::Parameter, message)
     };
-    let outside = || misfit("TEXT: its year is not between 0 and 9999");
+    let outside = || misfit("TEXT: its year is not between 0 and 9999").out_of_range();
     let borrowed = |value| Ok(ToSqlOutput::Borrowed(value));
     let text = |text| Ok(ToSqlOutput::Owned(Owned::Text(text)));
     // SQLite would store NULL for it without a word.
@@ -48,7 +48,9 @@ pub(crate) fn bound(value: &Value, number: usize) -> Result<ToSqlOutput<'_>> {
         Value::Null => borrowed(ValueRef::Null),
         Value::Bool(value) => borrowed(ValueRef::Integer((*value).into())),
         Value::I64(value) => borrowed(ValueRef::Integer(*value)),
-        Value::U64(value) => borrowed(ValueRef::Integer((*value).try_into().map_err(|_| misfit("INTEGER"))?)),
+        Value::U64(value) => {
+            borrowed(ValueRef::Integer((*value).try_into().map_err(|_| misfit("INTEGER").out_of_range())?))
+        }
         Value::F32(value) => real((*value).into()),
         Value::F64(value) => real(*value),
         Value::Text(value) => borrowed(ValueRef::Text(value.as_bytes())),

@@ -11,5 +11,5 @@ mod unique;
 pub(super) use self::{
     references::{Reference, TableId, references_below},
     types::column_types,
-    unique::violated_columns,
+    unique::{UniqueKey, unique_keys, violated_columns},
 };

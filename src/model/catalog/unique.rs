@@ -1,4 +1,4 @@
-//! The columns of the unique constraint that a statement has violated.
+//! The columns of the unique constraint that a statement has violated, and those of all that a table has.
 
 use crate::{
     db::Database,
@@ -94,4 +94,43 @@ fn numbers(table: &Table, names: &[Option<String>]) -> Option<Vec<usize>> {
     };
     let numbers: Vec<usize> = names.iter().map(number).collect::<Option<_>>()?;
     (!numbers.is_empty()).then_some(numbers)
+}
+
+/// A unique key of a table of MySQL, its primary key included.
+#[derive(Debug)]
+pub(in crate::model) struct UniqueKey {
+    pub(in crate::model) columns: Vec<usize>,
+    /// Which of the columns are NULL in a row that is not given a value for them.
+    pub(in crate::model) defaults_to_null: Vec<bool>,
+}
+
+/// MariaDB writes the default NULL out, and puts a text in quotes.
+const MYSQL_KEYS: &str = "\
+select s.index_name, s.column_name, s.sub_part, c.is_nullable = 'YES' and coalesce(c.extra, '') not like '%GENERATED%' and \
+(c.column_default is null or (c.column_default = 'NULL' and version() like '%MariaDB%')) \
+from information_schema.statistics s left join information_schema.columns c \
+on c.table_schema = s.table_schema and c.table_name = s.table_name and c.column_name = s.column_name \
+where s.table_schema = coalesce($1, database()) and s.table_name = $2 and s.non_unique = 0 \
+order by s.index_name, s.seq_in_index";
+
+/// All unique keys of a table of MySQL. `None` if one has expressions, the beginning of a text, or columns that the model
+/// does not know.
+pub(in crate::model) async fn unique_keys(db: &Database, table: &Table) -> Result<Option<Vec<UniqueKey>>> {
+    let mut keys: Vec<(String, UniqueKey)> = Vec::new();
+    for row in &db.query(MYSQL_KEYS, params![table.schema, table.name]).await? {
+        let (index, column, part, defaults_to_null): (String, Option<String>, Option<i64>, Option<bool>) = row.to()?;
+        let Some([column]) =
+            numbers(table, &[column.filter(|_| part.is_none())]).as_deref().and_then(|c| c.first_chunk().copied())
+        else {
+            return Ok(None);
+        };
+        if keys.last().is_none_or(|(last, _)| *last != index) {
+            keys.push((index, UniqueKey { columns: Vec::new(), defaults_to_null: Vec::new() }));
+        }
+        if let Some((_, key)) = keys.last_mut() {
+            key.columns.push(column);
+            key.defaults_to_null.push(defaults_to_null.unwrap_or(false));
+        }
+    }
+    Ok(Some(keys.into_iter().map(|(_, key)| key).collect()))
 }

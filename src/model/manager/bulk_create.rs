@@ -58,11 +58,12 @@ impl Manager {
 
 /// The columns that are given for all rows. `None` if rows differ in whether the database numbers them.
 fn columns_of<M: Model>(rows: &[M]) -> Option<Vec<usize>> {
-    let all = 0..M::TABLE.columns.len();
+    let all = M::TABLE.writable();
     let Some(auto) = M::TABLE.auto_column() else {
         return Some(all.collect());
     };
-    let is_left = |row: &M| matches!(row.value(auto), Value::I64(0) | Value::U64(0));
+    let never = M::TABLE.columns[auto].is_read_only();
+    let is_left = |row: &M| never || matches!(row.value(auto), Value::I64(0) | Value::U64(0));
     let left = rows.first().is_some_and(is_left);
     let columns: Vec<usize> = all.filter(|&column| !left || column != auto).collect();
     (rows.iter().all(|row| is_left(row) == left) && !columns.is_empty()).then_some(columns)

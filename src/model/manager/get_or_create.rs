@@ -98,7 +98,7 @@ impl Manager {
 /// The rows that have these values.
 pub(super) fn with_values<M: Model>(values: &[Assignment<M>]) -> Select<M> {
     values.iter().fold(M::select(), |select, Assignment { column, node, .. }| {
-        let column = Node::Column(Source::of(M::TABLE), M::TABLE.columns[*column].name);
+        let column = Node::Column(Source::of(M::TABLE), &M::TABLE.columns[*column]);
         select.filter(equal(column, node.clone()))
     })
 }

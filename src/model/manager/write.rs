@@ -33,7 +33,7 @@ impl Manager {
         insert.run_on(&self.db).await
     }
 
-    /// Writes all fields of `row` to the row that has its key. Returns how many rows that was: 1, or 0 if it is gone.
+    /// Writes all fields of `row`, except those that only the database writes, to the row that has its key. Returns how many rows that was: 1, or 0 if it is gone.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -55,7 +55,7 @@ impl Manager {
     /// # Ok(()) }
     /// ```
     pub async fn update<M: Model>(&self, row: &M) -> Result<u64> {
-        let columns: Vec<usize> = (0..M::TABLE.columns.len()).filter(|&column| !M::TABLE.is_key(column)).collect();
+        let columns: Vec<usize> = M::TABLE.writable().filter(|&column| !M::TABLE.is_key(column)).collect();
         // Of a row that is all key there is nothing else to write, but it is there or gone.
         let columns = if columns.is_empty() { M::TABLE.primary_key.into() } else { columns };
         self.write(row, columns).await

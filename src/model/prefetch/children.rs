@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::Database,
     error::Result,
-    model::{column::Column, field::Field, join::Reference, node::SubQuery, select::Select, traits::Model},
+    model::{column::Column, field::Field, join::Reference, select::Select, sub_query::SubQuery, traits::Model},
 };
 
 /// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several

@@ -11,9 +11,11 @@ use crate::{
     model::{
         expr::{Expr, two},
         field::{ColumnType, Field},
-        node::{Node, Source, SubQuery, iden},
+        node::{Node, Source, iden},
         query::Query as _,
         select::Select,
+        stored::value_for,
+        sub_query::SubQuery,
         traits::Model,
     },
     row::Row,
@@ -69,7 +71,7 @@ impl<M> Clone for Wanted<M> {
 
 impl<M: Model> Wanted<M> {
     fn reference(&self) -> Node {
-        Node::Column(Source::of(M::TABLE), M::TABLE.columns[self.column].name)
+        Node::Column(Source::of(M::TABLE), &M::TABLE.columns[self.column])
     }
 
     /// Fetches the children, and tells the query that finds them without a list of keys.
@@ -84,7 +86,7 @@ impl<M: Model> Wanted<M> {
         let size =
             if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
         let Some(size) = size else {
-            let rows = db.run(&by_query(db.dialect())?).await?.rows;
+            let rows = db.run(&by_query.write(db.dialect())?).await?.rows;
             return Ok((rows, by_query));
         };
         let mut rows = Vec::new();
@@ -113,7 +115,8 @@ impl<M: Model> Wanted<M> {
     }
 
     fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Result<SelectStatement> {
-        let values = keys.iter().map(Field::to_value);
+        let def = &M::TABLE.columns[self.column];
+        let values = keys.iter().map(|key| value_for(def, key.to_value()));
         let condition = if dialect == Dialect::Postgres && !is_array::<P>() {
             let keys = Node::Value(crate::value::Value::Array(values.collect()));
             Node::apply(|_, args| two(args, |column, keys| column.eq(PgFunc::any(keys))), [self.reference(), keys])
@@ -131,9 +134,9 @@ impl<M: Model> Wanted<M> {
     fn by_query<P: Model>(&self, parents: &Level<'_, P>) -> SubQuery {
         let (this, query, by) = (self.clone(), parents.query.clone(), parents.by);
         let key = P::TABLE.columns[P::TABLE.primary_key[0]].name;
-        std::sync::Arc::new(move |dialect| match by {
+        SubQuery::new(move |dialect| match by {
             PrefetchType::Join => {
-                let mut keys = keys_of(query(dialect)?, key);
+                let mut keys = keys_of(query.write(dialect)?, key);
                 // Parents that were found twice have their children once.
                 keys.distinct();
                 let on = this.reference().render(dialect)?.eq(Sea::col((PARENTS.into_iden(), KEY.into_iden())));
@@ -143,7 +146,7 @@ impl<M: Model> Wanted<M> {
             }
             PrefetchType::Where | PrefetchType::Keys => {
                 let query = query.clone();
-                let keys = Node::Query(std::sync::Arc::new(move |dialect| Ok(keys_of(query(dialect)?, key))));
+                let keys = Node::Query(SubQuery::new(move |dialect| Ok(keys_of(query.write(dialect)?, key))));
                 let within = |_, args| two(args, |column, keys| column.binary(sea_query::BinOper::In, keys));
                 let condition = Expr::new(Node::apply(within, [this.reference(), keys]));
                 this.select.clone().filter(condition).statement(dialect)

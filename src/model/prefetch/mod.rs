@@ -11,7 +11,6 @@ use std::{
     future::{Future, IntoFuture},
     ops::Deref,
     pin::Pin,
-    sync::Arc,
 };
 
 use self::level::Level;
@@ -19,7 +18,7 @@ pub use self::{
     children::{Children, ChildrenOf, ChildrenWith},
     level::PrefetchType,
 };
-use super::{select::Select, traits::Model};
+use super::{select::Select, sub_query::SubQuery, traits::Model};
 use crate::{
     db::Database,
     error::{Error, Result},
@@ -108,7 +107,7 @@ impl<'a, P: Model, C: Children<P>> Prefetch<'a, P, C> {
         let Self { db, parents, children, by } = self;
         let rows = parents.clone().all(db).await?;
         let keys: Vec<P::Key> = rows.iter().map(P::key).collect();
-        let query = Arc::new(move |dialect| parents.statement(dialect));
+        let query = SubQuery::new(move |dialect| parents.statement(dialect));
         let lists = children.fetch(db, Level { keys: &keys, query, by }).await?;
         Ok(rows.into_iter().zip(lists).map(|(row, children)| Prefetched { row, children }).collect())
     }

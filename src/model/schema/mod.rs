@@ -9,6 +9,7 @@ mod references;
 mod statements;
 mod types;
 
+pub(super) use names::name as constraint_name;
 use order::{HeldBack, Plan};
 use statements::Writer;
 

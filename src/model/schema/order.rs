@@ -38,7 +38,7 @@ impl Plan {
                 continue;
             };
             let target = (reference.table)();
-            if same(target, table) || !contains(given, target) {
+            if target.is(table) || !contains(given, target) {
                 continue;
             }
             if contains(open, target) {
@@ -52,27 +52,22 @@ impl Plan {
     }
 
     pub(super) fn holds_back(&self, table: &Table, column: usize) -> bool {
-        self.held_back.iter().any(|held| same(held.table, table) && held.column == column)
+        self.held_back.iter().any(|held| held.table.is(table) && held.column == column)
     }
 }
 
 fn contains(tables: &[&'static Table], table: &Table) -> bool {
-    tables.iter().any(|other| same(other, table))
-}
-
-/// Constants have no address of their own: a table is the same if it is called the same.
-fn same(one: &Table, other: &Table) -> bool {
-    (one.schema, one.name) == (other.schema, other.name)
+    tables.iter().any(|other| other.is(table))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ColumnDef, ColumnType, ReferenceDef};
+    use crate::model::{ColumnDef, ColumnType, ColumnWrite, ReferenceDef, Stored};
 
     const fn column(references: Option<fn() -> &'static Table>) -> ColumnDef {
         let references = match references {
-            Some(table) => Some(ReferenceDef { table, on_delete: None, on_update: None }),
+            Some(table) => Some(ReferenceDef { table, on_delete: None, on_update: None, index: true }),
             None => None,
         };
         ColumnDef {
@@ -85,6 +80,8 @@ mod tests {
             default_sql: None,
             check: None,
             references,
+            stored: Stored::Native,
+            write: ColumnWrite::Caller,
         }
     }
 

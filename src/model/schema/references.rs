@@ -9,7 +9,7 @@ use crate::{driver::Dialect, params::Params, value::Value};
 impl Writer {
     /// The constraint by which a column refers to another table.
     pub(super) fn reference(&self, table: &Table, index: usize, reference: &ReferenceDef) -> String {
-        let ReferenceDef { table: target, on_delete, on_update } = reference;
+        let ReferenceDef { table: target, on_delete, on_update, index: _ } = reference;
         let target = target();
         let name = self.quoted(&self.reference_name(table, index));
         // SQLite refers within one database file, and has no other way to write it.

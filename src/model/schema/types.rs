@@ -5,6 +5,7 @@
 
 use super::super::{
     field::ColumnType,
+    stored::Stored,
     table::{ColumnDef, Table},
 };
 use crate::{
@@ -25,10 +26,28 @@ pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<
         Some(key) => (key, true),
         None => (column, is_indexed(table, index)),
     };
+    if let Some(name) = stored_type(dialect, column.form()) {
+        return Ok(name.into());
+    }
     let given = Given { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
     given.write(dialect).ok_or_else(|| {
         let text = format!("{dialect} has no type for the field {} of {}", column.field, table.model);
         Error::new(ErrorKind::Unsupported, text)
+    })
+}
+
+/// The type for a form of values that is not this crate's own.
+fn stored_type(dialect: Dialect, form: Stored) -> Option<&'static str> {
+    Some(match (form, dialect) {
+        (Stored::Native, _) => return None,
+        (Stored::Bytes, Dialect::Postgres) => "bytea",
+        (Stored::Bytes, Dialect::Mysql) => "binary(16)",
+        (Stored::Bytes, Dialect::Sqlite) => "BLOB",
+        (_, Dialect::Postgres) => "text",
+        (Stored::Text, Dialect::Mysql) => "char(36)",
+        (Stored::Simple, Dialect::Mysql) => "char(32)",
+        (Stored::Rfc3339 | Stored::Offset, Dialect::Mysql) => "varchar(40)",
+        (_, Dialect::Sqlite) => "TEXT",
     })
 }
 
