@@ -2,7 +2,6 @@
 
 use super::{Database, local};
 use crate::{
-    control::Name,
     error::{Error, ErrorKind},
     runtime::{Frame, Opening},
 };
@@ -38,8 +37,7 @@ impl Database {
     #[must_use]
     pub fn current_savepoint(&self) -> Option<String> {
         self.with_frame(|frame| match frame.opening() {
-            Opening::Savepoint(Name::Level(level)) => Some(format!("s{level}")),
-            Opening::Savepoint(Name::Given(name)) => Some(name.to_string()),
+            Opening::Savepoint(name) => Some(name.to_string()),
             Opening::Begin(_) | Opening::Pin => None,
         })?
     }

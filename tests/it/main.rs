@@ -46,6 +46,7 @@ mod limits;
 mod manager;
 mod model_derive;
 mod mysql;
+mod names;
 mod native;
 mod native_postgres;
 mod native_sqlite;
