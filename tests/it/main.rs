@@ -34,6 +34,7 @@ mod dropped_on_the_wire;
 mod dropped_statements;
 mod entering;
 mod errors;
+mod exact;
 mod fairness;
 mod gone;
 mod guide;
