@@ -65,11 +65,11 @@ impl fmt::Display for Name {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// rule 22
     #[test]
     fn chosen_names_do_not_meet_generated_ones() {
+        // Benchmarks are built with this file, and have no tests.
+        use super::{Name, is_reserved};
         let generated = |level| Name::Level(level);
         assert_eq!(generated(12).to_string(), "_n12");
         for chosen in ["s1", "S2", "n1", "_n", "_nx", "_n 1", "sp1", "n\u{e9}", "", "_", "\u{3a3}\u{3ae}\u{3bc}"] {

@@ -46,10 +46,11 @@ on_every_backend! {
             }
             let one = Account::select().filter(Account::ID.eq(1)).columns(Account::AMOUNT);
             assert_eq!(one.one(db).await.expect("a row"), d("0.5"));
-            let third = Account::select().filter(Account::ID.eq(3)).columns(Account::AMOUNT / d("3"));
-            let third: Decimal = third.one(db).await.expect("it can be read");
-            assert!((third - d("2.3333333333333333")).abs() < d("0.000000000000001"), "{third}");
         }
+        // What was computed can be read, however many digits it has.
+        let third = Account::select().filter(Account::ID.eq(3)).columns(Account::AMOUNT / d("3"));
+        let third: Decimal = third.one(db).await.expect("it can be read");
+        assert!((third - d("2.3333333333333333")).abs() < d("0.000000000000001"), "{third}");
     }
 
     /// fault 4.2: no document was equal to another on MySQL, so that each call made one more

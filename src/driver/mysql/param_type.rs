@@ -26,6 +26,7 @@ pub(super) enum ParamType {
     Text,
     /// With its scale: a cast to more digits would show in texts and documents made of it.
     Decimal(u8),
+    Bool,
     Bytes,
     Json,
     Date,
@@ -38,7 +39,8 @@ impl ParamType {
         let sent_as = |sent, cast| if is_stored { plain(sent) } else { cast };
         match value {
             Value::Null => Self::Null,
-            Value::Bool(_) | Value::I64(_) => plain(Self::Int),
+            Value::Bool(_) => sent_as(Self::Int, Self::Bool),
+            Value::I64(_) => plain(Self::Int),
             Value::U64(_) => plain(Self::Unsigned),
             Value::F32(_) => plain(Self::Float),
             Value::F64(_) => plain(Self::Double),
@@ -62,16 +64,18 @@ impl ParamType {
     }
 
     fn has_cast(self) -> bool {
-        matches!(self, Self::Decimal(_) | Self::Bytes | Self::Json | Self::Date)
+        matches!(self, Self::Decimal(_) | Self::Bool | Self::Bytes | Self::Json | Self::Date)
     }
 
-    /// What stands ahead of the placeholder, and behind it. MariaDB has no type for JSON, but knows what a function has
-    /// made from a text that is not, where it goes into another function.
+    /// What stands ahead of the placeholder, and behind it. A truth value travels as a number, and is one only where it
+    /// goes into a function that makes documents. MariaDB has no type for JSON, but there it knows what is made by
+    /// another function from what is not.
     pub(super) fn cast(self, is_argument: bool, server: Server) -> Option<(&'static str, Cow<'static, str>)> {
         Some(match self {
             Self::Decimal(scale) => ("CAST(", format!(" AS DECIMAL(65,{scale}))").into()),
             Self::Bytes => ("CAST(", " AS BINARY)".into()),
             Self::Date => ("CAST(", " AS DATE)".into()),
+            Self::Bool if is_argument => ("(", " <> 0)".into()),
             Self::Json if !server.is_mariadb => ("CAST(", " AS JSON)".into()),
             Self::Json if is_argument => ("JSON_COMPACT(", ")".into()),
             _ => return None,

@@ -53,8 +53,9 @@ fn what_would_lose_its_type_is_cast() {
         assert_eq!(sent("$2, $1", &[day.clone(), vec![1_u8].into()]), "CAST(? AS BINARY), CAST(? AS DATE)");
         assert_eq!(sent("$1, $1", &[Value::Null]), "?, ?");
     }
-    assert_eq!(sent("a = $1", &[body.clone()], MYSQL), "a = CAST(? AS JSON)");
-    assert_eq!(sent("a = $1", &[body.clone()], MARIADB), "a = ?");
+    assert_eq!(sent("f(a, $1, $2) = $1", &[true.into(), 1.into()], MYSQL), "f(a, (? <> 0), ?) = ?");
+    assert_eq!(sent("a = $1", std::slice::from_ref(&body), MYSQL), "a = CAST(? AS JSON)");
+    assert_eq!(sent("a = $1", std::slice::from_ref(&body), MARIADB), "a = ?");
     assert_eq!(sent("f(a, $1)", &[body], MARIADB), "f(a, JSON_COMPACT(?))");
 }
 

@@ -25,9 +25,9 @@ on_mysql_and_mariadb! {
     async fn a_statement_takes_values_of_any_type_after_any_other(backend) {
         let backend = backend.with(|options| options.max_connections(1));
         let db = &backend.db;
-        let values: [Value; 12] = [
+        let values: [Value; 13] = [
             2.5.into(), "Ann".into(), 7.into(), Value::Null, u64::MAX.into(), decimal("0.1").into(), day().into(), "Bob".into(),
-            day().and_hms_opt(1, 2, 3).expect("a time").into(), NaiveTime::MIN.into(), 1.5_f32.into(), (-1).into(),
+            day().and_hms_opt(1, 2, 3).expect("a time").into(), NaiveTime::MIN.into(), true.into(), 1.5_f32.into(), (-1).into(),
         ];
         for (place, sql) in [
             "select cast(json_array($1) as char)", "select cast(json_set('{}', '$.x', $1) as char)", "select cast($1 as char)",
@@ -69,8 +69,10 @@ on_mysql_and_mariadb! {
         db.execute(set, params!["$.f", None::<String>]).await.expect("a NULL");
         db.execute(set, params!["$.g", day()]).await.expect("a day");
         db.execute(set, params!["$.h", "Bob"]).await.expect("a text again");
+        db.execute(set, params!["$.i", true]).await.expect("a truth value");
+        db.execute(set, params!["$.j", 1]).await.expect("a whole number again");
         let doc: serde_json::Value = value(db, "select doc from t", params![]).await;
-        let wanted = json!({"a": 2.5, "b": "Ann", "c": 7, "d": [1, {"x": null}], "e": 0.10, "f": null, "g": "2024-02-29", "h": "Bob"});
+        let wanted = json!({"a": 2.5, "b": "Ann", "c": 7, "d": [1, {"x": null}], "e": 0.10, "f": null, "g": "2024-02-29", "h": "Bob", "i": true, "j": 1});
         assert_eq!(doc, wanted);
     }
 
