@@ -7,7 +7,7 @@ use std::{fmt, mem, sync::Arc};
 
 use smallvec::SmallVec;
 
-pub(crate) use crate::name::{Name, may_be_one};
+pub(crate) use crate::name::{Name, PREFIX, is_reserved, may_be_one};
 
 /// Steps in the order in which they are sent. A block and its parent fit in without an allocation.
 pub(crate) type Steps = SmallVec<[Control; 4]>;

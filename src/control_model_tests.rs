@@ -13,10 +13,10 @@ pub(super) struct Server {
     pub(super) rows: Rows,
     pub(super) begun: Option<Rows>,
     pub(super) savepoints: Vec<(String, Rows)>,
-    settings: LocalSettings,
+    pub(super) settings: LocalSettings,
     /// The settings at each savepoint.
-    set_before: Vec<LocalSettings>,
-    aborted: bool,
+    pub(super) set_before: Vec<LocalSettings>,
+    pub(super) aborted: bool,
     /// Whether `A` and `a` are one name, as on SQLite.
     pub(super) folds: bool,
 }
@@ -90,7 +90,7 @@ impl Server {
 
 /// A setting that is local to the transaction: whose it is, by depth, and what was kept of it.
 #[derive(Debug, Clone, Default)]
-struct LocalSettings {
+pub(super) struct LocalSettings {
     local: u32,
     saved: BTreeMap<u32, u32>,
 }

@@ -54,7 +54,7 @@ struct Run {
     wrote: bool,
 }
 
-const GIVEN: [&str; 5] = ["a", "A", "b", "s1", "S2"];
+const GIVEN: [&str; 5] = ["a", "A", "b", "_n1", "_N2"];
 
 impl Run {
     fn of(roots: &[Block], lazy: bool, folds: bool) -> Self {

@@ -242,7 +242,9 @@ impl Database {
             self.inner().dialect.check_name(name)?;
             if !self.inner().dialect.nests_names() && frame.has_savepoint(name) {
                 // The server would let the outer one go in silence.
-                let text = format!("a savepoint \"{name}\" is open already, and this server cannot have two of a name");
+                let text = format!(
+                    "a savepoint \"{name}\" is open already, or may be generated, and this server cannot have two of a name"
+                );
                 return Err(Error::new(ErrorKind::Config, text));
             }
         }

@@ -72,7 +72,8 @@ impl Database {
     /// Runs a query, and returns all its rows.
     ///
     /// # Errors
-    /// As [`execute`](Self::execute).
+    /// As [`execute`](Self::execute); `Unsupported` if the statement has run and returned the rows of several results, as a
+    /// `CALL` of MySQL and MariaDB may.
     ///
     /// # Cancel safety
     /// As [`execute`](Self::execute).

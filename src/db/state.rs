@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Database, local};
 use crate::{
-    control::Name,
     error::{Error, ErrorKind},
     runtime::{Frame, Opening},
 };
@@ -40,8 +39,7 @@ impl Database {
     #[must_use]
     pub fn current_savepoint(&self) -> Option<String> {
         self.with_frame(|frame| match frame.opening() {
-            Opening::Savepoint(Name::Level(level)) => Some(format!("s{level}")),
-            Opening::Savepoint(Name::Given(name)) => Some(name.to_string()),
+            Opening::Savepoint(name) => Some(name.to_string()),
             Opening::Begin(_) | Opening::Pin => None,
         })?
     }

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use crate::{
-    control::{Control, Isolation, Locals, Name, Settings},
+    control::{Control, Isolation, Locals, Name, PREFIX, Settings},
     error::{Error, ErrorKind},
 };
 
@@ -150,7 +150,7 @@ impl Dialect {
         text.push_str(command);
         match name {
             Name::Level(level) => {
-                text.push('s');
+                text.push_str(PREFIX);
                 match u8::try_from(*level) {
                     Ok(digit @ 0..10) => text.push(char::from(b'0' + digit)),
                     _ => text.push_str(&level.to_string()),
@@ -322,13 +322,13 @@ mod tests {
     fn names_are_quoted_and_never_cut_rule_21() {
         let given = |name: &str| Control::Savepoint(Name::Given(name.into()));
         assert_eq!(Dialect::Postgres.render(&given("a\"; DROP TABLE x; --")), "SAVEPOINT \"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(Dialect::Sqlite.render(&Control::Savepoint(Name::Level(3))), "SAVEPOINT s3");
+        assert_eq!(Dialect::Sqlite.render(&Control::Savepoint(Name::Level(3))), "SAVEPOINT _n3");
         let release = Control::Release(Name::Given("a`\"`".into()));
         assert_eq!(Dialect::Mysql.render(&release), "RELEASE SAVEPOINT `a``\"```");
         let undo = Control::RollbackTo(Name::Level(10));
         assert_eq!(
             Dialect::Mysql.render_all(&[undo, release]),
-            "ROLLBACK TO SAVEPOINT s10; RELEASE SAVEPOINT `a``\"```"
+            "ROLLBACK TO SAVEPOINT _n10; RELEASE SAVEPOINT `a``\"```"
         );
         assert!(Dialect::Postgres.check_name(&"ü".repeat(31)).is_ok());
         assert!(Dialect::Postgres.check_name(&"ü".repeat(32)).is_err());

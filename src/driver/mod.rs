@@ -49,6 +49,13 @@ use crate::{
     value::Value,
 };
 
+/// How many bytes of text the prepared statements of one connection may have together. What a statement costs beside its
+/// text grows with that, here and at the server.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// A statement with a longer text is prepared, run and closed, so that it drives out no others.
+const LONGEST_KEPT: usize = KEPT_BYTES / 8;
+
 /// A statement with its parameters, as drivers take it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query<'q> {

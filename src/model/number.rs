@@ -73,10 +73,16 @@ pub(super) fn is_integer(ty: ColumnType) -> bool {
     matches!(ty, ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64)
 }
 
-/// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does.
+/// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does. SQLite takes a decimal for an integer
+/// that has no digits behind the point.
 fn divide<T: Number>(dialect: Dialect, args: Vec<Sea>) -> Sea {
-    let whole = dialect == Dialect::Mysql && is_integer(T::TYPE);
-    two(args, |a, b| if whole { a.binary(BinOper::Custom("DIV"), b) } else { a.div(b) })
+    let is_whole = dialect == Dialect::Mysql && is_integer(T::TYPE);
+    let is_text = dialect == Dialect::Sqlite && T::TYPE == ColumnType::Decimal;
+    two(args, |a, b| match (is_whole, is_text) {
+        (true, _) => a.binary(BinOper::Custom("DIV"), b),
+        (_, true) => a.cast_as("REAL").div(b),
+        _ => a.div(b),
+    })
 }
 
 /// An operator on columns and on expressions.

@@ -19,7 +19,7 @@ use super::{
     turnstile::{SentAway, Turnstile},
 };
 use crate::{
-    control::{Control, Locals, Name, Settings, may_be_one},
+    control::{Control, Locals, Name, Settings, is_reserved, may_be_one},
     error::{Error, ErrorKind},
     fault::{Fault, Sparing, Verdict},
 };
@@ -183,17 +183,13 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    /// Whether a savepoint of this name is open, or may come to be open: generated names are `s` and a number.
+    /// Whether a savepoint of this name is open, or may come to be open, as a generated one may.
     pub(crate) fn has_savepoint(&self, name: &str) -> bool {
-        let name = name.trim_end_matches(' ');
-        let digits = name.strip_prefix(['s', 'S']).unwrap_or_default();
-        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return true;
-        }
-        self.lineage().any(|frame| match &frame.opening {
+        let is_open = |frame: &Self| match &frame.opening {
             Opening::Savepoint(Name::Given(open)) => may_be_one(open, name),
             _ => false,
-        })
+        };
+        is_reserved(name) || self.lineage().any(is_open)
     }
 
     /// Why nothing may be sent in this frame, if so.

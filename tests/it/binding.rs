@@ -29,7 +29,7 @@ on_every_backend! {
                 insert(two, 1, "kept").await?;
                 one.atomic(|| async {
                     assert_eq!((one.depth(), two.depth()), (2, 1));
-                    assert_eq!(one.current_savepoint().as_deref(), Some("s1"));
+                    assert_eq!(one.current_savepoint().as_deref(), Some("_n1"));
                     insert(one, 2, "lost too").await?;
                     insert(two, 2, "kept too").await
                 })

@@ -69,8 +69,12 @@ async fn a_server_error_aborts_the_innermost_block_and_rolling_it_back_clears_it
     });
     work.await.expect("it commits");
     assert_eq!(backend.items().await, ["kept 10", "kept 11", "kept 12", "kept last", "warm"]);
-    let rollbacks =
-        proxy.counts().queries().iter().filter(|sql| **sql == "ROLLBACK TO SAVEPOINT s1; RELEASE SAVEPOINT s1").count();
+    let rollbacks = proxy
+        .counts()
+        .queries()
+        .iter()
+        .filter(|sql| **sql == "ROLLBACK TO SAVEPOINT _n1; RELEASE SAVEPOINT _n1")
+        .count();
     assert!(rollbacks <= failing.len());
     backend.settled().await;
 }

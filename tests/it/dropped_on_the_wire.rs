@@ -99,7 +99,7 @@ on_every_server! {
                     let counts = proxy.counts();
                     let sequence = counts.sequence();
                     // The savepoint may have been held, and sent all the same: what was counted went out.
-                    let paid = sequence.iter().rposition(|sql| sql.starts_with("ROLLBACK TO SAVEPOINT s1"));
+                    let paid = sequence.iter().rposition(|sql| sql.starts_with("ROLLBACK TO SAVEPOINT _n1"));
                     let paid = paid.unwrap_or_else(|| panic!("{what} {message}: not paid: {sequence:?}"));
                     assert!(sequence[paid..].iter().any(|sql| sql.starts_with("insert into item")), "{sequence:?}");
                 }

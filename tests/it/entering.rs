@@ -47,8 +47,8 @@ async fn a_root_sends_begin_and_commit_and_a_deeper_block_savepoint_and_release(
         insert(db, 5, "five").await
     });
     work.await.expect("it commits");
-    let sent = ["BEGIN", INSERT, "SAVEPOINT s1", INSERT, "SAVEPOINT s2", INSERT, "RELEASE SAVEPOINT s2", INSERT];
-    let rest = ["RELEASE SAVEPOINT s1", INSERT, "COMMIT"];
+    let sent = ["BEGIN", INSERT, "SAVEPOINT _n1", INSERT, "SAVEPOINT _n2", INSERT, "RELEASE SAVEPOINT _n2", INSERT];
+    let rest = ["RELEASE SAVEPOINT _n1", INSERT, "COMMIT"];
     assert_eq!(proxy.counts().sequence(), [&sent[..], &rest[..]].concat());
     assert_eq!(proxy.counts().flights, 6, "five statements and the COMMIT");
 }
@@ -69,8 +69,8 @@ async fn a_deeper_block_that_fails_sends_rollback_to_and_release_and_a_root_roll
         fails(db).await
     });
     work.await.expect_err("the body's own");
-    let rollback = "ROLLBACK TO SAVEPOINT s1; RELEASE SAVEPOINT s1";
-    assert_eq!(proxy.counts().sequence(), ["BEGIN", INSERT, "SAVEPOINT s1", INSERT, rollback, INSERT, "ROLLBACK"]);
+    let rollback = "ROLLBACK TO SAVEPOINT _n1; RELEASE SAVEPOINT _n1";
+    assert_eq!(proxy.counts().sequence(), ["BEGIN", INSERT, "SAVEPOINT _n1", INSERT, rollback, INSERT, "ROLLBACK"]);
     assert_eq!(backend.items().await, ["warm"]);
 
     // With nothing behind it, the rollback of the savepoint goes along with the COMMIT, and in ROLLBACK it is contained.
@@ -88,7 +88,7 @@ async fn a_deeper_block_that_fails_sends_rollback_to_and_release_and_a_root_roll
         assert_eq!(work.await.is_ok(), keep);
         let counts = proxy.counts();
         let last = *counts.sequence().last().expect("an end");
-        assert_eq!(last, if keep { "ROLLBACK TO SAVEPOINT s1; COMMIT" } else { "ROLLBACK" });
+        assert_eq!(last, if keep { "ROLLBACK TO SAVEPOINT _n1; COMMIT" } else { "ROLLBACK" });
         assert_eq!(backend.items().await, ["four", "warm"]);
     }
 }

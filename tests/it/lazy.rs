@@ -11,7 +11,7 @@ on_every_backend! {
         let body = || async {
             assert_eq!((db.depth(), db.status()), (1, Status::Open));
             db.atomic(|| async {
-                assert_eq!(db.current_savepoint().as_deref(), Some("s1"));
+                assert_eq!(db.current_savepoint().as_deref(), Some("_n1"));
                 Ok::<_, Error>(())
             })
             .await?;
@@ -116,7 +116,7 @@ async fn an_eager_block_is_on_the_wire_before_its_body() {
             let inner = db.build_transaction().eager().atomic(|| async {
                 assert_eq!(
                     (wire.proxy.counts().flights, wire.proxy.counts().queries()),
-                    (2, vec![begin, "SAVEPOINT s1"])
+                    (2, vec![begin, "SAVEPOINT _n1"])
                 );
                 Ok::<_, Error>(())
             });
@@ -127,5 +127,5 @@ async fn an_eager_block_is_on_the_wire_before_its_body() {
         .expect("an eager block");
     let counts = wire.proxy.counts();
     assert_eq!(counts.flights, 4);
-    assert_eq!(counts.sequence()[2..], ["RELEASE SAVEPOINT s1", STATEMENT, "COMMIT"]);
+    assert_eq!(counts.sequence()[2..], ["RELEASE SAVEPOINT _n1", STATEMENT, "COMMIT"]);
 }

@@ -74,7 +74,7 @@ async fn a_savepoint_that_cannot_be_ended_dooms_the_parent() {
             let inner = db.atomic(|| async {
                 insert(db, 2, "lost too").await?;
                 // It takes our savepoint away, and puts one of the guard's name in place so that this is not noticed.
-                let steal = "ROLLBACK TO SAVEPOINT s1; RELEASE SAVEPOINT s1; SAVEPOINT nestling_native";
+                let steal = "ROLLBACK TO SAVEPOINT _n1; RELEASE SAVEPOINT _n1; SAVEPOINT nestling_native";
                 db.with_postgres(|client| async move { client.batch_execute(steal).await.map_err(|_| Mine::No(1)) })
                     .await?;
                 if inner_ok { Ok(()) } else { Err(Mine::No(7)) }

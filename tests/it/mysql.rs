@@ -2,13 +2,19 @@
 
 mod cancel;
 mod commit;
+mod computed;
 mod deadlock;
 mod errors;
+mod helper;
 mod idle;
+mod kept_statements;
 mod login;
 mod names;
+mod param_types;
+mod results;
 mod rows;
 mod settings;
+mod sizes;
 mod statements;
 mod timeouts;
 mod types;

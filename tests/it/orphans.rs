@@ -93,7 +93,7 @@ on_every_backend! {
                 db.atomic(|| async {
                     insert(db, id + 10, &format!("sibling {id}")).await?;
                     let undone = db.atomic(|| async {
-                        assert_eq!(db.current_savepoint().as_deref(), Some("s2"), "the name that the orphan had");
+                        assert_eq!(db.current_savepoint().as_deref(), Some("_n2"), "the name that the orphan had");
                         insert(db, id + 11, "undone").await?;
                         end(orphan, tell, inner).await;
                         insert(db, id + 12, "undone too").await?;
@@ -124,7 +124,7 @@ on_every_backend! {
                 db.atomic(|| async {
                     insert(db, id + 10, &format!("kept {id}")).await?;
                     let undone = db.atomic(|| async {
-                        assert_eq!(db.current_savepoint().as_deref(), Some("s1"), "the name that the orphan had");
+                        assert_eq!(db.current_savepoint().as_deref(), Some("_n1"), "the name that the orphan had");
                         insert(db, id + 11, "undone").await?;
                         end(orphan, tell, inner).await;
                         nestling::scope(db.query_one("select 1 where 1 = 2", params![])).await.map(|_| ())
@@ -190,8 +190,8 @@ async fn an_orphan_writes_nothing_to_the_wire() {
         let insert = "insert into item values ($1, $2)";
         let steps = proxy.counts().steps;
         let sent: Vec<_> = steps.iter().filter(|step| !step.text.is_empty()).map(|step| step.text.as_str()).collect();
-        let mut expected = vec!["BEGIN; SAVEPOINT s1", insert, insert, "SAVEPOINT s2", insert];
-        expected.extend(["ROLLBACK TO SAVEPOINT s1", "select 'sibling'", "SAVEPOINT s2", "select 'inside'"]);
+        let mut expected = vec!["BEGIN; SAVEPOINT _n1", insert, insert, "SAVEPOINT _n2", insert];
+        expected.extend(["ROLLBACK TO SAVEPOINT _n1", "select 'sibling'", "SAVEPOINT _n2", "select 'inside'"]);
         expected.extend(["select 'still inside'", "COMMIT"]);
         assert_eq!(sent, expected, "{inner:?}");
     }

@@ -170,7 +170,7 @@ on_every_backend! {
     /// rules 37 and 43: what is dropped together is rolled back together, and no more than that
     async fn blocks_dropped_from_the_outside_are_rolled_back_as_one(backend) {
         // Where names do not nest, those that blocks are given are refused.
-        let name = if backend.is_mysql() { "twice" } else { "s1" };
+        let name = if backend.is_mysql() { "twice" } else { "_n1" };
         let inner = open(Kind::Named(name), [insert(2, 'b'), insert(3, 'c')], End::Hangs(1));
         let middle = open(Kind::Savepoint, [insert(1, 'b'), inner], End::Returns);
         let outer = open(Kind::Atomic, [insert(0, 'a'), middle, read(), insert(1, 'c')], End::Returns);

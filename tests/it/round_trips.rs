@@ -99,7 +99,7 @@ async fn statements_in_a_transaction_cost_one_round_trip_each_and_one_for_commit
     }
 }
 
-/// rules 13, 22: savepoints inside one another are free, and are called s1, s2 and so on
+/// rules 13, 22: savepoints inside one another are free, and are called _n1, _n2 and so on
 #[tokio::test]
 async fn savepoints_inside_one_another_cost_nothing_beyond_their_statements() {
     let wire = Wire::open().await;
@@ -109,9 +109,9 @@ async fn savepoints_inside_one_another_cost_nothing_beyond_their_statements() {
         assert_eq!(counts.flights as u64, k + 1, "{levels} levels");
         // BEGIN, the savepoints and COMMIT are sent; the releases are void with COMMIT.
         assert_eq!(cost, Cost { statements: k, flights: k + 1, owed: 2 * k + 2, cancelled: k, sent: k + 2 });
-        let mut sequence = vec!["BEGIN; SAVEPOINT s1".to_owned(), STATEMENT.to_owned()];
+        let mut sequence = vec!["BEGIN; SAVEPOINT _n1".to_owned(), STATEMENT.to_owned()];
         for level in 2..=levels {
-            sequence.extend([format!("SAVEPOINT s{level}"), STATEMENT.to_owned()]);
+            sequence.extend([format!("SAVEPOINT _n{level}"), STATEMENT.to_owned()]);
         }
         sequence.push("COMMIT".to_owned());
         assert_eq!(counts.sequence(), sequence);
@@ -126,9 +126,9 @@ async fn ten_sibling_savepoints_cost_eleven_round_trips() {
     let (counts, cost) = wire.warm(async || ok(root_with_siblings(&wire.db, 10).await)).await;
     assert_eq!(counts.flights, 11);
     assert_eq!(cost, Cost { statements: 10, flights: 11, owed: 22, cancelled: 1, sent: 21 });
-    let mut sequence = vec!["BEGIN; SAVEPOINT s1", STATEMENT];
+    let mut sequence = vec!["BEGIN; SAVEPOINT _n1", STATEMENT];
     for _ in 1..10 {
-        sequence.extend(["RELEASE SAVEPOINT s1; SAVEPOINT s1", STATEMENT]);
+        sequence.extend(["RELEASE SAVEPOINT _n1; SAVEPOINT _n1", STATEMENT]);
     }
     sequence.push("COMMIT");
     assert_eq!(counts.sequence(), sequence);
@@ -202,8 +202,8 @@ async fn an_inner_rollback_costs_nothing_more() {
     let wire = Wire::open().await;
     let (counts, cost) = wire.warm(async || ok(undone_inside(&wire.db).await)).await;
     assert_eq!(counts.flights, 4);
-    let undo = "ROLLBACK TO SAVEPOINT s1; RELEASE SAVEPOINT s1";
-    let sequence = ["BEGIN", STATEMENT, "SAVEPOINT s1", STATEMENT, undo, STATEMENT, "COMMIT"];
+    let undo = "ROLLBACK TO SAVEPOINT _n1; RELEASE SAVEPOINT _n1";
+    let sequence = ["BEGIN", STATEMENT, "SAVEPOINT _n1", STATEMENT, undo, STATEMENT, "COMMIT"];
     assert_eq!(counts.sequence(), sequence);
     assert_eq!(steps_in(&counts).len(), 5);
     assert_eq!(cost, Cost { statements: 3, flights: 4, owed: 5, cancelled: 0, sent: 5 });

@@ -132,7 +132,7 @@ on_every_backend! {
             db.savepoint_named("mine", || async {
                 assert_eq!(state(db), (true, 2, Some("mine".into()), Status::Open));
                 db.atomic(|| async {
-                    assert_eq!(state(db), (true, 3, Some("s2".into()), Status::Open));
+                    assert_eq!(state(db), (true, 3, Some("_n2".into()), Status::Open));
                     Ok::<_, Error>(())
                 })
                 .await
@@ -198,7 +198,7 @@ async fn the_status_tells_of_an_aborted_block_and_of_a_mark() {
     let work = db.atomic(|| async {
         let inner = db.atomic(|| async {
             db.query("select no_such_column", params![]).await.expect_err("no such column");
-            assert_eq!(state(db), (true, 2, Some("s1".into()), Status::Aborted));
+            assert_eq!(state(db), (true, 2, Some("_n1".into()), Status::Aborted));
             Err::<(), _>(db.query("select 1", params![]).await.expect_err("aborted"))
         });
         inner.await.expect_err("aborted");

@@ -83,19 +83,19 @@ seen_everywhere! {
             "span statement 1 [checkout] ok",
             "event begin 1 [checkout] ok",
             "span statement 2 [gift] ok",
-            "event savepoint 2 [s1] ok",
+            "event savepoint 2 [_n1] ok",
             "span statement 2 [checkout] ok",
-            "event release 2 [s1] ok",
+            "event release 2 [_n1] ok",
             "event savepoint 2 [third] ok",
             "span statement 3 [checkout] ok",
             "event release 2 [third] ok",
-            "event savepoint 2 [s1] ok",
+            "event savepoint 2 [_n1] ok",
             "event savepoint 3 [fourth] ok",
             "span statement 2 [checkout] Server",
             "event release 3 [fourth] Server",
             "span statement 1 [checkout] ok",
-            "event rollback to savepoint 2 [s1] ok",
-            "event release 2 [s1] ok",
+            "event rollback to savepoint 2 [_n1] ok",
+            "event release 2 [_n1] ok",
             "span commit 1 [checkout] ok",
         ];
         assert_eq!(summaries, expected);
@@ -209,7 +209,7 @@ seen_everywhere! {
             db.build_transaction().name("gift").eager().atomic(|| async { Ok::<_, Error>(()) }).await
         });
         eager.await.expect("two eager blocks");
-        assert_eq!(recorder.summaries(), ["event savepoint 2 [s1] ok", "span commit 1 [checkout] ok"]);
+        assert_eq!(recorder.summaries(), ["event savepoint 2 [_n1] ok", "span commit 1 [checkout] ok"]);
         let native = db.build_transaction().name("native");
         if backend.is_postgres() {
             native.atomic(|| db.with_postgres(|_| async { Ok::<_, Error>(()) })).await.expect("the client is lent");
@@ -271,10 +271,10 @@ async fn a_dropped_statement_is_seen_with_its_steps() {
         "span acquire 2 [checkout] ok",
         "span statement 2 [checkout] Dropped",
         "event begin 1 [checkout] Dropped",
-        "event savepoint 2 [s1] Dropped",
+        "event savepoint 2 [_n1] Dropped",
         "span statement 1 [checkout] ok",
-        "event rollback to savepoint 2 [s1] ok",
-        "event release 2 [s1] ok",
+        "event rollback to savepoint 2 [_n1] ok",
+        "event release 2 [_n1] ok",
         "span commit 1 [checkout] ok",
     ];
     assert_eq!(summaries, expected);

@@ -153,13 +153,13 @@ async fn savepoints_of_joined_blocks_never_interleave_on_the_wire() {
     assert_eq!(
         proxy.counts().sequence(),
         [
-            "BEGIN; SAVEPOINT s1",
+            "BEGIN; SAVEPOINT _n1",
             "select 'a1'",
             "select 'a2'",
-            "RELEASE SAVEPOINT s1; SAVEPOINT s1",
+            "RELEASE SAVEPOINT _n1; SAVEPOINT _n1",
             "select 'b1'",
             "select 'b2'",
-            "RELEASE SAVEPOINT s1",
+            "RELEASE SAVEPOINT _n1",
             "select 'parent'",
             "COMMIT",
         ]

@@ -4,7 +4,6 @@
 use std::{
     any::Any,
     fmt,
-    num::NonZeroUsize,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,8 +16,7 @@ use futures_util::{
     StreamExt as _, TryStreamExt as _,
     future::{BoxFuture, Either, select},
 };
-use lru::LruCache;
-use mysql_async::{Conn, Opts};
+use mysql_async::{Conn, Opts, Value};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
@@ -26,9 +24,11 @@ use super::{
     errand::{self, Errand, Turn},
     kill::Killer,
     known::{Known, Shown},
-    placeholders::Text,
+    placeholders::{self, Text},
     prepared::Wanted,
+    server::Server,
     session::Session,
+    texts::Texts,
     values,
     wire::Wire,
 };
@@ -50,7 +50,6 @@ pub(crate) struct MysqlConnection {
     handled: AtomicBool,
     /// Whether the server was asked to end the session, as it would not end a statement.
     is_given_up: Arc<AtomicBool>,
-    texts: Mutex<LruCache<Box<str>, Arc<Text>>>,
     killer: Killer,
     /// The runtime that the socket lives on: commands go on there that nobody waits for any more.
     runtime: Handle,
@@ -62,20 +61,26 @@ const GRACE: Duration = Duration::from_millis(10);
 /// How long a statement may take to end that the server was asked to end, if its session need not live on.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// The same where a transaction is to live on.
+const SPARING_PATIENCE: Duration = Duration::from_secs(5);
+
 impl MysqlConnection {
     /// A connection just made, on the runtime it was made on.
-    pub(super) fn new(conn: Conn, session: SessionToken, opts: Opts, statement_cache: usize) -> Self {
+    pub(super) fn new(conn: Conn, session: SessionToken, opts: Opts, server: Server, texts: Texts) -> Self {
         let shown = Arc::new(Shown::new(Known::Idle));
         let id = conn.id();
-        let capacity = NonZeroUsize::new(statement_cache).unwrap_or(NonZeroUsize::MIN);
         Self {
-            wire: Arc::new(tokio::sync::Mutex::new(Wire::new(Session::new(conn, session, &shown), Arc::clone(&shown)))),
+            wire: Arc::new(tokio::sync::Mutex::new(Wire::new(
+                Session::new(conn, session, &shown),
+                Arc::clone(&shown),
+                server,
+                texts,
+            ))),
             errand: Arc::default(),
             turns: Arc::default(),
             shown,
             handled: AtomicBool::new(false),
             is_given_up: Arc::default(),
-            texts: Mutex::new(LruCache::new(capacity)),
             killer: Killer::new(opts, id),
             runtime: Handle::current(),
         }
@@ -105,42 +110,37 @@ impl MysqlConnection {
         result.map(|answer| (answer, turn))
     }
 
-    /// The text of a statement, with its parameters in the order of their placeholders.
-    fn text(&self, sql: &str) -> Arc<Text> {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = texts.get(sql) {
-            return Arc::clone(text);
-        }
-        let text = Arc::new(Text::new(sql));
-        texts.put(sql.into(), Arc::clone(&text));
-        text
-    }
-
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let text = self.text(query.sql);
-        if want == Want::Batch && text.is_empty() {
+        if want == Want::Batch && placeholders::is_empty(query.sql) {
             // The server takes it for an error.
             return Ok(Answer::count(0));
         }
-        let mut answer =
-            self.send(debt, query, &text, want).await.map_err(|fault| as_given(fault, &text, query.sql))?;
+        let mut turn = self.turn().await?;
+        let bound = bound(&mut turn, query, want);
+        let (text, params) = bound.map_err(|error| Fault::kept(error.with_statement(query.sql)))?;
+        let sent = self.send(turn, debt, query, (&text, params), want).await;
+        let mut answer = sent.map_err(|fault| as_given(fault, &text, query.sql))?;
         let given: Box<str> = query.sql.into();
         answer.stream = answer.stream.map(|rows| rows.map_err(move |fault| as_given(fault, &text, &given)).boxed());
         Ok(answer)
     }
 
-    async fn send(&self, debt: &dyn Debt, query: Query<'_>, text: &Arc<Text>, want: Want) -> Result<Answer, Fault> {
-        let kept = |error: Error| Fault::kept(error.with_statement(query.sql));
+    async fn send(
+        &self,
+        mut turn: Turn,
+        debt: &dyn Debt,
+        query: Query<'_>,
+        (text, params): (&Arc<Text>, Vec<Value>),
+        want: Want,
+    ) -> Result<Answer, Fault> {
         let text = Arc::clone(text);
-        let params = values::bound(query.params, text.order.as_deref()).map_err(kept)?;
-        let mut turn = self.turn().await?;
         if !debt.needs_transaction() && self.shown.get() == Known::Idle && turn.has_lain_idle() {
             turn = self.still_there(turn).await?;
         }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
         loop {
             let steps = pay(debt)?;
-            if rides {
+            if rides && turn.server.takes_together(&steps, &text) {
                 let command = Command::Text { steps, tail: Some(text) };
                 return self.carry_out(turn, command).await.map(|(answer, _)| answer);
             }
@@ -166,7 +166,7 @@ impl MysqlConnection {
         }
     }
 
-    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<mysql_async::Value>) -> Answer {
+    fn stream(&self, mut turn: Turn, text: Arc<Text>, params: Vec<Value>) -> Answer {
         let (rows, taken) = chunks();
         let (tell, told) = oneshot::channel();
         let (unwanted, killer) = (rows.unwanted(), self.killer.clone());
@@ -180,13 +180,16 @@ impl MysqlConnection {
                         Ok(result) => result,
                         Err(_elapsed) => {
                             is_killed = true;
-                            killer.end(work, || true, Duration::MAX).await.unwrap_or_else(|| Err(broken()))
+                            killer.end(work, || true, SPARING_PATIENCE).await.ok_or_else(broken).flatten()
                         }
                     },
                 }
             };
-            if is_killed {
-                turn.absorb_kill().await;
+            match &result {
+                // A KILL may still be on its way.
+                Err(fault) if is_killed && fault.verdict == Verdict::Lost => turn.shown.set(Known::Lost),
+                _ if is_killed => turn.absorb_kill().await,
+                _ => {}
             }
             drop(turn);
             // Nobody may wait for it any more.
@@ -260,6 +263,21 @@ impl Drop for Lent {
     }
 }
 
+/// A statement as it is sent, with its parameters in the order of their placeholders.
+///
+/// # Errors
+/// What is found without asking the server: parameters that do not fit, and what is too large for it.
+fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Text>, Vec<Value>), Error> {
+    if want == Want::Batch {
+        wire.server.check_text(query.sql.len())?;
+        return Ok((Arc::new(Text::whole(query.sql)), Vec::new()));
+    }
+    let text = wire.texts.get(query.sql, query.params)?;
+    let params = values::bound(query.params, text.order.as_deref())?;
+    wire.server.check(&text, &params)?;
+    Ok((text, params))
+}
+
 fn pay(debt: &dyn Debt) -> Result<Vec<Control>, Fault> {
     let mut steps = Vec::new();
     debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
@@ -328,7 +346,7 @@ impl Connection for MysqlConnection {
                             None => wire.lock_owned().await,
                         }
                     };
-                    let patience = if sparing == Sparing::Nothing { PATIENCE } else { Duration::MAX };
+                    let patience = if sparing == Sparing::Nothing { PATIENCE } else { SPARING_PATIENCE };
                     let Some(turn) = killer.end(over, is_same, patience).await else {
                         is_given_up.store(true, Ordering::Release);
                         return;

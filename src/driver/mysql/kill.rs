@@ -1,15 +1,23 @@
 //! Ends the statement of a session, from a connection of its own.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
+use futures_util::future::{Either, select};
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::detached::end_session;
 
 /// How long a statement may take to end before it is killed again; twice as long each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long one request may take, its connection included.
+const REQUEST: Duration = Duration::from_secs(1);
 
 /// Who can end the statements of one session.
 #[derive(Debug, Clone)]
@@ -29,7 +37,8 @@ impl Killer {
 
     /// Asks the server to end what the session is at until `over` is ready: a KILL QUERY that meets a statement at its very
     /// beginning is forgotten by the server. It is not repeated once `is_same` says that another statement runs. If
-    /// nothing comes of it within `patience`, the session itself is ended: then it is `None`.
+    /// nothing comes of it within `patience`, the session itself is ended: then it is `None`. So it is too where a request
+    /// may still be on its way, which could hit whatever comes next.
     pub(super) async fn end<T>(
         &self,
         over: impl Future<Output = T>,
@@ -40,10 +49,21 @@ impl Killer {
         let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
         while is_same() {
             if waited >= patience {
-                end_session(self.opts.clone(), self.id);
-                return None;
+                return self.give_up();
             }
-            self.kill().await;
+            let began = Instant::now();
+            let request = Request::default();
+            let out = self.ask_until(&request, over.as_mut()).await;
+            if request.is_unanswered() {
+                return self.give_up();
+            }
+            if out.is_some() {
+                return out;
+            }
+            if !request.has_arrived() {
+                // What was waited for the request counts: the server may not be within reach.
+                waited += began.elapsed();
+            }
             if let Ok(out) = timeout(wait, over.as_mut()).await {
                 return Some(out);
             }
@@ -53,17 +73,56 @@ impl Killer {
         Some(over.await)
     }
 
+    fn give_up<T>(&self) -> Option<T> {
+        end_session(self.opts.clone(), self.id);
+        None
+    }
+
+    /// Makes one request. What it is to end may end by itself meanwhile; then a request that was not sent yet is dropped,
+    /// and one that was is waited for.
+    async fn ask_until<T>(&self, request: &Request, over: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let asked = pin!(timeout(REQUEST, self.kill(request)));
+        let (out, asked) = match select(over, asked).await {
+            Either::Left((out, asked)) if request.is_unanswered() => (Some(out), asked.await),
+            Either::Left((out, _unsent)) => return Some(out),
+            Either::Right((asked, _)) => (None, asked),
+        };
+        match asked {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server"),
+            Err(_elapsed) => tracing::debug!(target: "nestling", "a KILL QUERY was not answered in time"),
+        }
+        out
+    }
+
     /// Asks the server to end what the session is at. It may come too late, and then hit what comes next: whoever uses
     /// the session sees to that.
-    async fn kill(&self) {
-        let killed = async {
-            let mut helper = Conn::new(self.opts.clone()).await?;
-            helper.query_drop(format!("KILL QUERY {}", self.id)).await?;
-            helper.disconnect().await
-        };
-        let killed: Result<(), mysql_async::Error> = killed.await;
-        if let Err(error) = killed {
-            tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server");
-        }
+    async fn kill(&self, request: &Request) -> Result<(), mysql_async::Error> {
+        let mut helper = Conn::new(self.opts.clone()).await?;
+        request.is_sent.store(true, Ordering::Release);
+        let answer = helper.query_drop(format!("KILL QUERY {}", self.id)).await;
+        // A server's error is an answer as well.
+        let is_answer = matches!(answer, Ok(()) | Err(mysql_async::Error::Server(_)));
+        request.is_answered.store(is_answer, Ordering::Release);
+        answer?;
+        helper.disconnect().await
+    }
+}
+
+/// How far a request has come.
+#[derive(Debug, Default)]
+struct Request {
+    is_sent: AtomicBool,
+    is_answered: AtomicBool,
+}
+
+impl Request {
+    fn has_arrived(&self) -> bool {
+        self.is_answered.load(Ordering::Acquire)
+    }
+
+    /// Whether the server may still carry it out at any time.
+    fn is_unanswered(&self) -> bool {
+        self.is_sent.load(Ordering::Acquire) && !self.has_arrived()
     }
 }

@@ -15,12 +15,15 @@ mod handles;
 mod implicit;
 mod kill;
 mod known;
+mod param_type;
 mod placeholders;
 mod prepared;
 #[cfg(feature = "tls")]
 mod second;
+mod server;
 mod session;
 mod shape;
+mod texts;
 mod tls;
 mod upkeep;
 mod values;
@@ -32,7 +35,7 @@ use futures_util::future::BoxFuture;
 use mysql_async::{Opts, OptsBuilder};
 
 pub(crate) use self::connection::{Lent, MysqlConnection};
-use self::{dial::Dial, tls::Tls};
+use self::{dial::Dial, server::Server, texts::Texts, tls::Tls};
 use super::{Connection, Dialect, Driver, SessionToken};
 use crate::error::{Error, ErrorKind};
 
@@ -41,6 +44,9 @@ use crate::error::{Error, ErrorKind};
 /// alone.
 const SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
                      sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES')";
+
+/// The largest packet that any server can be set to take, or to send.
+const LARGEST_PACKET: usize = 1 << 30;
 
 /// How to reach one MySQL or MariaDB database.
 #[derive(Debug)]
@@ -59,12 +65,19 @@ impl MysqlDriver {
             // The source may hold parts of the URL; it tells a parameter's name and value, never the password.
             Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid").with_source(source)
         })?;
+        let allowed = given.max_allowed_packet().unwrap_or(LARGEST_PACKET);
+        let host = host(&given);
         let asks_for_socket = url.contains("prefer_socket=true");
         let opts = OptsBuilder::from_opts(given)
             // A connection by TCP is not to turn into one by a socket unless it is asked for.
             .prefer_socket(asks_for_socket)
+            .ip_or_hostname(host)
             .client_found_rows(true)
-            .stmt_cache_size(Some(statement_cache))
+            // Room for each of ours; without any, a lent client would close none of its own.
+            .stmt_cache_size(Some(statement_cache.max(1)))
+            // Both only keep the driver from asking: we ask for the server's own limit, and its pool is not used.
+            .max_allowed_packet(Some(allowed))
+            .wait_timeout(Some(0))
             .conn_ttl(None::<Duration>)
             .setup(vec![SETUP]);
         let opts: Opts = opts.into();
@@ -81,11 +94,20 @@ fn address(opts: &Opts) -> String {
     }
 }
 
+/// The host of a URL: an IPv6 address stands in brackets there, and without them wherever it is looked up or checked.
+fn host(given: &Opts) -> String {
+    let host = given.ip_or_hostname();
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned()
+}
+
 impl Driver for MysqlDriver {
     fn connect(&self, _wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let (conn, opts) = self.dial.connect().await.map_err(|error| classify::connect(&self.servers[0], error))?;
-            let connection = MysqlConnection::new(conn, session, opts, self.statement_cache);
+            let refused = |error| classify::connect(&self.servers[0], error);
+            let (mut conn, opts) = self.dial.connect().await.map_err(refused)?;
+            let server = Server::ask(&mut conn).await.map_err(refused)?;
+            let texts = Texts::new(server, self.statement_cache);
+            let connection = MysqlConnection::new(conn, session, opts, server, texts);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
@@ -105,5 +127,20 @@ impl Driver for MysqlDriver {
 
     fn dialect(&self) -> Dialect {
         Dialect::Mysql
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// fault 2.8
+    #[test]
+    fn an_address_loses_its_brackets_and_a_name_stays_as_it_is() {
+        for (url, wanted) in
+            [("[::1]:3306", "::1"), ("[2001:db8::1]", "2001:db8::1"), ("db.example.org", "db.example.org")]
+        {
+            assert_eq!(host(&Opts::from_url(&format!("mysql://u@{url}/x")).unwrap()), wanted);
+        }
     }
 }

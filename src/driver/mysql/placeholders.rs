@@ -1,84 +1,198 @@
-//! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where.
+//! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where;
+//! and the text with a cast around each placeholder whose value would lose its type on the way.
 
-use super::{handles::Handle, shape::LastShape};
-use crate::tokens::{Reading, Token, Tokens};
+use std::sync::Arc;
 
-/// A statement as MySQL takes it.
+use super::{handles::Handle, param_type::ParamType, server::Server, shape::LastShape};
+use crate::{
+    driver::wrong_count,
+    error::Error,
+    tokens::{Reading, Token, Tokens},
+    value::Value,
+};
+
+/// A statement as MySQL takes it, for values of certain types.
 #[derive(Debug)]
 pub(super) struct Text {
-    pub(super) sql: Box<str>,
+    pub(super) sql: Arc<str>,
     /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
-    pub(super) order: Option<Box<[usize]>>,
+    pub(super) order: Option<Arc<[usize]>>,
     pub(super) shape: LastShape,
     pub(super) handle: Handle,
+    /// Whether it is kept: what is not is closed once it has run.
+    pub(super) is_kept: bool,
 }
 
 impl Text {
-    pub(super) fn new(sql: &str) -> Self {
-        let mut out = String::with_capacity(sql.len());
-        let mut order = Vec::new();
-        let mut copied = 0;
-        let mut tokens = Tokens::new(sql, Reading::Mysql);
-        while let Some(token) = tokens.next() {
-            let at = sql.len() - tokens.rest().len();
-            if !token.is_mark(b"$") {
-                continue;
-            }
-            let digits = tokens.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let number = sql.get(at..at + digits).and_then(|digits| digits.parse::<usize>().ok());
-            let Some(index) = number.and_then(|number| number.checked_sub(1)) else { continue };
-            // The dollar is one byte, just ahead.
-            out.push_str(&sql[copied..at - 1]);
-            out.push('?');
-            order.push(index);
-            copied = at + digits;
-            if let Some(Token::Word(word)) = tokens.next() {
-                debug_assert!(word.len() >= digits, "a number is one word");
-            }
-        }
-        out.push_str(&sql[copied..]);
-        Self {
-            sql: out.into(),
-            order: (!order.is_empty()).then(|| order.into()),
-            shape: LastShape::default(),
-            handle: Handle::default(),
-        }
+    /// A text that is sent as it is, and not kept.
+    pub(super) fn whole(sql: &str) -> Self {
+        Self { sql: sql.into(), order: None, shape: LastShape::default(), handle: Handle::default(), is_kept: false }
+    }
+}
+
+/// Whether there is no statement in a text.
+pub(super) fn is_empty(sql: &str) -> bool {
+    Tokens::new(sql, Reading::Mysql).all(|token| token.is_mark(b";"))
+}
+
+/// A statement as it was given, with what is known of its placeholders.
+#[derive(Debug)]
+pub(super) struct Template {
+    sql: Arc<str>,
+    order: Option<Arc<[usize]>>,
+    /// The values that are only ever stored, by their indices; empty if there are none.
+    stored: Box<[bool]>,
+}
+
+impl Template {
+    pub(super) fn new(given: &str) -> Self {
+        let (sql, order) = numbered(given);
+        let stored = if inserts(&sql) { stored(&sql, order.as_deref()) } else { Box::default() };
+        Self { sql: sql.into(), order: order.map(Into::into), stored }
     }
 
-    /// Whether there is no statement in it.
-    pub(super) fn is_empty(&self) -> bool {
-        Tokens::new(&self.sql, Reading::Mysql).all(|token| token.is_mark(b";"))
+    /// The types of these values here.
+    pub(super) fn types(&self, values: &[Value], server: Server) -> impl Iterator<Item = ParamType> {
+        values
+            .iter()
+            .enumerate()
+            .map(move |(at, value)| ParamType::of(value, self.stored.get(at).copied().unwrap_or(false), server))
+    }
+
+    /// The statement for values of these types.
+    ///
+    /// # Errors
+    /// `Parameter` if there are more of them than it takes, or fewer.
+    pub(super) fn text(&self, types: &[ParamType], server: Server, is_kept: bool) -> Result<Text, Error> {
+        if let Some(order) = &self.order {
+            let takes = order.iter().max().map_or(0, |last| last + 1);
+            if takes != types.len() {
+                return Err(wrong_count(types.len(), takes));
+            }
+        }
+        let mut out = String::new();
+        let mut copied = 0;
+        if types.iter().any(|one| one.cast(true, server).is_some()) {
+            for (at, spot) in spots(&self.sql).enumerate() {
+                let of_value = value_at(self.order.as_deref(), at).and_then(|value| types.get(value));
+                let Some((ahead, behind)) = of_value.and_then(|one| one.cast(spot.is_argument, server)) else {
+                    continue;
+                };
+                out.push_str(&self.sql[copied..spot.at]);
+                out.push_str(ahead);
+                out.push('?');
+                out.push_str(&behind);
+                copied = spot.at + 1;
+            }
+        }
+        let sql = if copied == 0 { Arc::clone(&self.sql) } else { (out + &self.sql[copied..]).into() };
+        Ok(Text { sql, order: self.order.clone(), is_kept, ..Text::whole("") })
+    }
+}
+
+/// Which value a placeholder takes.
+fn value_at(order: Option<&[usize]>, placeholder: usize) -> Option<usize> {
+    order.map_or(Some(placeholder), |order| order.get(placeholder).copied())
+}
+
+/// For each value of an INSERT whether all its placeholders are values of rows by themselves.
+fn stored(sql: &str, order: Option<&[usize]>) -> Box<[bool]> {
+    let mut stored = Vec::new();
+    for (at, spot) in spots(sql).enumerate() {
+        let Some(value) = value_at(order, at) else { continue };
+        if stored.len() <= value {
+            stored.resize(value + 1, None);
+        }
+        stored[value] = Some(spot.is_stored && stored[value] != Some(false));
+    }
+    stored.into_iter().map(|all| all == Some(true)).collect()
+}
+
+fn inserts(sql: &str) -> bool {
+    Tokens::new(sql, Reading::Mysql).next().is_some_and(|token| token.is_any(&["INSERT", "REPLACE"]))
+}
+
+/// The text with `?` for each `$1`, and their numbers.
+fn numbered(sql: &str) -> (String, Option<Vec<usize>>) {
+    let mut out = String::with_capacity(sql.len());
+    let mut order = Vec::new();
+    let mut copied = 0;
+    let mut tokens = Tokens::new(sql, Reading::Mysql);
+    while let Some(token) = tokens.next() {
+        let at = sql.len() - tokens.rest().len();
+        if !token.is_mark(b"$") {
+            continue;
+        }
+        let digits = tokens.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = sql.get(at..at + digits).and_then(|digits| digits.parse::<usize>().ok());
+        let Some(index) = number.and_then(|number| number.checked_sub(1)) else { continue };
+        // The dollar is one byte, just ahead.
+        out.push_str(&sql[copied..at - 1]);
+        out.push('?');
+        order.push(index);
+        copied = at + digits;
+        if let Some(Token::Word(word)) = tokens.next() {
+            debug_assert!(word.len() >= digits, "a number is one word");
+        }
+    }
+    out.push_str(&sql[copied..]);
+    (out, (!order.is_empty()).then_some(order))
+}
+
+/// Where a placeholder stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    /// Its byte in the text.
+    at: usize,
+    /// Whether it is an element of a list: the argument of a function, as a rule.
+    is_argument: bool,
+    /// Whether it is, by itself, a value of a row that is inserted.
+    is_stored: bool,
+}
+
+/// The placeholders of a text, in turn.
+fn spots(sql: &str) -> impl Iterator<Item = Spot> {
+    let mut tokens = Tokens::new(sql, Reading::Mysql);
+    let mut state = Reader { inserts: inserts(sql), ..Reader::default() };
+    std::iter::from_fn(move || {
+        loop {
+            let token = tokens.next()?;
+            let before = state.last.replace(token);
+            if !token.is_mark(b"?") {
+                state.pass(token);
+                continue;
+            }
+            let is_argument = before.is_some_and(|token| token.is_mark(b"(,"))
+                && tokens.clone().next().is_some_and(|token| token.is_mark(b",)"));
+            let at = sql.len() - tokens.rest().len() - 1;
+            return Some(Spot { at, is_argument, is_stored: is_argument && state.in_rows && state.depth == 1 });
+        }
+    })
+}
+
+/// How far the rows of an INSERT have been read.
+#[derive(Debug, Default)]
+struct Reader<'s> {
+    last: Option<Token<'s>>,
+    inserts: bool,
+    in_rows: bool,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn pass(&mut self, token: Token<'_>) {
+        match token {
+            Token::Mark(b'(') => self.depth += 1,
+            Token::Mark(b')') => self.depth = self.depth.saturating_sub(1),
+            // A word behind the rows ends them.
+            Token::Word(_) if self.depth == 0 => {
+                self.in_rows = self.inserts && !self.in_rows && token.is_any(&["VALUES", "VALUE"]);
+            }
+            _ => {}
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_become_question_marks_in_their_order() {
-        let new = |sql: &str| {
-            let Text { sql, order, shape: _, handle: _ } = Text::new(sql);
-            (sql, order)
-        };
-        let text = |sql: &str, order: Option<&[usize]>| (Box::from(sql), order.map(Box::from));
-        assert_eq!(new("select 1"), text("select 1", None));
-        assert_eq!(new("select ?"), text("select ?", None));
-        assert_eq!(new("a = $2 and b = $1, $1"), text("a = ? and b = ?, ?", Some(&[1, 0, 0])));
-        assert_eq!(new("'$1' \"$2\" `$3` -- $4\n $12"), text("'$1' \"$2\" `$3` -- $4\n ?", Some(&[11])));
-        assert_eq!(new("json->'$.a' = $1"), text("json->'$.a' = ?", Some(&[0])));
-        assert_eq!(new("ü$1ü"), text("ü$1ü", None));
-        assert_eq!(new("$0 $"), text("$0 $", None));
-        assert_eq!(new("5--$1 -- $2"), text("5--? -- $2", Some(&[0])));
-    }
-
-    #[test]
-    fn comments_and_semicolons_are_no_statement() {
-        for empty in ["", " ", "-- nothing\n;;", "/* x */ ; # y"] {
-            assert!(Text::new(empty).is_empty(), "{empty}");
-        }
-        for full in ["do 0", ";do 0", "/*!50000 do 0 */"] {
-            assert!(!Text::new(full).is_empty(), "{full}");
-        }
-    }
-}
+#[path = "placeholders_tests.rs"]
+mod tests;

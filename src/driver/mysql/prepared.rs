@@ -30,11 +30,29 @@ impl Wire {
             no_error_behind(conn).await.map(|()| rows)
         };
         // Apart, as a command is to have little with it while it waits for its rows.
-        let error = match read.await {
-            Ok(rows) => return self.answer(rows, sql, was_open),
-            Err(error) => error,
+        let result = match read.await {
+            Ok(rows) => self.answer(rows, sql, was_open),
+            Err(error) => Err(self.judge(error, sql, was_open).await),
         };
-        Err(self.judge(error, sql, was_open).await)
+        self.leave(text).await;
+        result
+    }
+
+    /// Closes a statement that has run, if it is not kept.
+    async fn leave(&mut self, text: &Text) {
+        if !text.is_kept {
+            // Boxed, as it is seldom.
+            Box::pin(self.close(text.handle.take())).await;
+        }
+    }
+
+    async fn close(&mut self, statements: impl IntoIterator<Item = Statement>) {
+        for statement in statements {
+            // There is no answer to it. What cannot be sent has broken the connection.
+            if !matches!(self.shown.get(), Known::Lost) && self.conn.close(statement).await.is_err() {
+                self.shown.set(Known::Lost);
+            }
+        }
     }
 
     /// Runs a statement that the server cannot prepare.
@@ -52,8 +70,12 @@ impl Wire {
     }
 
     /// What came of a statement that has succeeded.
-    fn answer(&mut self, (rows, returned): (Vec<Row>, u64), sql: &str, was_open: bool) -> Result<Answer, Fault> {
+    fn answer(&mut self, read: Read, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+        let Read { rows, returned, has_more } = read;
         self.conclude(was_open, || sql)?;
+        if has_more {
+            return Err(several_results(sql));
+        }
         let affected = if returned == 0 { self.conn.affected_rows() } else { returned };
         let last_insert_id = self.conn.last_insert_id().and_then(|id| i64::try_from(id).ok());
         Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
@@ -61,13 +83,16 @@ impl Wire {
 
     async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
         let sql = &*text.sql;
-        let statement = match text.handle.get(&self.asked) {
+        let statement = match text.handle.get() {
             Some(statement) => statement,
             None => {
-                self.asked.one_more();
+                let left = self.texts.take_left();
+                if !left.is_empty() {
+                    Box::pin(self.close(left)).await;
+                }
                 match self.conn.prep(sql).await {
                     Ok(statement) => {
-                        text.handle.keep(&statement, &self.asked);
+                        text.handle.keep(&statement);
                         statement
                     }
                     Err(error) if given == 0 && classify::is_not_preparable(&error) => return Ok(None),
@@ -80,11 +105,12 @@ impl Wire {
             return Ok(Some(statement));
         }
         self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+        self.leave(text).await;
         Err(Fault::kept(wrong_count(given, takes).with_statement(sql)))
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, mut rows: Chunks) -> Result<(), Fault> {
+    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, rows: Chunks) -> Result<(), Fault> {
         let sql = &*text.sql;
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, sql)?;
@@ -93,14 +119,29 @@ impl Wire {
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
             return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
         };
-        let mut result = match self.conn.exec_iter(&statement, params).await {
+        let result = self.send_rows(text, &statement, params, rows, was_open).await;
+        self.leave(text).await;
+        result
+    }
+
+    async fn send_rows(
+        &mut self,
+        text: &Text,
+        statement: &Statement,
+        params: Vec<Value>,
+        mut rows: Chunks,
+        was_open: bool,
+    ) -> Result<(), Fault> {
+        let sql = &*text.sql;
+        let mut result = match self.conn.exec_iter(statement, params).await {
             Ok(result) => result,
             Err(error) => return Err(self.judge(error, sql, was_open).await),
         };
+        let mut has_rows = !result.columns_ref().is_empty();
         let mut gathered = Gatherer::new(text.shape.of(result.columns()));
         let sent = loop {
             if rows.is_unwanted() {
-                break result.drop_result().await;
+                break result.drop_result().await.map(|()| false);
             }
             match result.next().await {
                 Ok(Some(row)) => {
@@ -110,7 +151,11 @@ impl Wire {
                     }
                 }
                 // There may be further results, and an error behind them.
-                Ok(None) => break result.drop_result().await,
+                Ok(None) if has_rows || result.is_empty() => break rest(result).await,
+                Ok(None) => {
+                    has_rows = !result.columns_ref().is_empty();
+                    gathered = Gatherer::new(text.shape.of(result.columns()));
+                }
                 Err(error) => {
                     drop(result);
                     break Err(error);
@@ -121,7 +166,10 @@ impl Wire {
         rows.send(gathered.take()).await;
         drop(rows);
         match sent {
-            Ok(()) => self.conclude(was_open, || sql),
+            Ok(has_more) => {
+                self.conclude(was_open, || sql)?;
+                if has_more { Err(several_results(sql)) } else { Ok(()) }
+            }
             Err(error) => Err(self.judge(error, sql, was_open).await),
         }
     }
@@ -141,30 +189,61 @@ pub(super) struct Wanted {
     pub(super) reader: Option<Arc<dyn Reader>>,
 }
 
-/// Reads the rows of a result, if they are wanted, and throws further results away. What no reader has taken is returned,
-/// and how many rows were wanted in all.
+/// What was read of the results of a statement.
+struct Read {
+    /// What no reader has taken.
+    rows: Vec<Row>,
+    /// How many rows were wanted in all.
+    returned: u64,
+    /// Whether rows were wanted, and there were others than those of one result.
+    has_more: bool,
+}
+
+/// Reads the rows of the first result that has any, if they are wanted. What is not wanted is read and thrown away.
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
     text: &Text,
     Wanted { want, reader }: Wanted,
-) -> Result<(Vec<Row>, u64), Native> {
-    let mut gathered = (want == Want::Rows).then(|| Gatherer::new(text.shape.of(result.columns())));
+) -> Result<Read, Native> {
+    let mut read = Read { rows: Vec::new(), returned: 0, has_more: false };
+    let mut is_wanted = want == Want::Rows;
     if let Some(reader) = &reader {
         reader.begin();
     }
-    let (mut rows, mut returned) = (Vec::new(), 0);
     while !result.is_empty() {
+        let has_rows = !result.columns_ref().is_empty();
+        read.has_more |= want == Want::Rows && has_rows && !is_wanted;
+        let mut gathered = (is_wanted && has_rows).then(|| Gatherer::new(text.shape.of(result.columns())));
+        is_wanted &= !has_rows;
         while let Some(row) = result.next().await? {
             let Some(gathered) = &mut gathered else { continue };
             gathered.push(row);
-            returned += 1;
+            read.returned += 1;
             if let Some(reader) = reader.as_ref().filter(|_| gathered.is_full()) {
                 gathered.read_by(&**reader);
             }
         }
-        if let Some(mut gathered) = gathered.take() {
-            rows = gathered.take();
+        if let Some(mut gathered) = gathered {
+            read.rows = gathered.take();
         }
     }
-    Ok((rows, returned))
+    Ok(read)
+}
+
+/// Reads what follows on the rows of a stream to its end: whether there were others.
+async fn rest<P: Protocol>(mut result: QueryResult<'_, 'static, P>) -> Result<bool, Native> {
+    let mut has_rows = false;
+    while !result.is_empty() {
+        has_rows |= !result.columns_ref().is_empty();
+        while result.next().await?.is_some() {}
+    }
+    // An error behind them is told here.
+    result.drop_result().await.map(|()| has_rows)
+}
+
+/// The error of a query with several results: no one of them is what was asked for.
+fn several_results(sql: &str) -> Fault {
+    let text = "the statement has run and returned the rows of several results, of which a query takes one; read them \
+                by `with_mysql`";
+    Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Float,
     Double,
     Decimal,
+    /// A decimal that no table holds: it may have more digits than any that was stored.
+    Computed,
     Date,
     Time,
     DateTime,
@@ -121,6 +123,8 @@ fn kind(column: &Column) -> Kind {
         | T::MYSQL_TYPE_NULL => Kind::Int,
         T::MYSQL_TYPE_FLOAT => Kind::Float,
         T::MYSQL_TYPE_DOUBLE => Kind::Double,
+        // A column of a table tells its schema, also behind a view.
+        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL if column.schema_ref().is_empty() => Kind::Computed,
         T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
         T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => Kind::Date,
         T::MYSQL_TYPE_TIME | T::MYSQL_TYPE_TIME2 => Kind::Time,

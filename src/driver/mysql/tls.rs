@@ -93,10 +93,7 @@ impl Tls {
     #[cfg(feature = "tls")]
     fn ssl(&self, mode: Mode, opts: &Opts) -> Result<SslOpts, Error> {
         let given = opts.ssl_opts().cloned().unwrap_or_default();
-        // An IPv6 address stands in brackets in a URL, and without them in a certificate.
-        let address = opts.ip_or_hostname().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let ssl = given
-            .with_danger_tls_hostname_override(address.map(str::to_owned))
             .with_danger_accept_invalid_certs(matches!(mode, Mode::Preferred | Mode::Required))
             .with_danger_skip_domain_validation(mode == Mode::VerifyCa);
         match &self.ca {
@@ -177,13 +174,5 @@ mod tests {
         for wrong in ["ssl-mode=VERIFY_CA&ssl-ca=/nowhere", "ssl-ca=/nowhere", "ssl-mode=REQUIRED&socket=/x"] {
             assert_eq!(dial(wrong), Err(ErrorKind::Config), "{wrong}");
         }
-    }
-
-    #[test]
-    #[cfg(feature = "tls")]
-    fn an_address_is_checked_without_its_brackets() {
-        let (tls, opts) = taken("ssl-mode=VERIFY_IDENTITY").unwrap();
-        let ssl = tls.ssl(Mode::VerifyIdentity, &opts).unwrap();
-        assert_eq!(ssl.tls_hostname_override(), Some("::1"));
     }
 }

@@ -40,7 +40,7 @@ impl Wire {
 
     /// A session as new: for the next user after the native client was lent.
     pub(super) async fn reset(&mut self) -> Result<(), Fault> {
-        self.asked.forget();
+        self.texts.reset();
         match self.conn.reset().await {
             Ok(true) => {
                 self.shown.set(Known::Idle);

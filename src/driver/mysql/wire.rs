@@ -15,10 +15,11 @@ use tokio::time::timeout;
 use super::{
     SETUP, classify,
     detached::end_session,
-    handles::Asked,
     implicit,
     known::{Known, Shown},
+    server::Server,
     session::Session,
+    texts::Texts,
 };
 use crate::{
     control::Control,
@@ -47,16 +48,16 @@ pub(super) struct Wire {
     pub(super) gone: Option<Error>,
     /// Whether the open transaction is one that may not write.
     is_read_only: bool,
-    pub(super) asked: Asked,
+    pub(super) server: Server,
+    pub(super) texts: Texts,
     /// When the last command ended.
     at_rest_since: Instant,
 }
 
 impl Wire {
-    pub(super) fn new(conn: Session, shown: Arc<Shown>) -> Self {
+    pub(super) fn new(conn: Session, shown: Arc<Shown>, server: Server, texts: Texts) -> Self {
         let at_rest_since = Instant::now();
-        let asked = Asked::new(conn.opts().stmt_cache_size());
-        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, asked, at_rest_since }
+        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, server, texts, at_rest_since }
     }
 
     pub(super) fn native(&self) -> &Conn {
@@ -69,7 +70,7 @@ impl Wire {
 
     /// The connection was lent, and is back.
     pub(super) fn look_after_loan(&mut self) {
-        self.asked.forget();
+        self.texts.lent();
         if self.conn.is_disconnected() {
             // The server would go on with a command that was dropped half-way.
             end_session(self.conn.opts().clone(), self.conn.id());
@@ -144,6 +145,10 @@ impl Wire {
             text.push_str(tail);
         }
         let was_open = self.note(steps)?;
+        if let Err(error) = self.server.check_text(text.len()) {
+            // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
+            return Err(self.went(error));
+        }
         if was_open && let Some(several) = tail.filter(|tail| implicit::commits_among_several(tail)) {
             let text = "one of these statements commits the transaction implicitly, and those behind it would run \
                         outside of any; none of them was sent";

@@ -2,15 +2,17 @@
 
 use std::{
     fmt,
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use lru::LruCache;
 use tokio_postgres::Statement;
 
 use super::decode;
-use crate::row::Columns;
+use crate::{
+    driver::{KEPT_BYTES, LONGEST_KEPT},
+    row::Columns,
+};
 
 /// A prepared statement with what its rows have in common.
 #[derive(Clone)]
@@ -27,34 +29,61 @@ impl Prepared {
     }
 }
 
-/// A bounded cache of prepared statements. One that leaves is closed at the server with the next message.
-pub(super) struct Cache(Mutex<LruCache<Box<str>, Prepared>>);
+/// A cache of prepared statements, bounded in number and in bytes of text. One that leaves is closed at the server with the
+/// next message.
+pub(super) struct Cache {
+    capacity: usize,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    statements: LruCache<Box<str>, Prepared>,
+    /// How many bytes of text they have.
+    bytes: usize,
+}
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
-        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        Self(Mutex::new(LruCache::new(capacity)))
+        Self { capacity: capacity.max(1), kept: Mutex::new(Kept { statements: LruCache::unbounded(), bytes: 0 }) }
     }
 
     pub(super) fn get(&self, sql: &str) -> Option<Prepared> {
-        self.lock().get(sql).cloned()
+        self.lock().statements.get(sql).cloned()
     }
 
     pub(super) fn put(&self, sql: &str, prepared: Prepared) {
-        self.lock().put(sql.into(), prepared);
+        if sql.len() > LONGEST_KEPT {
+            return;
+        }
+        let mut kept = self.lock();
+        kept.pop(sql);
+        kept.bytes += sql.len();
+        kept.statements.put(sql.into(), prepared);
+        while kept.statements.len() > self.capacity || kept.bytes > KEPT_BYTES {
+            let Some((sql, _)) = kept.statements.pop_lru() else { break };
+            kept.bytes -= sql.len();
+        }
     }
 
     pub(super) fn forget(&self, sql: &str) {
         self.lock().pop(sql);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<Box<str>, Prepared>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn pop(&mut self, sql: &str) {
+        if self.statements.pop(sql).is_some() {
+            self.bytes -= sql.len();
+        }
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("statements", &self.lock().len()).finish()
+        f.debug_struct("Cache").field("statements", &self.lock().statements.len()).finish()
     }
 }

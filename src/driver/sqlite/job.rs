@@ -178,7 +178,7 @@ fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Er
         stop.takes_along(!db.is_autocommit());
         return spot.run(|| db.execute_batch(query.sql)).map(|()| Answer::count(0)).map_err(failed);
     }
-    let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
+    let mut statement = known.prepare(db, query.sql).map_err(failed)?;
     let learnt = prepare(known, &mut statement, query)?;
     let reads = statement.readonly();
     stop.takes_along(!reads && !db.is_autocommit());

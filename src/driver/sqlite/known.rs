@@ -6,14 +6,15 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
+    ops::{Deref, DerefMut},
     sync::Arc,
 };
 
-use rusqlite::{Statement, StatementStatus};
+use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 
 use super::{place::Pace, values::columns};
 use crate::{
-    driver::wrong_count,
+    driver::{KEPT_BYTES, LONGEST_KEPT, wrong_count},
     error::{Error, ErrorKind},
     row::Columns,
 };
@@ -24,6 +25,36 @@ pub(super) struct Known {
     places: HashMap<Box<str>, usize, BuildHasherDefault<TextHasher>>,
     statements: Vec<Learnt>,
     capacity: usize,
+    /// How many bytes of text the statements have.
+    bytes: usize,
+    /// What is known of one that is not kept.
+    once: Option<Learnt>,
+}
+
+/// A prepared statement, kept by SQLite's binding or not.
+pub(super) enum Prepared<'d> {
+    Kept(CachedStatement<'d>),
+    Once(Statement<'d>),
+}
+
+impl<'d> Deref for Prepared<'d> {
+    type Target = Statement<'d>;
+
+    fn deref(&self) -> &Statement<'d> {
+        match self {
+            Self::Kept(statement) => statement,
+            Self::Once(statement) => statement,
+        }
+    }
+}
+
+impl DerefMut for Prepared<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Kept(statement) => statement,
+            Self::Once(statement) => statement,
+        }
+    }
 }
 
 /// Hashes texts eight bytes at a time. Whoever finds texts of one hash gains nothing: there are few statements, and all
@@ -67,13 +98,27 @@ struct Seen {
 
 impl Known {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { places: HashMap::default(), statements: Vec::new(), capacity }
+        Self { places: HashMap::default(), statements: Vec::new(), capacity, bytes: 0, once: None }
+    }
+
+    /// Prepares a statement. SQLite's binding bounds those that it keeps by their number alone: they are all given up where
+    /// their texts come to too many bytes, and a long one is not kept.
+    pub(super) fn prepare<'d>(&mut self, db: &'d Connection, sql: &str) -> rusqlite::Result<Prepared<'d>> {
+        if sql.len() > LONGEST_KEPT {
+            return db.prepare(sql).map(Prepared::Once);
+        }
+        if self.bytes + sql.len() > KEPT_BYTES && !self.places.contains_key(sql) {
+            db.flush_prepared_statement_cache();
+            self.forget();
+        }
+        db.prepare_cached(sql).map(Prepared::Kept)
     }
 
     /// Somebody else has had the connection, and may have run statements of the same text.
     pub(super) fn forget(&mut self) {
         self.places.clear();
         self.statements.clear();
+        self.bytes = 0;
     }
 
     /// What is known of a statement that was just prepared.
@@ -81,6 +126,9 @@ impl Known {
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
     pub(super) fn learn(&mut self, sql: &str, statement: &Statement<'_>) -> Result<&mut Learnt, Error> {
+        if sql.len() > LONGEST_KEPT {
+            return Ok(self.once.insert(Learnt::of(statement)?));
+        }
         let place = match self.places.get(sql) {
             Some(place) => *place,
             None => {
@@ -88,6 +136,7 @@ impl Known {
                 if self.statements.len() >= self.capacity {
                     self.forget();
                 }
+                self.bytes += sql.len();
                 self.statements.push(learnt);
                 let place = self.statements.len() - 1;
                 self.places.insert(sql.into(), place);
@@ -150,8 +199,6 @@ impl Learnt {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
 
     fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
@@ -178,6 +225,30 @@ mod tests {
         db.flush_prepared_statement_cache();
         db.execute_batch("alter table t rename column b to c").unwrap();
         assert_eq!(names(&mut known, &db, sql).0.join(","), "a,c");
+    }
+
+    /// fault 2.5
+    #[test]
+    fn no_more_text_is_kept_than_there_is_room_for() {
+        let db = Connection::open_in_memory().unwrap();
+        let mut known = Known::new(1000);
+        let long = "x".repeat(LONGEST_KEPT / 2);
+        let mut most = 0;
+        for number in 0..50 {
+            let sql = format!("select {number}, '{long}'");
+            let statement = known.prepare(&db, &sql).unwrap();
+            assert!(matches!(statement, Prepared::Kept(_)));
+            known.learn(&sql, &statement).unwrap();
+            assert!(known.bytes <= KEPT_BYTES);
+            most = most.max(known.statements.len());
+        }
+        assert!(most > 5);
+        let sql = format!("select '{long}{long}'");
+        let statement = known.prepare(&db, &sql).unwrap();
+        assert!(matches!(statement, Prepared::Once(_)));
+        let kept = known.statements.len();
+        known.learn(&sql, &statement).unwrap();
+        assert_eq!(known.statements.len(), kept);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Flow {
     fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Error> {
         let failed = |error| classify::statement(error, query.sql);
         let Held { db, stop, known, .. } = held;
-        let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
+        let mut statement = known.prepare(db, query.sql).map_err(failed)?;
         let learnt = job::prepare(known, &mut statement, query)?;
         self.reads.store(statement.readonly(), Ordering::Release);
         stop.takes_along(open && !statement.readonly());

@@ -50,12 +50,12 @@ async fn a_nested_block_that_fails_is_undone_by_the_next_statement_of_its_parent
             Err::<(), _>(refused())
         });
         assert_eq!(inner.await.unwrap_err().kind(), ErrorKind::NoRow);
-        assert_eq!(recorder.log(), ["BEGIN", "write 1", "SAVEPOINT s1", "write 2", "SAVEPOINT s2", "write 3"]);
+        assert_eq!(recorder.log(), ["BEGIN", "write 1", "SAVEPOINT _n1", "write 2", "SAVEPOINT _n2", "write 3"]);
         recorder.write(4).await
     });
     ended.await.unwrap();
     // The release of the innermost block is not sent: rolling back further out has ended it.
-    assert_eq!(recorder.log(), ["ROLLBACK TO s1", "RELEASE s1", "write 4", "COMMIT", "release"]);
+    assert_eq!(recorder.log(), ["ROLLBACK TO _n1", "RELEASE _n1", "write 4", "COMMIT", "release"]);
     assert_eq!(recorder.committed(), [1, 4].into());
     recorder.assert_at_rest();
 }
@@ -74,7 +74,10 @@ async fn a_rollback_that_is_owed_still_goes_ahead_of_the_commit() {
         Ok(())
     });
     ended.await.unwrap();
-    assert_eq!(recorder.log(), ["BEGIN", "write 1", "SAVEPOINT s1", "write 2", "ROLLBACK TO s1", "COMMIT", "release"]);
+    assert_eq!(
+        recorder.log(),
+        ["BEGIN", "write 1", "SAVEPOINT _n1", "write 2", "ROLLBACK TO _n1", "COMMIT", "release"]
+    );
     assert_eq!((recorder.committed(), recorder.flights()), ([1].into(), 3));
     recorder.assert_at_rest();
 }
@@ -130,10 +133,10 @@ async fn a_panic_rolls_back_and_goes_on() {
     let expected = [
         "BEGIN",
         "write 1",
-        "SAVEPOINT s1",
+        "SAVEPOINT _n1",
         "write 2",
-        "ROLLBACK TO s1",
-        "RELEASE s1",
+        "ROLLBACK TO _n1",
+        "RELEASE _n1",
         "write 3",
         "release, rolled back",
     ];
@@ -161,11 +164,11 @@ async fn a_statement_dropped_in_flight_is_interrupted_and_dooms_its_block() {
     let expected = [
         "BEGIN",
         "write 1",
-        "SAVEPOINT s1",
+        "SAVEPOINT _n1",
         "write 2",
         "interrupt",
-        "ROLLBACK TO s1",
-        "RELEASE s1",
+        "ROLLBACK TO _n1",
+        "RELEASE _n1",
         "write 4",
         "COMMIT",
         "release",
@@ -192,7 +195,7 @@ async fn a_statement_dropped_before_it_is_sent_leaves_no_trace() {
         recorder.write(3).await
     });
     ended.await.unwrap();
-    let expected = ["BEGIN", "SAVEPOINT s1", "write 1", "RELEASE s1", "write 3", "COMMIT", "release"];
+    let expected = ["BEGIN", "SAVEPOINT _n1", "write 1", "RELEASE _n1", "write 3", "COMMIT", "release"];
     assert_eq!(recorder.log(), expected);
     recorder.assert_at_rest();
 }

@@ -35,7 +35,7 @@ async fn a_frame_is_found_by_its_database() {
     })
     .await
     .unwrap();
-    assert_eq!(one.log(), ["BEGIN", "SAVEPOINT s1", "write 1", "COMMIT", "release"]);
+    assert_eq!(one.log(), ["BEGIN", "SAVEPOINT _n1", "write 1", "COMMIT", "release"]);
     assert_eq!(two.log(), ["BEGIN", "write 2", "COMMIT", "release"]);
     one.assert_at_rest();
     two.assert_at_rest();

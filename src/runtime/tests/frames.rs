@@ -121,7 +121,7 @@ async fn the_first_error_dooms_a_frame_and_its_parent_goes_on() {
         })
         .await
         .unwrap();
-    let expected = ["BEGIN", "SAVEPOINT s1", "fail", "ROLLBACK TO s1", "RELEASE s1", "write 2", "COMMIT", "release"];
+    let expected = ["BEGIN", "SAVEPOINT _n1", "fail", "ROLLBACK TO _n1", "RELEASE _n1", "write 2", "COMMIT", "release"];
     assert_eq!(recorder.log(), expected);
     assert_eq!(recorder.committed(), [2].into());
     assert!(current().is_none());
@@ -174,7 +174,7 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     next.commit().await.unwrap();
     pin.commit().await.unwrap();
     let expected =
-        ["BEGIN", "SAVEPOINT s1", "write 1", "ROLLBACK", "BEGIN", "SAVEPOINT s1", "write 3", "COMMIT", "release"];
+        ["BEGIN", "SAVEPOINT _n1", "write 1", "ROLLBACK", "BEGIN", "SAVEPOINT _n1", "write 3", "COMMIT", "release"];
     assert_eq!(recorder.log(), expected);
     assert_eq!(recorder.committed(), [3].into());
 }

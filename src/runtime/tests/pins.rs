@@ -38,7 +38,7 @@ async fn a_root_dropped_inside_a_pin_is_rolled_back_by_the_next_flight() {
     };
     let ended = recorder.pinned(async || {
         dropped(1).await;
-        assert_eq!(recorder.log(), ["BEGIN", "write 1", "SAVEPOINT s1", "write 2"]);
+        assert_eq!(recorder.log(), ["BEGIN", "write 1", "SAVEPOINT _n1", "write 2"]);
         recorder.write(5).await?;
         assert_eq!(recorder.log(), ["ROLLBACK", "write 5"]);
         dropped(3).await;
@@ -46,7 +46,8 @@ async fn a_root_dropped_inside_a_pin_is_rolled_back_by_the_next_flight() {
         recorder.atomic(async || recorder.write(6).await).await
     });
     ended.await.unwrap();
-    let expected = ["BEGIN", "write 3", "SAVEPOINT s1", "write 4", "ROLLBACK", "BEGIN", "write 6", "COMMIT", "release"];
+    let expected =
+        ["BEGIN", "write 3", "SAVEPOINT _n1", "write 4", "ROLLBACK", "BEGIN", "write 6", "COMMIT", "release"];
     assert_eq!(recorder.log(), expected);
     assert_eq!(recorder.committed(), [5, 6].into());
     recorder.assert_at_rest();

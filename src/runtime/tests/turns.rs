@@ -54,12 +54,12 @@ async fn a_statement_of_the_parent_waits_while_a_child_is_open() {
     wrote.await.unwrap();
     let expected = [
         "BEGIN",
-        "SAVEPOINT s1",
+        "SAVEPOINT _n1",
         "write 1",
         "write 2",
-        "RELEASE s1",
+        "RELEASE _n1",
         "write 3",
-        "SAVEPOINT s1",
+        "SAVEPOINT _n1",
         "write 4",
         "COMMIT",
         "release",

@@ -50,7 +50,7 @@ on_mysql_and_mariadb! {
             });
             assert_eq!(result.await.expect_err("it is open").kind(), ErrorKind::Config, "{outer} and {inner}");
         }
-        for name in ["s1", "S2", "s99", "s3 "] {
+        for name in ["_n1", "_N2", "_n99", "_n3 ", "_\u{f1}1"] {
             let result = db.atomic(|| db.savepoint_named(name, || async { Ok::<_, Error>(()) })).await;
             assert_eq!(result.expect_err("it may be generated").kind(), ErrorKind::Config, "{name}");
         }

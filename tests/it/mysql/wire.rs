@@ -68,7 +68,7 @@ on_mysql_and_mariadb! {
     async fn five_savepoints_inside_one_another_cost_eleven(backend) {
         let counts = counted(backend, |db| async move { db.atomic(|| nest(&db, 5, false)).await }).await;
         assert!(counts.flights <= 11, "{}: {:?}", counts.flights, counts.steps);
-        assert_eq!(counts.queries().first(), Some(&"START TRANSACTION; SAVEPOINT s1"));
+        assert_eq!(counts.queries().first(), Some(&"START TRANSACTION; SAVEPOINT _n1"));
         assert_eq!(counts.queries().last(), Some(&"COMMIT"), "a COMMIT releases them all");
     }
 
@@ -102,7 +102,7 @@ on_mysql_and_mariadb! {
     async fn a_statement_without_parameters_rides_along(backend) {
         let counts = counted(backend, |db| async move { db.atomic(|| nest(&db, 5, true)).await }).await;
         assert_eq!(counts.flights, 6, "{:?}", counts.steps);
-        let text = "START TRANSACTION; SAVEPOINT s1; update item set name = 'bare'";
+        let text = "START TRANSACTION; SAVEPOINT _n1; update item set name = 'bare'";
         assert_eq!(counts.sequence().first(), Some(&text));
     }
 
@@ -122,7 +122,7 @@ on_mysql_and_mariadb! {
         });
         let counts = counts.await;
         let last = counts.queries().last().copied();
-        assert_eq!(last, Some("ROLLBACK TO SAVEPOINT s1; COMMIT"), "{:?}", counts.steps);
+        assert_eq!(last, Some("ROLLBACK TO SAVEPOINT _n1; COMMIT"), "{:?}", counts.steps);
     }
 
     /// rule 55

@@ -14,7 +14,7 @@ fn name() -> impl Strategy<Value = char> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    let names = ["s1", "S1", "s2", "we\"ird; \u{e9}", "twice"];
+    let names = ["_n1", "_N1", "s1", "S1", "we\"ird; \u{e9}", "twice"];
     Union::new_weighted(vec![
         (5, Just(Kind::Atomic).boxed()),
         (2, Just(Kind::Savepoint).boxed()),

@@ -191,10 +191,10 @@ impl Model {
         }
     }
 
-    /// Whether a savepoint of this name is open, or may be: those that have no name are called s1, s2 and so on.
+    /// Whether a savepoint of this name is open, or may be: those that have no name are called _n1, _n2 and so on.
     fn is_open(&self, name: &str) -> bool {
         let name = name.to_lowercase();
-        let generated = name.strip_prefix('s').is_some_and(|digits| digits.parse::<u32>().is_ok());
+        let generated = name.strip_prefix("_n").is_some_and(|digits| digits.parse::<u32>().is_ok());
         generated || self.frames.iter().any(|frame| frame.name.is_some_and(|open| open.to_lowercase() == name))
     }
 

@@ -30,7 +30,7 @@ on_every_backend! {
             insert(&db, 1, "kept")?;
             let lost: Result<(), Mine> = db.atomic(|| {
                 insert(&db, 2, "lost")?;
-                assert_eq!((db.depth(), db.current_savepoint().as_deref()), (2, Some("s1")));
+                assert_eq!((db.depth(), db.current_savepoint().as_deref()), (2, Some("_n1")));
                 db.savepoint_named("by name", || {
                     insert(&db, 3, "lost with it")?;
                     assert_eq!((db.depth(), db.current_savepoint().as_deref()), (3, Some("by name")));

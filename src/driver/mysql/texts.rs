@@ -1,0 +1,256 @@
+//! [`Texts`]: the statements that one connection keeps, by their text and the types of their values, the least recently
+//! used ones leaving first. Bounded in number and in bytes; what leaves is closed at the server.
+//!
+//! mysql_async keeps statements too, by the text that was sent alone: so no two of ours are sent with the same text. It
+//! keeps as many, so that it closes none of ours by itself.
+
+use std::{collections::HashSet, sync::Arc};
+
+use lru::LruCache;
+use mysql_async::Statement;
+
+use super::{
+    param_type::ParamType,
+    placeholders::{Template, Text},
+    server::Server,
+};
+use crate::{
+    driver::{KEPT_BYTES, LONGEST_KEPT},
+    error::Error,
+    value::Value,
+};
+
+/// For how many sets of types one text is kept.
+const VARIANTS: usize = 8;
+
+/// The statements of one connection.
+#[derive(Debug)]
+pub(super) struct Texts {
+    server: Server,
+    entries: LruCache<Box<str>, Entry>,
+    /// The texts that they are sent with.
+    sent: HashSet<Arc<str>>,
+    /// How many statements are kept at most.
+    capacity: usize,
+    count: usize,
+    bytes: usize,
+    /// Those that have left, and are still to be closed.
+    left: Vec<Statement>,
+    /// Whether mysql_async may keep statements that are not ours.
+    was_lent: bool,
+}
+
+/// One text.
+#[derive(Debug)]
+struct Entry {
+    template: Template,
+    variants: Vec<Variant>,
+}
+
+/// The statement for values of certain types.
+#[derive(Debug)]
+struct Variant {
+    types: Box<[ParamType]>,
+    /// Whether any of them is not known yet.
+    has_nulls: bool,
+    text: Arc<Text>,
+}
+
+impl Texts {
+    pub(super) fn new(server: Server, capacity: usize) -> Self {
+        Self {
+            server,
+            entries: LruCache::unbounded(),
+            sent: HashSet::new(),
+            capacity,
+            count: 0,
+            bytes: 0,
+            left: Vec::new(),
+            was_lent: false,
+        }
+    }
+
+    /// The statement for a text and its values.
+    ///
+    /// # Errors
+    /// `Parameter` for a wrong count of values.
+    pub(super) fn get(&mut self, sql: &str, values: &[Value]) -> Result<Arc<Text>, Error> {
+        let server = self.server;
+        match self.entries.get_mut(sql).and_then(|entry| entry.find(values, server)) {
+            Some(text) => Ok(text),
+            None => self.add(sql, values),
+        }
+    }
+
+    fn add(&mut self, sql: &str, values: &[Value]) -> Result<Arc<Text>, Error> {
+        if self.capacity == 0 || sql.len() > LONGEST_KEPT {
+            let template = Template::new(sql);
+            let types: Vec<_> = template.types(values, self.server).collect();
+            return template.text(&types, self.server, false).map(Arc::new);
+        }
+        let entry = self.entries.pop(sql);
+        self.count -= entry.as_ref().map_or(0, |entry| entry.variants.len());
+        self.bytes -= entry.as_ref().map_or(0, |entry| entry.bytes(sql));
+        let mut entry = entry.unwrap_or_else(|| Entry { template: Template::new(sql), variants: Vec::new() });
+        while entry.variants.len() >= VARIANTS.min(self.capacity)
+            || (entry.bytes(sql) > 2 * LONGEST_KEPT && !entry.variants.is_empty())
+        {
+            let oldest = entry.variants.remove(0);
+            self.leave(&oldest);
+        }
+        let added = self.add_to(&mut entry, values);
+        self.count += entry.variants.len();
+        self.bytes += entry.bytes(sql);
+        self.entries.put(sql.into(), entry);
+        while (self.count > self.capacity || self.bytes > KEPT_BYTES) && self.entries.len() > 1 {
+            self.drop_oldest();
+        }
+        added
+    }
+
+    fn add_to(&mut self, entry: &mut Entry, values: &[Value]) -> Result<Arc<Text>, Error> {
+        let types: Box<[_]> = entry.template.types(values, self.server).collect();
+        let mut text = entry.template.text(&types, self.server, true)?;
+        // Blanks behind a text change nothing but that it is another one.
+        let mut blanks = usize::from(self.was_lent);
+        let padded = |blanks: usize| -> Arc<str> { format!("{}{}", text.sql, " ".repeat(blanks)).into() };
+        if self.was_lent || self.sent.contains(&text.sql) {
+            while self.sent.contains(&padded(blanks)) {
+                blanks += 1;
+            }
+            text.sql = padded(blanks);
+        }
+        self.sent.insert(Arc::clone(&text.sql));
+        let text = Arc::new(text);
+        let has_nulls = types.contains(&ParamType::Null);
+        entry.variants.push(Variant { types, has_nulls, text: Arc::clone(&text) });
+        Ok(text)
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some((sql, entry)) = self.entries.pop_lru() else { return };
+        self.count -= entry.variants.len();
+        self.bytes -= entry.bytes(&sql);
+        entry.variants.iter().for_each(|variant| self.leave(variant));
+    }
+
+    fn leave(&mut self, variant: &Variant) {
+        self.sent.remove(&variant.text.sql);
+        self.left.extend(variant.text.handle.take());
+    }
+
+    /// Statements that are to be closed at the server.
+    pub(super) fn take_left(&mut self) -> Vec<Statement> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Somebody else had the connection: mysql_async may have closed any of ours, and keeps others.
+    pub(super) fn lent(&mut self) {
+        while !self.entries.is_empty() {
+            self.drop_oldest();
+        }
+        self.was_lent = true;
+    }
+
+    /// The session was reset, and has no statements any more.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.server, self.capacity);
+    }
+}
+
+impl Entry {
+    fn bytes(&self, sql: &str) -> usize {
+        sql.len() + self.variants.iter().map(|variant| variant.text.sql.len()).sum::<usize>()
+    }
+
+    fn find(&mut self, values: &[Value], server: Server) -> Option<Arc<Text>> {
+        let Self { template, variants } = self;
+        let variant = variants.iter_mut().find(|variant| {
+            variant.types.len() == values.len()
+                && variant.types.iter().zip(template.types(values, server)).all(|(kept, given)| kept.takes(given))
+        })?;
+        if variant.has_nulls {
+            // The first value that is no NULL is what the server takes the type of.
+            for (kept, given) in variant.types.iter_mut().zip(template.types(values, server)) {
+                if *kept == ParamType::Null {
+                    *kept = given;
+                }
+            }
+            variant.has_nulls = variant.types.contains(&ParamType::Null);
+        }
+        Some(Arc::clone(&variant.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(capacity: usize) -> Texts {
+        Texts::new(Server::of(false), capacity)
+    }
+
+    /// fault 2.4: one statement for each set of types, and none more for NULLs
+    #[test]
+    fn a_text_is_kept_for_each_set_of_types() {
+        let mut texts = texts(100);
+        let mut get = |values: &[Value]| texts.get("select f($1, $2)", values).unwrap();
+        let first = get(&[Value::Null, 1.into()]);
+        let number = get(&[2.5.into(), 1.into()]);
+        assert!(Arc::ptr_eq(&first, &number), "a NULL is of every type");
+        assert!(Arc::ptr_eq(&number, &get(&[7.5.into(), Value::Null])));
+        let text = get(&["Ann".into(), 1.into()]);
+        assert!(!Arc::ptr_eq(&number, &text));
+        assert_ne!(number.sql, text.sql, "mysql_async would take them for one");
+        assert_eq!(text.sql.trim_end(), &*number.sql);
+        assert!(Arc::ptr_eq(&text, &get(&["Bob".into(), 2.into()])));
+        assert!(Arc::ptr_eq(&number, &get(&[0.5.into(), 1.into()])));
+        assert!(!Arc::ptr_eq(&text, &get(&["Ann".into(), u64::MAX.into()])));
+        // Another text, which is sent as the first one is.
+        let other = get_other(&mut texts);
+        assert_ne!(other.sql, number.sql);
+        assert_eq!(texts.count, 4);
+        assert_eq!(texts.sent.len(), 4);
+    }
+
+    fn get_other(texts: &mut Texts) -> Arc<Text> {
+        texts.get("select f(?, ?)", &["Ann".into(), 1.into()]).unwrap()
+    }
+
+    /// fault 2.5: bounded in number and in bytes
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut texts = texts(10);
+        for number in 0..100_i64 {
+            for value in [Value::from(1), Value::from("a"), Value::from(1.5)] {
+                texts.get(&format!("select {number}, $1"), &[value]).unwrap();
+                assert!(texts.count <= 10);
+                assert_eq!(texts.sent.len(), texts.count);
+                assert_eq!(texts.count, texts.entries.iter().map(|(_, entry)| entry.variants.len()).sum::<usize>());
+            }
+        }
+        let mut texts = self::texts(1000);
+        for number in 0..100 {
+            texts.get(&format!("select {number}, '{}'", "x".repeat(LONGEST_KEPT / 2)), &[]).unwrap();
+            assert!(texts.bytes <= KEPT_BYTES);
+        }
+        assert!(texts.count > 5);
+        assert!(!texts.get(&"x".repeat(LONGEST_KEPT + 1), &[]).unwrap().is_kept);
+        texts.lent();
+        assert_eq!((texts.count, texts.bytes, texts.sent.len()), (0, 0, 0));
+        assert!(!self::texts(0).get("select 1", &[]).unwrap().is_kept);
+        let mut one = self::texts(1);
+        one.get("select $1", &[1.into()]).unwrap();
+        one.get("select $1", &["a".into()]).unwrap();
+        assert_eq!(one.count, 1);
+    }
+
+    #[test]
+    fn a_wrong_count_keeps_nothing() {
+        let mut texts = texts(10);
+        assert!(texts.get("select $1", &[]).is_err());
+        assert!(texts.get("select $1", &[1.into(), 2.into()]).is_err());
+        assert_eq!(texts.count, 0);
+        texts.get("select $1", &[1.into()]).unwrap();
+    }
+}
