@@ -9,14 +9,13 @@ use std::{
     time::Duration,
 };
 
-use smallvec::SmallVec;
-
 use super::{
     Context, Label, Session, StreamUse, Trunk,
+    closed::Closed,
     purpose::Purpose,
     trunk::Fate,
     turn::{Gate, Turn},
-    turnstile::{SentAway, Turnstile},
+    turnstile::Turnstile,
 };
 use crate::{
     control::{Control, Locals, Name, Settings, is_reserved, may_be_one},
@@ -68,22 +67,6 @@ pub(crate) struct Frame<S: Session> {
     echo: OnceLock<Error>,
     /// Whether the block is to be rolled back and its value returned all the same (rule 20). Set under the ledger's lock.
     rollback_only: AtomicBool,
-}
-
-/// What is left of frames that were closed. Dropped, it wakes those who waited in them and may free frames of other
-/// databases: that is foreign code, so it MUST be dropped once the ledger's lock is given back.
-#[must_use = "it is dropped once no lock is held"]
-pub(super) struct Closed<S: Session> {
-    was_open: bool,
-    _waiting: SmallVec<[SentAway<Frame<S>>; 1]>,
-    _inside: Vec<Arc<Frame<S>>>,
-}
-
-impl<S: Session> Closed<S> {
-    /// Whether the frame was open: the end of one that was not is not owed, as an outer one took it along.
-    pub(super) fn was_open(&self) -> bool {
-        self.was_open
-    }
 }
 
 /// The frame of the same session around a frame.
@@ -307,19 +290,17 @@ impl<S: Session> Frame<S> {
     /// one is owed. Callers hold the ledger's lock, so that no flight of these frames is sent after it.
     pub(super) fn close(&self) -> Closed<S> {
         let mut closed = self.close_alone();
-        let mut inside = if closed.was_open { self.open_child() } else { None };
+        let mut inside = if closed.was_open() { self.open_child() } else { None };
         while let Some(frame) = inside {
-            closed._waiting.extend(frame.turnstile.close());
             inside = frame.open_child();
-            closed._inside.push(frame);
+            closed.and_inside(frame.turnstile.close(), frame);
         }
         closed
     }
 
     /// As [`close`](Self::close), for whoever has the turn to: nothing is open in the frame.
     pub(super) fn close_alone(&self) -> Closed<S> {
-        let waiting = self.turnstile.close();
-        Closed { was_open: waiting.is_some(), _waiting: waiting.into_iter().collect(), _inside: Vec::new() }
+        Closed::new(self.turnstile.close())
     }
 
     /// Waits for a turn that the statements of a transaction share.

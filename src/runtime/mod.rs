@@ -5,6 +5,7 @@
 
 mod block;
 mod clock;
+mod closed;
 mod context;
 mod flight;
 mod frame;
