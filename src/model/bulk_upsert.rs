@@ -66,6 +66,9 @@ impl<'p> BulkUpsert<'p> {
         let Some(values) = self.keys.iter().map(|key| self.values(rows, key)).collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
+        if !(0..rows.len()).all(|row| values.iter().any(|values| values[row].is_some())) {
+            return Ok(None);
+        }
         let upserted = db.atomic(|| async {
             let (sql, params) = self.plan.text(db.dialect(), rows, &[])?;
             db.send(&sql, &params).await?;

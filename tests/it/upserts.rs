@@ -84,7 +84,7 @@ on_mysql_and_mariadb! {
         assert_eq!(stored.len(), 3000);
         for (id, text, uses) in &stored {
             let n: usize = text[1..].parse().expect("a number");
-            assert_eq!((*id, *uses), (keys[n], if n % 2 == 0 { 3 } else { 2 }));
+            assert_eq!((*id, *uses), (keys[n], if n.is_multiple_of(2) { 3 } else { 2 }));
         }
         let before = proxy.counts().flights;
         let back = Word::insert_many(rows(1)).on_conflict(again()).returning().run_on(db).await.expect("given back");
