@@ -19,8 +19,12 @@ mod chunks;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+#[cfg(all(feature = "tls", feature = "postgres"))]
+mod own_root;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod quoted;
 mod reader;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;

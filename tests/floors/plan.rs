@@ -1,9 +1,10 @@
 //! The plan that the sources are held against: the floor of each room, and the place of each foreign crate.
 
 /// The floor of each room. A file or folder of `src` that is not named here has no place.
-pub(crate) const FLOORS: [(&str, u32); 23] = [
+pub(crate) const FLOORS: [(&str, u32); 24] = [
     ("cell", 0),
     ("control", 0),
+    ("effects", 0),
     ("error", 0),
     ("exact", 0),
     ("fault", 0),
@@ -28,10 +29,9 @@ pub(crate) const FLOORS: [(&str, u32); 23] = [
 ];
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
-    // Its pool is named in `db` alone (see below); the driver names the trait by which it connects.
-    ("bb8", &["db/pool.rs", "db/slot.rs", "driver/postgres/mod.rs"]),
-    ("bb8_postgres", &["driver/postgres/mod.rs"]),
+pub(crate) const FOREIGN: [(&str, &[&str]); 26] = [
+    // Its pool is named in `db` alone (see below).
+    ("bb8", &["db/pool.rs", "db/slot.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
         "chrono",
@@ -41,6 +41,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "iso.rs",
             "value.rs",
             "model/",
+            "driver/own_root.rs",
             "driver/postgres/",
             "driver/sqlite/values.rs",
             "driver/mysql/values.rs",
@@ -74,6 +75,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/certificates.rs",
             "driver/mysql/dial.rs",
             "driver/mysql/second.rs",
+            "driver/own_root.rs",
             "driver/postgres/connector.rs",
             "driver/postgres/verifier.rs",
         ],
