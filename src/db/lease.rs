@@ -78,6 +78,11 @@ impl Lease {
         self.answers.load(Ordering::Acquire) > 0
     }
 
+    /// Whether the connection lay idle before it was borrowed, rather than being made for this.
+    pub(super) fn was_at_rest(&self) -> bool {
+        self.borrowed().was_at_rest
+    }
+
     /// The block that had it has ended; its transaction is called `name`.
     pub(super) fn left_by(&self, inner: &Arc<Inner>, name: Option<Arc<str>>) {
         // A session is left once.

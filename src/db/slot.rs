@@ -2,6 +2,7 @@
 //! queue and no database.
 
 use std::{
+    mem,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -30,6 +31,10 @@ pub(super) struct Slot {
     /// It is thrown away at its return.
     pub(super) condemned: bool,
     pub(super) idle_since: Instant,
+    /// Whether somebody has had it, or it was found to have been idle for long.
+    was_used: bool,
+    /// Whether that was so when it was borrowed last: it had been idle, rather than being made for its user.
+    pub(super) was_at_rest: bool,
     pub(super) born: Instant,
     /// The generation of suspicion in which it was last seen to work.
     seen: u64,
@@ -59,7 +64,8 @@ impl ManageConnection for Manager {
             }
         };
         let now = Instant::now();
-        Ok(Slot { connection, condemned: false, idle_since: now, born: now, seen })
+        let (was_used, was_at_rest) = (false, false);
+        Ok(Slot { connection, condemned: false, idle_since: now, was_used, was_at_rest, born: now, seen })
     }
 
     async fn is_valid(&self, slot: &mut Slot) -> Result<(), Error> {
@@ -107,6 +113,7 @@ impl Borrowed {
         if let Ok(handle) = Handle::try_current() {
             self.0.handle = handle;
         }
+        self.was_at_rest = mem::replace(&mut self.was_used, true);
     }
 }
 
@@ -143,6 +150,7 @@ pub(super) fn is_trusted(slot: &Slot, suspicion: &AtomicU64) -> bool {
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
 pub(super) async fn is_fit(slot: &mut Slot, suspicion: &AtomicU64) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
+        slot.was_used = true;
         // Let the runtime look at the socket: a server that is gone has said so.
         tokio::task::yield_now().await;
     }

@@ -93,6 +93,7 @@ impl Database {
             let lent = Lent { handles: Arc::default(), lease: &lease };
             let result = body(PostgresClient { wire: Arc::clone(wire), _lent: Arc::clone(&lent.handles) }).await;
             drop(lent);
+            connection.schema_changed();
             loan.answered();
             Ok(result)
         })

@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     num::NonZeroUsize,
     pin::pin,
     sync::{
@@ -134,9 +134,11 @@ impl MysqlConnection {
             turn = self.still_there(turn).await?;
         }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
+        // What rode behind BEGIN could not be sent again, should the connection have died: so BEGIN tries it out.
+        let mut is_doubtful = rides && self.shown.get() == Known::Idle && turn.has_lain_idle();
         loop {
             let steps = pay(debt)?;
-            if rides {
+            if rides && (steps.is_empty() || !mem::take(&mut is_doubtful)) {
                 let command = Command::Text { steps, tail: Some(text) };
                 return self.carry_out(turn, command).await.map(|(answer, _)| answer);
             }
