@@ -10,20 +10,22 @@ use lru::LruCache;
 use tokio_postgres::Statement;
 
 use super::decode;
-use crate::row::Columns;
+use crate::{effects, row::Columns};
 
 /// A prepared statement with what its rows have in common.
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) statement: Statement,
     pub(super) columns: Arc<Columns>,
+    /// Whether it may change what other statements were prepared for.
+    pub(super) changes_schema: bool,
 }
 
 impl Prepared {
     /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(statement: Statement, hstore: bool) -> Self {
+    pub(super) fn new(statement: Statement, sql: &str, hstore: bool) -> Self {
         let columns = decode::columns(&statement, hstore);
-        Self { statement, columns }
+        Self { statement, columns, changes_schema: effects::may_change_schema(sql) }
     }
 }
 
@@ -46,6 +48,10 @@ impl Cache {
 
     pub(super) fn forget(&self, sql: &str) {
         self.lock().pop(sql);
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<Box<str>, Prepared>> {

@@ -1,5 +1,5 @@
-//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool but the way
-//! `bb8-postgres` connects, no frames, no models.
+//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool, no frames, no
+//! models.
 
 mod answered;
 mod array;
@@ -16,14 +16,19 @@ mod decode;
 mod encode;
 mod flight;
 mod hstore;
+mod limits;
+mod outstanding;
+mod schema;
+mod stop;
 mod tls;
 #[cfg(feature = "tls")]
 mod verifier;
+mod witness;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use bb8_postgres::{PostgresConnectionManager, bb8::ManageConnection};
 use futures_util::future::BoxFuture;
+use tokio::task::AbortHandle;
 use tokio_postgres::{
     Client, Config,
     config::{SslMode, SslNegotiation},
@@ -32,14 +37,15 @@ use tokio_postgres::{
 use self::cancel::Servers;
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use self::{connector::Connector, tls::Tls};
-use super::{Connection, Dialect, Driver};
+use super::{Connection, Dialect, Driver, url};
 use crate::error::{Error, ErrorKind};
 
 /// How to reach one PostgreSQL database.
 pub(crate) struct PostgresDriver {
-    manager: PostgresConnectionManager<Connector>,
+    config: Config,
     /// Connects without TLS where TLS cannot be had, if the URL allows that.
-    plain: Option<PostgresConnectionManager<Connector>>,
+    plain: Option<Config>,
+    connector: Connector,
     servers: Servers,
     statement_cache: usize,
     hstore: bool,
@@ -51,7 +57,9 @@ impl PostgresDriver {
     pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
         let (url, tls) = Tls::take(url)?;
         let mut config: Config = url.parse().map_err(|source| {
-            Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
+            let error = Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid");
+            // It quotes names of options, which are parts of a password where that is not escaped.
+            if url::is_clear(&url) { error.with_source(source) } else { error }
         })?;
         config.ssl_mode(tls.mode());
         if config.get_ssl_negotiation() == SslNegotiation::Direct && tls.mode() != SslMode::Require {
@@ -73,27 +81,35 @@ impl PostgresDriver {
         let plain = tls.falls_back().then(|| {
             let mut config = config.clone();
             config.ssl_mode(SslMode::Disable);
-            PostgresConnectionManager::new(config, connector.clone())
+            config
         });
         let servers = Servers::of(&config, connector.clone());
-        let manager = PostgresConnectionManager::new(config, connector);
-        Ok(Self { manager, plain, servers, statement_cache, hstore, connect_timeout })
+        Ok(Self { config, plain, connector, servers, statement_cache, hstore, connect_timeout })
     }
 
-    async fn client(&self) -> Result<Client, tokio_postgres::Error> {
-        match (self.manager.connect().await, &self.plain) {
+    /// A client, and the task that speaks with the server for it.
+    async fn client(&self) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
+        match (self.connect_by(&self.config).await, &self.plain) {
             // What TLS failed with tells more than what comes of the attempt without it.
-            (Err(error), Some(plain)) if Tls::was_in_the_way(&error) => plain.connect().await.map_err(|_| error),
+            (Err(error), Some(plain)) if Tls::was_in_the_way(&error) => self.connect_by(plain).await.map_err(|_| error),
             (result, _) => result,
         }
+    }
+
+    async fn connect_by(&self, config: &Config) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
+        let (client, connection) = config.connect(self.connector.clone()).await?;
+        // The client hears of its end.
+        let task = tokio::spawn(async move { connection.await.map(drop) });
+        Ok((client, task.abort_handle()))
     }
 }
 
 impl Driver for PostgresDriver {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let client = self.client().await.map_err(classify::connect)?;
-            let connection = PostgresConnection::new(client, self.servers.clone(), self.statement_cache, self.hstore);
+            let (client, task) = self.client().await.map_err(classify::connect)?;
+            let wire = Wire::new(client, task, self.servers.clone());
+            let connection = PostgresConnection::new(wire, self.statement_cache, self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
@@ -110,9 +126,9 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { manager, plain: _, servers: _, statement_cache, hstore, connect_timeout } = self;
+        let Self { config, plain: _, connector: _, servers: _, statement_cache, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
-            .field("manager", manager)
+            .field("config", config)
             .field("statement_cache", statement_cache)
             .field("hstore", hstore)
             .field("connect_timeout", connect_timeout)
