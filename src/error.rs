@@ -47,7 +47,8 @@ pub enum ErrorKind {
     SettingsMismatch,
     /// A durable block was opened inside another block.
     NotDurable,
-    /// A parameter does not fit the type that the server expects, or the statement is larger than the server takes.
+    /// A parameter does not fit the type that the server expects, or parameters or a text are beyond what the server and
+    /// its protocol can carry. The statement was not sent.
     Parameter,
     /// A column could not be read as the type asked for.
     Decode,
@@ -78,6 +79,8 @@ pub(crate) struct ServerError {
     pub(crate) column: Option<Box<str>>,
     pub(crate) detail: Option<Box<str>>,
     pub(crate) hint: Option<Box<str>>,
+    /// Whether it was raised inside a function, by a statement that is not the caller's.
+    pub(crate) in_routine: bool,
 }
 
 /// The class of a server's error, the same for all back ends.
@@ -331,6 +334,11 @@ impl Error {
         None
     }
 
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL tells"))]
+    pub(crate) fn is_in_routine(&self) -> bool {
+        self.chain().find_map(|error| error.0.server.as_ref()).is_some_and(|server| server.in_routine)
+    }
+
     pub(crate) fn class(&self) -> ServerClass {
         self.chain().find_map(|error| error.0.server.as_ref()).map_or(ServerClass::Other, |server| server.class)
     }
@@ -358,7 +366,8 @@ impl fmt::Debug for Error {
         out.field("kind", kind).field("message", message);
         if let Some(server) = server {
             // detail and hint may hold values: they are asked for, never printed.
-            let ServerError { code, class: _, constraint, table, column, detail: _, hint: _ } = &**server;
+            let ServerError { code, class: _, constraint, table, column, detail: _, hint: _, in_routine: _ } =
+                &**server;
             out.field("code", code).field("constraint", constraint).field("table", table).field("column", column);
         }
         if let Some(statement) = statement {

@@ -1,7 +1,10 @@
-//! Conversions between numbers that lose nothing, or are refused.
+//! Conversions between numbers that lose nothing, or are refused; and those that round a fraction, as PostgreSQL's own
+//! casts do when a value is assigned.
 //!
-//! Used where parameters are encoded and where cells are read, so that both sides keep one rule. Pure functions.
+//! Used where parameters are encoded and where cells are read. Pure functions.
 #![cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "some serve a driver that is not built"))]
+
+use std::str::FromStr;
 
 use rust_decimal::Decimal;
 
@@ -32,6 +35,16 @@ pub(crate) fn f64_to_f32(float: f64) -> Option<f32> {
     (f64::from(narrow) == float || float.is_nan()).then_some(narrow)
 }
 
+/// The `f32` that is nearest to an `f64`, if there is one: too large a number does not become infinite, nor too small a one
+/// zero. NaN stays NaN, infinity stays infinity.
+#[inline]
+pub(crate) fn f64_to_nearest_f32(float: f64) -> Option<f32> {
+    let narrow = float as f32;
+    let overflows = narrow.is_infinite() && float.is_finite();
+    let underflows = narrow == 0.0 && float != 0.0;
+    (!overflows && !underflows).then_some(narrow)
+}
+
 /// The `f64` as an integer, if it is integral.
 pub(crate) fn f64_to_int(float: f64) -> Option<i128> {
     // The cast saturates: beyond i128 the way back would claim to be exact for the limit itself.
@@ -44,10 +57,9 @@ pub(crate) fn decimal_to_int(decimal: Decimal) -> Option<i128> {
     (whole == decimal).then(|| whole.mantissa())
 }
 
-/// The decimal as `f64`, if the shortest digits of the result are the same number again.
-pub(crate) fn decimal_to_f64(decimal: Decimal) -> Option<f64> {
-    let float: f64 = decimal.to_string().parse().ok()?;
-    (f64_to_decimal(float) == Some(decimal)).then_some(float)
+/// The float of either size that is nearest to a decimal. Decimals are neither too large nor too small for an `f32`.
+pub(crate) fn decimal_to_nearest<F: FromStr>(decimal: Decimal) -> Option<F> {
+    decimal.to_string().parse().ok()
 }
 
 /// The decimal that has the shortest digits that stand for this `f64`.
@@ -97,13 +109,28 @@ mod tests {
     fn decimals_convert_only_when_exact() {
         assert_eq!(decimal_to_int(decimal("3.00")), Some(3));
         assert_eq!(decimal_to_int(decimal("-3.01")), None);
-        assert_eq!(decimal_to_f64(decimal("0.1")), Some(0.1));
-        assert_eq!(decimal_to_f64(decimal("0.1000000000000000055511151")), None);
         assert_eq!(f64_to_decimal(0.1), Some(decimal("0.1")));
         assert_eq!(f32_to_decimal(0.1), Some(decimal("0.1")));
         assert_eq!(f64_to_decimal(1e300), None);
         assert_eq!(f64_to_decimal(1e-300), None);
         assert_eq!(f64_to_decimal(f64::NAN), None);
+    }
+
+    #[test]
+    fn fractions_round_and_magnitudes_stay() {
+        assert_eq!(f64_to_nearest_f32(0.1), Some(0.1_f32));
+        assert_eq!(f64_to_nearest_f32(-1e-45), Some(-1e-45_f32));
+        assert_eq!(f64_to_nearest_f32(f64::from(f32::MAX)), Some(f32::MAX));
+        assert_eq!([1e39, -1e39, 1e-50, -1e-50].map(f64_to_nearest_f32), [None; 4]);
+        assert_eq!(f64_to_nearest_f32(-0.0).map(f32::to_bits), Some((-0.0_f32).to_bits()));
+        assert_eq!(f64_to_nearest_f32(f64::NEG_INFINITY), Some(f32::NEG_INFINITY));
+        assert!(f64_to_nearest_f32(f64::NAN).is_some_and(f32::is_nan));
+        assert_eq!(decimal_to_nearest(decimal("0.1")), Some(0.1_f64));
+        assert_eq!(decimal_to_nearest(decimal("0.1000000000000000055511151")), Some(0.1_f64));
+        // By way of an f64 it would be rounded twice, to 1.
+        assert_eq!(decimal_to_nearest(decimal("1.0000000596046448")), Some(1.000_000_1_f32));
+        assert_eq!(decimal_to_nearest::<f32>(Decimal::MAX).map(f32::is_finite), Some(true));
+        assert!(decimal_to_nearest::<f32>(decimal("0.0000000000000000000000000001")).is_some_and(|float| float > 0.0));
     }
 
     proptest! {

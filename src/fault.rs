@@ -15,7 +15,8 @@ pub(crate) enum Verdict {
     Gone,
     /// The connection is lost, and what was under way with it.
     Lost,
-    /// The connection turned out to be lost before anything was put on the wire.
+    /// The connection turned out to be lost, and nothing of the caller's can have run on it: nothing was put on the wire,
+    /// or nothing but steps, or the server has ended the session ahead of it.
     Unsent,
 }
 

@@ -84,6 +84,7 @@ mod cell;
 mod control;
 mod db;
 mod driver;
+mod effects;
 mod error;
 mod exact;
 mod fault;

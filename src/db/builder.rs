@@ -163,12 +163,19 @@ impl DatabaseBuilder {
         Ok(Database::new(driver.into(), self.options))
     }
 
-    /// The URL without what may be secret in it.
+    /// The URL without what may be secret in it: who connects, and the options. Where it is not clear what is what, or if
+    /// it is no URL, hardly anything is left.
     fn shown_url(&self) -> String {
-        let (plain, _options) = self.url.split_once('?').unwrap_or((&self.url, ""));
-        match plain.split_once("://") {
-            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),
-            None => plain.to_owned(),
+        let Some((scheme, rest)) = self.url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
+            return "…".into();
+        };
+        let (plain, options) = rest.split_once('?').unwrap_or((rest, ""));
+        match plain.strip_prefix("//") {
+            Some(plain) if !options.contains('@') => {
+                format!("{scheme}://{}", plain.rsplit('@').next().unwrap_or_default())
+            }
+            None if scheme == "sqlite" => format!("{scheme}:{plain}"),
+            _ => format!("{scheme}:…"),
         }
     }
 
@@ -191,18 +198,23 @@ impl DatabaseBuilder {
                 Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
             }
             // Those of the back ends that are not built in.
-            known if ["sqlite", "postgres", "postgresql", "mysql", "mariadb"].contains(&known) => Err(Error::new(
+            known if is_scheme(known) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
             )),
-            _ => Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "the URL of a database begins with \"sqlite:\", \"postgres:\" or \"mysql:\", not \"{scheme}:\""
-                ),
-            )),
+            // It is not told what it begins with: it may be no URL at all, but options with a password among them.
+            _ => {
+                let text = "the URL of a database begins with \"sqlite:\", \"postgres:\" or \"mysql:\", as in \
+                            postgres://user:password@host/name";
+                Err(Error::new(ErrorKind::Config, text))
+            }
         }
     }
+}
+
+/// Whether this is one of the schemes that are known: anything else may be part of a password.
+fn is_scheme(text: &str) -> bool {
+    ["sqlite", "postgres", "postgresql", "mysql", "mariadb"].contains(&text)
 }
 
 impl fmt::Debug for DatabaseBuilder {

@@ -11,8 +11,9 @@ use super::{
     trace::{self, Observed},
 };
 use crate::{
-    driver::{Answer, Query, Want},
-    error::Error,
+    driver::{Answer, Dialect, Query, Want},
+    effects,
+    error::{Error, ErrorKind},
     fault::{Fault, NoDebt, Verdict},
     runtime::{Flight, Frame, StreamUse},
 };
@@ -82,7 +83,8 @@ impl Database {
             frame.check_open()?;
             match result.map_err(|fault| examine(self.inner(), &lease, Some(frame), fault)) {
                 Err(fault) if is_lost(&fault) => {
-                    if !may_go_again(&fault, frame) || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
+                    let again = fault.verdict == Verdict::Unsent || self.may_run_twice(query, frame, &lease);
+                    if !again || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
                         return Err(frame.fail(fault));
                     }
                     replays += 1;
@@ -90,9 +92,26 @@ impl Database {
                 result if session.answered(&lease) => {
                     return result.map(|answer| (answer, lease)).map_err(|fault| frame.fail(fault));
                 }
-                _of_a_replaced_connection => {}
+                Err(Fault { verdict: Verdict::Kept, .. }) => {}
+                _of_a_replaced_connection if self.may_run_twice(query, frame, &lease) => {}
+                _of_a_replaced_connection => {
+                    let text = "the connection was lost together with the transaction that this statement ran in";
+                    let error = Error::new(ErrorKind::ConnectionLost, text).with_statement(query.sql);
+                    return Err(frame.fail(Fault::new(Verdict::Lost, error)));
+                }
             }
         }
+    }
+
+    /// Whether a statement that may have run may run again, in a transaction begun anew: if the first one is taken back
+    /// with its transaction, which other databases than PostgreSQL do not promise of every table, and PostgreSQL not of
+    /// everything that can be called. It is done for connections that died while they were at rest. On a pinned
+    /// connection outside a transaction it may have been committed with the answer that was lost.
+    fn may_run_twice(&self, query: Query<'_>, frame: &Frame<DbSession>, lease: &Lease) -> bool {
+        self.dialect() == Dialect::Postgres
+            && frame.in_transaction()
+            && lease.was_at_rest()
+            && effects::only_touches_rows(query.sql)
     }
 
     /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2).
@@ -116,12 +135,6 @@ impl Database {
             }
         }
     }
-}
-
-/// Whether a statement of `frame` may be sent again, for all that the fault tells. On a pinned connection outside a
-/// transaction it may have been committed with the answer that was lost.
-fn may_go_again(fault: &Fault, frame: &Frame<DbSession>) -> bool {
-    fault.verdict == Verdict::Unsent || (is_lost(fault) && frame.in_transaction())
 }
 
 pub(super) fn is_lost(fault: &Fault) -> bool {

@@ -39,6 +39,7 @@ pub(super) struct Lease {
     place: Mutex<Option<Place>>,
     /// The epoch of the pool in which the connection was made.
     made: u64,
+    was_at_rest: bool,
     /// How often the session had replaced its connection when this one was leased.
     epoch: u64,
     /// How many answers have come over it.
@@ -62,6 +63,7 @@ impl Lease {
         Self {
             connection: Arc::clone(&borrowed.connection),
             made: borrowed.made,
+            was_at_rest: borrowed.was_at_rest,
             place: Mutex::new(Some(place)),
             epoch: 0,
             answers: AtomicU64::new(0),
@@ -114,6 +116,11 @@ impl Lease {
 
     pub(super) fn has_answers(&self) -> bool {
         self.answers.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether the connection lay idle before it was borrowed, rather than being made for this.
+    pub(super) fn was_at_rest(&self) -> bool {
+        self.was_at_rest
     }
 
     /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on. `None` once it is

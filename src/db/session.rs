@@ -145,8 +145,8 @@ impl DbSession {
         lease.map_err(Fault::kept)
     }
 
-    /// Whether a statement that was lost with `lease` may be sent again on another connection: nothing can be committed
-    /// if no answer ever came over it. The steps that it had paid are then owed again.
+    /// Whether a statement that was lost with `lease`, and may run again, can do so on another connection: the body has seen
+    /// nothing if no answer ever came over this one. The steps that it had paid are then owed again.
     pub(super) fn replaces(&self, lease: &Arc<Lease>, trunk: &Trunk<Self>) -> bool {
         if lease.has_answers() {
             return false;

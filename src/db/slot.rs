@@ -2,6 +2,7 @@
 //! knows no queue and no database. The only place that names bb8.
 
 use std::{
+    mem,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -66,6 +67,10 @@ pub(super) struct Slot {
     /// It is thrown away at its return.
     pub(super) condemned: bool,
     pub(super) idle_since: Instant,
+    /// Whether somebody has had it, or it was found to have been idle for long.
+    was_used: bool,
+    /// Whether that was so when it was borrowed last: it had been idle, rather than being made for its user.
+    pub(super) was_at_rest: bool,
     pub(super) born: Instant,
     /// The epoch in which it was made.
     pub(super) made: u64,
@@ -107,6 +112,8 @@ impl ManageConnection for Maker {
             connection,
             condemned: false,
             idle_since: now,
+            was_used: false,
+            was_at_rest: false,
             born: now,
             made,
             seen: made,
@@ -192,6 +199,7 @@ impl Borrowed {
         if let Ok(handle) = Handle::try_current() {
             self.handle = handle;
         }
+        self.was_at_rest = mem::replace(&mut self.was_used, true);
     }
 }
 
@@ -231,6 +239,7 @@ pub(super) fn is_trusted(slot: &Slot, trust: &Trust) -> bool {
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
 pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
+        slot.was_used = true;
         // Let the runtime look at the socket: a server that is gone has said so.
         tokio::task::yield_now().await;
     }

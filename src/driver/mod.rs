@@ -21,8 +21,12 @@ mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+#[cfg(all(feature = "tls", feature = "postgres"))]
+mod own_root;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod quoted;
 mod random;
 mod reader;
 mod sessions;

@@ -21,6 +21,12 @@ pub(super) fn decoded(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Whether it is clear where the password of a URL ends: no `@` stands behind a question mark, which may be either's.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) fn is_clear(url: &str) -> bool {
+    url.find('?').is_none_or(|at| !url[at..].contains('@'))
+}
+
 /// Takes the named options out of the query of a URL: the URL without them, and their values in the order of the names.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 pub(crate) const FLOORS: [(&str, u32); 24] = [
     ("cell", 0),
     ("control", 0),
+    ("effects", 0),
     ("error", 0),
     ("exact", 0),
     ("fault", 0),
@@ -40,6 +41,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "iso.rs",
             "value.rs",
             "model/",
+            "driver/own_root.rs",
             "driver/postgres/",
             "driver/sqlite/values.rs",
             "driver/mysql/values.rs",
@@ -73,6 +75,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/certificates.rs",
             "driver/mysql/dial.rs",
             "driver/mysql/second.rs",
+            "driver/own_root.rs",
             "driver/postgres/connector.rs",
             "driver/postgres/verifier.rs",
         ],

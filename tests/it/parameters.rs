@@ -27,7 +27,7 @@ async fn a_misfit_is_named_and_does_not_doom_the_block() {
         ("int2", 32_768.into(), "i64 does not fit into int2"),
         ("int4", i64::MAX.into(), "i64 does not fit into int4"),
         ("int8", u64::MAX.into(), "u64 does not fit into int8"),
-        ("float4", 0.1_f64.into(), "f64 does not fit into float4"),
+        ("float4", 1e39.into(), "f64 does not fit into float4"),
         ("float8", i64::MAX.into(), "i64 does not fit into float8"),
         ("int4", 1.5.into(), "f64 does not fit into int4"),
         ("int4", Decimal::from_str_exact("1.5").unwrap().into(), "Decimal does not fit into int4"),

@@ -95,6 +95,8 @@ on_every_backend! {
 async fn rows_that_were_read_count_for_nothing_when_the_statement_is_sent_again() {
     let (backend, proxy) = Backend::postgres().await.behind_proxy_with(|options| options.max_connections(1));
     let db = &backend.db;
+    read::<(i64,)>(db, 1, 1).await.expect("a connection");
+    proxy.reset();
     let work = db.atomic(|| read::<(i64,)>(db, 1, 20 * MANY));
     let cut = async {
         proxy.stall_when(|message| {

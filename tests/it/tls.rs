@@ -3,6 +3,7 @@
 
 mod authority;
 mod mysql;
+mod own_root;
 mod postgres;
 
 use std::time::{Duration, Instant};

@@ -95,6 +95,7 @@ impl Database {
             let result = body(PostgresClient { wire: Arc::clone(wire), _lent: Arc::clone(&lent.handles) }).await;
             drop(lent);
             drop(in_hand);
+            connection.schema_changed();
             loan.answered();
             Ok(result)
         })

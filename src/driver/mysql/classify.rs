@@ -2,7 +2,18 @@
 
 use mysql_async::{DriverError, Error as Native, ServerError as Told};
 
-use crate::error::{Error, ErrorKind, ServerClass, ServerError};
+use crate::{
+    driver::quoted,
+    error::{Error, ErrorKind, ServerClass, ServerError},
+};
+
+/// The codes of messages that quote names only, some of which the statement's text does not have: "Unknown column 'x' in
+/// 'field list'".
+const NAMES: [u16; 54] = [
+    1007, 1008, 1044, 1045, 1046, 1048, 1049, 1050, 1051, 1052, 1054, 1060, 1061, 1072, 1091, 1099, 1100, 1101, 1109,
+    1110, 1142, 1143, 1146, 1147, 1166, 1176, 1193, 1227, 1235, 1238, 1247, 1263, 1264, 1265, 1304, 1305, 1318, 1347,
+    1348, 1356, 1364, 1370, 1406, 1424, 1442, 1451, 1452, 1471, 1553, 1701, 1792, 1822, 3819, 4025,
+];
 
 /// The error of a connection that could not be made to the server of this address.
 pub(super) fn connect(address: &str, error: Native) -> Error {
@@ -59,7 +70,7 @@ fn is_callers(error: &DriverError) -> bool {
 /// The error of a statement.
 pub(super) fn statement(error: Native, sql: &str) -> Error {
     let ours = match &error {
-        Native::Server(told) if !is_lost(&error) => server(told),
+        Native::Server(told) if !is_lost(&error) => server(told, sql),
         Native::Driver(DriverError::LocalInfile(_)) => {
             // The server waits for the file for ever, so the connection goes with it.
             let text = "the statement asks for a file of the client, which is refused";
@@ -89,7 +100,7 @@ pub(super) fn is_killed(error: &Native) -> bool {
     matches!(error, Native::Server(told) if told.code == 1317)
 }
 
-fn server(told: &Told) -> Error {
+fn server(told: &Told, sql: &str) -> Error {
     let class = class(told);
     let message = told.message.as_str();
     let constraint = match class {
@@ -116,8 +127,10 @@ fn server(told: &Told) -> Error {
         _ => None,
     };
     let column = column.map(|name| name.rsplit(['.', '`']).find(|part| !part.is_empty()).unwrap_or(name));
+    let names = [constraint, table, column];
+    let is_known = |quoted: &str| names.contains(&Some(quoted)) || quoted::stands_in(quoted, sql);
     Error::server(
-        without_values(told.code, message),
+        without_values(told.code, message, is_known),
         ServerError {
             code: Some(told.code.to_string().into()),
             class,
@@ -125,14 +138,15 @@ fn server(told: &Told) -> Error {
             table: table.map(Into::into),
             column: column.map(Into::into),
             detail: Some(message.into()),
-            hint: None,
+            ..ServerError::default()
         },
     )
 }
 
 /// The server's message without the values that it quotes; whole it is the error's detail.
-fn without_values(code: u16, message: &str) -> String {
+fn without_values(code: u16, message: &str, is_known: impl Fn(&str) -> bool) -> String {
     match code {
+        code if NAMES.contains(&code) => message.to_owned(),
         // Duplicate entry 'VALUE' for key 'NAME'
         1062 | 1586 => match message.rfind(" for key ") {
             Some(at) => format!("duplicate entry{}", &message[at..]),
@@ -146,10 +160,14 @@ fn without_values(code: u16, message: &str) -> String {
         1115 | 1292 | 1298 | 1366 | 1411 | 1525 | 3819.. => match (message.find(": '"), message.rfind("' for ")) {
             (Some(from), Some(to)) if from < to => format!("{}{}", &message[..from], &message[to + 1..]),
             (Some(from), _) => message[..from].to_owned(),
-            _ => message.to_owned(),
+            _ => unknown_left_out(message, is_known),
         },
-        _ => message.to_owned(),
+        _ => unknown_left_out(message, is_known),
     }
+}
+
+fn unknown_left_out(message: &str, is_known: impl Fn(&str) -> bool) -> String {
+    quoted::without_values(message, is_known).unwrap_or_else(|| message.to_owned())
 }
 
 fn after<'m>(message: &'m str, before: &str, end: &str) -> Option<&'m str> {
@@ -186,7 +204,7 @@ mod tests {
     use super::*;
 
     fn told(code: u16, message: &str) -> Error {
-        server(&Told { code, message: message.into(), state: "HY000".into() })
+        server(&Told { code, message: message.into(), state: "HY000".into() }, "select f(?) from item")
     }
 
     #[test]
@@ -202,6 +220,11 @@ mod tests {
             told(1292, "Truncated incorrect DOUBLE value: 'secret'").to_string(),
             "Truncated incorrect DOUBLE value"
         );
+        assert_eq!(told(1139, "Got error 'secret' from regexp").to_string(), "Got error \"…\" from regexp");
+        let syntax = "You have an error near 'from item' at line 1";
+        assert_eq!(told(1064, syntax).to_string(), syntax);
+        let column = "Unknown column 'x' in 'field list'";
+        assert_eq!(told(1054, column).to_string(), column);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -138,9 +138,12 @@ impl MysqlConnection {
             turn = self.still_there(turn).await?;
         }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
+        // What rode behind BEGIN could not be sent again, should the connection have died: so BEGIN tries it out.
+        let mut is_doubtful = rides && self.shown.get() == Known::Idle && turn.has_lain_idle();
         loop {
             let steps = pay(debt)?;
-            if rides && turn.server.takes_together(&steps, &text) {
+            if rides && turn.server.takes_together(&steps, &text) && (steps.is_empty() || !mem::take(&mut is_doubtful))
+            {
                 let command = Command::Text { steps, tail: Some(text) };
                 return self.carry_out(turn, command).await.map(|(answer, _)| answer);
             }

@@ -36,7 +36,7 @@ use mysql_async::{Opts, OptsBuilder};
 
 pub(crate) use self::connection::{Lent, MysqlConnection};
 use self::{dial::Dial, server::Server, texts::Texts, tls::Tls};
-use super::{Connection, Dialect, Driver, SessionToken};
+use super::{Connection, Dialect, Driver, SessionToken, url};
 use crate::error::{Error, ErrorKind};
 
 /// What every session is set to: all of Unicode, also after a reset, which goes back to the server's default; strict, so
@@ -62,8 +62,9 @@ impl MysqlDriver {
         let url = url.strip_prefix("mariadb:").map_or_else(|| url.to_owned(), |rest| format!("mysql:{rest}"));
         let (url, tls) = Tls::take(&url)?;
         let given = Opts::from_url(&url).map_err(|source| {
-            // The source may hold parts of the URL; it tells a parameter's name and value, never the password.
-            Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid").with_source(source)
+            let error = Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid");
+            // It quotes names and values of options, which are parts of a password where that is not escaped.
+            if url::is_clear(&url) { error.with_source(source) } else { error }
         })?;
         let allowed = given.max_allowed_packet().unwrap_or(LARGEST_PACKET);
         let host = host(&given);

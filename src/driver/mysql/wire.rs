@@ -169,7 +169,13 @@ impl Wire {
         if classify::is_killed(&error) && self.retake(steps, through).await {
             return Err(Fault::kept(classify::statement(error, &sql())));
         }
-        Err(self.judge_step(error, steps, was_open).await)
+        let is_told = matches!(error, Native::Server(_));
+        let mut fault = self.judge_step(error, steps, was_open).await;
+        if fault.verdict == Verdict::Lost && (tail.is_none() || is_told) {
+            // Nothing of the caller's was sent, or the server has ended the session ahead of it.
+            fault.verdict = Verdict::Unsent;
+        }
+        Err(fault)
     }
 
     /// A step failed: the transaction as a whole cannot be relied on.

@@ -11,6 +11,7 @@ use tokio_postgres::Statement;
 use super::decode;
 use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT},
+    effects,
     row::Columns,
 };
 
@@ -19,13 +20,15 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) statement: Statement,
     pub(super) columns: Arc<Columns>,
+    /// Whether it may change what other statements were prepared for.
+    pub(super) changes_schema: bool,
 }
 
 impl Prepared {
     /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(statement: Statement, hstore: bool) -> Self {
+    pub(super) fn new(statement: Statement, sql: &str, hstore: bool) -> Self {
         let columns = decode::columns(&statement, hstore);
-        Self { statement, columns }
+        Self { statement, columns, changes_schema: effects::may_change_schema(sql) }
     }
 }
 
@@ -67,6 +70,12 @@ impl Cache {
 
     pub(super) fn forget(&self, sql: &str) {
         self.lock().pop(sql);
+    }
+
+    pub(super) fn clear(&self) {
+        let mut kept = self.lock();
+        kept.statements.clear();
+        kept.bytes = 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

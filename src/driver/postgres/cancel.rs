@@ -5,13 +5,19 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures_util::future::join_all;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_postgres::{CancelToken, Config, config::Host, tls::MakeTlsConnect};
@@ -143,13 +149,37 @@ async fn request<S>(
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    Connector: MakeTlsConnect<S>,
-    <Connector as MakeTlsConnect<S>>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    Connector: MakeTlsConnect<KeptOpen<S>>,
+    <Connector as MakeTlsConnect<KeptOpen<S>>>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let tls = MakeTlsConnect::<S>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
-    token.cancel_query_raw(stream, tls).await.map_err(io::Error::other)?;
+    let tls = MakeTlsConnect::<KeptOpen<S>>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
+    token.cancel_query_raw(KeptOpen(stream), tls).await.map_err(io::Error::other)?;
     // The server closes the connection behind the signal. tokio-postgres does not wait for that.
     let mut nothing = [0; 64];
     while rest.read(&mut nothing).await? > 0 {}
     Ok(())
+}
+
+/// A stream that is not shut down by its writer. tokio-postgres does so behind a cancel request; a proxy that takes this for
+/// the end of both directions says goodbye before the server has the request.
+struct KeptOpen<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for KeptOpen<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for KeptOpen<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
 }

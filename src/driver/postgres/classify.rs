@@ -4,8 +4,9 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::cancel::Address;
+use super::{cancel::Address, limits};
 use crate::{
+    driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
     fault::{Fault, Verdict},
 };
@@ -34,24 +35,49 @@ fn refusal(told: &DbError) -> ServerError {
     ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
 }
 
-/// The fault of a statement that was sent. `alive` tells whether the connection still stands.
+/// The fault of a statement that was sent. `alive` tells whether the connection still stands. What is not known for
+/// harmless has cost the connection.
 pub(super) fn statement(error: tokio_postgres::Error, sql: &str, alive: bool) -> Fault {
     let fault = match error.as_db_error() {
         Some(told) if is_end_of_session(told) || !alive => lost(error),
-        Some(told) => Fault::new(Verdict::Doomed, server(told)),
-        // Parameters are checked before they are sent; should one slip through, nothing has left the client.
-        None if is_encoding(&error) => {
-            Fault::kept(Error::new(ErrorKind::Parameter, error.to_string()).with_source(error))
+        Some(told) => Fault::new(Verdict::Doomed, server(told, sql)),
+        None if is_too_large(&error) => {
+            let text = limits::TooLarge.to_string();
+            Fault::kept(Error::new(ErrorKind::Parameter, text))
         }
+        None if alive && is_not_understood(&error) => not_understood(error),
         None => lost(error),
     };
     Fault { error: fault.error.with_statement(sql), ..fault }
 }
 
-/// The fault of control steps that were sent.
+/// Whether parameters were found to be too large while they were written, so that nothing has left the client.
+fn is_too_large(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(|source| source.is::<limits::TooLarge>())
+}
+
+/// Whether the server has sent what the driver does not expect here, such as the beginning of a COPY. The kinds of
+/// tokio-postgres are private; of those that come of a statement this one alone has no cause.
+fn is_not_understood(error: &tokio_postgres::Error) -> bool {
+    error.source().is_none() && !error.is_closed()
+}
+
+fn not_understood(error: tokio_postgres::Error) -> Fault {
+    let text = "the server has answered this statement in a way that only the native client can follow, as it does to COPY \
+                from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
+                connection is thrown away";
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_source(error))
+}
+
+/// The fault of control steps that were sent. Deferred constraints speak here, for any statement: none of them is known.
 pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
+    steps(error, alive, "")
+}
+
+/// As [`control`], of steps that have certain names in them.
+pub(super) fn steps(error: tokio_postgres::Error, alive: bool, names: &str) -> Fault {
     match error.as_db_error() {
-        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(told)),
+        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(told, names)),
         _ => lost(error),
     }
 }
@@ -60,6 +86,11 @@ pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
 /// time-out, or a transaction that was open and aborted already.
 pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
     error.code().is_none_or(|code| code.starts_with("57") || code == "25P02")
+}
+
+/// Whether the server itself has said that the session ends.
+pub(super) fn was_told(fault: &Fault) -> bool {
+    fault.error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>()?.as_db_error()).is_some()
 }
 
 fn lost(error: tokio_postgres::Error) -> Fault {
@@ -104,14 +135,11 @@ fn is_end_of_session(told: &DbError) -> bool {
     matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
 }
 
-fn is_encoding(error: &tokio_postgres::Error) -> bool {
-    // The kinds of tokio-postgres are private; what is neither the server's word nor the transport's is the encoder's.
-    !error.is_closed() && error.source().is_none_or(|source| !source.is::<std::io::Error>())
-}
-
-fn server(told: &DbError) -> Error {
+fn server(told: &DbError, sql: &str) -> Error {
     let text = |part: Option<&str>| part.map(Into::into);
-    let (message, detail) = match without_value(told.code().code(), told.message()) {
+    let names = [told.constraint(), told.table(), told.column(), told.schema(), told.datatype()];
+    let is_known = |quoted: &str| !is_data(told) && (names.contains(&Some(quoted)) || quoted::stands_in(quoted, sql));
+    let (message, detail) = match quoted::without_values(told.message(), is_known) {
         Some(message) => {
             let detail = [Some(told.message()), told.detail()].into_iter().flatten().collect::<Vec<_>>().join(": ");
             (message, Some(detail.into()))
@@ -132,23 +160,14 @@ fn server(told: &DbError) -> Error {
             column: text(told.column()),
             detail,
             hint: text(told.hint()),
+            in_routine: told.where_().is_some_and(|context| parameter(context).is_none()),
         },
     )
 }
 
-/// The message without the value that it quotes: that of a data exception, class 22, quotes what it could not read, which
-/// may have been a parameter. `None` if there is nothing to leave out.
-fn without_value(code: &str, message: &str) -> Option<String> {
-    // Servers that speak other languages have other quotes, and some of them the other way round.
-    const MARKS: [char; 10] = ['"', '\'', '«', '»', '“', '”', '„', '‟', '「', '」'];
-    let first = message.find(MARKS).filter(|_| code.starts_with("22"))?;
-    // "invalid value for parameter "work_mem": "lots"": the value is what stands last.
-    if let Some((text, _value)) = message.split_once(": \"") {
-        return Some(text.to_owned());
-    }
-    let (last, mark) = message.char_indices().rfind(|(_, c)| MARKS.contains(c))?;
-    let rest = if last > first { &message[last + mark.len_utf8()..] } else { "" };
-    Some(format!("{}\"…\"{rest}", &message[..first]))
+/// Whether this is a data exception, which quotes what could not be read: a value, be it that the text has the same.
+fn is_data(told: &DbError) -> bool {
+    told.code().code().starts_with("22")
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -188,7 +207,14 @@ pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
     fault.error.code() == Some("26000")
 }
 
-/// Whether the server no longer accepts a statement that it had prepared, because what it refers to has changed.
+/// Whether a statement that was prepared before may have failed because of that: what it refers to has changed, and what
+/// is prepared anew works. Raised inside a function, an error is about a statement of the function's own.
+pub(super) fn may_be_stale(fault: &Fault) -> bool {
+    let is_of_class = |code: &str| code.starts_with("42") && code != "42501";
+    !fault.error.is_in_routine() && (is_stale_statement(fault) || fault.error.code().is_some_and(is_of_class))
+}
+
+/// Whether the server no longer accepts a statement that it had prepared, so that it has not run.
 pub(super) fn is_stale_statement(fault: &Fault) -> bool {
     let told = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
     // A type of its own that was dropped, and maybe created anew: an enum, or that of an extension.
@@ -200,16 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_about_a_parameter_loses_its_value() {
-        for (message, silent) in [
-            ("invalid input syntax for type inet: \"a\"b\"", "invalid input syntax for type inet"),
-            ("value \"99999\" is out of range for type smallint", "value \"…\" is out of range for type smallint"),
-            ("ungültige Eingabesyntax für Typ inet: »x«", "ungültige Eingabesyntax für Typ inet: \"…\""),
-        ] {
-            assert_eq!(without_value("22P02", message).as_deref(), Some(silent));
-        }
-        assert_eq!(without_value("22008", "date out of range"), None);
-        assert_eq!(without_value("42P01", "relation \"film\" does not exist"), None);
+    fn the_number_of_a_parameter_is_told_by_its_context() {
         assert_eq!(parameter("unnamed portal parameter $12 = '...'"), Some(12));
         assert_eq!(parameter("PL/pgSQL function f() line 1"), None);
     }

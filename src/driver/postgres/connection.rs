@@ -1,11 +1,9 @@
 //! One session at a PostgreSQL server: statements are prepared once, cached, and pipelined; control steps ride ahead of
 //! them. The order of things on the wire is the affair of [`Wire`].
 
-use std::{
-    any::Any,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{any::Any, pin::pin, sync::Arc};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 
 use super::{
     cache::{Cache, Prepared},
@@ -14,15 +12,16 @@ use super::{
     dial::Connected,
     encode::{self, Param},
     flight::Wire,
-    hstore,
+    hstore, limits,
+    witness::Witness,
 };
 use crate::{
     control::Control,
     driver::{Answer, Connection, Dialect, Query, State, Want},
+    effects,
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
 /// save that only statements prepared in SQL go: ours stay good, and so do those by which tokio-postgres looks up types,
@@ -52,12 +51,16 @@ impl PostgresConnection {
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        limits::check_count(query)?;
         // All but the usual way is boxed: its futures are large, and every statement would carry them.
         if want == Want::Batch {
             return Box::pin(self.batch(debt, query)).await;
         }
         if !self.hstore {
             hstore::refuse(query.params)?;
+        }
+        if self.wire.has_new_schema() {
+            Box::pin(self.settle_schema(debt)).await?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
             return Box::pin(self.execute_new(debt, query, want)).await;
@@ -68,20 +71,43 @@ impl PostgresConnection {
         };
         let paid = Witness::new(debt);
         match self.execute(&paid, &cached, query, params, want).await {
-            Err(fault) if classify::is_stale_statement(&fault) => {
+            Err(fault) if classify::may_be_stale(&fault) => {
                 self.cache.forget(query.sql);
+                if !classify::is_stale_statement(&fault) && !effects::only_touches_rows(query.sql) {
+                    return Err(fault);
+                }
                 Box::pin(self.again(debt, paid.back(), fault, query, want)).await
             }
             result => result,
         }
     }
 
+    /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
+    /// on that were prepared since.
+    async fn settle_schema(&self, debt: &dyn Debt) -> Result<(), Fault> {
+        self.wire.fly_steps(debt, &[]).await?;
+        if self.wire.take_undone_schema() {
+            self.cache.clear();
+        }
+        Ok(())
+    }
+
+    /// The schema may be another one now, or names may mean other things, or the server has forgotten statements.
+    pub(crate) fn schema_changed(&self) {
+        self.cache.clear();
+        self.wire.note_new_schema();
+    }
+
     async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+        limits::check_text(query.sql)?;
         let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
         let request = Box::pin(async move { wire.client().batch_execute(&sql).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (_, number) = self.wire.fly(debt, request, classify).await?;
         self.wire.has_succeeded(number);
+        if effects::may_change_schema(query.sql) {
+            self.schema_changed();
+        }
         Ok(Answer::count(0))
     }
 
@@ -109,13 +135,18 @@ impl PostgresConnection {
     }
 
     async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
+        limits::check_text(query.sql)?;
         let paid = Witness::new(debt);
         let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
         let request = Box::pin(async move { wire.client().prepare(&sql).await });
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
-        let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
+        let (statement, number) = flown.map_err(|fault| match fault.verdict {
+            // Steps at most have run, and nothing of the statement.
+            Verdict::Lost if fault.error.is_connection_lost() => Fault { verdict: Verdict::Unsent, ..fault },
+            _ => self.without_look_ups(fault, &paid),
+        })?;
         self.wire.has_succeeded(number);
-        let prepared = Prepared::new(statement, self.hstore);
+        let prepared = Prepared::new(statement, query.sql, self.hstore);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
     }
@@ -143,12 +174,12 @@ impl PostgresConnection {
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         // The futures of the client are boxed by themselves, and the parameters lent, as all together are more than an
         // allocator has at hand: 1,032 bytes is what glibc's threads keep ready.
-        match want {
+        let answer = match want {
             Want::Count | Want::Batch => {
                 let request = Box::pin(async move { wire.client().execute_raw(&statement, &params).await });
                 let (affected, number) = self.wire.fly(debt, request, classify).await?;
                 self.wire.has_succeeded(number);
-                Ok(Answer::count(affected))
+                Answer::count(affected)
             }
             Want::Rows => {
                 let mut all = Gatherer::new(Arc::clone(&prepared.columns), query.reader.cloned());
@@ -162,10 +193,14 @@ impl PostgresConnection {
                 });
                 let ((rows, affected), number) = self.wire.fly(debt, request, classify).await?;
                 self.wire.has_succeeded(number);
-                Ok(Answer::rows(rows, affected))
+                Answer::rows(rows, affected)
             }
-            Want::Stream => Box::pin(self.stream(debt, prepared, query, params)).await,
+            Want::Stream => Box::pin(self.stream(debt, prepared, query, params)).await?,
+        };
+        if prepared.changes_schema {
+            self.schema_changed();
         }
+        Ok(answer)
     }
 
     async fn stream(
@@ -194,7 +229,11 @@ impl PostgresConnection {
             }
             let row = row.map(|row| match row {
                 Ok(row) => Ok(decode::single(row, Arc::clone(&columns))),
-                Err(error) => Err(wire.lost(classify::statement(error, &sql, wire.is_alive()))),
+                Err(error) => {
+                    let fault = wire.lost(classify::statement(error, &sql, wire.is_alive()));
+                    wire.judge(&fault);
+                    Err(fault)
+                }
             });
             std::future::ready(row)
         });
@@ -239,6 +278,9 @@ impl PostgresConnection {
 
     async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
         let ends_transaction = self.wire.is_in_transaction();
+        if self.wire.has_new_schema() {
+            self.cache.clear();
+        }
         self.send("ROLLBACK", debt).await?;
         self.wire.set_in_transaction(false);
         // On a pinned connection the transaction alone ends: the session is its owner's still.
@@ -294,57 +336,5 @@ impl Connection for PostgresConnection {
 
     fn native(&self) -> &(dyn Any + Send + Sync) {
         self
-    }
-}
-
-/// Looks at what a debt pays, to know how a flight can be undone.
-struct Witness<'d> {
-    debt: &'d dyn Debt,
-    paid: Mutex<Paid>,
-}
-
-#[derive(Default)]
-struct Paid {
-    last: Option<Control>,
-    /// Whether the transaction that is open was begun with it.
-    began: bool,
-}
-
-impl<'d> Witness<'d> {
-    fn new(debt: &'d dyn Debt) -> Self {
-        Self { debt, paid: Mutex::default() }
-    }
-
-    fn paid(&self) -> MutexGuard<'_, Paid> {
-        self.paid.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn began(&self) -> bool {
-        self.paid().began
-    }
-
-    /// The steps that lead back to where the flight's own statement began, if its debt ended in one that allows it.
-    fn back(&self) -> Option<Vec<Control>> {
-        match self.paid().last.clone()? {
-            Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name)]),
-            begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin]),
-            Control::Set(_) | Control::Restore(_) | Control::Release(_) | Control::Commit | Control::Rollback => None,
-        }
-    }
-}
-
-impl Debt for Witness<'_> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.debt.pay(&mut |steps| {
-            if !steps.is_empty() {
-                let began = steps.iter().any(|step| matches!(step, Control::Begin(_)));
-                *self.paid() = Paid { last: steps.last().cloned(), began };
-            }
-            send(steps);
-        })
-    }
-
-    fn needs_transaction(&self) -> bool {
-        self.debt.needs_transaction()
     }
 }

@@ -11,7 +11,7 @@ pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
 
 use super::{
     tls::{Mode, Tls},
-    verifier::Weaker,
+    verifier::{Roots, Verifier},
 };
 use crate::{
     driver::certificates,
@@ -26,18 +26,15 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error))?;
         let roots = || roots(self.root.as_deref());
-        let weaker = |roots| Arc::new(Weaker { roots, provider });
-        let builder = match self.mode {
-            Mode::VerifyFull => builder.with_root_certificates(roots()?),
-            Mode::VerifyCa => builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?))),
+        let (roots, checks_name) = match self.mode {
+            Mode::VerifyFull => (Some(roots()?), true),
+            Mode::VerifyCa => (Some(roots()?), false),
             // libpq looks at the certificate if it is told who may have signed it.
-            Mode::Require if self.root.is_some() => {
-                builder.dangerous().with_custom_certificate_verifier(weaker(Some(roots()?)))
-            }
-            Mode::Require | Mode::Prefer | Mode::Disable => {
-                builder.dangerous().with_custom_certificate_verifier(weaker(None))
-            }
+            Mode::Require if self.root.is_some() => (Some(roots()?), false),
+            Mode::Require | Mode::Prefer | Mode::Disable => (None, false),
         };
+        let verifier = Arc::new(Verifier { roots, checks_name, provider });
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = builder.with_no_client_auth();
         // A server that is spoken to in TLS from the first byte on (`sslnegotiation=direct`) insists on it.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -64,18 +61,20 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Those who may vouch for a server: who is in a file, or else those that browsers trust.
-fn roots(file: Option<&Path>) -> Result<RootCertStore, Error> {
+fn roots(file: Option<&Path>) -> Result<Roots, Error> {
     let Some(file) = file else {
-        return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
+        let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        return Ok(Roots { store, named: Vec::new() });
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates::read(file)? {
-        roots.add(certificate).map_err(|error| {
+    let mut store = RootCertStore::empty();
+    let named = certificates::read(file)?;
+    for certificate in &named {
+        store.add(certificate.clone()).map_err(|error| {
             let text = format!("a certificate in {} is not valid", file.display());
             Error::new(ErrorKind::Config, text).with_source(error)
         })?;
     }
-    Ok(roots)
+    Ok(Roots { store, named })
 }
 
 #[cfg(test)]

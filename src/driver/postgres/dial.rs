@@ -10,6 +10,7 @@ use std::{
 
 use tokio::{
     net::lookup_host,
+    task::AbortHandle,
     time::{error::Elapsed, timeout},
 };
 use tokio_postgres::{
@@ -33,8 +34,18 @@ use crate::{
 /// What the server says when it ends a session that nobody has asked it for anything.
 pub(super) type LastWords = Arc<OnceLock<tokio_postgres::Error>>;
 
-/// A session just begun: its client, its server, and where its last words will be.
-pub(super) type Connected = (Client, Servers, LastWords);
+/// A session just begun.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// Speaks with the server for the client.
+    pub(super) task: AbortHandle,
+    /// The one that it is at.
+    pub(super) servers: Servers,
+    pub(super) last_words: LastWords,
+}
+
+/// A session that has logged in.
+type LoggedIn = (Client, AbortHandle, LastWords);
 
 /// How to connect.
 pub(super) struct Dial {
@@ -132,8 +143,8 @@ impl Dial {
             Place::Tcp(host, port) => (host.as_str(), *port),
             #[cfg(unix)]
             Place::Unix(path) => {
-                let (client, words) = self.log_in(address, || Socket::unix(path), session).await?;
-                return Ok((client, self.servers.only(address, None), words));
+                let (client, task, last_words) = self.log_in(address, || Socket::unix(path), session).await?;
+                return Ok(Connected { client, task, servers: self.servers.only(address, None), last_words });
             }
         };
         let mut peers: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
@@ -143,7 +154,9 @@ impl Dial {
         let mut failed = Failure::Io(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
         for peer in peers {
             match self.log_in(address, || Socket::tcp(peer, &self.config), session).await {
-                Ok((client, words)) => return Ok((client, self.servers.only(address, Some(peer)), words)),
+                Ok((client, task, last_words)) => {
+                    return Ok(Connected { client, task, servers: self.servers.only(address, Some(peer)), last_words });
+                }
                 Err(failure) => failed = failure,
             }
         }
@@ -156,7 +169,7 @@ impl Dial {
         address: &Address,
         open: impl Fn() -> F,
         session: &SessionToken,
-    ) -> Result<(Client, LastWords), Failure> {
+    ) -> Result<LoggedIn, Failure> {
         let first = self.start(&self.config, address, open().await?, session).await;
         match (first, &self.plain) {
             // What TLS failed with tells more than what comes of the attempt without it.
@@ -174,14 +187,14 @@ impl Dial {
         address: &Address,
         socket: Socket,
         session: &SessionToken,
-    ) -> Result<(Client, LastWords), Failure> {
+    ) -> Result<LoggedIn, Failure> {
         let mut connector = self.servers.connector().clone();
         let tls = <Connector as MakeTlsConnect<Socket>>::make_tls_connect(&mut connector, &address.name)
             .map_err(io::Error::other)?;
         let (client, mut connection) = config.connect_raw(socket, tls).await?;
         let (session, words) = (session.clone(), LastWords::default());
         let heard = Arc::clone(&words);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = (&mut connection).await {
                 // Those who wait for an answer are told with the end of the connection, which comes behind this.
                 let _ = heard.set(error);
@@ -192,7 +205,7 @@ impl Dial {
         });
         match is_unfit(&client, config.get_target_session_attrs()).await? {
             Some(reason) => Err(Failure::Unfit(reason)),
-            None => Ok((client, words)),
+            None => Ok((client, task.abort_handle(), words)),
         }
     }
 }

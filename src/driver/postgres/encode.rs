@@ -1,4 +1,5 @@
-//! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost.
+//! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost but
+//! digits of a fraction, which are rounded as the server's own casts do.
 //!
 //! Used by the driver before a statement is sent: [`bind`] refuses what does not fit while the transaction is still
 //! whole, for the server's own refusal would doom it. It knows values and types, no connection and no SQL.
@@ -12,7 +13,7 @@ use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use super::{array, decode::type_name, hstore};
+use super::{array, decode::type_name, hstore, limits};
 use crate::{
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
@@ -39,10 +40,14 @@ pub(crate) fn bind(values: &[Value], types: &[Type]) -> Result<Vec<Param<'static
         return Err(wrong_count(values.len(), types.len()));
     }
     let bind = |(index, (value, ty)): (usize, (&Value, &Type))| {
-        Param::new(value, ty).map(Param::into_owned).map_err(|misfit| {
+        let param = Param::new(value, ty).map_err(|misfit| {
             let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1));
             if is_out_of_range(value, ty) { error.out_of_range() } else { error }
-        })
+        })?;
+        // What is large by itself is not even copied.
+        limits::check_message(0, param.0.least_size())
+            .map_err(|_too_large| Error::new(ErrorKind::Parameter, limits::TooLarge.to_string()))?;
+        Ok(param.into_owned())
     };
     values.iter().zip(types).enumerate().map(bind).collect()
 }
@@ -70,7 +75,11 @@ impl fmt::Debug for Param<'_> {
 
 impl ToSql for Param<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        self.0.write(out)
+        // `out` is the whole message so far. What is large by itself is not even copied.
+        limits::check_message(out.len(), self.0.least_size())?;
+        let null = self.0.write(out)?;
+        limits::check_message(out.len(), 0)?;
+        Ok(null)
     }
 
     fn accepts(_: &Type) -> bool {
@@ -176,6 +185,16 @@ impl Wire<'_> {
         }
     }
 
+    /// How long this is, as far as that can be told without writing it.
+    fn least_size(&self) -> usize {
+        match self {
+            Self::Bytes(value) => value.len(),
+            Self::Text(value) => value.len(),
+            Self::Written { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+
     fn into_owned(self) -> Wire<'static> {
         match self {
             Self::Null => Wire::Null,
@@ -247,7 +266,8 @@ fn is_out_of_range(value: &Value, ty: &Type) -> bool {
     }
 }
 
-/// The one place that decides what fits: `None` if something would be lost.
+/// The one place that decides what fits: `None` if something would be lost, save the last digits of a fraction that a float
+/// is to hold.
 pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
     if let Kind::Domain(base) = ty.kind() {
         return fit(value, base);
@@ -309,7 +329,8 @@ fn int<'v>(value: i128, ty: &Type) -> Option<Wire<'v>> {
 fn float<'v>(value: f64, ty: &Type, shortest: impl FnOnce() -> String) -> Option<Wire<'v>> {
     match *ty {
         Type::FLOAT8 => Some(Wire::Float8(value)),
-        Type::FLOAT4 => exact::f64_to_f32(value).map(Wire::Float4),
+        // Rounded, as the server does it: 0.1 has no end in binary, so that hardly any fraction is the same in both.
+        Type::FLOAT4 => exact::f64_to_nearest_f32(value).map(Wire::Float4),
         // Infinity is known to the numeric of newer servers only.
         Type::NUMERIC if !value.is_infinite() => Some(Wire::Text(shortest().into())),
         _ => int_type(exact::f64_to_int(value), ty)?,
@@ -319,7 +340,8 @@ fn float<'v>(value: f64, ty: &Type, shortest: impl FnOnce() -> String) -> Option
 fn decimal<'v>(value: Decimal, ty: &Type) -> Option<Wire<'v>> {
     match *ty {
         Type::NUMERIC => Some(written(&value)),
-        Type::FLOAT8 => exact::decimal_to_f64(value).map(Wire::Float8),
+        Type::FLOAT4 => exact::decimal_to_nearest(value).map(Wire::Float4),
+        Type::FLOAT8 => exact::decimal_to_nearest(value).map(Wire::Float8),
         _ if is_text(ty) => Some(written(&value)),
         _ => int_type(exact::decimal_to_int(value), ty)?,
     }

@@ -9,11 +9,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use tokio::time::timeout;
+use tokio::task::AbortHandle;
 use tokio_postgres::Client;
 
 use super::{
@@ -22,24 +21,23 @@ use super::{
     classify,
     dial::{Connected, LastWords},
     in_flight::{Request, Requests},
+    outstanding::Outstanding,
+    schema::NewSchema,
 };
 use crate::{
-    control::Control,
+    control::{Control, Locals},
     driver::{Dialect, State},
     fault::{Debt, Fault, Verdict},
 };
 
-/// How long a connection may take to come to rest before it is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a cancel request is given to take effect before the next is sent; it doubles with each.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-
 /// The wire of one connection: what was sent, what was answered, and the control steps whose answer nobody has seen yet.
 pub(crate) struct Wire {
-    client: Client,
-    servers: Servers,
+    pub(super) client: Client,
+    /// Speaks with the server for the client. Ended, it closes the socket.
+    pub(super) task: AbortHandle,
+    pub(super) servers: Servers,
     last_words: LastWords,
+    new_schema: NewSchema,
     sent: AtomicU64,
     answered: AtomicU64,
     in_transaction: AtomicBool,
@@ -52,7 +50,7 @@ pub(crate) struct Wire {
     /// Answers come in order, so whoever has the answer to a later request can know this one; and must look at it
     /// first, for behind a BEGIN that failed a statement commits on its own.
     steps: Mutex<Option<(u64, Answered)>>,
-    requests: Requests,
+    pub(super) requests: Requests,
 }
 
 /// What is known of the requests of the open transaction.
@@ -65,11 +63,13 @@ struct Tally {
 }
 
 impl Wire {
-    pub(super) fn new((client, servers, last_words): Connected) -> Self {
+    pub(super) fn new(Connected { client, task, servers, last_words }: Connected) -> Self {
         Self {
             client,
+            task,
             servers,
             last_words,
+            new_schema: NewSchema::default(),
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             in_transaction: AtomicBool::new(false),
@@ -87,7 +87,7 @@ impl Wire {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.client.is_closed() && !self.broken.load(Ordering::Acquire)
+        !self.client.is_closed() && !self.is_condemned()
     }
 
     /// A fault with what the server has said of it, if it is the end of the connection.
@@ -96,6 +96,10 @@ impl Wire {
             Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, words),
             _ => fault,
         }
+    }
+
+    pub(super) fn is_condemned(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// The connection is not to be used again.
@@ -122,7 +126,25 @@ impl Wire {
         self.handled.load(Ordering::Acquire)
     }
 
+    /// Whether a change of the schema is not committed, or was undone.
+    pub(super) fn has_new_schema(&self) -> bool {
+        self.new_schema.is_there()
+    }
+
+    pub(super) fn note_new_schema(&self) {
+        if self.is_in_transaction() {
+            self.new_schema.note();
+        }
+    }
+
+    pub(super) fn take_undone_schema(&self) -> bool {
+        self.new_schema.take_undone()
+    }
+
     pub(super) fn set_in_transaction(&self, open: bool) {
+        if !open {
+            self.new_schema.settle();
+        }
         self.in_transaction.store(open, Ordering::Release);
     }
 
@@ -131,10 +153,12 @@ impl Wire {
     }
 
     pub(super) fn state(&self) -> State {
-        if !self.is_alive() || self.retired.load(Ordering::Acquire) {
+        if !self.is_alive() {
             State::Broken
         } else if self.is_busy() {
             State::Busy
+        } else if self.retired.load(Ordering::Acquire) {
+            State::Broken
         } else if self.is_handled() {
             State::Handled
         } else if self.is_in_transaction() {
@@ -144,7 +168,7 @@ impl Wire {
         }
     }
 
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.answered.load(Ordering::Acquire) < self.sent.load(Ordering::Acquire)
     }
 
@@ -180,7 +204,7 @@ impl Wire {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(self: &Arc<Self>) -> Outstanding {
+    pub(super) fn send(self: &Arc<Self>) -> Outstanding {
         Outstanding { number: self.count(), wire: Arc::clone(self) }
     }
 
@@ -226,13 +250,24 @@ impl Wire {
             (Ok(()), Some(Ok(value))) => Ok((value, number)),
             (Ok(()), Some(Err(error))) => {
                 self.is_answered(number);
-                Err(self.lost(classify(error, self.is_alive())))
+                let fault = self.lost(classify(error, self.is_alive()));
+                self.judge(&fault);
+                Err(fault)
             }
+        }
+    }
+
+    /// A connection that is lost for its user is so for everybody, be it that the socket stands: an answer was not
+    /// understood, and nobody knows what is to come.
+    pub(super) fn judge(&self, fault: &Fault) {
+        if fault.verdict == Verdict::Lost {
+            self.condemn();
         }
     }
 
     /// Puts control steps on the wire; the caller polls once to send them.
     fn send_steps(self: &Arc<Self>, steps: &[Control]) -> Answered {
+        self.new_schema.sent(steps);
         let text = Dialect::Postgres.render_all(steps);
         let begins = steps.iter().any(|step| matches!(step, Control::Begin(_)));
         let opens = steps.iter().rev().find_map(|step| match step {
@@ -240,6 +275,8 @@ impl Wire {
             Control::Rollback | Control::Commit => Some(false),
             _ => None,
         });
+        // Not what they are set to.
+        let settings: String = steps.iter().flat_map(settings).flat_map(|(key, _)| [key, " "]).collect();
         let number = self.count();
         if opens == Some(true) {
             self.set_in_transaction(true);
@@ -259,18 +296,26 @@ impl Wire {
             if opens == Some(false) && result.is_ok() {
                 wire.set_in_transaction(false);
             }
-            result.map_err(|error| {
-                let fault = wire.lost(classify::control(error, wire.is_alive()));
-                if begins && classify::may_have_stopped_begin(&fault.error) {
-                    // What stands behind that BEGIN may have run outside a transaction: nobody uses this again (rule 19).
-                    wire.condemn();
-                }
-                fault
-            })
+            result.map_err(|error| wire.judge_steps(error, begins, &settings))
         };
         let answered = Answered::new(answer.boxed());
         *self.lock_steps() = Some((number, answered.another()));
         answered
+    }
+
+    /// What it means that steps have failed. The server may say what `settings` are called.
+    fn judge_steps(&self, error: tokio_postgres::Error, begins: bool, settings: &str) -> Fault {
+        let mut fault = self.lost(classify::steps(error, self.is_alive(), settings));
+        self.judge(&fault);
+        if begins && fault.verdict == Verdict::Lost && classify::was_told(&fault) {
+            // The server has ended the session ahead of this: what stands behind it has not run.
+            fault.verdict = Verdict::Unsent;
+        }
+        if begins && classify::may_have_stopped_begin(&fault.error) {
+            // What stands behind that BEGIN may have run outside a transaction: nobody uses this again (rule 19).
+            self.condemn();
+        }
+        fault
     }
 
     /// Sends the debt alone, and waits for its answer.
@@ -303,47 +348,8 @@ impl Wire {
         })
     }
 
-    /// Stops what is outstanding, and returns when no cancel request is under way any more.
-    pub(super) async fn stop(self: Arc<Self>) {
-        self.requests.revoke();
-        if self.is_busy() && timeout(PATIENCE, self.cancel_all()).await.is_err() {
-            self.condemn();
-        }
-    }
-
-    async fn cancel_all(self: &Arc<Self>) {
-        // Were a SAVEPOINT hit, the block around it would be lost too; and behind a BEGIN that was hit statements commit.
-        let _ = answer_to(self.last_steps().map(Ahead::Awaited)).await;
-        let token = self.client.cancel_token();
-        let mut wait = FIRST_WAIT;
-        loop {
-            self.servers.cancel(&token).await;
-            // A backend takes no notice of a request while it reads its next message, so one round trip behind it tells
-            // that it has hit what it was meant for, or nothing.
-            let outstanding = self.send();
-            match timeout(wait, self.client.batch_execute("")).await {
-                Ok(Ok(())) => return outstanding.answered(),
-                Ok(Err(error)) if error.as_db_error().is_some() && self.is_alive() => return outstanding.answered(),
-                Ok(Err(_)) => return self.condemn(),
-                // It was there before its statement, or another statement is outstanding behind the one that it hit.
-                Err(_elapsed) => wait *= 2,
-            }
-        }
-    }
-
-    /// The connection goes. What the server is still at for it would keep its locks until it ends by itself, and whoever
-    /// could have stopped it in order, the runtime, may be gone.
-    pub(super) fn abandon(&self) {
-        // Steps whose answer nobody has awaited hold the wire, which holds them: the socket would stay open.
-        let pending = self.lock_steps().take();
-        drop(pending);
-        if self.is_busy() {
-            self.servers.cancel_detached(self.client.cancel_token());
-        }
-    }
-
     /// The answer to the control steps that were sent last, if it is not here yet.
-    fn last_steps(&self) -> Option<Answered> {
+    pub(super) fn last_steps(&self) -> Option<Answered> {
         self.lock_steps().as_ref().map(|(_, answer)| answer.another())
     }
 
@@ -355,7 +361,7 @@ impl Wire {
         }
     }
 
-    fn lock_steps(&self) -> MutexGuard<'_, Option<(u64, Answered)>> {
+    pub(super) fn lock_steps(&self) -> MutexGuard<'_, Option<(u64, Answered)>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -366,29 +372,23 @@ impl fmt::Debug for Wire {
     }
 }
 
+fn settings(step: &Control) -> &[(String, String)] {
+    match step {
+        Control::Begin(settings) | Control::Set(Locals { settings, .. }) => settings.locals(),
+        _ => &[],
+    }
+}
+
 /// The answer to control steps: a future that is ready must not be polled again.
-enum Ahead {
+pub(super) enum Ahead {
     Known(Outcome),
     Awaited(Answered),
 }
 
-async fn answer_to(steps: Option<Ahead>) -> Outcome {
+pub(super) async fn answer_to(steps: Option<Ahead>) -> Outcome {
     match steps {
         Some(Ahead::Known(outcome)) => outcome,
         Some(Ahead::Awaited(answer)) => answer.await,
         None => Ok(()),
-    }
-}
-
-/// A request whose answer is outstanding until it is said to be here. Forgotten about, it leaves the connection busy.
-pub(crate) struct Outstanding {
-    wire: Arc<Wire>,
-    number: u64,
-}
-
-impl Outstanding {
-    /// The answer is here, and with it the answers to all earlier requests.
-    pub(crate) fn answered(&self) {
-        self.wire.is_answered(self.number);
     }
 }

@@ -18,10 +18,15 @@ mod encode;
 mod flight;
 mod hstore;
 mod in_flight;
+mod limits;
+mod outstanding;
+mod schema;
 mod socket;
+mod stop;
 mod tls;
 #[cfg(feature = "tls")]
 mod verifier;
+mod witness;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -33,7 +38,7 @@ use tokio_postgres::{
 
 pub(crate) use self::{connection::PostgresConnection, flight::Wire};
 use self::{dial::Dial, tls::Tls};
-use super::{Connection, Dialect, Driver, SessionToken};
+use super::{Connection, Dialect, Driver, SessionToken, url};
 use crate::error::{Error, ErrorKind};
 
 /// How to reach one PostgreSQL database.
@@ -50,7 +55,9 @@ impl PostgresDriver {
     pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
         let (url, tls) = Tls::take(url)?;
         let mut config: Config = url.parse().map_err(|source| {
-            Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid").with_source(source)
+            let error = Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid");
+            // It quotes names of options, which are parts of a password where that is not escaped.
+            if url::is_clear(&url) { error.with_source(source) } else { error }
         })?;
         config.ssl_mode(tls.mode());
         if config.get_ssl_negotiation() == SslNegotiation::Direct && tls.mode() != SslMode::Require {

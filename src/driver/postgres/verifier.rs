@@ -1,4 +1,5 @@
-//! The checks of a server's certificate that are weaker than rustls' own, for those modes of libpq's that ask for less.
+//! The checks of a server's certificate, as libpq makes them: weaker than rustls' own where a mode asks for less, and with
+//! certificates that vouch for themselves, as `openssl req -x509` makes them.
 
 use std::sync::Arc;
 
@@ -6,35 +7,69 @@ use rustls::{
     DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_cert_signed_by_trust_anchor,
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
 
-/// A check that leaves the name out, or all of the certificate. That the server holds the certificate's key is
-/// checked in any case.
+use crate::driver::own_root::Details;
+
+/// Who may vouch for a server.
 #[derive(Debug)]
-pub(super) struct Weaker {
-    /// Who may vouch for the server; `None` for anybody.
-    pub(super) roots: Option<RootCertStore>,
+pub(super) struct Roots {
+    pub(super) store: RootCertStore,
+    /// The certificates of a file, which may be the server's own.
+    pub(super) named: Vec<CertificateDer<'static>>,
+}
+
+/// How much of a certificate is checked. That the server holds its key is checked in any case.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// `None` for anybody.
+    pub(super) roots: Option<Roots>,
+    pub(super) checks_name: bool,
     pub(super) provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Weaker {
+impl Verifier {
+    fn check(
+        &self,
+        roots: &Roots,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let is_own_root = roots.named.iter().any(|root| root == end_entity);
+        if is_own_root {
+            // rustls takes no authority for a server; but it is the very certificate that was named.
+            Details::of(end_entity)?.check_time(now)?;
+        } else {
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&certificate, &roots.store, intermediates, now, algorithms)?;
+        }
+        match verify_server_name(&certificate, name) {
+            Err(error) if self.checks_name && is_own_root => Details::of(end_entity)?.check_name(name, error),
+            Err(error) if self.checks_name => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Some(roots) = &self.roots {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
+            self.check(roots, end_entity, intermediates, server_name, now)?;
         }
         Ok(ServerCertVerified::assertion())
     }

@@ -78,10 +78,12 @@ fn integers_go_into_every_type_they_fit_into() {
 }
 
 #[test]
-fn floats_go_where_they_are_exact_and_by_shortest_digits_into_numeric() {
+fn floats_go_into_floats_as_the_nearest_and_by_shortest_digits_into_numeric() {
     assert_eq!(back::<f64>(0.1_f32, &Type::FLOAT8), f64::from(0.1_f32));
     assert_eq!(back::<f32>(0.5, &Type::FLOAT4), 0.5);
-    assert_eq!(refusal(0.1, &Type::FLOAT4), "f64 does not fit into float4");
+    assert_eq!(back::<f32>(0.1, &Type::FLOAT4), 0.1_f32);
+    assert_eq!(refusal(1e39, &Type::FLOAT4), "f64 does not fit into float4");
+    assert_eq!(refusal(1e-50, &Type::FLOAT4), "f64 does not fit into float4");
     assert_eq!(send(0.1_f32, &Type::NUMERIC), text("0.1"));
     assert_eq!(send(f64::NAN, &Type::NUMERIC), text("NaN"));
     assert!(send(f64::INFINITY, &Type::NUMERIC).is_err());
@@ -97,7 +99,8 @@ fn decimals_keep_their_scale() {
     assert_eq!(send(decimal("1.50"), &Type::NUMERIC), text("1.50"));
     assert_eq!(back::<i64>(decimal("2.00"), &Type::INT8), 2);
     assert_eq!(back::<f64>(decimal("0.1"), &Type::FLOAT8), 0.1);
-    assert!(send(decimal("0.12345678901234567890"), &Type::FLOAT8).is_err());
+    assert_eq!(back::<f64>(decimal("0.12345678901234567890"), &Type::FLOAT8), 0.123_456_789_012_345_68);
+    assert_eq!(back::<f32>(decimal("0.1"), &Type::FLOAT4), 0.1);
     assert!(send(decimal("2.01"), &Type::INT8).is_err());
 }
 

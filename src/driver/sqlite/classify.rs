@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use rusqlite::ffi;
 
-use crate::error::{Error, ErrorKind, ServerClass, ServerError};
+use crate::{
+    driver::quoted,
+    error::{Error, ErrorKind, ServerClass, ServerError},
+};
 
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
@@ -18,18 +21,20 @@ pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
     ours.with_statement(sql)
 }
 
-/// What functions say of their arguments quotes them: "bad JSON path: 'x'". What the statement itself does not say is a
-/// value.
+/// What functions say of their arguments quotes them: "bad JSON path: 'x'", or ends in them: "no such column: x". What the
+/// statement itself does not say is a value.
 fn without_values<'t>(code: ffi::Error, text: &'t str, sql: &str) -> Cow<'t, str> {
-    if code.extended_code != ffi::SQLITE_ERROR {
+    const ENDS_IN_VALUE: [&str; 3] = ["no such ", "unable to open ", "unknown "];
+    if code.extended_code & 0xff == ffi::SQLITE_CONSTRAINT {
+        // Tables, columns and constraints.
         return text.into();
     }
-    let Some(start) = text.find(['\'', '"']) else { return text.into() };
-    let end = text.rfind(['\'', '"']).filter(|end| *end > start).unwrap_or(text.len());
-    if sql.contains(&text[start + 1..end]) {
-        return text.into();
+    match text.split_once(": ") {
+        Some((what, told)) if ENDS_IN_VALUE.iter().any(|begin| what.starts_with(begin)) => {
+            if quoted::stands_in(told, sql) { text.into() } else { what.into() }
+        }
+        _ => quoted::without_values(text, |quoted| quoted::stands_in(quoted, sql)).map_or(text.into(), Cow::Owned),
     }
-    format!("{}'…'{}", &text[..start], text.get(end + 1..).unwrap_or_default()).into()
 }
 
 /// The error of a database that could not be opened.

@@ -305,6 +305,7 @@ fn server_error(code: &str) -> Error {
             column: None,
             detail: None,
             hint: None,
+            in_routine: false,
         },
     )
 }

@@ -8,6 +8,11 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
+fn number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An authority; its certificate is in a file for as long as it lives.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -22,17 +27,39 @@ pub(crate) struct Identity {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, format!("authority {number} of the tests"));
-        let key = KeyPair::generate().expect("a key");
+        params.distinguished_name.push(DnType::CommonName, format!("authority {} of the tests", number()));
+        Self::of(params, KeyPair::generate().expect("a key"))
+    }
+
+    fn of(params: CertificateParams, key: KeyPair) -> Self {
+        let number = number();
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate of its own");
         let file = std::env::temp_dir().join(format!("nestling_authority_{}_{number}.pem", std::process::id()));
         fs::write(&file, issuer.pem()).expect("a file for the certificate");
         Self { issuer, file }
+    }
+
+    /// A server that vouches for itself, as `openssl req -x509` makes one: an authority that serves by its own certificate.
+    pub(crate) fn serving_by_itself(
+        common_name: &str,
+        alternative: Option<&str>,
+        days: (i32, i32),
+    ) -> (Self, Identity) {
+        let mut params =
+            CertificateParams::new(alternative.map(str::to_owned).into_iter().collect::<Vec<_>>()).expect("names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(days.0, 1, 1), rcgen::date_time_ymd(days.1, 1, 1));
+        let key = KeyPair::generate().expect("a key");
+        let pem = key.serialize_pem();
+        let own = Self::of(params, key);
+        let identity = Identity { certificate: own.issuer.pem(), key: pem };
+        (own, identity)
     }
 
     /// The file that its certificate is in.

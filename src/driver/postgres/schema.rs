@@ -1,0 +1,54 @@
+//! [`NewSchema`]: whether the open transaction has changed the schema, and whether such a change was undone since. Used by
+//! the wire, which sees the steps; what follows for prepared statements is the affair of the connection.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::control::Control;
+
+const CHANGED: u8 = 1;
+const UNDONE: u8 = 2;
+
+/// What is known of changes that are not committed.
+#[derive(Debug, Default)]
+pub(super) struct NewSchema(AtomicU8);
+
+impl NewSchema {
+    /// Whether there are any, or were.
+    #[inline]
+    pub(super) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn note(&self) {
+        self.0.fetch_or(CHANGED, Ordering::AcqRel);
+    }
+
+    /// Steps are sent.
+    pub(super) fn sent(&self, steps: &[Control]) {
+        if self.0.load(Ordering::Acquire) & CHANGED == 0 {
+            return;
+        }
+        for step in steps {
+            match step {
+                Control::RollbackTo(_) => drop(self.0.fetch_or(UNDONE, Ordering::AcqRel)),
+                Control::Rollback => self.0.store(UNDONE, Ordering::Release),
+                Control::Begin(_)
+                | Control::Savepoint(_)
+                | Control::Set(_)
+                | Control::Restore(_)
+                | Control::Release(_)
+                | Control::Commit => {}
+            }
+        }
+    }
+
+    /// The transaction has ended. What was undone is still to be asked for.
+    pub(super) fn settle(&self) {
+        self.0.fetch_and(UNDONE, Ordering::AcqRel);
+    }
+
+    /// Whether a change was undone since this was asked last.
+    pub(super) fn take_undone(&self) -> bool {
+        self.0.fetch_and(!UNDONE, Ordering::AcqRel) & UNDONE != 0
+    }
+}
