@@ -106,6 +106,7 @@ impl Drop for Lease {
             _ if borrowed.condemned => {}
             State::Idle | State::Broken => {}
             State::Transaction | State::Handled | State::Busy => {
+                borrowed.connection.abandon();
                 let handle = borrowed.handle().clone();
                 drop(handle.spawn(clean_up(place, self.user.take())));
             }

@@ -76,15 +76,20 @@ impl Known {
         self.statements.clear();
     }
 
-    /// What is known of a statement that was just prepared.
+    /// What is known of a statement that was just prepared, and whose placeholders may be known to be numbers.
     ///
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
-    pub(super) fn learn(&mut self, sql: &str, statement: &Statement<'_>) -> Result<&mut Learnt, Error> {
+    pub(super) fn learn(
+        &mut self,
+        sql: &str,
+        statement: &Statement<'_>,
+        is_numbered: bool,
+    ) -> Result<&mut Learnt, Error> {
         let place = match self.places.get(sql) {
             Some(place) => *place,
             None => {
-                let learnt = Learnt::of(statement)?;
+                let learnt = if is_numbered { Learnt::numbered(statement) } else { Learnt::of(statement)? };
                 if self.statements.len() >= self.capacity {
                     self.forget();
                 }
@@ -113,8 +118,17 @@ impl Learnt {
                 }),
         };
         let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
+        Ok(Self::with(numbers))
+    }
+
+    /// All placeholders are numbers: SQLite's own number of each is that number. To ask it for their names is quadratic.
+    fn numbered(statement: &Statement<'_>) -> Self {
+        Self::with((1..=statement.parameter_count()).collect())
+    }
+
+    fn with(numbers: Box<[usize]>) -> Self {
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Ok(Self { numbers, takes, pace: Pace::default(), seen: None })
+        Self { numbers, takes, pace: Pace::default(), seen: None }
     }
 
     /// The number of the value for each placeholder, both counted from 1.
@@ -156,7 +170,7 @@ mod tests {
 
     fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
         let mut statement = db.prepare_cached(sql).unwrap();
-        let learnt = known.learn(sql, &statement).unwrap();
+        let learnt = known.learn(sql, &statement, false).unwrap();
         let mut rows = statement.raw_query();
         let row = rows.next().unwrap().expect("there is one");
         let columns = learnt.columns(row.as_ref());
@@ -185,7 +199,7 @@ mod tests {
         let db = Connection::open_in_memory().unwrap();
         let mut known = Known::new(2);
         for sql in ["select 1", "select 2", "select 3"] {
-            known.learn(sql, &db.prepare(sql).unwrap()).unwrap();
+            known.learn(sql, &db.prepare(sql).unwrap(), false).unwrap();
             assert!(known.statements.len() <= 2);
         }
     }
