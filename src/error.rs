@@ -47,7 +47,7 @@ pub enum ErrorKind {
     SettingsMismatch,
     /// A durable block was opened inside another block.
     NotDurable,
-    /// A parameter does not fit the type that the server expects.
+    /// A parameter does not fit the type that the server expects, or the text holds no statement.
     Parameter,
     /// A column could not be read as the type asked for.
     Decode,
