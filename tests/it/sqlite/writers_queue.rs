@@ -51,9 +51,13 @@ async fn ids(backend: &Backend) -> Vec<i64> {
     rows.iter().map(|row| row.get(0).expect("a number")).collect()
 }
 
-/// Waits until a task has sent something, and waits for the lock.
-async fn flights(db: &Database, count: u64) {
-    while db.stats().flights < count {
+/// Waits until so many connections are in use: a task that waits for the lock has one.
+async fn in_use(db: &Database, count: u64) {
+    loop {
+        let stats = db.stats();
+        if stats.connections.saturating_sub(stats.idle) >= count {
+            return;
+        }
         sleep(Duration::from_millis(1)).await;
     }
 }
@@ -67,12 +71,12 @@ on_every_runtime! {
         let holder = Holder::of(db).await;
         let mut tasks = Vec::new();
         for who in 0..10_i64 {
-            let (before, own) = (db.stats().flights, db.clone());
+            let own = db.clone();
             tasks.push(tokio::spawn(async move {
                 let write = || own.execute("insert into log (who) values ($1)", params![who]);
                 if who % 2 == 0 { own.atomic(write).await } else { write().await }
             }));
-            flights(db, before + 1).await;
+            in_use(db, who.unsigned_abs() + 2).await;
             // Nothing tells that it has its place in the queue now.
             sleep(Duration::from_millis(20)).await;
         }
@@ -171,7 +175,7 @@ on_every_runtime! {
         let backend = backend.with(|options| options.close_timeout(Duration::from_millis(20)).busy_timeout(ENDLESS));
         let db = backend.db.clone();
         let waits = tokio::spawn(async move { db.atomic(|| insert(&db, 1, "late")).await });
-        flights(&backend.db, 1).await;
+        in_use(&backend.db, 1).await;
         backend.db.close().await;
         let ended = timeout(BOUND, waits).await.expect("it does not wait for the lock");
         assert!(ended.expect("it does not panic").is_err());
