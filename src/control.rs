@@ -44,6 +44,11 @@ impl Control {
         }
     }
 
+    /// Whether this begins a transaction that may write.
+    pub(crate) fn begins_writing(&self) -> bool {
+        matches!(self, Self::Begin(settings) if settings.read_only() != Some(true))
+    }
+
     fn is_savepoint(&self, test: impl FnOnce(&Name) -> bool) -> bool {
         matches!(self, Self::Savepoint(name) if test(name))
     }
@@ -290,6 +295,11 @@ impl Ledger {
     /// Whether the Begin of the transaction that is open was sent.
     pub(crate) fn begun(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// Whether the begin of a transaction is owed that may write.
+    pub(crate) fn begins_writing(&self) -> bool {
+        self.owed.iter().any(Control::begins_writing)
     }
 
     /// Whether nothing is owed.

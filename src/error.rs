@@ -47,8 +47,8 @@ pub enum ErrorKind {
     SettingsMismatch,
     /// A durable block was opened inside another block.
     NotDurable,
-    /// A parameter does not fit the type that the server expects, or parameters or a text are beyond what the server and
-    /// its protocol can carry. The statement was not sent.
+    /// A parameter does not fit the type that the server expects, parameters or a text are beyond what the server and its
+    /// protocol can carry, or the text holds no statement. It was not sent.
     Parameter,
     /// A column could not be read as the type asked for.
     Decode,

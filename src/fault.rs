@@ -2,6 +2,8 @@
 //!
 //! Drivers give the verdict, for only they know their server; the runtime acts on it. No SQL, no driver in here.
 
+use std::{any::Any, sync::Arc};
+
 use crate::{control::Control, error::Error};
 
 /// What is left of the transaction after an error.
@@ -64,6 +66,34 @@ pub(crate) trait Debt: Send + Sync {
     /// Whether the flight must have a transaction open once the steps are taken: outside one it would commit on its own.
     #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite answers before its state is seen"))]
     fn needs_transaction(&self) -> bool {
+        false
+    }
+
+    /// Whether the flight would begin a transaction that may write, as far as is known before it is paid.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "only SQLite has a lock of its own that others wait for")
+    )]
+    fn begins_writing(&self) -> bool {
+        false
+    }
+
+    /// What the transaction is called that the flight is part of.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "only SQLite has a lock of its own that others wait for")
+    )]
+    fn transaction_name(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// Whether the task that waits for the flight has a connection of the same database, apart from that of the flight,
+    /// of which `is_it` is true: it would wait for itself if it waited for that.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "only SQLite has a lock of its own that others wait for")
+    )]
+    fn task_has(&self, _is_it: &dyn Fn(&(dyn Any + Send + Sync)) -> bool) -> bool {
         false
     }
 }

@@ -76,13 +76,17 @@ const BEFORE_STATEMENT: [&str; 7] = ["BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "L
 /// Refuses what is not one ordinary statement.
 ///
 /// # Errors
-/// `ControlStatement`, or `Config` for several statements: those are for `batch`.
+/// `ControlStatement`; `Config` for several statements: those are for `batch`; `Parameter` for none at all.
 pub(crate) fn refuse_control(sql: &str) -> Result<(), Error> {
     if is_plain(sql.as_bytes()) {
         return Ok(());
     }
-    let Seen { control, several, doubt: _ } = inspect(sql);
+    let Seen { control, several, empty, begins: _, doubt: _ } = inspect(sql);
     refuse(control, sql)?;
+    if empty {
+        let message = "the text holds no statement: it is empty, or has comments and semicolons only";
+        return Err(Error::new(ErrorKind::Parameter, message).with_statement(sql));
+    }
     if several {
         let message = "a text of several statements: run it with Database::batch instead";
         return Err(Error::new(ErrorKind::Config, message).with_statement(sql));
@@ -131,6 +135,10 @@ fn without_end(sql: &[u8]) -> &[u8] {
 struct Seen {
     control: Option<Rule>,
     several: bool,
+    /// There is no statement at all.
+    empty: bool,
+    /// There is a statement that begins with a word, as all do.
+    begins: bool,
     /// Whether another reading might see something else.
     doubt: bool,
 }
@@ -144,21 +152,25 @@ fn inspect(sql: &str) -> Seen {
             let other = scan(sql, reading, true);
             seen.control = seen.control.or(other.control);
             seen.several &= other.several;
+            // Two minus signs may be such and no comment: then the text is no statement either.
+            seen.empty &= !other.begins;
         }
     }
     seen
 }
 
 fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
-    let mut seen = Seen::default();
+    let mut seen = Seen { empty: true, ..Seen::default() };
     let mut tokens = Tokens::new(sql, reading);
     let mut statements = 0;
     while let Some(first) = tokens.next() {
+        seen.empty &= first == Token::Mark(b';');
         if matches!(first, Token::Mark(b';' | b'(')) {
             continue;
         }
         statements += 1;
         if let Token::Word(_) = first {
+            seen.begins = true;
             let mut ahead = tokens.clone();
             seen.control = control(first, &mut ahead);
             seen.doubt |= ahead.doubt();

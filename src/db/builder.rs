@@ -119,7 +119,10 @@ impl DatabaseBuilder {
         self
     }
 
-    /// SQLite: how long a statement waits while another connection writes. Defaults to 5 s.
+    /// SQLite: how long a statement or a block that writes waits while another connection writes. Defaults to 5 s.
+    ///
+    /// One writes at a time; others of this process queue, first come, first served. A block that only reads does not
+    /// wait if it is opened by [`Database::read_only`].
     pub fn busy_timeout(mut self, wait: Duration) -> Self {
         self.busy_timeout = wait;
         self

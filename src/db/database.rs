@@ -62,6 +62,16 @@ impl Database {
     ///
     /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
     ///
+    /// # SQLite
+    /// `sqlite://app.db` is a file in the current folder, `sqlite:///var/app.db` one by its whole path, `sqlite::memory:` a new
+    /// database in memory. An option tells what may be done to a file:
+    ///
+    /// | option | reads | writes | makes a file that is not there |
+    /// |---|---|---|---|
+    /// | `?mode=ro` | yes | no | no |
+    /// | `?mode=rw` | yes | yes | no |
+    /// | `?mode=rwc` (default) | yes | yes | yes |
+    ///
     /// # TLS
     /// With the feature `tls`, options of the URL say how much is asked for, by the names that each server's own clients
     /// have for it:

@@ -147,6 +147,7 @@ impl Lease {
             State::Idle if !is_lent && cancellation.is_none() => {}
             State::Broken => {}
             State::Idle | State::Transaction | State::Handled | State::Busy => {
+                borrowed.connection.abandon();
                 let handle = borrowed.handle().clone();
                 drop(handle.spawn(clean_up(place, user, cancellation, is_lent)));
             }

@@ -48,6 +48,11 @@ pub(super) fn held(database: usize, but: Option<&DbSession>) -> usize {
     with_current(|context| context.map_or(0, |context| context.count_sessions(database, holds)))
 }
 
+/// Whether the current task has a session of a database of which `is_it` is true.
+pub(super) fn has(database: usize, is_it: impl Fn(&DbSession) -> bool) -> bool {
+    with_current(|context| context.is_some_and(|context| context.count_sessions(database, is_it) > 0))
+}
+
 /// A context in which nothing is open, inside the one in place.
 pub(super) fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
     current.map(runtime::Context::fresh).unwrap_or_default()

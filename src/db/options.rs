@@ -48,6 +48,37 @@ impl Database {
     pub fn build_transaction(&self) -> TransactionBuilder<'_> {
         TransactionBuilder { db: self, plan: Plan::default() }
     }
+
+    /// Runs `body` in a read-only transaction: short for `build_transaction().read_only().atomic(body)`.
+    ///
+    /// All its queries see one state of the database on SQLite. There it waits for no writer, and no writer for it,
+    /// while other blocks take the write lock when they begin.
+    ///
+    /// # Errors
+    /// As [`atomic`](Self::atomic); `SettingsMismatch` inside a transaction that may write.
+    ///
+    /// # Cancel safety
+    /// As [`atomic`](Self::atomic).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// let db = Database::open("sqlite::memory:")?;
+    /// let two: i64 = db.read_only(|| async { db.query_one("select 1 + 1", params![]).await?.get(0) }).await?;
+    /// assert_eq!(two, 2);
+    /// let refused = db.read_only(|| db.batch("create table t (x integer)")).await;
+    /// assert!(refused.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub async fn read_only<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.build_transaction().read_only().atomic(body).await
+    }
 }
 
 impl TransactionBuilder<'_> {

@@ -32,7 +32,7 @@ use crate::{
     runtime::{Frame, Last, Session, Slot, Trunk, within},
 };
 
-/// How long a cancelled statement may take to end before its connection is given up.
+/// How long what a block has left behind may take to end before its connection is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the connection of a session is.
@@ -213,7 +213,7 @@ impl DbSession {
         }
         while self.is_cancelling.load(Ordering::Acquire) {
             let Some(under_way) = self.cancelling().clone() else { break };
-            if timeout(PATIENCE, under_way.clone()).await.is_err() {
+            if timeout(lease.connection().patience(), under_way.clone()).await.is_err() {
                 lease.condemn();
                 let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
                 return Err(Fault::new(Verdict::Lost, error));

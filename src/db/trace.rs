@@ -2,14 +2,18 @@
 //! along with a statement. Their target is `nestling`, their level DEBUG.
 
 use std::{
+    any::Any,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
-use super::{database::Inner, session::DbSession};
+use super::{database::Inner, local, session::DbSession};
 use crate::{
     control::{Control, Name},
     driver::{Answer, Query},
@@ -31,6 +35,8 @@ pub(super) struct Observed<'o> {
     inner: &'o Inner,
     frame: Option<&'o Frame<DbSession>>,
     paid: Mutex<Option<Paid>>,
+    /// Whether it was paid already: a driver that had to wait pays again what came to be owed meanwhile.
+    is_paid: AtomicBool,
 }
 
 /// The steps that a flight took along, and when.
@@ -41,7 +47,7 @@ struct Paid {
 
 impl<'o> Observed<'o> {
     pub(super) fn new(debt: &'o dyn Debt, inner: &'o Inner, frame: Option<&'o Frame<DbSession>>) -> Self {
-        Self { debt, inner, frame, paid: Mutex::default() }
+        Self { debt, inner, frame, paid: Mutex::default(), is_paid: AtomicBool::new(false) }
     }
 
     fn paid(&self) -> MutexGuard<'_, Option<Paid>> {
@@ -76,7 +82,9 @@ impl<'o> Observed<'o> {
 impl Debt for Observed<'_> {
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
         self.debt.pay(&mut |steps| {
-            self.inner.counters.flights.add(1);
+            if !self.is_paid.swap(true, Ordering::Relaxed) {
+                self.inner.counters.flights.add(1);
+            }
             if let Some(frame) = self.frame {
                 frame.trunk().session().note(frame, steps);
             }
@@ -90,6 +98,18 @@ impl Debt for Observed<'_> {
 
     fn needs_transaction(&self) -> bool {
         self.debt.needs_transaction()
+    }
+
+    fn begins_writing(&self) -> bool {
+        self.debt.begins_writing()
+    }
+
+    fn transaction_name(&self) -> Option<Arc<str>> {
+        self.frame.and_then(root_name)
+    }
+
+    fn task_has(&self, is_it: &dyn Fn(&(dyn Any + Send + Sync)) -> bool) -> bool {
+        local::has(self.inner.id, |session| session.taken().is_some_and(|lease| is_it(lease.connection().native())))
     }
 }
 

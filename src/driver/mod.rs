@@ -150,6 +150,14 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
     /// What the connection is up to.
     fn state(&self) -> State;
 
+    /// How long [`cancel`](Self::cancel) may take before the connection is given up.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    /// The user of the connection is gone, and what is open on it is about to be rolled back.
+    fn abandon(&self) {}
+
     /// The driver's own type, for the calls that lend the native client.
     fn native(&self) -> &(dyn Any + Send + Sync);
 }

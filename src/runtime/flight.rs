@@ -56,6 +56,10 @@ impl<S: Session> Debt for Flight<'_, S> {
     fn needs_transaction(&self) -> bool {
         self.frame.in_transaction()
     }
+
+    fn begins_writing(&self) -> bool {
+        self.frame.in_transaction() && self.frame.trunk().with_ledger(|ledger| ledger.begins_writing())
+    }
 }
 
 impl<S: Session> Drop for Flight<'_, S> {

@@ -13,7 +13,9 @@ use crate::{
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
     let ours = match &error {
         rusqlite::Error::SqliteFailure(code, text) => {
-            failure(*code, text.as_deref().map(|text| without_values(*code, text, sql)).as_deref())
+            let text = text.as_deref().map(|text| without_values(*code, text, sql));
+            let message = text.map_or_else(|| code.to_string(), Cow::into_owned);
+            failure(*code, Some(&with_reason(code.extended_code, message)))
         }
         rusqlite::Error::SqlInputError { error: code, msg, .. } => failure(*code, Some(msg)),
         _ => Error::new(ErrorKind::Server, error.to_string()).with_source(error),
@@ -38,8 +40,50 @@ fn without_values<'t>(code: ffi::Error, text: &'t str, sql: &str) -> Cow<'t, str
 }
 
 /// The error of a database that could not be opened.
-pub(super) fn connect(error: rusqlite::Error) -> Error {
-    Error::new(ErrorKind::Connect, "cannot open the SQLite database").with_source(error)
+pub(super) fn connect(cause: rusqlite::Error) -> Error {
+    let message = format!("cannot open the SQLite database: {cause}");
+    let error = Error::new(ErrorKind::Connect, message);
+    match cause {
+        rusqlite::Error::SqliteFailure(code, text) => error.with_source(failure(code, text.as_deref())),
+        cause => error.with_source(cause),
+    }
+}
+
+/// Whether another connection had a lock.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// Whether a file could not be read as nothing can be made in its folder.
+pub(super) fn needs_a_writable_folder(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen))
+}
+
+/// Whether another connection had a lock that may come free: the same may succeed later. It never does for a transaction
+/// that has read what others have changed since.
+pub(super) fn may_come_free(error: &Error) -> bool {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
+    code & 0xff == ffi::SQLITE_BUSY && code != ffi::SQLITE_BUSY_SNAPSHOT
+}
+
+/// The error of what has waited in vain for the write lock.
+pub(super) fn locked(holder: &str) -> Error {
+    let code = ffi::Error { code: ffi::ErrorCode::DatabaseBusy, extended_code: ffi::SQLITE_BUSY };
+    failure(code, Some(&format!("database is locked: {holder}; {READ_ONLY}")))
+}
+
+const READ_ONLY: &str = "a block that only reads does not wait if it is `read_only()`";
+
+/// What SQLite says of a lock, and who may have it.
+fn with_reason(code: i32, message: String) -> String {
+    match code {
+        ffi::SQLITE_BUSY_SNAPSHOT => format!("{message}: others have written since this transaction began to read"),
+        _ if code & 0xff == ffi::SQLITE_BUSY => format!(
+            "{message}: another process has the lock, or a connection that was not opened by this library; {READ_ONLY}"
+        ),
+        _ => message,
+    }
 }
 
 fn failure(code: ffi::Error, text: Option<&str>) -> Error {

@@ -6,141 +6,62 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use rusqlite::OpenFlags;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use super::{
-    classify, decimals,
+    flight::{Paid, Waiting},
     job::{self, Held},
+    open::Open,
     place::{self, Place, Spot, Worker},
-    rows,
     stop::Stop,
-    url::Target,
+    waits::{Attempts, dropped},
+    write_lock::WriteLock,
+    writing::{Stopped, Wait},
 };
 use crate::{
-    control::{Control, Steps},
+    control::Control,
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
     value::Value,
 };
 
-/// How a database is opened.
-#[derive(Debug, Clone)]
-pub(super) struct Setup {
-    pub(super) target: Target,
-    pub(super) statement_cache: usize,
-    pub(super) busy_timeout: Duration,
-}
-
-impl Setup {
-    /// Opens the database. It blocks.
-    pub(super) fn open(&self) -> Result<Open, Error> {
-        self.try_open().map_err(classify::connect)
-    }
-
-    fn try_open(&self) -> rusqlite::Result<Open> {
-        let mut db = match &self.target {
-            Target::Memory => {
-                rusqlite::Connection::open_in_memory_with_flags(OpenFlags::default() | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
-            }
-            Target::File { path, mode } => rusqlite::Connection::open_with_flags(path, mode.flags())?,
-        };
-        db.set_prepared_statement_cache_capacity(self.statement_cache);
-        db.pragma_update(None, "foreign_keys", true)?;
-        decimals::install(&db)?;
-        let may_write = !db.is_readonly("main")?;
-        if may_write && matches!(self.target, Target::File { .. }) {
-            self.switch_to_wal(&db)?;
-        }
-        let stop = Arc::new(Stop::default());
-        stop.install(&mut db)?;
-        let in_memory = matches!(self.target, Target::Memory);
-        Ok(Open {
-            held: Held::new(db, Arc::clone(&stop), self.statement_cache),
-            stop,
-            patience: self.busy_timeout,
-            in_memory,
-        })
-    }
-
-    /// Readers and the writer then do not wait for each other.
-    fn switch_to_wal(&self, db: &rusqlite::Connection) -> rusqlite::Result<()> {
-        let start = Instant::now();
-        loop {
-            // It answers with the mode that it took.
-            match db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
-                // Of several that switch at the same time SQLite refuses some, at once, whatever its timeout.
-                Err(error)
-                    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
-                        && start.elapsed() < self.busy_timeout.max(SWITCHING) =>
-                {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                result => return result,
-            }
-        }
-    }
-}
-
-/// How long others may be at switching a new file to its journal.
-const SWITCHING: Duration = Duration::from_secs(1);
-
-/// A database just opened.
-pub(super) struct Open {
-    held: Held,
-    stop: Arc<Stop>,
-    patience: Duration,
-    in_memory: bool,
-}
-
 /// A connection to SQLite.
 #[derive(Debug)]
 pub(crate) struct SqliteConnection {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     worker: Worker,
 }
 
-struct Shared {
+pub(super) struct Shared {
     held: Mutex<Held>,
+    /// That of the file, and the connection's number there.
+    pub(super) write_lock: Option<(Arc<WriteLock>, u64)>,
     /// The right to work with the database, of which there is one. It goes along with the work, so that a dropped caller
     /// does not let the next one in before the work has ended. Whether somebody has it can be seen without taking it.
     turn: Arc<Semaphore>,
-    stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
     /// How long work waits for the lock of another connection.
-    patience: Duration,
+    pub(super) patience: Duration,
     in_memory: bool,
-    state: AtomicU8,
-    handled: AtomicBool,
+    pub(super) state: AtomicU8,
+    pub(super) handled: AtomicBool,
 }
 
-/// How long a write that was dropped in a savepoint may run on, for the sake of the transaction around it. Shorter than
-/// the session's patience, which ends with the connection, and with it a database in memory.
-const SPARED: Duration = Duration::from_secs(3);
+/// How long work on the spot waits inside SQLite for a lock of another process, before it stops and its task awaits that.
+const SLICE: Duration = Duration::from_millis(1);
 
-const IDLE: u8 = 0;
+/// How long a write that was dropped may take to end, on whatever machine: it is stopped when it has computed for long
+/// enough.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) const IDLE: u8 = 0;
 const TRANSACTION: u8 = 1;
 const BROKEN: u8 = 2;
-
-/// What a flight takes along.
-struct Paid {
-    steps: Steps,
-    needs_transaction: bool,
-}
-
-impl Paid {
-    fn new(steps: &[Control], more: &[Control], debt: &dyn Debt) -> Self {
-        let steps = steps.iter().chain(more).cloned().collect();
-        Self { steps, needs_transaction: debt.needs_transaction() }
-    }
-}
 
 const NEVER_CLOSED: &str = "the turns of a connection are never closed";
 
@@ -149,7 +70,7 @@ impl Shared {
         self.turn.acquire().await.expect(NEVER_CLOSED)
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         // A panic half-way through a piece of work marks the connection as broken; nobody uses it then.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,30 +80,39 @@ impl Shared {
         &self,
         spot: Spot,
         number: u64,
-        Paid { steps, needs_transaction }: &Paid,
-        work: impl FnOnce(&mut Held) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        Paid { steps, needs_transaction, name }: Paid,
+        Waiting { ticket, slice, left, blocks }: Waiting,
+        work: impl FnOnce(&mut Held) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
         let mut held = self.held();
         if self.stop.is_called_off(number) {
             // The session's ledger takes its steps to be sent.
-            held.left.extend_from_slice(steps);
+            held.left.extend_from_slice(&steps);
             self.look(&held);
-            return Err(Fault::kept(Error::new(ErrorKind::Cancelled, "the statement was dropped")));
+            drop(held);
+            return Err(self.refused(dropped()).into());
         }
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
         held.spot = spot;
-        let out = self.stop.during(number, self.patience, spot, || {
-            job::take_steps(&mut held, steps)?;
-            if *needs_transaction {
+        held.may_wait = slice < left;
+        (held.writing.ticket, held.writing.name) = (ticket, name);
+        held.writing.blocks = blocks.then_some(left);
+        let out = self.stop.during(number, (slice, left), spot, || {
+            job::take_steps(&mut held, &steps)?;
+            if needs_transaction {
                 held.check_open()?;
             }
             work(&mut held)
         });
-        if let Err(Fault { error, verdict: Verdict::Gone }) = &out {
+        if let Err(Stopped::Failed(Fault { error, verdict: Verdict::Gone })) = &out {
             held.lost.get_or_insert_with(|| error.clone());
         }
         self.look(&held);
+        // The write lock is the transaction's, or the statement's. Who is woken by its end may run anything.
+        let ended = if held.db.is_autocommit() { held.writing.end() } else { None };
+        drop(held);
+        drop(ended);
         out
     }
 
@@ -201,6 +131,7 @@ impl SqliteConnection {
     pub(super) fn new(open: Open) -> Self {
         let Open { held, stop, patience, in_memory } = open;
         let shared = Shared {
+            write_lock: held.writing.lock(),
             held: Mutex::new(held),
             turn: Arc::new(Semaphore::new(1)),
             stop,
@@ -212,64 +143,116 @@ impl SqliteConnection {
         Self { shared: Arc::new(shared), worker: Worker::default() }
     }
 
-    async fn turn(&self) -> (OwnedSemaphorePermit, u64) {
+    pub(super) async fn turn(&self) -> (OwnedSemaphorePermit, u64) {
         let turn = Arc::clone(&self.shared.turn).acquire_owned().await.expect(NEVER_CLOSED);
         (turn, self.shared.stop.issue())
     }
 
-    /// Pays the debt, takes `more` steps, and does the work, wherever that may be done. `own` makes the work fit for another thread.
-    async fn fly<T, W>(
+    /// Pays the debt, takes `more` steps, and does the work, wherever that may be done, and again for as long as it stops
+    /// to wait for a lock. `own` makes the work fit for another thread.
+    pub(super) async fn fly<T, W>(
         &self,
         debt: &dyn Debt,
         more: &[Control],
-        here: impl FnOnce(&mut Held) -> Result<T, Fault>,
-        own: impl FnOnce() -> W,
+        mut here: impl FnMut(&mut Held) -> Result<T, Stopped>,
+        own: impl Fn() -> W,
     ) -> Result<T, Fault>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
+        W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
     {
-        if let Place::Spot(spot) = place::here() {
-            let turn = self.shared.turn().await;
-            let number = self.shared.stop.issue();
-            let mut paid = None;
-            debt.pay(&mut |owed| paid = Some(Paid::new(owed, more, debt))).map_err(Fault::kept)?;
-            let paid = paid.expect("a debt that is paid has called its send");
-            let out = self.shared.work(spot, number, &paid, here);
-            drop(turn);
-            return out;
-        }
-        let (turn, number) = self.turn().await;
-        let mut own = Some((own(), turn));
-        let mut waiting = Err(broken());
-        debt.pay(&mut |owed| {
-            if let Some((work, turn)) = own.take() {
-                let paid = Paid::new(owed, more, debt);
-                waiting = self.queue(number, turn, paid, work);
+        let mut attempts = Attempts::default();
+        let mut more = more;
+        loop {
+            let (number, result) = match place::here() {
+                Place::Spot(spot) => self.fly_on_spot(debt, more, &attempts, spot, &mut here).await,
+                Place::Thread => self.fly_on_thread(debt, more, &attempts, own()).await,
+            };
+            let wait = match result {
+                Ok(out) => return Ok(out),
+                Err(Stopped::Failed(fault)) => return Err(fault),
+                Err(Stopped::Waits(wait)) => wait,
+            };
+            if wait != Wait::Unpaid {
+                // Its steps are taken ahead of whatever is next on the connection.
+                more = &[];
             }
-        })
-        .map_err(Fault::kept)?;
-        waiting?.await.map_err(|_gone| broken())?
+            // Nothing is held: this future may be kept by somebody who does not poll it. Boxed, as it is seldom needed.
+            Box::pin(self.wait(wait, number, debt, &mut attempts)).await?;
+        }
+    }
+
+    /// One attempt at a piece of work in place.
+    async fn fly_on_spot<T>(
+        &self,
+        debt: &dyn Debt,
+        more: &[Control],
+        attempts: &Attempts,
+        spot: Spot,
+        work: impl FnOnce(&mut Held) -> Result<T, Stopped>,
+    ) -> (u64, Result<T, Stopped>) {
+        let shared = &self.shared;
+        let _turn = shared.turn().await;
+        let number = shared.stop.issue();
+        if shared.reserve(debt, attempts, spot).is_err() {
+            return (number, Err(Stopped::Waits(Wait::Unpaid)));
+        }
+        let mut paid = None;
+        let sent = debt.pay(&mut |owed| paid = Some(Paid::new(owed, more, debt)));
+        let result = match (sent, paid) {
+            (Ok(()), Some(paid)) => {
+                let waiting = Waiting::of(attempts, shared.patience, SLICE);
+                shared.work(spot, number, paid, waiting, work)
+            }
+            (Ok(()), None) => Err(broken().into()),
+            (Err(error), _) => Err(shared.refused(error).into()),
+        };
+        (number, result)
+    }
+
+    /// One attempt at a piece of work on the connection's thread, where it may wait for a lock of another process.
+    async fn fly_on_thread<T: Send + 'static>(
+        &self,
+        debt: &dyn Debt,
+        more: &[Control],
+        attempts: &Attempts,
+        work: impl FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+    ) -> (u64, Result<T, Stopped>) {
+        let (turn, number) = self.turn().await;
+        let waiting = Waiting::of(attempts, self.shared.patience, Duration::MAX);
+        let mut parts = Some((turn, work));
+        let mut queued = Err(broken());
+        let paid = debt.pay(&mut |owed| {
+            if let Some((turn, work)) = parts.take() {
+                queued = self.queue(number, turn, Paid::new(owed, more, debt), waiting, work);
+            }
+        });
+        let result = match paid.map_err(Fault::kept).and(queued) {
+            Ok(answer) => answer.await.unwrap_or_else(|_gone| Err(broken().into())),
+            Err(fault) => Err(fault.into()),
+        };
+        (number, result)
     }
 
     /// Queues a piece of work on the connection's thread.
-    fn queue<T: Send + 'static>(
+    pub(super) fn queue<T: Send + 'static>(
         &self,
         number: u64,
         turn: OwnedSemaphorePermit,
         paid: Paid,
-        work: impl FnOnce(&mut Held) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T, Fault>>, Fault> {
-        let (answer, waiting) = oneshot::channel();
+        waiting: Waiting,
+        work: impl FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, Stopped>>, Fault> {
+        let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let job = Box::new(move || {
-            let out = shared.work(Spot::OWN_THREAD, number, &paid, work);
+            let out = shared.work(Spot::OWN_THREAD, number, paid, waiting, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);
         });
         self.worker.queue(job).map_err(|source| Fault { error: broken().error.with_source(source), ..broken() })?;
-        Ok(waiting)
+        Ok(answered)
     }
 
     async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
@@ -287,52 +270,13 @@ impl SqliteConnection {
         };
         self.fly(debt, &[], |held| job::run(held, query, want), own).await
     }
-
-    /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
-    async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
-        let (turn, number) = self.turn().await;
-        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
-        let mut parts = Some((turn, owned(query), flow));
-        let mut queued = Err(broken());
-        debt.pay(&mut |steps| {
-            if let Some((turn, (sql, params), flow)) = parts.take() {
-                let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
-                queued = self.queue(number, turn, Paid::new(steps, &[], debt), work);
-            }
-        })
-        .map_err(Fault::kept)?;
-        Ok(Answer::stream(rows.until(queued?, broken())))
-    }
-
-    /// Lends the native connection, as one piece of work.
-    pub(crate) async fn lend<T: Send + 'static>(
-        &self,
-        debt: &dyn Debt,
-        work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
-    ) -> Result<T, Fault> {
-        let (turn, number) = self.turn().await;
-        let mut parts = Some((turn, work));
-        let mut queued = Err(broken());
-        debt.pay(&mut |steps| {
-            if let Some((turn, work)) = parts.take() {
-                self.shared.handled.store(true, Ordering::Release);
-                queued = self.queue(number, turn, Paid::new(steps, &[], debt), move |held| {
-                    held.stop.takes_along(!held.db.is_autocommit());
-                    held.known.forget();
-                    Ok(work(&mut held.db))
-                });
-            }
-        })
-        .map_err(Fault::kept)?;
-        queued?.await.map_err(|_gone| broken())?
-    }
 }
 
-fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
+pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
     (query.sql.into(), query.params.into())
 }
 
-fn broken() -> Fault {
+pub(super) fn broken() -> Fault {
     Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
 }
 
@@ -372,16 +316,13 @@ impl Connection for SqliteConnection {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.stop.call_off(sparing);
-            if sparing == Sparing::Transaction && timeout(SPARED, shared.turn()).await.is_err() {
-                // A write that does not end: now it is stopped all the same, and the transaction with it.
-                shared.stop.call_off(Sparing::Nothing);
-            }
+            // What must be spared ends by itself, or is stopped when its time is over.
             drop(shared.turn().await);
         })
     }
 
     fn state(&self) -> State {
-        if self.shared.turn.available_permits() == 0 {
+        if self.shared.turn.available_permits() == 0 || self.shared.stop.is_awaited() {
             return State::Busy;
         }
         match self.shared.state.load(Ordering::Acquire) {
@@ -389,6 +330,16 @@ impl Connection for SqliteConnection {
             _ if self.shared.handled.load(Ordering::Acquire) => State::Handled,
             TRANSACTION => State::Transaction,
             _ => State::Idle,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn abandon(&self) {
+        if let Some((lock, connection)) = &self.shared.write_lock {
+            lock.ends(*connection);
         }
     }
 

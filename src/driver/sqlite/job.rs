@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{Batch, Connection, Statement, fallible_iterator::FallibleIterator as _};
 
 use super::{
     classify,
     known::{Known, Learnt},
     place::{Pace, Spot},
-    stop::Stop,
+    placeholders::Text,
+    stop::{self, Stop},
     values::{self, Copier},
+    write_lock::WriteLock,
+    writing::{Halt, Stopped, Wait, Writing},
 };
 use crate::{
     control::Control,
@@ -38,6 +41,9 @@ pub(super) struct Held {
     /// Why the transaction is gone that whoever comes next may take to be open: the work that lost it may have been
     /// dropped, so that nobody has heard.
     pub(super) lost: Option<Error>,
+    pub(super) writing: Writing,
+    /// Whether the work that runs may stop to wait for a lock of another process, and be done again.
+    pub(super) may_wait: bool,
 }
 
 impl Held {
@@ -59,9 +65,10 @@ impl Held {
         Err(Fault::new(Verdict::Gone, self.lost.iter().cloned().fold(error, Error::with_source)))
     }
 
-    pub(super) fn new(db: Connection, stop: Arc<Stop>, statements: usize) -> Self {
+    pub(super) fn new(db: Connection, stop: Arc<Stop>, statements: usize, lock: Option<Arc<WriteLock>>) -> Self {
         Self {
             db,
+            writing: Writing::new(lock, Arc::clone(&stop)),
             stop,
             known: Known::new(statements),
             spot: Spot::OWN_THREAD,
@@ -69,18 +76,34 @@ impl Held {
             query_only: false,
             left: Vec::new(),
             lost: None,
+            may_wait: false,
         }
     }
 }
 
 /// Runs the statement.
-pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Stopped> {
     let open = !held.db.is_autocommit();
-    statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
+    let result = if want == Want::Batch { batch(held, query.sql) } else { statement(held, query, want) };
+    result.map_err(|halt| stopped(held, open, halt))
+}
+
+/// What a halt means. A lock that was not to be had leaves everything as it was, unless the transaction went with it.
+pub(super) fn stopped(held: &Held, was_open: bool, halt: Halt) -> Stopped {
+    match halt {
+        Halt::Failed(error) => {
+            let verdict = verdict(&held.db, was_open);
+            if held.may_wait && verdict == Verdict::Kept && classify::may_come_free(&error) {
+                return Stopped::Waits(Wait::Other);
+            }
+            Stopped::Failed(Fault::new(verdict, error))
+        }
+        Halt::Waits(wait) => Stopped::Waits(wait),
+    }
 }
 
 /// Undoes what whoever had the native connection may have set.
-pub(super) fn reset(held: &mut Held) -> Result<(), Fault> {
+pub(super) fn reset(held: &mut Held) -> Result<(), Stopped> {
     let stop = Arc::clone(&held.stop);
     let spot = held.spot;
     let set = || {
@@ -89,7 +112,7 @@ pub(super) fn reset(held: &mut Held) -> Result<(), Fault> {
         held.query_only = false;
         stop.install(&mut held.db)
     };
-    spot.run(set).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")))
+    spot.run(set).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")).into())
 }
 
 /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
@@ -99,7 +122,7 @@ pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
 
 /// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
 /// cannot be relied on.
-pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault> {
+pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Stopped> {
     if steps.is_empty() && held.left.is_empty() {
         return Ok(());
     }
@@ -114,26 +137,38 @@ pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Fault
     // A statement without steps that was on its way already is refused by its need of a transaction.
     if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
         held.left.clear();
-        return Err(Fault::new(Verdict::Gone, error));
+        return Err(Fault::new(Verdict::Gone, error).into());
     }
     while let Some(step) = held.left.first().cloned() {
         let text = Dialect::Sqlite.render(&step);
+        if step.begins_writing() {
+            held.writing.take(true, held.spot).map_err(Stopped::Waits)?;
+        }
         if let Err(error) = take_step(held, &step, &text) {
-            let ends = held.left.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
-            if held.stop.stops() && !ends {
-                // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
-                return Err(Fault::kept(classify::statement(error, &text)));
-            }
-            held.left.clear();
-            if matches!(steps.last(), Some(Control::Commit)) {
-                // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
-                let _ = take_step(held, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
-            }
-            return Err(Fault::new(Verdict::Gone, classify::statement(error, &text)));
+            return Err(step_failed(held, classify::statement(error, &text)));
         }
         held.left.remove(0);
     }
     Ok(())
+}
+
+/// What it means that the first of the steps that are left has failed.
+fn step_failed(held: &mut Held, error: Error) -> Stopped {
+    let ends = held.left.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
+    if held.stop.stops() && !ends {
+        // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
+        return Fault::kept(error).into();
+    }
+    if held.may_wait && classify::may_come_free(&error) {
+        return Stopped::Waits(Wait::Other);
+    }
+    let commits = matches!(held.left.last(), Some(Control::Commit));
+    held.left.clear();
+    if commits {
+        // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
+        let _ = take_step(held, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
+    }
+    Fault::new(Verdict::Gone, error).into()
 }
 
 fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()> {
@@ -171,16 +206,52 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
-    let Held { db, stop, known, spot, .. } = held;
-    let failed = |error| classify::statement(error, query.sql);
-    if want == Want::Batch {
-        stop.takes_along(!db.is_autocommit());
-        return spot.run(|| db.execute_batch(query.sql)).map(|()| Answer::count(0)).map_err(failed);
+/// Runs a text of several statements. Outside a transaction each is committed on its own, so that the write lock is taken
+/// for all of them.
+fn batch(held: &mut Held, sql: &str) -> Result<Answer, Halt> {
+    let Held { db, stop, spot, writing, may_wait, .. } = held;
+    let failed = |error| classify::statement(error, sql);
+    stop.takes_along(!db.is_autocommit());
+    if db.is_autocommit() && writing.is_due() && writes(db, sql) {
+        writing.take(false, *spot).map_err(Halt::Waits)?;
     }
-    let mut statement = known.prepare(db, query.sql).map_err(failed)?;
-    let learnt = prepare(known, &mut statement, query)?;
+    spot.run(|| {
+        let mut batch = Batch::new(db, sql);
+        while let Some(mut statement) = batch.next().map_err(failed)? {
+            let mut rows = statement.raw_query();
+            while rows.next().map_err(failed)?.is_some() {}
+            if std::mem::take(may_wait) {
+                // What has run must not run again: from now on a lock is waited for here.
+                stop::wait_on();
+            }
+        }
+        Ok(Answer::count(0))
+    })
+}
+
+/// Whether one of the statements of a text may write, as far as can be told before the first has run.
+fn writes(db: &Connection, sql: &str) -> bool {
+    let mut batch = Batch::new(db, sql);
+    loop {
+        match batch.next() {
+            Ok(Some(statement)) if statement.readonly() => {}
+            Ok(None) => return false,
+            // What cannot be prepared yet may need the table that one ahead of it makes.
+            Ok(Some(_)) | Err(_) => return true,
+        }
+    }
+}
+
+fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Halt> {
+    let Held { db, stop, known, spot, writing, .. } = held;
+    let failed = |error| classify::statement(error, query.sql);
+    let text = Text::of(query.sql);
+    let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
+    let learnt = prepare(known, &mut statement, query, &text)?;
     let reads = statement.readonly();
+    if !reads && db.is_autocommit() {
+        writing.take(false, *spot).map_err(Halt::Waits)?;
+    }
     stop.takes_along(!reads && !db.is_autocommit());
     if reads {
         let (rows, returned) = rows(&mut statement, learnt, (want, query.reader), *spot).map_err(failed)?;
@@ -255,9 +326,10 @@ pub(super) fn prepare<'k>(
     known: &'k mut Known,
     statement: &mut Statement<'_>,
     query: Query<'_>,
+    text: &Text<'_>,
 ) -> Result<&'k mut Learnt, Error> {
     let failed = |error: Error| error.with_statement(query.sql);
-    let learnt = known.learn(query.sql, statement).map_err(failed)?;
+    let learnt = known.learn(query.sql, statement, text.is_numbered).map_err(failed)?;
     bind(statement, learnt, query.params).map_err(failed)?;
     Ok(learnt)
 }

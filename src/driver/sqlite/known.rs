@@ -101,17 +101,17 @@ impl Known {
         Self { places: HashMap::default(), statements: Vec::new(), capacity, bytes: 0, once: None }
     }
 
-    /// Prepares a statement. SQLite's binding bounds those that it keeps by their number alone: they are all given up where
+    /// Prepares the text that stands for the statement `sql`. SQLite's binding bounds those that it keeps by their number alone: they are all given up where
     /// their texts come to too many bytes, and a long one is not kept.
-    pub(super) fn prepare<'d>(&mut self, db: &'d Connection, sql: &str) -> rusqlite::Result<Prepared<'d>> {
+    pub(super) fn prepare<'d>(&mut self, db: &'d Connection, sql: &str, text: &str) -> rusqlite::Result<Prepared<'d>> {
         if sql.len() > LONGEST_KEPT {
-            return db.prepare(sql).map(Prepared::Once);
+            return db.prepare(text).map(Prepared::Once);
         }
         if self.bytes + sql.len() > KEPT_BYTES && !self.places.contains_key(sql) {
             db.flush_prepared_statement_cache();
             self.forget();
         }
-        db.prepare_cached(sql).map(Prepared::Kept)
+        db.prepare_cached(text).map(Prepared::Kept)
     }
 
     /// Somebody else has had the connection, and may have run statements of the same text.
@@ -121,18 +121,24 @@ impl Known {
         self.bytes = 0;
     }
 
-    /// What is known of a statement that was just prepared.
+    /// What is known of a statement that was just prepared, and whose placeholders may be known to be numbers.
     ///
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
-    pub(super) fn learn(&mut self, sql: &str, statement: &Statement<'_>) -> Result<&mut Learnt, Error> {
+    pub(super) fn learn(
+        &mut self,
+        sql: &str,
+        statement: &Statement<'_>,
+        is_numbered: bool,
+    ) -> Result<&mut Learnt, Error> {
+        let learn = || if is_numbered { Ok(Learnt::numbered(statement)) } else { Learnt::of(statement) };
         if sql.len() > LONGEST_KEPT {
-            return Ok(self.once.insert(Learnt::of(statement)?));
+            return Ok(self.once.insert(learn()?));
         }
         let place = match self.places.get(sql) {
             Some(place) => *place,
             None => {
-                let learnt = Learnt::of(statement)?;
+                let learnt = learn()?;
                 if self.statements.len() >= self.capacity {
                     self.forget();
                 }
@@ -162,8 +168,17 @@ impl Learnt {
                 }),
         };
         let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
+        Ok(Self::with(numbers))
+    }
+
+    /// All placeholders are numbers: SQLite's own number of each is that number. To ask it for their names is quadratic.
+    fn numbered(statement: &Statement<'_>) -> Self {
+        Self::with((1..=statement.parameter_count()).collect())
+    }
+
+    fn with(numbers: Box<[usize]>) -> Self {
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Ok(Self { numbers, takes, pace: Pace::default(), seen: None })
+        Self { numbers, takes, pace: Pace::default(), seen: None }
     }
 
     /// The number of the value for each placeholder, both counted from 1.
@@ -203,7 +218,7 @@ mod tests {
 
     fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
         let mut statement = db.prepare_cached(sql).unwrap();
-        let learnt = known.learn(sql, &statement).unwrap();
+        let learnt = known.learn(sql, &statement, false).unwrap();
         let mut rows = statement.raw_query();
         let row = rows.next().unwrap().expect("there is one");
         let columns = learnt.columns(row.as_ref());
@@ -236,18 +251,18 @@ mod tests {
         let mut most = 0;
         for number in 0..50 {
             let sql = format!("select {number}, '{long}'");
-            let statement = known.prepare(&db, &sql).unwrap();
+            let statement = known.prepare(&db, &sql, &sql).unwrap();
             assert!(matches!(statement, Prepared::Kept(_)));
-            known.learn(&sql, &statement).unwrap();
+            known.learn(&sql, &statement, false).unwrap();
             assert!(known.bytes <= KEPT_BYTES);
             most = most.max(known.statements.len());
         }
         assert!(most > 5);
         let sql = format!("select '{long}{long}'");
-        let statement = known.prepare(&db, &sql).unwrap();
+        let statement = known.prepare(&db, &sql, &sql).unwrap();
         assert!(matches!(statement, Prepared::Once(_)));
         let kept = known.statements.len();
-        known.learn(&sql, &statement).unwrap();
+        known.learn(&sql, &statement, false).unwrap();
         assert_eq!(known.statements.len(), kept);
     }
 
@@ -256,7 +271,7 @@ mod tests {
         let db = Connection::open_in_memory().unwrap();
         let mut known = Known::new(2);
         for sql in ["select 1", "select 2", "select 3"] {
-            known.learn(sql, &db.prepare(sql).unwrap()).unwrap();
+            known.learn(sql, &db.prepare(sql).unwrap(), false).unwrap();
             assert!(known.statements.len() <= 2);
         }
     }

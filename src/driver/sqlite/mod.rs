@@ -4,22 +4,29 @@
 mod classify;
 mod connection;
 mod decimals;
+mod flight;
 mod job;
 mod known;
+mod once;
+mod open;
 mod place;
+mod placeholders;
 mod rows;
 mod stop;
 mod url;
 mod values;
+mod waits;
+mod write_lock;
+mod writing;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 pub(crate) use self::connection::SqliteConnection;
-use self::{connection::Setup, url::Target};
+use self::{open::Setup, url::Target};
 use super::{Connection, Dialect, Driver, SessionToken};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// How to reach one SQLite database.
 #[derive(Debug)]
@@ -37,14 +44,7 @@ impl SqliteDriver {
 impl Driver for SqliteDriver {
     fn connect(&self, _wait: Duration, _session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let setup = self.setup.clone();
-            let opened = match place::here() {
-                place::Place::Spot(spot) => spot.run(|| setup.open()),
-                place::Place::Thread => tokio::task::spawn_blocking(move || setup.open()).await.map_err(|source| {
-                    Error::new(ErrorKind::NoRuntime, "the runtime is shutting down").with_source(source)
-                })?,
-            };
-            let connection: Box<dyn Connection> = Box::new(SqliteConnection::new(opened?));
+            let connection: Box<dyn Connection> = Box::new(SqliteConnection::new(self.setup.open().await?));
             Ok(connection)
         })
     }

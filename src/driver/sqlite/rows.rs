@@ -9,20 +9,20 @@ use std::sync::{
 };
 
 use futures_util::stream::BoxStream;
-use tokio::sync::oneshot;
 
 use super::{
     classify,
     job::{self, Held},
+    placeholders::Text,
     stop::Stop,
     values::Copier,
+    writing::{Halt, Stopped},
 };
 use crate::{
     driver::{
         Query,
         chunks::{Chunks, Taken, chunks},
     },
-    error::Error,
     fault::Fault,
     row::Row,
 };
@@ -46,20 +46,24 @@ pub(super) struct Flow {
 
 impl Flow {
     /// Runs a statement, and sends its rows for as long as somebody takes them.
-    pub(super) fn run(mut self, held: &mut Held, query: Query<'_>) -> Result<(), Fault> {
+    pub(super) fn run(mut self, held: &mut Held, query: Query<'_>) -> Result<(), Stopped> {
         let open = !held.db.is_autocommit();
         let result = self.send_rows(held, open, query);
         // The rows ahead of an error come first. That nobody takes them is no error.
         self.chunks.send_blocking(self.rows);
-        result.map_err(|error| Fault::new(job::verdict(&held.db, open), error))
+        result.map_err(|halt| job::stopped(held, open, halt))
     }
 
-    fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Error> {
+    fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Halt> {
         let failed = |error| classify::statement(error, query.sql);
-        let Held { db, stop, known, .. } = held;
-        let mut statement = known.prepare(db, query.sql).map_err(failed)?;
-        let learnt = job::prepare(known, &mut statement, query)?;
+        let Held { db, stop, known, writing, spot, .. } = held;
+        let text = Text::of(query.sql);
+        let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
+        let learnt = job::prepare(known, &mut statement, query, &text)?;
         self.reads.store(statement.readonly(), Ordering::Release);
+        if !statement.readonly() && !open {
+            writing.take(false, *spot).map_err(Halt::Waits)?;
+        }
         stop.takes_along(open && !statement.readonly());
         let mut copier: Option<Copier> = None;
         let mut cursor = statement.raw_query();
@@ -70,11 +74,11 @@ impl Flow {
             let row = match cursor.next() {
                 Ok(Some(row)) => row,
                 Ok(None) => break Ok(()),
-                Err(error) => break Err(failed(error)),
+                Err(error) => break Err(failed(error).into()),
             };
             let copier = copier.get_or_insert_with(|| Copier::new(learnt.columns(row.as_ref())));
             if let Err(error) = copier.push(row) {
-                break Err(failed(error));
+                break Err(failed(error).into());
             }
             if copier.is_full() || self.chunks.is_due() {
                 copier.take(&mut self.rows);
@@ -93,17 +97,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The rows, and behind them the error that the work ended with; `broken` if it did not tell.
+    /// The rows, and behind them the error that the work ended with.
     pub(super) fn until(
         self,
-        ended: oneshot::Receiver<Result<(), Fault>>,
-        broken: Fault,
+        ended: impl Future<Output = Result<(), Fault>> + Send + 'static,
     ) -> BoxStream<'static, Result<Row, Fault>> {
         let left = self.left;
         self.taken.stream(async move {
             // It goes with the stream, whether that has ended or is dropped.
             let _left = left;
-            ended.await.unwrap_or(Err(broken))
+            ended.await
         })
     }
 }

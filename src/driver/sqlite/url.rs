@@ -57,8 +57,17 @@ impl Target {
                 }
             };
         }
+        let is_memory = |path: &str| path.contains(':') && path.trim_matches(':').eq_ignore_ascii_case("memory");
         match path {
-            ":memory:" => Ok(Self::Memory),
+            ":memory:" if matches!(mode, Mode::Create) => Ok(Self::Memory),
+            ":memory:" => Err(wrong("names a database in memory, which is always new: it has no mode".into())),
+            // It would be a file of that name, made without a word.
+            path if is_memory(path) || path.ends_with(":memory:") => {
+                Err(wrong(format!("names \"{path}\"; a database in memory is \"sqlite::memory:\"")))
+            }
+            path if path.starts_with("file:") => {
+                Err(wrong("has a second scheme, \"file:\"; a file is \"sqlite://name.db\"".into()))
+            }
             "" => Err(wrong("names no file; a database in memory is \"sqlite::memory:\"".into())),
             path => {
                 let path = decoded(path).ok_or_else(|| wrong("has a malformed percent escape in its path".into()))?;
@@ -83,6 +92,20 @@ mod tests {
         assert_eq!(parse("sqlite:///var/my%20app.db?mode=rw"), file("/var/my app.db", Mode::Existing));
         for bad in
             ["postgres://x", "sqlite:", "sqlite://x?mode=x", "sqlite://x?cache=shared", "sqlite://%x", "sqlite://%ff"]
+                .into_iter()
+                .chain([
+                    "sqlite::memory",
+                    "sqlite:memory:",
+                    "sqlite://:memory",
+                    "sqlite::MEMORY:",
+                    "sqlite:file::memory:",
+                ])
+                .chain([
+                    "sqlite::memory:?mode=ro",
+                    "sqlite::memory:?mode=rw",
+                    "sqlite:file:app.db",
+                    "sqlite://file:/app.db",
+                ])
         {
             assert_eq!(Target::parse(bad).expect_err("not a valid URL").kind(), ErrorKind::Config, "{bad}");
         }

@@ -1,0 +1,45 @@
+//! What goes along with a piece of work: the steps that are paid with it, and how it may wait. Used by the connection.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{waits::Attempts, write_lock::Ticket};
+use crate::{
+    control::{Control, Steps},
+    fault::Debt,
+};
+
+/// What a flight takes along.
+pub(super) struct Paid {
+    pub(super) steps: Steps,
+    pub(super) needs_transaction: bool,
+    /// What the transaction is called that it begins.
+    pub(super) name: Option<Arc<str>>,
+}
+
+impl Paid {
+    pub(super) fn new(steps: &[Control], more: &[Control], debt: &dyn Debt) -> Self {
+        let begins = steps.iter().any(Control::begins_writing);
+        let name = if begins { debt.transaction_name() } else { None };
+        let steps = steps.iter().chain(more).cloned().collect();
+        Self { steps, needs_transaction: debt.needs_transaction(), name }
+    }
+}
+
+/// How an attempt at a piece of work may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    /// The place in the queue for the write lock.
+    pub(super) ticket: Option<u64>,
+    /// How long it waits for a lock of another process at a time, and at all.
+    pub(super) slice: Duration,
+    pub(super) left: Duration,
+    /// It cannot be done again, and its thread may block: it waits there for the write lock too.
+    pub(super) blocks: bool,
+}
+
+impl Waiting {
+    pub(super) fn of(attempts: &Attempts, patience: Duration, slice: Duration) -> Self {
+        let left = attempts.left(patience);
+        Self { ticket: attempts.ticket.as_ref().map(Ticket::number), slice: slice.min(left), left, blocks: false }
+    }
+}

@@ -1,0 +1,88 @@
+//! Work that cannot be done again: a stream, some of whose rows may be taken already, and what is done with the native
+//! connection. It runs on the connection's thread, and waits there for locks. Used by the connection.
+
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    connection::{IDLE, SqliteConnection, broken, owned},
+    flight::{Paid, Waiting},
+    job::Held,
+    rows,
+    waits::Attempts,
+    writing::Stopped,
+};
+use crate::{
+    driver::{Answer, Query},
+    fault::{Debt, Fault},
+};
+
+impl SqliteConnection {
+    /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
+    pub(super) async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+        if debt.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
+            // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
+            self.fly(debt, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
+        }
+        let (turn, number) = self.turn().await;
+        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
+        let (sql, params) = owned(query);
+        let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
+        Ok(Answer::stream(rows.until(self.queue_once(debt, number, turn, work)?)))
+    }
+
+    /// Lends the native connection, as one piece of work.
+    pub(crate) async fn lend<T: Send + 'static>(
+        &self,
+        debt: &dyn Debt,
+        work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (turn, number) = self.turn().await;
+        let shared = Arc::clone(&self.shared);
+        let work = move |held: &mut Held| {
+            shared.handled.store(true, Ordering::Release);
+            held.stop.takes_along(!held.db.is_autocommit());
+            held.known.forget();
+            Ok(work(&mut held.db))
+        };
+        self.queue_once(debt, number, turn, work)?.await
+    }
+
+    /// Pays the debt, and queues work on the connection's thread that cannot be done again.
+    fn queue_once<T, W>(
+        &self,
+        debt: &dyn Debt,
+        number: u64,
+        turn: OwnedSemaphorePermit,
+        work: W,
+    ) -> Result<impl Future<Output = Result<T, Fault>> + Send + use<T, W>, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+    {
+        let waiting =
+            Waiting { blocks: true, ..Waiting::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
+        let mut parts = Some((turn, work));
+        let mut queued = Err(broken());
+        debt.pay(&mut |steps| {
+            if let Some((turn, work)) = parts.take() {
+                queued = self.queue(number, turn, Paid::new(steps, &[], debt), waiting, work);
+            }
+        })
+        .map_err(Fault::kept)?;
+        let (queued, shared, in_block) = (queued?, Arc::clone(&self.shared), debt.needs_transaction());
+        Ok(async move {
+            match queued.await {
+                Ok(Err(Stopped::Waits(_in_vain))) => Err(shared.locked(in_block)),
+                Ok(Err(Stopped::Failed(fault))) => Err(fault),
+                Ok(Ok(out)) => Ok(out),
+                Err(_gone) => Err(broken()),
+            }
+        })
+    }
+}

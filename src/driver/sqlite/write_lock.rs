@@ -1,0 +1,307 @@
+//! The write lock of one database file, within this process: a queue, first come, first served. SQLite lets one connection
+//! write at a time, and a wait inside SQLite blocks a thread, which the task that has the lock may need to go on. So
+//! connections of this process queue here, and tasks await their turn.
+//!
+//! Used by the connection. It must not know SQL, nor what is written.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    future::poll_fn,
+    path::Path,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+
+/// How long a lock that is free is kept for the first in the queue. A future that is not polled meanwhile keeps its place,
+/// and lets the others pass.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// What tells one file from all others, by whatever path it was opened.
+#[cfg(unix)]
+pub(super) type FileId = (u64, u64);
+#[cfg(not(unix))]
+pub(super) type FileId = std::path::PathBuf;
+
+/// The identity of a file that exists.
+pub(super) fn file_id(path: &Path) -> std::io::Result<FileId> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).map(|data| (data.dev(), data.ino()))
+    }
+    #[cfg(not(unix))]
+    path.canonicalize()
+}
+
+/// The write lock of one file.
+#[derive(Default)]
+pub(super) struct WriteLock {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    holder: Option<Holder>,
+    /// When the lock was given back last.
+    free_since: Option<Instant>,
+    queue: VecDeque<Waiter>,
+    next: u64,
+}
+
+struct Holder {
+    writer: Writer,
+    since: Instant,
+    /// Its user is gone, and it is about to be rolled back.
+    ends: bool,
+}
+
+struct Waiter {
+    number: u64,
+    connection: u64,
+    waker: Option<Waker>,
+}
+
+/// Who writes.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    /// The number of the connection.
+    pub(super) connection: u64,
+    /// Whether it is a block, rather than a statement on its own.
+    pub(super) in_block: bool,
+    /// What the block is called.
+    pub(super) name: Option<Arc<str>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change under these locks is whole before anything can panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl WriteLock {
+    /// The lock of a file, shared by all its connections in this process.
+    pub(super) fn of(file: FileId) -> Arc<Self> {
+        static LOCKS: LazyLock<Mutex<HashMap<FileId, Weak<WriteLock>>>> = LazyLock::new(Mutex::default);
+        let mut locks = lock(&LOCKS);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        locks.get(&file).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let fresh = Arc::default();
+            locks.insert(file, Arc::downgrade(&fresh));
+            fresh
+        })
+    }
+
+    /// Takes the lock if it is free, and nobody has waited for longer than who has the ticket of that number.
+    pub(super) fn try_take(self: &Arc<Self>, writer: Writer, ticket: Option<u64>) -> Option<WriteGuard> {
+        let mut state = lock(&self.state);
+        if !state.lets_in(ticket) {
+            return None;
+        }
+        let connection = writer.connection;
+        state.holder = Some(Holder { writer, since: Instant::now(), ends: false });
+        // Others who waited on the same connection need not wait any more.
+        let with_it = |waiter: &&mut Waiter| waiter.connection == connection;
+        let woken: Vec<_> = state.queue.iter_mut().filter(with_it).filter_map(|waiter| waiter.waker.take()).collect();
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        Some(WriteGuard { lock: Arc::clone(self) })
+    }
+
+    /// Enters the queue.
+    pub(super) fn queue(self: &Arc<Self>, connection: u64) -> Ticket {
+        let mut state = lock(&self.state);
+        let number = state.next;
+        state.next += 1;
+        state.queue.push_back(Waiter { number, connection, waker: None });
+        Ticket { lock: Arc::clone(self), number, connection }
+    }
+
+    /// Whether a connection has the lock.
+    pub(super) fn is_held_by(&self, connection: u64) -> bool {
+        lock(&self.state).is_held_by(connection)
+    }
+
+    /// The user of a connection is gone: if that has the lock, it is about to be given back.
+    pub(super) fn ends(&self, connection: u64) {
+        let mut state = lock(&self.state);
+        if let Some(holder) = state.holder.as_mut().filter(|holder| holder.writer.connection == connection) {
+            holder.ends = true;
+        }
+    }
+
+    /// Whether the lock is about to be given back by a connection that is being cleaned up.
+    pub(super) fn is_ending(&self) -> bool {
+        lock(&self.state).holder.as_ref().is_some_and(|holder| holder.ends)
+    }
+
+    /// What has the lock, in words.
+    pub(super) fn holder(&self) -> String {
+        let state = lock(&self.state);
+        match &state.holder {
+            Some(Holder { writer: Writer { in_block, name, connection: _ }, since, ends: _ }) => {
+                let what = match name {
+                    Some(name) => format!("the block \"{name}\""),
+                    None if *in_block => "a block".into(),
+                    None => "a statement".into(),
+                };
+                format!("{what} of this process has had the write lock for {:.1?}", since.elapsed())
+            }
+            None => "others of this process were first to have the write lock".into(),
+        }
+    }
+
+    /// Ends something, and wakes the first in the queue if the lock is free then.
+    fn pass_on(&self, end: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        end(&mut state);
+        let next = if state.holder.is_none() { state.queue.front_mut() } else { None };
+        let waker = next.and_then(|waiter| waiter.waker.take());
+        drop(state);
+        // It may run anything, and come here again.
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn is_held_by(&self, connection: u64) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.writer.connection == connection)
+    }
+
+    /// Whether the lock may be taken by who has the ticket of that number, or none.
+    fn lets_in(&self, ticket: Option<u64>) -> bool {
+        let is_first = || self.queue.front().is_none_or(|first| Some(first.number) == ticket);
+        let is_left = || self.free_since.is_some_and(|since| since.elapsed() >= GRACE);
+        self.holder.is_none() && (is_first() || is_left())
+    }
+}
+
+impl fmt::Debug for WriteLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteLock").finish_non_exhaustive()
+    }
+}
+
+/// The right to write, until this is dropped.
+#[derive(Debug)]
+pub(super) struct WriteGuard {
+    lock: Arc<WriteLock>,
+}
+
+impl Drop for WriteGuard {
+    fn drop(&mut self) {
+        self.lock.pass_on(|state| {
+            state.holder = None;
+            state.free_since = Some(Instant::now());
+        });
+    }
+}
+
+/// A place in the queue, until this is dropped. It is not the right to write: a future that has it may be kept, and never
+/// polled again.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    lock: Arc<WriteLock>,
+    number: u64,
+    connection: u64,
+}
+
+impl Ticket {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Waits until it is worth while to try to take the lock, or until its own connection has it.
+    pub(super) async fn ready(&self) {
+        // It looks now and then without being woken: the first in the queue may be kept by somebody who does not poll it.
+        while timeout(GRACE, poll_fn(|cx| self.poll(cx))).await.is_err() {}
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        // Wakers are cloned and dropped outside of the lock, as they may run anything.
+        let waker = cx.waker().clone();
+        let mut state = lock(&self.lock.state);
+        if state.lets_in(Some(self.number)) || state.is_held_by(self.connection) {
+            return Poll::Ready(());
+        }
+        let own = state.queue.iter_mut().find(|waiter| waiter.number == self.number);
+        let before = own.and_then(|waiter| waiter.waker.replace(waker));
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut left = None;
+        self.lock.pass_on(|state| {
+            let at = state.queue.iter().position(|waiter| waiter.number == self.number);
+            left = at.and_then(|at| state.queue.remove(at));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    fn writer(connection: u64) -> Writer {
+        Writer { connection, in_block: true, name: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lock_is_had_in_order_of_arrival() {
+        let lock = Arc::<WriteLock>::default();
+        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let tickets: Vec<_> = (1..4).map(|connection| lock.queue(connection)).collect();
+        assert!(lock.try_take(writer(9), None).is_none());
+        drop(guard);
+        assert!(lock.try_take(writer(9), None).is_none(), "the first in the queue has it");
+        for (ticket, connection) in tickets.into_iter().zip(1..) {
+            ticket.ready().now_or_never().expect("its turn has come");
+            let guard = lock.try_take(writer(connection), Some(ticket.number())).expect("it is the first");
+            drop(ticket);
+            drop(guard);
+        }
+        assert!(lock.try_take(writer(9), None).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_is_given_up_or_not_polled_keeps_nobody_waiting() {
+        let lock = Arc::<WriteLock>::default();
+        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let (kept, given_up, last) = (lock.queue(1), lock.queue(2), lock.queue(3));
+        let mut never_polled_again = pin!(kept.ready());
+        assert!(poll!(&mut never_polled_again).is_pending());
+        drop(guard);
+        drop(given_up);
+        last.ready().await;
+        let guard = lock.try_take(writer(3), Some(last.number())).expect("the first did not take it");
+        drop(last);
+        // It has kept its place.
+        let other = lock.queue(4);
+        drop(guard);
+        assert!(poll!(&mut never_polled_again).is_ready());
+        assert!(lock.try_take(writer(4), Some(other.number())).is_none());
+        assert!(lock.try_take(writer(1), Some(kept.number())).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_on_a_connection_that_has_got_the_lock_waits_no_more() {
+        let lock = Arc::<WriteLock>::default();
+        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let (one, other) = (lock.queue(1), lock.queue(1));
+        let mut waiting = pin!(other.ready());
+        assert!(poll!(&mut waiting).is_pending());
+        drop(guard);
+        let _held = lock.try_take(writer(1), Some(one.number())).expect("it is the first");
+        waiting.await;
+    }
+}

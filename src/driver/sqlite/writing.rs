@@ -1,0 +1,138 @@
+//! A connection's side of the write lock: whether it has it, and what becomes of work that must wait for it, or for a lock
+//! of another process. Such work stops, and is done again when its task has awaited the lock.
+//!
+//! Used by the work on the connection. It must not know SQL.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    place::Spot,
+    stop::Stop,
+    write_lock::{WriteGuard, WriteLock, Writer},
+};
+use crate::{error::Error, fault::Fault};
+
+/// Why a piece of work did not get to its end.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    Failed(Fault),
+    Waits(Wait),
+}
+
+/// What a piece of work waits for. What is left of it has had no effect yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// As `Writer`; no steps were paid for it yet.
+    Unpaid,
+    /// The write lock, which another connection of this process has.
+    Writer,
+    /// A lock that another process has, or a connection that is not ours.
+    Other,
+}
+
+/// Why a statement did not get to its end, before it is known what that means for the transaction.
+#[derive(Debug)]
+pub(super) enum Halt {
+    Failed(Error),
+    Waits(Wait),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+/// The write lock of a connection's file, and whether the connection has it.
+#[derive(Debug)]
+pub(super) struct Writing {
+    /// None for a database in memory, and for one that cannot be written.
+    lock: Option<Arc<WriteLock>>,
+    guard: Option<WriteGuard>,
+    connection: u64,
+    /// The place in the queue of the work that runs.
+    pub(super) ticket: Option<u64>,
+    /// What the transaction is called that the work may begin.
+    pub(super) name: Option<Arc<str>>,
+    /// How long the work that runs may block its thread, if it may not stop.
+    pub(super) blocks: Option<Duration>,
+    stop: Arc<Stop>,
+}
+
+impl Writing {
+    pub(super) fn new(lock: Option<Arc<WriteLock>>, stop: Arc<Stop>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let connection = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { lock, guard: None, connection, ticket: None, name: None, blocks: None, stop }
+    }
+
+    /// The lock, and the number of the connection there.
+    pub(super) fn lock(&self) -> Option<(Arc<WriteLock>, u64)> {
+        Some((Arc::clone(self.lock.as_ref()?), self.connection))
+    }
+
+    /// Whether there is a write lock that the connection does not have.
+    pub(super) fn is_due(&self) -> bool {
+        self.lock.is_some() && self.guard.is_none()
+    }
+
+    /// Takes the write lock, unless the connection has it.
+    ///
+    /// # Errors
+    /// It must be waited for.
+    pub(super) fn take(&mut self, in_block: bool, spot: Spot) -> Result<(), Wait> {
+        let Some(lock) = self.lock.as_ref().filter(|_| self.guard.is_none()) else { return Ok(()) };
+        let writer = Writer { connection: self.connection, in_block, name: self.name.take() };
+        self.guard = match self.blocks {
+            None => lock.try_take(writer.clone(), self.ticket).or_else(|| {
+                if lock.is_ending() {
+                    spot.run(|| wait_for_end(lock));
+                }
+                lock.try_take(writer, self.ticket)
+            }),
+            Some(patience) => self.wait(lock, &writer, patience),
+        };
+        if self.guard.is_some() { Ok(()) } else { Err(Wait::Writer) }
+    }
+
+    /// Waits for the lock on a thread that nobody else needs.
+    fn wait(&self, lock: &Arc<WriteLock>, writer: &Writer, patience: Duration) -> Option<WriteGuard> {
+        let (ticket, start) = (lock.queue(self.connection), Instant::now());
+        loop {
+            let guard = lock.try_take(writer.clone(), Some(ticket.number()));
+            if guard.is_some() || start.elapsed() >= patience || self.stop.stops() {
+                return guard;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Gives the lock back, by the drop of what is returned.
+    #[must_use]
+    pub(super) fn end(&mut self) -> Option<WriteGuard> {
+        self.guard.take()
+    }
+}
+
+/// How long work waits in place for the rollback of a block that was dropped. It is under way on another thread.
+const ENDING: Duration = Duration::from_millis(20);
+
+fn wait_for_end(lock: &WriteLock) {
+    let start = Instant::now();
+    while lock.is_ending() && start.elapsed() < ENDING {
+        thread::sleep(Duration::from_micros(50));
+    }
+}
