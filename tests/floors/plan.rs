@@ -47,7 +47,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("futures_util", &["db/", "driver/", "model/model_stream.rs", "outlive.rs", "runtime/", "sync/engine.rs"]),
-    ("lru", &["driver/postgres/cache.rs", "driver/mysql/connection.rs"]),
+    ("lru", &["driver/postgres/cache.rs", "driver/mysql/texts.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs"]),
     ("pin_project", &["runtime/scope.rs", "db/scope_future.rs"]),
