@@ -90,6 +90,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "json.rs",
             "value.rs",
             "model/",
+            "driver/mysql/param_type.rs",
             "driver/postgres/",
             "driver/sqlite/values.rs",
             "driver/mysql/param_type.rs",
