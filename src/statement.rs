@@ -1,11 +1,15 @@
 //! What the text of a statement would do to the transaction around it: control statements are refused (rule 23).
 //!
-//! Used by `db` before a statement is sent. It must not know which database is meant, as little as it parses SQL: it
-//! tells words from quotes and comments, and where the databases disagree on these it reads a text in every way.
+//! Used by `db` before a statement is sent, and by the drivers for what a statement does to its session. It does not
+//! parse SQL: it tells words from quotes and comments, and where the settings of a session decide on these it reads a
+//! text in every way.
 
+mod session_effect;
+
+pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},
-    tokens::{Reading, Token, Tokens},
+    tokens::{Reading, Syntax, Token, Tokens},
 };
 
 const OPEN: &str = "open a block with Database::atomic instead";
@@ -77,11 +81,11 @@ const BEFORE_STATEMENT: [&str; 7] = ["BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "L
 ///
 /// # Errors
 /// `ControlStatement`, or `Config` for several statements: those are for `batch`.
-pub(crate) fn refuse_control(sql: &str) -> Result<(), Error> {
+pub(crate) fn refuse_control(sql: &str, syntax: Syntax) -> Result<(), Error> {
     if is_plain(sql.as_bytes()) {
         return Ok(());
     }
-    let Seen { control, several, doubt: _ } = inspect(sql);
+    let Seen { control, several, doubt: _ } = inspect(sql, syntax);
     refuse(control, sql)?;
     if several {
         let message = "a text of several statements: run it with Database::batch instead";
@@ -94,8 +98,8 @@ pub(crate) fn refuse_control(sql: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// `ControlStatement`.
-pub(crate) fn check_batch(sql: &str) -> Result<(), Error> {
-    refuse(inspect(sql).control, sql)
+pub(crate) fn check_batch(sql: &str, syntax: Syntax) -> Result<(), Error> {
+    refuse(inspect(sql, syntax).control, sql)
 }
 
 fn refuse(control: Option<Rule>, sql: &str) -> Result<(), Error> {
@@ -137,13 +141,14 @@ struct Seen {
 
 /// A control statement counts if it is one in any reading, several statements only if they are so in all readings:
 /// nothing must slip through, but a `;` in a string must not be held against its statement.
-fn inspect(sql: &str) -> Seen {
-    let mut seen = scan(sql, Reading::Postgres, true);
+fn inspect(sql: &str, syntax: Syntax) -> Seen {
+    let [usual, others @ ..] = syntax.readings() else { return Seen::default() };
+    let mut seen = scan(sql, *usual, true);
     if seen.doubt && seen.control.is_none() {
-        for reading in [Reading::Mysql, Reading::Sqlite] {
-            let other = scan(sql, reading, true);
-            seen.control = seen.control.or(other.control);
-            seen.several &= other.several;
+        for reading in others {
+            let Seen { control, several, doubt: _ } = scan(sql, *reading, true);
+            seen.control = seen.control.or(control);
+            seen.several &= several;
         }
     }
     seen

@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt};
 use crate::{
     control::{Control, Isolation, Name, Settings},
     error::{Error, ErrorKind},
+    tokens::Syntax,
 };
 
 /// Which SQL a database speaks.
@@ -31,6 +32,15 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
+    /// How its texts are read.
+    pub(crate) fn syntax(self) -> Syntax {
+        match self {
+            Self::Postgres => Syntax::Postgres,
+            Self::Mysql => Syntax::Mysql,
+            Self::Sqlite => Syntax::Sqlite,
+        }
+    }
+
     /// The longest name that the server keeps whole, in its own measure.
     fn longest_name(self) -> usize {
         match self {
@@ -151,6 +161,7 @@ impl Dialect {
             }
             Name::Given(name) => {
                 let quote = if self == Self::Mysql { '`' } else { '"' };
+                let name = self.safe_name(name);
                 text.push(quote);
                 for part in name.split_inclusive(quote) {
                     text.push_str(part);
@@ -161,6 +172,19 @@ impl Dialect {
                 text.push(quote);
             }
         }
+    }
+
+    /// A name that every character set of a session reads alike. Where a statement has set another one than ours, bytes of
+    /// a letter may be taken for half of a quote: so MySQL gets a number of fixed length in place of what is not ASCII.
+    fn safe_name(self, name: &str) -> Cow<'_, str> {
+        if self != Self::Mysql || name.is_ascii() {
+            return name.into();
+        }
+        // FNV-1a, of 128 bits: the names that are open at the same time are few.
+        let number = name.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |number, byte| {
+            (number ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+        });
+        format!("nestling_{number:032x}").into()
     }
 
     /// How many statements the text of a step has.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::driver::session_mark::SessionMark;
+
 /// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -19,11 +21,12 @@ pub(super) struct Shown {
     known: AtomicU8,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: AtomicBool,
+    mark: SessionMark,
 }
 
 impl Shown {
     pub(super) fn new(known: Known) -> Self {
-        Self { known: AtomicU8::new(known as u8), has_locals: AtomicBool::new(false) }
+        Self { known: AtomicU8::new(known as u8), has_locals: AtomicBool::new(false), mark: SessionMark::default() }
     }
 
     pub(super) fn get(&self) -> Known {
@@ -38,6 +41,11 @@ impl Shown {
 
     pub(super) fn set(&self, known: Known) {
         self.known.store(known as u8, Ordering::Release);
+    }
+
+    /// What was left behind in the session.
+    pub(super) fn mark(&self) -> &SessionMark {
+        &self.mark
     }
 
     pub(super) fn has_locals(&self) -> bool {

@@ -15,6 +15,7 @@ mod handles;
 mod implicit;
 mod kill;
 mod known;
+mod marker;
 mod placeholders;
 mod prepared;
 #[cfg(feature = "tls")]
@@ -57,6 +58,9 @@ impl MysqlDriver {
             // The source may hold parts of the URL; it tells a parameter's name and value, never the password.
             Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid").with_source(source)
         })?;
+        // A reset does not change the default database: it is named again with the rest.
+        let database = given.db_name().map(|name| format!("; USE `{}`", name.replace('`', "``")));
+        let setup = [SETUP, database.as_deref().unwrap_or_default()].concat();
         let asks_for_socket = url.contains("prefer_socket=true");
         let opts = OptsBuilder::from_opts(given)
             // A connection by TCP is not to turn into one by a socket unless it is asked for.
@@ -64,7 +68,7 @@ impl MysqlDriver {
             .client_found_rows(true)
             .stmt_cache_size(Some(statement_cache))
             .conn_ttl(None::<Duration>)
-            .setup(vec![SETUP]);
+            .setup(vec![setup]);
         Ok(Self { dial: tls.dial(opts.into())?, statement_cache })
     }
 }

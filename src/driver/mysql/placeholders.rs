@@ -1,7 +1,10 @@
 //! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where.
 
-use super::{handles::Handle, shape::LastShape};
-use crate::tokens::{Reading, Token, Tokens};
+use super::{handles::Handle, implicit, shape::LastShape};
+use crate::{
+    statement::{SessionEffect, session_effect},
+    tokens::{Reading, Syntax, Token, Tokens},
+};
 
 /// A statement as MySQL takes it.
 #[derive(Debug)]
@@ -11,6 +14,10 @@ pub(super) struct Text {
     pub(super) order: Option<Box<[usize]>>,
     pub(super) shape: LastShape,
     pub(super) handle: Handle,
+    /// What it leaves behind in the session.
+    pub(super) effect: SessionEffect,
+    /// Whether it may end the transaction that it runs in, and begin another.
+    pub(super) is_opaque: bool,
 }
 
 impl Text {
@@ -18,7 +25,7 @@ impl Text {
         let mut out = String::with_capacity(sql.len());
         let mut order = Vec::new();
         let mut copied = 0;
-        let mut tokens = Tokens::new(sql, Reading::Mysql);
+        let mut tokens = Tokens::new(sql, Reading::MYSQL);
         while let Some(token) = tokens.next() {
             let at = sql.len() - tokens.rest().len();
             if !token.is_mark(b"$") {
@@ -42,12 +49,14 @@ impl Text {
             order: (!order.is_empty()).then(|| order.into()),
             shape: LastShape::default(),
             handle: Handle::default(),
+            effect: session_effect(sql, Syntax::Mysql),
+            is_opaque: implicit::is_opaque(sql),
         }
     }
 
     /// Whether there is no statement in it.
     pub(super) fn is_empty(&self) -> bool {
-        Tokens::new(&self.sql, Reading::Mysql).all(|token| token.is_mark(b";"))
+        Tokens::new(&self.sql, Reading::MYSQL).all(|token| token.is_mark(b";"))
     }
 }
 
@@ -58,7 +67,7 @@ mod tests {
     #[test]
     fn numbers_become_question_marks_in_their_order() {
         let new = |sql: &str| {
-            let Text { sql, order, shape: _, handle: _ } = Text::new(sql);
+            let Text { sql, order, shape: _, handle: _, effect: _, is_opaque: _ } = Text::new(sql);
             (sql, order)
         };
         let text = |sql: &str, order: Option<&[usize]>| (Box::from(sql), order.map(Box::from));

@@ -10,20 +10,25 @@ use lru::LruCache;
 use tokio_postgres::Statement;
 
 use super::decode;
-use crate::row::Columns;
+use crate::{
+    row::Columns,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
+};
 
 /// A prepared statement with what its rows have in common.
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) statement: Statement,
     pub(super) columns: Arc<Columns>,
+    pub(super) effect: SessionEffect,
 }
 
 impl Prepared {
     /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(statement: Statement, hstore: bool) -> Self {
+    pub(super) fn new(sql: &str, statement: Statement, hstore: bool) -> Self {
         let columns = decode::columns(&statement, hstore);
-        Self { statement, columns }
+        Self { statement, columns, effect: session_effect(sql, Syntax::Postgres) }
     }
 }
 

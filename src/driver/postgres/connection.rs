@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{
     cache::{Cache, Prepared},
@@ -21,9 +21,11 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Dialect, Query, State, Want},
+    driver::{Answer, Connection, Dialect, Query, State, Want, left_open},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing, Verdict},
+    fault::{Debt, Fault, NoDebt, Sparing, Verdict},
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
 };
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
@@ -79,6 +81,7 @@ impl PostgresConnection {
     }
 
     async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+        self.wire.mark().note(session_effect(query.sql, Syntax::Postgres));
         let request = pin!(self.wire.client().batch_execute(query.sql));
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         let (_, number) = self.wire.fly(debt, request, classify).await?;
@@ -115,7 +118,7 @@ impl PostgresConnection {
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
         let (statement, number) = flown.map_err(|fault| self.without_look_ups(fault, &paid))?;
         self.wire.has_succeeded(number);
-        let prepared = Prepared::new(statement, self.hstore);
+        let prepared = Prepared::new(query.sql, statement, self.hstore);
         self.cache.put(query.sql, prepared.clone());
         Ok(prepared)
     }
@@ -140,6 +143,7 @@ impl PostgresConnection {
         want: Want,
     ) -> Result<Answer, Fault> {
         let client = self.wire.client();
+        self.wire.mark().note(prepared.effect);
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         // The requests are boxed by themselves, and the parameters lent, as both together are more than an allocator
         // has at hand: 1,032 bytes is what glibc's threads keep ready.
@@ -240,11 +244,39 @@ impl PostgresConnection {
         self.send("ROLLBACK", debt).await?;
         self.wire.set_in_transaction(false);
         // On a pinned connection the transaction alone ends: the session is its owner's still.
-        if self.wire.is_handled() && !ends_transaction {
-            self.send(RESET, debt).await?;
-            self.wire.set_handled(false);
+        match self.wire.mark().get() {
+            SessionEffect::Reset if !ends_transaction => {
+                self.send(RESET, debt).await?;
+                self.wire.is_new();
+            }
+            SessionEffect::Discard if !ends_transaction => self.wire.retire(),
+            SessionEffect::None | SessionEffect::Reset | SessionEffect::Discard => {}
         }
         Ok(())
+    }
+
+    /// Rolls back what the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was anything.
+    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+        // The client does not tell whether a transaction is open. In one, the clocks of transaction and statement differ.
+        let text = "SELECT pg_catalog.now() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp()";
+        let request = pin!(self.wire.client().simple_query(text));
+        let is_open = match self.wire.fly(&NoDebt, request, classify::control).await {
+            Ok((answer, number)) => {
+                self.wire.has_succeeded(number);
+                !answer.iter().any(|part| matches!(part, SimpleQueryMessage::Row(row) if row.get(0) == Some("f")))
+            }
+            Err(fault) if fault.error.code() == Some("25P02") => true,
+            Err(fault) => return Err(fault),
+        };
+        if !is_open {
+            return Ok(());
+        }
+        self.wire.set_in_transaction(true);
+        self.rollback(&NoDebt).await?;
+        Err(left_open())
     }
 
     async fn send(&self, text: &str, debt: &dyn Debt) -> Result<(), Fault> {

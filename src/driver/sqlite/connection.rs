@@ -118,7 +118,8 @@ struct Shared {
     patience: Duration,
     in_memory: bool,
     state: AtomicU8,
-    handled: AtomicBool,
+    /// Whether the session may have been changed.
+    handled: Arc<AtomicBool>,
 }
 
 /// How long a write that was dropped in a savepoint may run on, for the sake of the transaction around it. Shorter than
@@ -201,13 +202,13 @@ impl SqliteConnection {
     pub(super) fn new(open: Open) -> Self {
         let Open { held, stop, patience, in_memory } = open;
         let shared = Shared {
+            handled: Arc::clone(&held.handled),
             held: Mutex::new(held),
             turn: Arc::new(Semaphore::new(1)),
             stop,
             patience,
             in_memory,
             state: AtomicU8::new(IDLE),
-            handled: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), worker: Worker::default() }
     }

@@ -1,7 +1,10 @@
 //! What is done to a SQLite database in one piece: control steps, and a statement. All of it blocks; where it may do so
 //! is decided elsewhere.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rusqlite::{Connection, Statement};
 
@@ -14,10 +17,12 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Reader, Want},
+    driver::{Answer, Dialect, Query, Reader, Want, left_open},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
     value::Value,
 };
 
@@ -38,6 +43,8 @@ pub(super) struct Held {
     /// Why the transaction is gone that whoever comes next may take to be open: the work that lost it may have been
     /// dropped, so that nobody has heard.
     pub(super) lost: Option<Error>,
+    /// Whether the session may have been changed: then it is not for others as it is.
+    pub(super) handled: Arc<AtomicBool>,
 }
 
 impl Held {
@@ -69,6 +76,7 @@ impl Held {
             query_only: false,
             left: Vec::new(),
             lost: None,
+            handled: Arc::default(),
         }
     }
 }
@@ -76,16 +84,38 @@ impl Held {
 /// Runs the statement.
 pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
     let open = !held.db.is_autocommit();
-    statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))
+    let answer = statement(held, query, want).map_err(|error| Fault::new(verdict(&held.db, open), error))?;
+    keeps_transaction(&held.db, open, query.sql)?;
+    Ok(answer)
 }
 
-/// Undoes what whoever had the native connection may have set.
+/// Looks whether a statement that has succeeded has ended the transaction around it, or begun one.
+pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> Result<(), Fault> {
+    match (was_open, !db.is_autocommit()) {
+        (true, false) => {
+            let text = "the statement has ended the transaction that it ran in";
+            Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+        }
+        (false, true) => {
+            db.execute_batch("ROLLBACK").map_err(|error| Fault::kept(classify::statement(error, sql)))?;
+            let Fault { error, verdict } = left_open();
+            Err(Fault::new(verdict, error.with_statement(sql)))
+        }
+        (true, true) | (false, false) => Ok(()),
+    }
+}
+
+/// Pragmas that change what statements do, as they are set when a database is opened.
+const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA query_only = OFF; PRAGMA recursive_triggers = OFF; \
+    PRAGMA ignore_check_constraints = OFF; PRAGMA reverse_unordered_selects = OFF; PRAGMA case_sensitive_like = OFF; \
+    PRAGMA automatic_index = ON; PRAGMA writable_schema = OFF; PRAGMA legacy_alter_table = OFF";
+
+/// Undoes what the last user of the connection may have set.
 pub(super) fn reset(held: &mut Held) -> Result<(), Fault> {
     let stop = Arc::clone(&held.stop);
     let spot = held.spot;
     let set = || {
-        held.db.pragma_update(None, "foreign_keys", true)?;
-        held.db.pragma_update(None, "query_only", false)?;
+        held.db.execute_batch(PRAGMAS)?;
         held.query_only = false;
         stop.install(&mut held.db)
     };
@@ -166,14 +196,15 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
 }
 
 fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Error> {
-    let Held { db, stop, known, spot, .. } = held;
+    let Held { db, stop, known, spot, handled, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     if want == Want::Batch {
+        note_effect(handled, session_effect(query.sql, Syntax::Sqlite));
         stop.takes_along(!db.is_autocommit());
         return spot.run(|| db.execute_batch(query.sql)).map(|()| Answer::count(0)).map_err(failed);
     }
     let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
-    let learnt = prepare(known, &mut statement, query)?;
+    let learnt = prepare(known, handled, &mut statement, query)?;
     let reads = statement.readonly();
     stop.takes_along(!reads && !db.is_autocommit());
     if reads {
@@ -244,15 +275,24 @@ fn all_rows(
     Ok((rows, returned))
 }
 
-/// Binds the values of a statement that was just prepared.
+/// Notes what a statement leaves behind, before it has run: one that fails may have taken effect.
+fn note_effect(handled: &AtomicBool, effect: SessionEffect) {
+    if effect != SessionEffect::None {
+        handled.store(true, Ordering::Release);
+    }
+}
+
+/// Binds the values of a statement that was just prepared and is run next.
 pub(super) fn prepare<'k>(
     known: &'k mut Known,
+    handled: &AtomicBool,
     statement: &mut Statement<'_>,
     query: Query<'_>,
 ) -> Result<&'k mut Learnt, Error> {
     let failed = |error: Error| error.with_statement(query.sql);
     let learnt = known.learn(query.sql, statement).map_err(failed)?;
     bind(statement, learnt, query.params).map_err(failed)?;
+    note_effect(handled, learnt.effect);
     Ok(learnt)
 }
 

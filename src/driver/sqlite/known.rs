@@ -16,6 +16,8 @@ use crate::{
     driver::wrong_count,
     error::{Error, ErrorKind},
     row::Columns,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
 };
 
 /// The statements of one connection.
@@ -55,6 +57,8 @@ pub(super) struct Learnt {
     /// How long its last run took.
     pub(super) pace: Pace,
     seen: Option<Seen>,
+    /// What the statement leaves behind in the session.
+    pub(super) effect: SessionEffect,
 }
 
 /// The columns, and what SQLite's own statement had counted when they were last good.
@@ -84,7 +88,7 @@ impl Known {
         let place = match self.places.get(sql) {
             Some(place) => *place,
             None => {
-                let learnt = Learnt::of(statement)?;
+                let learnt = Learnt::of(sql, statement)?;
                 if self.statements.len() >= self.capacity {
                     self.forget();
                 }
@@ -100,7 +104,7 @@ impl Known {
 
 impl Learnt {
     /// A number tells which value a placeholder takes, its lack that it is the next one: `?`, `?1` and `$1`.
-    pub(super) fn of(statement: &Statement<'_>) -> Result<Self, Error> {
+    pub(super) fn of(sql: &str, statement: &Statement<'_>) -> Result<Self, Error> {
         let number = |index| match statement.parameter_name(index) {
             None => Ok(index),
             Some(name) => name
@@ -114,7 +118,8 @@ impl Learnt {
         };
         let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Ok(Self { numbers, takes, pace: Pace::default(), seen: None })
+        let effect = session_effect(sql, Syntax::Sqlite);
+        Ok(Self { numbers, takes, pace: Pace::default(), seen: None, effect })
     }
 
     /// The number of the value for each placeholder, both counted from 1.

@@ -6,6 +6,7 @@ mod connection;
 mod decimals;
 mod job;
 mod known;
+mod lent;
 mod place;
 mod rows;
 mod stop;

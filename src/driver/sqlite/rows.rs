@@ -51,14 +51,15 @@ impl Flow {
         let result = self.send_rows(held, open, query);
         // The rows ahead of an error come first. That nobody takes them is no error.
         self.chunks.send_blocking(self.rows);
-        result.map_err(|error| Fault::new(job::verdict(&held.db, open), error))
+        result.map_err(|error| Fault::new(job::verdict(&held.db, open), error))?;
+        job::keeps_transaction(&held.db, open, query.sql)
     }
 
     fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Error> {
         let failed = |error| classify::statement(error, query.sql);
-        let Held { db, stop, known, .. } = held;
+        let Held { db, stop, known, handled, .. } = held;
         let mut statement = db.prepare_cached(query.sql).map_err(failed)?;
-        let learnt = job::prepare(known, &mut statement, query)?;
+        let learnt = job::prepare(known, handled, &mut statement, query)?;
         self.reads.store(statement.readonly(), Ordering::Release);
         stop.takes_along(open && !statement.readonly());
         let mut copier: Option<Copier> = None;
