@@ -9,7 +9,7 @@ mod session_effect;
 pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},
-    tokens::{Reading, Syntax, Token, Tokens},
+    tokens::{Doubt, Reading, Syntax, Token, Tokens},
 };
 
 const OPEN: &str = "open a block with Database::atomic instead";
@@ -135,22 +135,19 @@ fn without_end(sql: &[u8]) -> &[u8] {
 struct Seen {
     control: Option<Rule>,
     several: bool,
-    /// Whether another reading might see something else.
-    doubt: bool,
+    doubt: Doubt,
 }
 
 /// A control statement counts if it is one in any reading, several statements only if they are so in all readings:
 /// nothing must slip through, but a `;` in a string must not be held against its statement.
 fn inspect(sql: &str, syntax: Syntax) -> Seen {
-    let [usual, others @ ..] = syntax.readings() else { return Seen::default() };
-    let mut seen = scan(sql, *usual, true);
-    if seen.doubt && seen.control.is_none() {
-        for reading in others {
-            let Seen { control, several, doubt: _ } = scan(sql, *reading, true);
-            seen.control = seen.control.or(control);
-            seen.several &= several;
-        }
-    }
+    let mut seen = Seen { several: true, ..Seen::default() };
+    syntax.each_reading(|reading| {
+        let Seen { control, several, doubt } = scan(sql, reading, true);
+        seen.control = seen.control.or(control);
+        seen.several &= several;
+        seen.control.is_none().then_some(doubt)
+    });
     seen
 }
 
@@ -166,7 +163,7 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
         if let Token::Word(_) = first {
             let mut ahead = tokens.clone();
             seen.control = control(first, &mut ahead);
-            seen.doubt |= ahead.doubt();
+            seen.doubt.add(ahead.doubt());
         }
         if seen.control.is_some() || !tokens.rest().contains(&b';') {
             break;
@@ -177,7 +174,7 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
         }
     }
     seen.several = statements > 1;
-    seen.doubt |= tokens.doubt();
+    seen.doubt.add(tokens.doubt());
     seen
 }
 

@@ -33,6 +33,20 @@ impl Reading {
     /// As MySQL reads a text unless its `sql_mode` says otherwise.
     #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "one driver alone asks for one reading"))]
     pub(crate) const MYSQL: Self = MYSQL[0];
+
+    fn differs_from(self, other: Self) -> Doubt {
+        let mut doubt = Doubt::default();
+        if self.escapes != other.escapes {
+            doubt.add(Doubt::ESCAPE);
+        }
+        if self.executes != other.executes {
+            doubt.add(Doubt::EXECUTED);
+        }
+        if self.dollars != other.dollars {
+            doubt.add(Doubt::DOLLARS);
+        }
+        doubt
+    }
 }
 
 /// The other one is that of `standard_conforming_strings = off`.
@@ -59,14 +73,45 @@ const MYSQL: [Reading; 12] = [
 const SQLITE: [Reading; 1] = [reading(Syntax::Sqlite, b"", false, false)];
 
 impl Syntax {
-    /// All ways in which a server may read a text. The first one is the usual one; where it tells of no
-    /// [`doubt`](Tokens::doubt), the others are the same.
-    pub(crate) fn readings(self) -> &'static [Reading] {
+    fn readings(self) -> &'static [Reading] {
         match self {
             Self::Postgres => &POSTGRES,
             Self::Mysql => &MYSQL,
             Self::Sqlite => &SQLITE,
         }
+    }
+
+    /// Looks at a text in every way in which a server may read it: the usual one first, and then those that differ from it
+    /// in what was met so far. `look` answers with what it has met, or `None` if it has seen enough.
+    pub(crate) fn each_reading(self, mut look: impl FnMut(Reading) -> Option<Doubt>) {
+        let mut left: Vec<Reading> = self.readings().to_vec();
+        let usual = left[0];
+        let mut met = Doubt::default();
+        while let Some(at) = left.iter().position(|reading| met.covers(reading.differs_from(usual))) {
+            let Some(more) = look(left.remove(at)) else { return };
+            met.add(more);
+        }
+    }
+}
+
+/// What was met in a text that another reading of the same syntax takes otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Doubt(u8);
+
+impl Doubt {
+    /// A backslash in quotes.
+    const ESCAPE: Self = Self(1);
+    /// A comment that may be executed.
+    const EXECUTED: Self = Self(2);
+    /// A tag between dollars.
+    const DOLLARS: Self = Self(4);
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
     }
 }
 
@@ -108,12 +153,12 @@ pub(crate) struct Tokens<'s> {
     reading: Reading,
     /// Whether this is inside of `/*! .. */`.
     executed: bool,
-    doubt: bool,
+    doubt: Doubt,
 }
 
 impl<'s> Tokens<'s> {
     pub(crate) fn new(text: &'s str, reading: Reading) -> Self {
-        Self { text: text.as_bytes(), at: 0, reading, executed: false, doubt: false }
+        Self { text: text.as_bytes(), at: 0, reading, executed: false, doubt: Doubt::default() }
     }
 
     /// What has not been read yet.
@@ -121,8 +166,8 @@ impl<'s> Tokens<'s> {
         &self.text[self.at..]
     }
 
-    /// Whether anything was met that another reading of the same syntax takes otherwise.
-    pub(crate) fn doubt(&self) -> bool {
+    /// What was met so far that another reading takes otherwise.
+    pub(crate) fn doubt(&self) -> Doubt {
         self.doubt
     }
 
@@ -161,7 +206,7 @@ impl<'s> Tokens<'s> {
             _ => 0,
         };
         if marker > 0 {
-            self.doubt = true;
+            self.doubt.add(Doubt::EXECUTED);
             if self.reading.executes {
                 self.at += marker;
                 self.at += self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -215,7 +260,9 @@ impl<'s> Tokens<'s> {
                     break;
                 }
                 [b'\\', _, ..] => {
-                    self.doubt |= matches!(close, b'\'' | b'"');
+                    if matches!(close, b'\'' | b'"') {
+                        self.doubt.add(Doubt::ESCAPE);
+                    }
                     self.at += if escapes { 2 } else { 1 };
                 }
                 _ => self.at += 1,
@@ -229,7 +276,9 @@ impl<'s> Tokens<'s> {
         let (start, rest) = (self.at, self.rest());
         let tag = 1 + rest[1..].iter().take_while(|byte| is_word(**byte)).count();
         let is_tag = rest.get(tag) == Some(&b'$') && !rest[1].is_ascii_digit();
-        self.doubt |= is_tag && self.reading.syntax == Syntax::Mysql;
+        if is_tag {
+            self.doubt.add(Doubt::DOLLARS);
+        }
         if is_tag && self.reading.dollars {
             let (tag, text) = rest.split_at(tag + 1);
             // Without an end it is one all the same, and the server refuses the text.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
     database::Inner,
@@ -89,6 +89,39 @@ impl Lease {
         self.borrowed().handle()
     }
 
+    /// Whether the connection can go back as it is.
+    pub(super) fn is_clean(&self) -> bool {
+        matches!(self.connection().state(), State::Idle | State::Broken)
+    }
+
+    /// Gives the connection back, and waits until what was left behind on it is undone.
+    ///
+    /// # Cancel safety
+    /// Dropped, it is undone all the same.
+    pub(super) async fn clean(mut self) {
+        if let Some(under_way) = self.give_back() {
+            // It ends early at the end of its runtime alone, which nobody outlives here.
+            let _ = under_way.await;
+        }
+    }
+
+    /// Gives the connection back. What is still to be done with it first goes on in a task.
+    fn give_back(&mut self) -> Option<JoinHandle<()>> {
+        let mut place = self.place.take()?;
+        let borrowed = place.borrowed.as_mut()?;
+        borrowed.condemned |= *self.condemned.get_mut();
+        if borrowed.condemned {
+            return None;
+        }
+        match borrowed.connection.state() {
+            State::Idle | State::Broken => None,
+            State::Transaction | State::Handled | State::Busy => {
+                let handle = borrowed.handle().clone();
+                Some(handle.spawn(clean_up(place, self.user.take())))
+            }
+        }
+    }
+
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);
@@ -97,19 +130,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut place) = self.place.take() else { return };
-        let Some(borrowed) = &mut place.borrowed else { return };
-        if *self.condemned.get_mut() {
-            borrowed.condemned = true;
-        }
-        match borrowed.connection.state() {
-            _ if borrowed.condemned => {}
-            State::Idle | State::Broken => {}
-            State::Transaction | State::Handled | State::Busy => {
-                let handle = borrowed.handle().clone();
-                drop(handle.spawn(clean_up(place, self.user.take())));
-            }
-        }
+        drop(self.give_back());
     }
 }
 

@@ -292,8 +292,13 @@ fn mysql_literal(value: &str) -> String {
     if hex.is_empty() { "''".into() } else { format!("CONVERT(x'{hex}' USING utf8mb4)") }
 }
 
-/// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` says.
+/// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` and `client_encoding` say.
 fn literal(text: &str) -> String {
+    if !text.is_ascii() {
+        // In some encodings a byte of a letter may be taken for half of a character with the backslash behind it.
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        return format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), 'UTF8')");
+    }
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
@@ -330,6 +335,8 @@ mod tests {
             "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY; \
              SELECT set_config(E'app.tenant', E'o''neill\\\\', true)"
         );
+        let foreign = Settings::default().with_local("app.tenant", "日\\'");
+        assert!(Dialect::Postgres.render(&Control::Begin(foreign)).is_ascii(), "whatever the encoding of the session");
         assert!(Dialect::Sqlite.check_settings(&settings).is_err());
         assert!(Dialect::Mysql.check_settings(&settings).is_err(), "a dot in the name of a variable");
         assert_eq!(Dialect::Sqlite.render(&Control::Begin(settings)), "BEGIN DEFERRED");

@@ -4,7 +4,7 @@
 //! Used by the drivers, once for each statement that they keep. Functions, triggers and routines that change the session
 //! from within are not seen; statements that run such code and nothing else (CALL, DO, EXECUTE) count as if they did.
 
-use crate::tokens::{Reading, Syntax, Token, Tokens};
+use crate::tokens::{Doubt, Reading, Syntax, Token, Tokens};
 
 /// What is to be done to a session before it may go to the next user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,15 +131,17 @@ const PRAGMAS: [&str; 22] = [
 
 /// What a text of any number of statements leaves behind, in the worst of its readings.
 pub(crate) fn session_effect(sql: &str, syntax: Syntax) -> SessionEffect {
-    let [usual, others @ ..] = syntax.readings() else { return Discard };
-    match scan(sql, syntax, *usual) {
-        (effect, false) => effect,
-        (effect, true) => others.iter().map(|reading| scan(sql, syntax, *reading).0).fold(effect, SessionEffect::max),
-    }
+    let mut worst = Nothing;
+    syntax.each_reading(|reading| {
+        let (effect, doubt) = scan(sql, syntax, reading);
+        worst = worst.max(effect);
+        Some(doubt)
+    });
+    worst
 }
 
-/// The effect in one reading, and whether another might see something else.
-fn scan(sql: &str, syntax: Syntax, reading: Reading) -> (SessionEffect, bool) {
+/// The effect in one reading, and what others might see otherwise.
+fn scan(sql: &str, syntax: Syntax, reading: Reading) -> (SessionEffect, Doubt) {
     let mut tokens = Tokens::new(sql, reading);
     let mut effect = Nothing;
     let mut first: Option<Token<'_>> = None;

@@ -1,7 +1,7 @@
 //! Which statements commit the transaction that they run in, as far as their text tells. The server's status flags tell it
 //! for sure, but only afterwards; this is for what must be known before, and for errors, which have no flags.
 
-use crate::tokens::{Reading, Syntax, Token, Tokens};
+use crate::tokens::{Doubt, Reading, Syntax, Token, Tokens};
 
 /// What such a statement begins with.
 const FIRST: [&str; 21] = [
@@ -79,12 +79,16 @@ pub(super) fn is_opaque(sql: &str) -> bool {
 
 /// Whether something is so in any reading of a text.
 fn any(sql: &str, test: impl Fn(&Seen) -> bool) -> bool {
-    let [usual, others @ ..] = Syntax::Mysql.readings() else { return true };
-    let (seen, doubt) = scan(sql, *usual);
-    test(&seen) || (doubt && others.iter().any(|reading| test(&scan(sql, *reading).0)))
+    let mut is_so = false;
+    Syntax::Mysql.each_reading(|reading| {
+        let (seen, doubt) = scan(sql, reading);
+        is_so = test(&seen);
+        (!is_so).then_some(doubt)
+    });
+    is_so
 }
 
-fn scan(sql: &str, reading: Reading) -> (Seen, bool) {
+fn scan(sql: &str, reading: Reading) -> (Seen, Doubt) {
     let mut tokens = Tokens::new(sql, reading);
     let (mut seen, mut begins) = (Seen::default(), true);
     while let Some(token) = tokens.next() {
