@@ -4,8 +4,16 @@
 //! parse SQL: it tells words from quotes and comments, and where the settings of a session decide on these it reads a
 //! text in every way.
 
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "without a driver nobody asks")
+)]
 mod session_effect;
 
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(unused_imports, reason = "without a driver nobody asks")
+)]
 pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},

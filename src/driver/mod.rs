@@ -69,6 +69,7 @@ fn wrong_count(given: usize, takes: usize) -> Error {
     Error::new(ErrorKind::Parameter, format!("the statement takes {takes} {noun}, {given} {verb} given"))
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 /// The error of whatever has left a transaction open outside any block, where nobody could commit it.
 fn left_open() -> Fault {
     let text = "a transaction was left open outside any block; it was rolled back";

@@ -54,7 +54,7 @@ impl Command {
                     // What is left of it goes. Should this fail too, the state tells.
                     let _ = Box::pin(turn.end(&[Control::Rollback])).await;
                 }
-                at_rest(result, turn, "").await
+                at_end(result, turn).await
             }),
             Self::Rollback { effect } => Box::pin(async move {
                 let mut result = turn.end(&[Control::Rollback]).await;
@@ -65,10 +65,20 @@ impl Command {
                     SessionEffect::Discard => turn.shown.set(Known::Lost),
                     SessionEffect::None | SessionEffect::Reset => {}
                 }
-                at_rest(result, turn, "").await
+                at_end(result, turn).await
             }),
         }
     }
+}
+
+/// Behind the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
+async fn at_end(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+    if !turn.is_settled() {
+        // That a transaction was left open is no news here; should it stay so, the state tells.
+        let _ = Box::pin(turn.settled(Ok(Answer::count(0)), "")).await;
+    }
+    turn.rest();
+    (result, turn)
 }
 
 async fn at_rest(result: Result<Answer, Fault>, mut turn: Turn, sql: &str) -> Outcome {

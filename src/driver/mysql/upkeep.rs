@@ -89,7 +89,9 @@ impl Wire {
             return result;
         }
         let was_open = self.shown.get() == Known::Transaction;
-        let text = if was_open { "ROLLBACK; SET autocommit = 1" } else { "SET autocommit = 1" };
+        // In these words, as `completion_type` may make a plain ROLLBACK begin another transaction.
+        let undo = if was_open { "ROLLBACK AND NO CHAIN NO RELEASE; " } else { "" };
+        let text = &[undo, "SET autocommit = 1"].concat();
         self.shown.set(Known::Unknown);
         match self.run_text(text, usize::MAX).await {
             (_, Ok(_)) => self.shown.set(self.look()),

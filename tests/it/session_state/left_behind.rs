@@ -178,6 +178,38 @@ on_mysql_and_mariadb! {
         backend.settled().await;
     }
 
+    /// rule 36: a reset by itself leaves the default database as it is
+    async fn a_session_without_a_database_has_none_again(backend) {
+        let (server, _) = backend.url().rsplit_once('/').expect("a URL with a database");
+        let db = Database::builder(server).max_connections(1).build().expect("a URL without one");
+        let current = "select concat(ifnull(database(), 'none'), @@time_zone)";
+        for sql in [format!("use {}", backend.name()), "set time_zone = '+05:00'".to_owned()] {
+            db.execute(&sql, params![]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            assert_eq!(text(&db, current).await, "none+00:00", "{sql}");
+        }
+        db.close().await;
+    }
+
+    /// rule 16: a COMMIT that begins another transaction is a COMMIT
+    async fn a_session_that_chains_its_transactions_commits_them(backend) {
+        let backend = with_one_connection(backend).await;
+        let db = &backend.db;
+        let block = db.atomic(|| async {
+            db.execute("set completion_type = 'CHAIN'", params![]).await?;
+            db.execute("insert into item values (1, 'inside')", params![]).await
+        });
+        block.await.expect("it commits");
+        let pinned = db.connection(|| async {
+            db.execute("set completion_type = 'CHAIN'", params![]).await?;
+            db.atomic(|| db.execute("insert into item values (2, 'pinned')", params![])).await?;
+            db.execute("insert into item values (3, 'behind')", params![]).await
+        });
+        pinned.await.expect("they commit");
+        assert_eq!(backend.items().await, ["behind", "inside", "pinned"]);
+        assert_eq!(text(db, "select @@completion_type").await, "NO_CHAIN");
+        backend.settled().await;
+    }
+
     /// rule 21, fault 3.3: in GBK the last byte of such a letter makes one character with the quote behind it
     async fn a_name_is_no_statement_in_any_character_set(backend) {
         let backend = with_one_connection(backend).await;
