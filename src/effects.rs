@@ -4,7 +4,7 @@
 //! Used by `db` and the PostgreSQL driver, never on the way of a statement that succeeds as usual. What is not known is
 //! taken to do everything.
 
-use crate::tokens::{Reading, Token, Tokens};
+use crate::tokens::{Syntax, Token, Tokens};
 
 /// What a query begins with, or a statement that writes rows.
 const ROWS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH"];
@@ -162,21 +162,35 @@ const NAMING: [&str; 4] = ["SEARCH_PATH", "SCHEMA", "ROLE", "AUTHORIZATION"];
 /// Whether all statements of a text are known to read and write rows and to do nothing else: then their transaction takes
 /// back all that they did. A call of a function that is not known to compute only may reach beyond the transaction.
 pub(crate) fn only_touches_rows(sql: &str) -> bool {
-    let tokens: Vec<_> = Tokens::new(sql, Reading::Postgres).collect();
-    statements(&tokens)
-        .all(|statement| first(statement).is_some_and(|first| first.is_any(&ROWS)) && is_plain(statement))
+    !in_any_reading(sql, |tokens| {
+        statements(tokens)
+            .any(|statement| !first(statement).is_some_and(|first| first.is_any(&ROWS)) || !is_plain(statement))
+    })
 }
 
 /// Whether a statement of a text may change the schema, or what names mean, or throws prepared statements away.
 #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "for a driver that is not built"))]
 pub(crate) fn may_change_schema(sql: &str) -> bool {
-    let tokens: Vec<_> = Tokens::new(sql, Reading::Postgres).collect();
-    statements(&tokens).any(|statement| match first(statement) {
-        Some(first) if first.is("SET") => statement.iter().any(|token| token.is_any(&NAMING)),
-        Some(first) if first.is_any(&ROWS) => (1..statement.len()).any(|at| makes_table(statement, at)),
-        Some(first) => !first.is_any(&NO_CHANGE),
-        None => false,
+    in_any_reading(sql, |tokens| {
+        statements(tokens).any(|statement| match first(statement) {
+            Some(first) if first.is("SET") => statement.iter().any(|token| token.is_any(&NAMING)),
+            Some(first) if first.is_any(&ROWS) => (1..statement.len()).any(|at| makes_table(statement, at)),
+            Some(first) => !first.is_any(&NO_CHANGE),
+            None => false,
+        })
     })
+}
+
+/// Whether something is so in any way in which the server may read a text.
+fn in_any_reading(sql: &str, test: impl Fn(&[Token<'_>]) -> bool) -> bool {
+    let mut is_so = false;
+    Syntax::Postgres.each_reading(|reading| {
+        let mut tokens = Tokens::new(sql, reading);
+        let all: Vec<_> = tokens.by_ref().collect();
+        is_so = test(&all);
+        (!is_so).then(|| tokens.doubt())
+    });
+    is_so
 }
 
 fn statements<'t, 's>(tokens: &'t [Token<'s>]) -> impl Iterator<Item = &'t [Token<'s>]> {

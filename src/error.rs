@@ -19,7 +19,8 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The connection broke during COMMIT: whether the transaction was committed cannot be known.
     CommitUnknown,
-    /// The block could not be committed and was rolled back; the source tells why.
+    /// The block could not be committed and was rolled back; the source tells why. Or a statement outside any block has left
+    /// a transaction open, which was rolled back.
     RolledBack,
     /// The statement was not sent: the transaction is marked for rollback; the source is the error that marked it.
     RollbackOnly,
@@ -63,7 +64,8 @@ pub enum ErrorKind {
     /// A blocking query was made where none is allowed: outside `allow_sync`, or inside an asynchronous transaction of the
     /// same database, of which it would not be part.
     SyncNotAllowed,
-    /// The statement has committed the transaction that it ran in, as MySQL does for changes of the schema.
+    /// The statement has ended the transaction that it ran in: as MySQL commits for changes of the schema, or by a COMMIT or
+    /// ROLLBACK in a procedure.
     ImplicitCommit,
 }
 

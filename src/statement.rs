@@ -1,11 +1,23 @@
 //! What the text of a statement would do to the transaction around it: control statements are refused (rule 23).
 //!
-//! Used by `db` before a statement is sent. It must not know which database is meant, as little as it parses SQL: it
-//! tells words from quotes and comments, and where the databases disagree on these it reads a text in every way.
+//! Used by `db` before a statement is sent, and by the drivers for what a statement does to its session. It does not
+//! parse SQL: it tells words from quotes and comments, and where the settings of a session decide on these it reads a
+//! text in every way.
 
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "without a driver nobody asks")
+)]
+mod session_effect;
+
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(unused_imports, reason = "without a driver nobody asks")
+)]
+pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},
-    tokens::{Reading, Token, Tokens},
+    tokens::{Doubt, Reading, Syntax, Token, Tokens},
 };
 
 const OPEN: &str = "open a block with Database::atomic instead";
@@ -77,11 +89,11 @@ const BEFORE_STATEMENT: [&str; 7] = ["BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "L
 ///
 /// # Errors
 /// `ControlStatement`; `Config` for several statements: those are for `batch`; `Parameter` for none at all.
-pub(crate) fn refuse_control(sql: &str) -> Result<(), Error> {
+pub(crate) fn refuse_control(sql: &str, syntax: Syntax) -> Result<(), Error> {
     if is_plain(sql.as_bytes()) {
         return Ok(());
     }
-    let Seen { control, several, empty, begins: _, doubt: _ } = inspect(sql);
+    let Seen { control, several, empty, begins: _, doubt: _ } = inspect(sql, syntax);
     refuse(control, sql)?;
     if empty {
         let message = "the text holds no statement: it is empty, or has comments and semicolons only";
@@ -98,8 +110,8 @@ pub(crate) fn refuse_control(sql: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// `ControlStatement`.
-pub(crate) fn check_batch(sql: &str) -> Result<(), Error> {
-    refuse(inspect(sql).control, sql)
+pub(crate) fn check_batch(sql: &str, syntax: Syntax) -> Result<(), Error> {
+    refuse(inspect(sql, syntax).control, sql)
 }
 
 fn refuse(control: Option<Rule>, sql: &str) -> Result<(), Error> {
@@ -139,23 +151,22 @@ struct Seen {
     empty: bool,
     /// There is a statement that begins with a word, as all do.
     begins: bool,
-    /// Whether another reading might see something else.
-    doubt: bool,
+    doubt: Doubt,
 }
 
 /// A control statement counts if it is one in any reading, several statements only if they are so in all readings:
 /// nothing must slip through, but a `;` in a string must not be held against its statement.
-fn inspect(sql: &str) -> Seen {
-    let mut seen = scan(sql, Reading::Postgres, true);
-    if seen.doubt && seen.control.is_none() {
-        for reading in [Reading::Mysql, Reading::Sqlite] {
-            let other = scan(sql, reading, true);
-            seen.control = seen.control.or(other.control);
-            seen.several &= other.several;
-            // Two minus signs may be such and no comment: then the text is no statement either.
-            seen.empty &= !other.begins;
-        }
-    }
+fn inspect(sql: &str, syntax: Syntax) -> Seen {
+    let mut seen = Seen { several: true, ..Seen::default() };
+    let mut is_first = true;
+    syntax.each_reading(|reading| {
+        let Seen { control, several, empty, begins, doubt } = scan(sql, reading, true);
+        seen.control = seen.control.or(control);
+        seen.several &= several;
+        // What no reading takes for the beginning of a statement is none.
+        seen.empty = if std::mem::take(&mut is_first) { empty } else { seen.empty && !begins };
+        seen.control.is_none().then_some(doubt)
+    });
     seen
 }
 
@@ -173,7 +184,7 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
             seen.begins = true;
             let mut ahead = tokens.clone();
             seen.control = control(first, &mut ahead);
-            seen.doubt |= ahead.doubt();
+            seen.doubt.add(ahead.doubt());
         }
         if seen.control.is_some() || !tokens.rest().contains(&b';') {
             break;
@@ -184,7 +195,7 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
         }
     }
     seen.several = statements > 1;
-    seen.doubt |= tokens.doubt();
+    seen.doubt.add(tokens.doubt());
     seen
 }
 

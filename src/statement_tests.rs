@@ -5,6 +5,11 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
+const POSTGRES: Syntax = Syntax::Postgres;
+const MYSQL: Syntax = Syntax::Mysql;
+const SQLITE: Syntax = Syntax::Sqlite;
+const ALL: [Syntax; 3] = [POSTGRES, MYSQL, SQLITE];
+
 const CONTROL: &[&str] = &[
     "BEGIN",
     "BEGIN;",
@@ -32,7 +37,6 @@ const CONTROL: &[&str] = &[
     "SET AUTOCOMMIT TO off",
     "SET @@autocommit = 0",
     "SET @@session.autocommit = 0",
-    "SET `autocommit` = 0",
     "SET SESSION autocommit = 0",
     "SET NAMES utf8mb4, autocommit = 0",
     "SET @a = 1, @@autocommit := 0",
@@ -43,14 +47,6 @@ const CONTROL: &[&str] = &[
     "SET LOCAL transaction_isolation = 'serializable'",
     "  \n\t COMMIT",
     "-- why\nCOMMIT",
-    "-- why\rCOMMIT",
-    "# why\nCOMMIT",
-    "/* a /* b */ c */ COMMIT",
-    "/* /* */ COMMIT; -- */ */",
-    "/*! COMMIT */",
-    "/*!50003 COMMIT */",
-    "/*M!100100 SET autocommit = 0 */",
-    "SELECT 1 /*! ; COMMIT */",
     ";;; COMMIT",
     "(((COMMIT)))",
     "\u{feff}COMMIT",
@@ -60,16 +56,8 @@ const CONTROL: &[&str] = &[
     "SELECT ';'; COMMIT",
     "SELECT 'it''s'; COMMIT",
     "SELECT 'C:\\'; COMMIT; SELECT '",
-    "SELECT 'it\\'s'; COMMIT",
-    "SELECT \"it\\\"s\"; COMMIT",
-    "SELECT E'it\\'s'; COMMIT",
-    "SELECT e'it''s \\' so'; COMMIT",
     "SELECT DATE'2020-01-01'; COMMIT",
-    "SELECT [it's] FROM t; COMMIT",
-    "SELECT `it's` FROM t; COMMIT",
     "SELECT a[1], b['x']; COMMIT",
-    "SELECT 1 # it's\n; COMMIT",
-    "SELECT 1 # 2; COMMIT",
     "SELECT $$a;b$$; COMMIT",
     "SELECT $a$ $$ ; $a$; COMMIT",
     "SELECT $1; COMMIT",
@@ -88,6 +76,42 @@ const CONTROL: &[&str] = &[
     "BEGIN NOT ATOMIC SELECT 1; END; COMMIT",
 ];
 
+/// What is one in these syntaxes, and in no other.
+const CONTROL_IN: &[(&[Syntax], &str)] = &[
+    (&[POSTGRES], "-- why\rCOMMIT"),
+    (&[MYSQL], "# why\nCOMMIT"),
+    (&[POSTGRES], "/* a /* b */ c */ COMMIT"),
+    (&[MYSQL, SQLITE], "/* /* */ COMMIT; -- */ */"),
+    (&[MYSQL], "/*! COMMIT */"),
+    (&[MYSQL], "/*!50003 COMMIT */"),
+    (&[MYSQL], "/*M!100100 SET autocommit = 0 */"),
+    (&[MYSQL], "SELECT 1 /*! ; COMMIT */"),
+    (&[POSTGRES, MYSQL], "SELECT 'it\\'s'; COMMIT"),
+    (&[MYSQL], "SELECT \"it\\\"s\"; COMMIT"),
+    (&[POSTGRES, MYSQL], "SELECT E'it\\'s'; COMMIT"),
+    (&[POSTGRES, MYSQL], "SELECT e'it''s \\' so'; COMMIT"),
+    (&[SQLITE], "SELECT [it's] FROM t; COMMIT"),
+    (&[MYSQL, SQLITE], "SELECT `it's` FROM t; COMMIT"),
+    (&[MYSQL, SQLITE], "SET `autocommit` = 0"),
+    (&[MYSQL], "SELECT 1 # it's\n; COMMIT"),
+    (&[POSTGRES, SQLITE], "SELECT 1 # 2; COMMIT"),
+    (&[MYSQL, SQLITE], "SELECT $$;COMMIT;SELECT $$"),
+    (&[MYSQL, SQLITE], "SELECT $a$;COMMIT;SELECT $a$"),
+    (&[SQLITE], "SELECT $a(');COMMIT;SELECT '$b'"),
+    (&[SQLITE], "SELECT :a::b(');COMMIT;--'"),
+    (&[MYSQL, SQLITE], "SELECT 1 -- \r'\n;COMMIT;SELECT '"),
+    (&[POSTGRES, SQLITE], "SELECT 1 --'\n;COMMIT;SELECT '"),
+    (&[POSTGRES, MYSQL, SQLITE], "SELECT 1--\u{7f}'\n;COMMIT;SELECT '"),
+    (&[POSTGRES, MYSQL], "SELECT E'a'\n'\\'';COMMIT;--'"),
+    (&[POSTGRES, MYSQL], "SELECT '\\'';COMMIT;SELECT '"),
+    (&[POSTGRES, MYSQL, SQLITE], "SELECT \"\\\";COMMIT;SELECT \""),
+    (&[POSTGRES, MYSQL, SQLITE], "SELECT 1 /*!99999 ' */;COMMIT;SELECT '"),
+    (&[POSTGRES, MYSQL], "SELECT 1 /*!99999 /* */ ' */;COMMIT;SELECT '"),
+    (&[POSTGRES], "SELECT `;COMMIT;SELECT `"),
+    (&[POSTGRES, MYSQL], "SELECT [;COMMIT;SELECT ]"),
+    (&[MYSQL, SQLITE], "/* /* */;COMMIT;/* */ */"),
+];
+
 const SINGLE: &[&str] = &[
     "",
     " ; ",
@@ -99,16 +123,9 @@ const SINGLE: &[&str] = &[
     "SELECT 1; /* done; BEGIN */",
     "SELECT 'a; COMMIT'",
     "SELECT \"a; COMMIT\"",
-    "SELECT `a; COMMIT`",
-    "SELECT [a; b] FROM t",
     "SELECT 'C:\\', 'a; b'",
-    "SELECT E'it\\'s; x'",
-    "SELECT $$a; COMMIT$$",
-    "SELECT $fn$ a; $$ COMMIT; $$ $fn$",
-    "DO $$ BEGIN PERFORM 1; COMMIT; END $$",
     "SELECT 1 -- a; COMMIT",
     "-- a; COMMIT\nSELECT 1",
-    "# a; COMMIT\nSELECT 1",
     "/* a; COMMIT */ SELECT 1",
     "/* begin */ SELECT 1",
     "(SELECT 1) UNION (SELECT 2)",
@@ -143,18 +160,32 @@ const SINGLE: &[&str] = &[
     "create temporary trigger a after delete on t for each row begin select old.begin; select old.end from t; end",
     "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM b; END",
     "CREATE DEFINER = root@localhost PROCEDURE p(IN begin int, IN end int) BEGIN START TRANSACTION; COMMIT; END",
-    "CREATE DEFINER=`root`@`%` FUNCTION f() RETURNS int BEGIN DECLARE a int; WHILE a DO SET a = 1; END WHILE; END",
     "CREATE PROCEDURE p() BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; END; COMMIT; END",
     "CREATE PROCEDURE p() BEGIN CASE a WHEN 1 THEN BEGIN END; ELSE SELECT 1; END CASE; END",
     "CREATE PROCEDURE p() a: BEGIN b: LOOP LEAVE b; END LOOP b; IF c THEN SELECT 1; END IF; END a",
     "ALTER EVENT e DO BEGIN SELECT 1; END",
     "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = 1; END */",
     "CREATE OR REPLACE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN a THEN 1 END; END",
-    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END; $$",
     "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END;'",
     "CREATE RULE r AS ON INSERT TO t DO ALSO (DELETE FROM a; DELETE FROM b)",
     "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
     "BEGIN NOT ATOMIC SELECT 1; COMMIT; END",
+];
+
+/// What is one ordinary statement in these syntaxes, and something else in the others.
+const SINGLE_IN: &[(&[Syntax], &str)] = &[
+    (&[MYSQL, SQLITE], "SELECT `a; COMMIT`"),
+    (
+        &[MYSQL, SQLITE],
+        "CREATE DEFINER=`root`@`%` FUNCTION f() RETURNS int BEGIN DECLARE a int; WHILE a DO SET a = 1; END WHILE; END",
+    ),
+    (&[SQLITE], "SELECT [a; b] FROM t"),
+    (&[POSTGRES, MYSQL], "SELECT E'it\\'s; x'"),
+    (&[POSTGRES, MYSQL], "SELECT $$a; COMMIT$$"),
+    (&[POSTGRES, MYSQL], "SELECT $fn$ a; $$ COMMIT; $$ $fn$"),
+    (&[POSTGRES], "DO $$ BEGIN PERFORM 1; COMMIT; END $$"),
+    (&[MYSQL], "# a; COMMIT\nSELECT 1"),
+    (&[POSTGRES, MYSQL], "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END; $$"),
 ];
 
 const SEVERAL: &[&str] = &[
@@ -171,40 +202,51 @@ fn kind(result: Result<(), Error>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
+/// What becomes of a text alone, and of one that may hold several statements.
+fn kinds(sql: &str, syntax: Syntax) -> [Option<ErrorKind>; 2] {
+    [kind(refuse_control(sql, syntax)), kind(check_batch(sql, syntax))]
+}
+
 #[test]
 fn control_statements_are_refused_rule_23() {
-    for sql in CONTROL {
-        assert_eq!(kind(refuse_control(sql)), Some(ErrorKind::ControlStatement), "{sql}");
-        assert_eq!(kind(check_batch(sql)), Some(ErrorKind::ControlStatement), "{sql}");
+    let all = CONTROL.iter().map(|sql| (&ALL[..], *sql));
+    for (syntaxes, sql) in all.chain(CONTROL_IN.iter().copied()) {
+        for syntax in ALL {
+            let refused = kinds(sql, syntax).map(|kind| kind == Some(ErrorKind::ControlStatement));
+            assert_eq!(refused, [syntaxes.contains(&syntax); 2], "{syntax:?}: {sql}");
+        }
     }
 }
 
 #[test]
 fn ordinary_statements_are_not_refused_rule_23() {
-    for sql in SINGLE {
-        assert_eq!(kind(refuse_control(sql)), None, "{sql}");
-        assert_eq!(kind(check_batch(sql)), None, "{sql}");
+    let all = SINGLE.iter().map(|sql| (&ALL[..], *sql));
+    for (syntaxes, sql) in all.chain(SINGLE_IN.iter().copied()) {
+        for syntax in ALL {
+            assert_eq!(kinds(sql, syntax) == [None; 2], syntaxes.contains(&syntax), "{syntax:?}: {sql}");
+        }
     }
 }
 
 #[test]
 fn several_statements_are_for_batch() {
     for sql in SEVERAL {
-        assert_eq!(kind(refuse_control(sql)), Some(ErrorKind::Config), "{sql}");
-        assert_eq!(kind(check_batch(sql)), None, "{sql}");
+        for syntax in ALL {
+            assert_eq!(kinds(sql, syntax), [Some(ErrorKind::Config), None], "{syntax:?}: {sql}");
+        }
     }
 }
 
 #[test]
 fn a_refusal_names_the_right_call_rule_23() {
-    let told = |sql| refuse_control(sql).map_err(|error| error.to_string());
+    let told = |sql| refuse_control(sql, POSTGRES).map_err(|error| error.to_string());
     let refused = |text: &str| Err(text.to_owned());
     assert_eq!(told("begin"), refused("BEGIN is a control statement: open a block with Database::atomic instead"));
     assert_eq!(
         told("savepoint a"),
         refused("SAVEPOINT is a control statement: open a block with Database::savepoint instead")
     );
-    assert_eq!(refuse_control("COMMIT").expect_err("it is refused").statement(), Some("COMMIT"));
+    assert_eq!(refuse_control("COMMIT", POSTGRES).expect_err("it is refused").statement(), Some("COMMIT"));
 }
 
 /// What means nothing to any database.
@@ -240,11 +282,13 @@ proptest! {
         let [one, two, three] = [0, 1, 2].map(|at| &blanks[at]);
         // A comment to the end of the line needs that end.
         let before = before.iter().map(|sql| format!("{sql}\n;")).collect::<String>();
-        let text = format!("{before}{one}{control}{two};{after}");
-        prop_assert_eq!(kind(refuse_control(&text)), Some(ErrorKind::ControlStatement), "{}", text);
-        prop_assert_eq!(kind(check_batch(&text)), Some(ErrorKind::ControlStatement), "{}", text);
-        let text = format!("{before}{one}sEt{two} {second}{three}");
-        prop_assert_eq!(kind(refuse_control(&text)), Some(ErrorKind::ControlStatement), "{}", text);
+        for syntax in ALL {
+            let refused = [Some(ErrorKind::ControlStatement); 2];
+            let text = format!("{before}{one}{control}{two};{after}");
+            prop_assert_eq!(kinds(&text, syntax), refused, "{:?}: {}", syntax, text);
+            let text = format!("{before}{one}sEt{two} {second}{three}");
+            prop_assert_eq!(kinds(&text, syntax), refused, "{:?}: {}", syntax, text);
+        }
     }
 
     #[test]
@@ -253,8 +297,11 @@ proptest! {
         "\n", "(", ")", "E'", "SET", "@@", ",", "é", " ", "x",
     ]), 0..24)) {
         for sql in [text, tokens.concat(), tokens.join(" ")] {
-            let (single, batch) = (kind(refuse_control(&sql)), kind(check_batch(&sql)));
-            prop_assert_eq!(single == Some(ErrorKind::ControlStatement), batch.is_some(), "{}", sql);
+            for syntax in ALL {
+                let [single, batch] = kinds(&sql, syntax);
+                prop_assert_eq!(single == Some(ErrorKind::ControlStatement), batch.is_some(), "{:?}: {}", syntax, sql);
+                session_effect(&sql, syntax);
+            }
         }
     }
 }

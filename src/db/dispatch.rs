@@ -39,7 +39,14 @@ impl Database {
                 let _turn = frame.statement().await?;
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
             }
-            None => self.alone(query, want).await.map(|(answer, _)| answer),
+            None => {
+                let (answer, lease) = self.alone(query, want).await?;
+                if !lease.is_clean() {
+                    // Boxed, as few statements leave anything behind.
+                    Box::pin(lease.clean()).await;
+                }
+                Ok(answer)
+            }
         }
     }
 

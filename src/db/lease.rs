@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, Shared};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
     database::Inner,
@@ -129,6 +129,22 @@ impl Lease {
         Some(self.place().as_ref()?.borrowed.as_ref()?.handle().clone())
     }
 
+    /// Whether the connection can go back as it is.
+    pub(super) fn is_clean(&self) -> bool {
+        matches!(self.connection().state(), State::Idle | State::Broken)
+    }
+
+    /// Gives the connection back, and waits until what was left behind on it is undone.
+    ///
+    /// # Cancel safety
+    /// Dropped, it is undone all the same.
+    pub(super) async fn clean(self) {
+        if let Some(under_way) = self.give_back(None, None) {
+            // It ends early at the end of its runtime alone, which nobody outlives here.
+            let _ = under_way.await;
+        }
+    }
+
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);
@@ -136,20 +152,20 @@ impl Lease {
 
     /// Gives the connection back, whoever else still holds the lease: idle, or once it has been made idle, and not before
     /// a `cancellation` that is under way is over, or that would hit the next user. One whose native client is in other
-    /// hands is made idle and thrown away.
-    pub(super) fn give_back(&self, user: Option<User>, cancellation: Option<Cancellation>) {
-        let Some(mut place) = self.place().take() else { return };
-        let Some(borrowed) = &mut place.borrowed else { return };
+    /// hands is made idle and thrown away. What is still to be done with it first goes on in the task that is returned.
+    pub(super) fn give_back(&self, user: Option<User>, cancellation: Option<Cancellation>) -> Option<JoinHandle<()>> {
+        let mut place = self.place().take()?;
+        let borrowed = place.borrowed.as_mut()?;
         let is_lent = self.is_lent();
         borrowed.condemned |= self.condemned.load(Ordering::Acquire);
         match borrowed.connection.state() {
-            _ if borrowed.condemned && !is_lent => {}
-            State::Idle if !is_lent && cancellation.is_none() => {}
-            State::Broken => {}
+            _ if borrowed.condemned && !is_lent => None,
+            State::Idle if !is_lent && cancellation.is_none() => None,
+            State::Broken => None,
             State::Idle | State::Transaction | State::Handled | State::Busy => {
                 borrowed.connection.abandon();
                 let handle = borrowed.handle().clone();
-                drop(handle.spawn(clean_up(place, user, cancellation, is_lent)));
+                Some(handle.spawn(clean_up(place, user, cancellation, is_lent)))
             }
         }
     }
@@ -167,7 +183,7 @@ impl Drop for Loan<'_> {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.give_back(None, None);
+        drop(self.give_back(None, None));
     }
 }
 

@@ -64,7 +64,7 @@ impl Database {
     /// ```
     pub async fn execute(&self, sql: &str, params: impl Into<Params>) -> Result<u64, Error> {
         let params = params.into();
-        statement::refuse_control(sql)?;
+        statement::refuse_control(sql, self.dialect().syntax())?;
         let query = Query::new(sql, params.as_slice());
         Ok(self.dispatch(query, Want::Count).await?.affected)
     }
@@ -91,7 +91,7 @@ impl Database {
     /// ```
     pub async fn query(&self, sql: &str, params: impl Into<Params>) -> Result<Vec<Row>, Error> {
         let params = params.into();
-        statement::refuse_control(sql)?;
+        statement::refuse_control(sql, self.dialect().syntax())?;
         let query = Query::new(sql, params.as_slice());
         Ok(self.dispatch(query, Want::Rows).await?.rows)
     }
@@ -167,7 +167,7 @@ impl Database {
     /// ```
     pub async fn stream(&self, sql: &str, params: impl Into<Params>) -> Result<RowStream, Error> {
         let params = params.into();
-        statement::refuse_control(sql)?;
+        statement::refuse_control(sql, self.dialect().syntax())?;
         self.dispatch_stream(Query::new(sql, params.as_slice())).await
     }
 
@@ -190,7 +190,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub async fn batch(&self, sql: &str) -> Result<(), Error> {
-        statement::check_batch(sql)?;
+        statement::check_batch(sql, self.dialect().syntax())?;
         self.dispatch(Query::new(sql, &[]), Want::Batch).await.map(|_| ())
     }
 

@@ -277,7 +277,7 @@ impl DbSession {
             let observed = Observed::new(&NoDebt, &inner, None);
             // Should it fail, the connection goes all the same.
             let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await;
-            lease.give_back(None, None);
+            drop(lease.give_back(None, None));
         })
     }
 }
@@ -372,7 +372,7 @@ impl Session for DbSession {
             // nothing from here on, as their block has ended.
             let user = User { inner: Arc::clone(&self.inner), name: self.name() };
             let cancellation = self.cancelling().take();
-            lease.give_back(Some(user), cancellation);
+            drop(lease.give_back(Some(user), cancellation));
             drop(membership);
         }
     }

@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt};
 use crate::{
     control::{Control, Isolation, Locals, Name, PREFIX, Settings},
     error::{Error, ErrorKind},
+    tokens::Syntax,
 };
 
 /// Which SQL a database speaks.
@@ -31,6 +32,15 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
+    /// How its texts are read.
+    pub(crate) fn syntax(self) -> Syntax {
+        match self {
+            Self::Postgres => Syntax::Postgres,
+            Self::Mysql => Syntax::Mysql,
+            Self::Sqlite => Syntax::Sqlite,
+        }
+    }
+
     /// The longest name that the server keeps whole, in its own measure.
     fn longest_name(self) -> usize {
         match self {
@@ -158,6 +168,7 @@ impl Dialect {
             }
             Name::Given(name) => {
                 let quote = if self == Self::Mysql { '`' } else { '"' };
+                let name = self.safe_name(name);
                 text.push(quote);
                 for part in name.split_inclusive(quote) {
                     text.push_str(part);
@@ -202,6 +213,19 @@ impl Dialect {
     /// Whether a rollback to a savepoint undoes the settings that were made behind it.
     pub(crate) fn undoes_settings(self) -> bool {
         self == Self::Postgres
+    }
+
+    /// A name that every character set of a session reads alike. Where a statement has set another one than ours, bytes of
+    /// a letter may be taken for half of a quote: so MySQL gets a number of fixed length in place of what is not ASCII.
+    fn safe_name(self, name: &str) -> Cow<'_, str> {
+        if self != Self::Mysql || name.is_ascii() {
+            return name.into();
+        }
+        // FNV-1a, of 128 bits: the names that are open at the same time are few.
+        let number = name.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |number, byte| {
+            (number ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+        });
+        format!("nestling_{number:032x}").into()
     }
 
     /// How many statements the text of a step has.
@@ -309,8 +333,13 @@ fn mysql_literal(value: &str) -> String {
     if hex.is_empty() { "''".into() } else { format!("CONVERT(x'{hex}' USING utf8mb4)") }
 }
 
-/// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` says.
+/// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` and `client_encoding` say.
 fn literal(text: &str) -> String {
+    if !text.is_ascii() {
+        // In some encodings a byte of a letter may be taken for half of a character with the backslash behind it.
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        return format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), 'UTF8')");
+    }
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
@@ -347,6 +376,8 @@ mod tests {
             "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY; \
              SELECT set_config(E'app.tenant', E'o''neill\\\\', true)"
         );
+        let foreign = Settings::default().with_local("app.tenant", "日\\'");
+        assert!(Dialect::Postgres.render(&Control::Begin(foreign)).is_ascii(), "whatever the encoding of the session");
         assert!(Dialect::Sqlite.check_settings(&settings).is_err());
         assert!(Dialect::Mysql.check_settings(&settings).is_err(), "a dot in the name of a variable");
         assert_eq!(Dialect::Sqlite.render(&Control::Begin(settings)), "BEGIN DEFERRED");

@@ -9,6 +9,9 @@
 //! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] tells: never idle while
 //!   an answer is outstanding.
 //! * [`Connection::state`] MUST NOT make a round trip.
+//! * A statement whose [`SessionEffect`](crate::statement::SessionEffect) is not `None`, and whatever else the protocol
+//!   tells of a session that was changed, MUST leave the connection in [`State::Handled`] until a last `Rollback` outside
+//!   a transaction has reset it, or in [`State::Broken`].
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
 
@@ -29,6 +32,8 @@ pub(crate) mod postgres;
 mod quoted;
 mod random;
 mod reader;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod session_mark;
 mod sessions;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
@@ -83,6 +88,13 @@ fn wrong_count(given: usize, takes: usize) -> Error {
     Error::new(ErrorKind::Parameter, format!("the statement takes {takes} {noun}, {given} {verb} given"))
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+/// The error of whatever has left a transaction open outside any block, where nobody could commit it.
+fn left_open() -> Fault {
+    let text = "a transaction was left open outside any block; it was rolled back";
+    Fault::kept(Error::new(ErrorKind::RolledBack, text))
+}
+
 /// What is wanted of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -127,7 +139,7 @@ pub(crate) enum State {
     Idle,
     /// A transaction is open.
     Transaction,
-    /// The caller had the native client: nothing is known before a full clean-up.
+    /// The session may have been changed, by a statement or by the native client: it is not for others before a reset.
     Handled,
     /// An answer is outstanding.
     Busy,

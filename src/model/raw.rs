@@ -63,7 +63,7 @@ impl<R: Send + 'static> Raw<R> {
     }
 
     async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
-        statement::refuse_control(&self.sql)?;
+        statement::refuse_control(&self.sql, db.dialect().syntax())?;
         db.read(&self.sql, &self.params, self.read).await
     }
 

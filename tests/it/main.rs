@@ -11,6 +11,7 @@ mod proxy;
 mod recorder;
 #[macro_use]
 mod servers;
+mod session_state;
 mod view;
 mod wire;
 

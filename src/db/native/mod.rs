@@ -29,6 +29,14 @@ use crate::{
     runtime::{Flight, Frame},
 };
 
+/// What a native client was lent for, and what it has left open outside any block. The body's own error says more.
+fn with_left<T, E>(result: Result<T, E>, left: Result<(), Fault>) -> Result<Result<T, E>, Fault> {
+    match (result, left) {
+        (Ok(_), Err(fault)) => Err(fault),
+        (result, _) => Ok(result),
+    }
+}
+
 /// The savepoint around the use of a native client. If it is gone afterwards, so is the transaction.
 fn guard() -> Name {
     Name::Given("nestling_native".into())
@@ -39,6 +47,12 @@ fn wrong_driver(what: &str) -> Error {
 }
 
 impl Database {
+    /// Whether the task has a pinned connection with no transaction on it: what a native client leaves open there would
+    /// take in all that follows, and be rolled back in the end.
+    fn is_pinned_alone(&self) -> bool {
+        self.frame().is_some_and(|frame| !frame.in_transaction())
+    }
+
     /// Lends the connection of the block that the task has open, or one of its own.
     async fn lend<Fut, T, E>(&self, body: impl FnOnce(Arc<Lease>) -> Fut) -> Result<T, E>
     where

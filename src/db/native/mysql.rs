@@ -7,7 +7,7 @@ use std::{
 
 use mysql_async::Conn;
 
-use super::wrong_driver;
+use super::{with_left, wrong_driver};
 use crate::{
     db::Database,
     driver::mysql::{Lent, MysqlConnection},
@@ -45,7 +45,8 @@ impl Database {
     /// instance, which is off unless a handler for it is set there.
     ///
     /// It has the block's turn for as long as it runs. Do not end the transaction with it: that is found out, and the
-    /// block fails. Outside a block the session is reset before anybody else has it.
+    /// block fails. Outside a block the session is reset before anybody else has it; on a pinned connection, what is left
+    /// open is rolled back, and the call fails with `RolledBack`.
     ///
     /// # Errors
     /// The closure's own; `Unsupported` if this is not a MySQL database; `Aborted` if the closure ended the transaction;
@@ -72,6 +73,7 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        let is_pinned_alone = self.is_pinned_alone();
         self.lend(|lease| async move {
             let Some(connection) = lease.connection().native().downcast_ref::<MysqlConnection>() else {
                 return Ok(Err(wrong_driver("MySQL").into()));
@@ -85,7 +87,8 @@ impl Database {
                 let text = "the native client was kept beyond its closure";
                 return Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)));
             }
-            Ok(result)
+            let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
+            with_left(result, left)
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use tokio_postgres::Client;
 
-use super::wrong_driver;
+use super::{with_left, wrong_driver};
 use crate::{
     db::{Database, lease::Lease},
     driver::postgres::{PostgresConnection, Wire},
@@ -53,7 +53,8 @@ impl Database {
     /// Lends the client of tokio-postgres, inside the block that the task has open: for COPY, for instance.
     ///
     /// It has the block's turn for as long as it runs. Do not end the transaction with it: that is found out, and the
-    /// block fails. Outside a block the connection is reset before anybody else has it. It costs two round trips more
+    /// block fails. Outside a block the connection is reset before anybody else has it; on a pinned connection, what is
+    /// left open is rolled back, and the call fails with `RolledBack`. It costs two round trips more
     /// than what is done with it.
     ///
     /// # Errors
@@ -84,6 +85,7 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        let is_pinned_alone = self.is_pinned_alone();
         self.lend(|lease| async move {
             let Some(connection) = lease.connection().native().downcast_ref::<PostgresConnection>() else {
                 return Ok(Err(wrong_driver("PostgreSQL").into()));
@@ -97,7 +99,8 @@ impl Database {
             drop(in_hand);
             connection.schema_changed();
             loan.answered();
-            Ok(result)
+            let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
+            with_left(result, left)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! The connection of rusqlite, lent.
 
-use super::wrong_driver;
+use super::{with_left, wrong_driver};
 use crate::{db::Database, driver::sqlite::SqliteConnection, error::Error, fault::NoDebt};
 
 impl Database {
@@ -8,7 +8,8 @@ impl Database {
     ///
     /// The closure runs on a thread of the connection's own, and may block it. The connection is closed when its user
     /// has done with it, so that nothing that was set on it meets anybody else. A database in memory has but this one:
-    /// what the library itself needs is set anew on it, all else stays.
+    /// what the library itself needs is set anew on it, all else stays. On a pinned connection outside any block, what is
+    /// left open is rolled back, and the call fails with `RolledBack`.
     ///
     /// # Errors
     /// The closure's own; `Unsupported` if this is not a SQLite database; `Aborted` if the closure ended the transaction;
@@ -37,9 +38,14 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let is_pinned_alone = self.is_pinned_alone();
         self.lend(|lease| async move {
             match lease.connection().native().downcast_ref::<SqliteConnection>() {
-                Some(connection) => connection.lend(&NoDebt, body).await,
+                Some(connection) => {
+                    let result = connection.lend(&NoDebt, body).await?;
+                    let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
+                    with_left(result, left)
+                }
                 None => Ok(Err(wrong_driver("SQLite").into())),
             }
         })

@@ -7,6 +7,7 @@ use mysql_async::Value;
 
 use super::{
     errand::{Outcome, Turn, Work},
+    known::Known,
     placeholders::Text,
     prepared::Wanted,
 };
@@ -14,6 +15,7 @@ use crate::{
     control::Control,
     driver::Answer,
     fault::{Fault, Verdict},
+    statement::SessionEffect,
 };
 
 /// One command.
@@ -26,8 +28,8 @@ pub(super) enum Command {
     Ping,
     /// Steps with a COMMIT at their end.
     Commit(Vec<Control>),
-    /// Ends the transaction, and sets the session back if it was lent.
-    Rollback { was_lent: bool },
+    /// Ends the transaction, and then undoes what was left behind in the session.
+    Rollback { effect: SessionEffect },
 }
 
 impl Command {
@@ -35,16 +37,16 @@ impl Command {
     pub(super) fn carry_out(self, mut turn: Turn) -> Work {
         match self {
             Self::Text { steps, tail } => Box::pin(async move {
-                let result = turn.text(&steps, tail.as_deref().map(|text| &*text.sql)).await;
-                at_rest(result, turn)
+                let result = turn.text(&steps, tail.as_deref()).await;
+                at_rest(result, turn, tail.as_deref().map_or("", |text| &*text.sql)).await
             }),
             Self::Prepared { text, params, wanted } => Box::pin(async move {
                 let result = turn.prepared(&text, params, wanted).await;
-                at_rest(result, turn)
+                at_rest(result, turn, &text.sql).await
             }),
             Self::Ping => Box::pin(async move {
                 let result = turn.ping().await;
-                at_rest(result, turn)
+                at_rest(result, turn, "").await
             }),
             Self::Commit(steps) => Box::pin(async move {
                 let result = turn.end(&steps).await;
@@ -52,20 +54,35 @@ impl Command {
                     // What is left of it goes. Should this fail too, the state tells.
                     let _ = Box::pin(turn.end(&[Control::Rollback])).await;
                 }
-                at_rest(result, turn)
+                at_end(result, turn).await
             }),
-            Self::Rollback { was_lent } => Box::pin(async move {
+            Self::Rollback { effect } => Box::pin(async move {
                 let mut result = turn.end(&[Control::Rollback]).await;
-                if result.is_ok() && was_lent {
-                    result = Box::pin(turn.reset()).await.map(|()| Answer::count(0));
+                match effect {
+                    SessionEffect::Reset if result.is_ok() => {
+                        result = Box::pin(turn.reset()).await.map(|()| Answer::count(0));
+                    }
+                    SessionEffect::Discard => turn.shown.set(Known::Lost),
+                    SessionEffect::None | SessionEffect::Reset => {}
                 }
-                at_rest(result, turn)
+                at_end(result, turn).await
             }),
         }
     }
 }
 
-fn at_rest(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+/// Behind the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
+async fn at_end(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+    if !turn.is_settled() {
+        // That a transaction was left open is no news here; should it stay so, the state tells.
+        let _ = Box::pin(turn.settled(Ok(Answer::count(0)), "")).await;
+    }
+    turn.rest();
+    (result, turn)
+}
+
+async fn at_rest(result: Result<Answer, Fault>, mut turn: Turn, sql: &str) -> Outcome {
+    let result = if turn.is_settled() { result } else { Box::pin(turn.settled(result, sql)).await };
     turn.rest();
     (result, turn)
 }

@@ -37,6 +37,7 @@ use crate::{
     driver::{Answer, Connection, Query, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Sparing, Verdict},
+    statement::SessionEffect,
 };
 
 /// A connection to MySQL or MariaDB.
@@ -47,7 +48,6 @@ pub(crate) struct MysqlConnection {
     /// Counts the turns, so that a cancellation goes to nobody but its own.
     turns: Arc<AtomicU64>,
     shown: Arc<Shown>,
-    handled: AtomicBool,
     /// Whether the server was asked to end the session, as it would not end a statement.
     is_given_up: Arc<AtomicBool>,
     killer: Killer,
@@ -79,7 +79,6 @@ impl MysqlConnection {
             errand: Arc::default(),
             turns: Arc::default(),
             shown,
-            handled: AtomicBool::new(false),
             is_given_up: Arc::default(),
             killer: Killer::new(opts, id),
             runtime: Handle::current(),
@@ -194,6 +193,7 @@ impl MysqlConnection {
                 _ if is_killed => turn.absorb_kill().await,
                 _ => {}
             }
+            let result = turn.settled(result.map(|()| Answer::count(0)), &text.sql).await.map(drop);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = tell.send(result);
@@ -225,18 +225,24 @@ impl MysqlConnection {
         let turn = self.turn().await?;
         pay(debt)?;
         // On a pinned connection the transaction alone ends: the session is its owner's still.
-        let was_lent = self.handled.load(Ordering::Acquire) && self.shown.get() != Known::Transaction;
-        self.carry_out(turn, Command::Rollback { was_lent }).await?;
-        if was_lent {
-            self.handled.store(false, Ordering::Release);
-        }
-        Ok(())
+        let is_idle = self.shown.get() == Known::Idle;
+        let effect = if is_idle { self.shown.mark().get() } else { SessionEffect::None };
+        self.carry_out(turn, Command::Rollback { effect }).await.map(drop)
+    }
+
+    /// Rolls back what the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was anything.
+    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+        // An error may have been the last answer, which tells nothing of the transaction.
+        self.carry_out(self.turn().await?, Command::Ping).await.map(drop)
     }
 
     /// Lends the native connection for as long as the returned value lives.
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
         let turn = self.turn().await?;
-        self.handled.store(true, Ordering::Release);
+        self.shown.mark().note(SessionEffect::Reset);
         Ok(Lent(turn))
     }
 
@@ -370,7 +376,7 @@ impl Connection for MysqlConnection {
         }
         match self.shown.get() {
             Known::Unknown | Known::Lost => State::Broken,
-            _ if self.handled.load(Ordering::Acquire) => State::Handled,
+            _ if self.shown.mark().is_set() => State::Handled,
             Known::Idle if !self.shown.has_locals() => State::Idle,
             Known::Idle | Known::Transaction | Known::Gone => State::Transaction,
         }

@@ -1,12 +1,14 @@
 //! Which statements commit the transaction that they run in, as far as their text tells. The server's status flags tell it
 //! for sure, but only afterwards; this is for what must be known before, and for errors, which have no flags.
 
-use crate::tokens::{Reading, Token, Tokens};
+use crate::tokens::{Doubt, Reading, Syntax, Token, Tokens};
 
 /// What such a statement begins with.
-const FIRST: [&str; 18] = [
+const FIRST: [&str; 21] = [
     "ALTER",
     "ANALYZE",
+    "CACHE",
+    "CHANGE",
     "CHECK",
     "CREATE",
     "DROP",
@@ -20,35 +22,87 @@ const FIRST: [&str; 18] = [
     "REPAIR",
     "RESET",
     "REVOKE",
+    "STOP",
     "TRUNCATE",
     "UNINSTALL",
     "UNLOCK",
 ];
 
+/// What statements begin with that commit only where the status flags tell: they run no code that could commit and begin
+/// anew.
+const PLAIN: [&str; 18] = [
+    "DEALLOCATE",
+    "DELETE",
+    "DESC",
+    "DESCRIBE",
+    "DO",
+    "EXPLAIN",
+    "INSERT",
+    "KILL",
+    "LOAD",
+    "PREPARE",
+    "REPLACE",
+    "SELECT",
+    "SHOW",
+    "TABLE",
+    "UPDATE",
+    "USE",
+    "VALUES",
+    "WITH",
+];
+
+/// What is seen of a text in one reading.
+#[derive(Default)]
+struct Seen {
+    /// Whether any statement commits implicitly.
+    commits: bool,
+    /// Whether any statement may run whatever it likes: a procedure, a prepared text, a compound statement.
+    is_opaque: bool,
+    /// Bodies of routines count as several, which is no matter: what has one commits itself.
+    statements: usize,
+}
+
 /// Whether a text of one statement, or one of its statements, commits implicitly.
 pub(super) fn commits(sql: &str) -> bool {
-    scan(sql).0
+    any(sql, |seen| seen.commits)
 }
 
 /// Whether one of several statements commits implicitly: those behind it would run on their own.
 pub(super) fn commits_among_several(sql: &str) -> bool {
-    sql.contains(';') && matches!(scan(sql), (true, 2..))
+    sql.contains(';') && any(sql, |seen| seen.commits && seen.statements > 1)
 }
 
-/// Whether any statement commits, and how many there are. Bodies of routines count as several, which is no matter: what
-/// has one commits itself.
-fn scan(sql: &str) -> (bool, usize) {
-    let mut tokens = Tokens::new(sql, Reading::Mysql);
-    let (mut commits, mut statements, mut begins) = (false, 0, true);
+/// Whether a text may end the transaction that it runs in and begin another.
+pub(super) fn is_opaque(sql: &str) -> bool {
+    any(sql, |seen| seen.is_opaque)
+}
+
+/// Whether something is so in any reading of a text.
+fn any(sql: &str, test: impl Fn(&Seen) -> bool) -> bool {
+    let mut is_so = false;
+    Syntax::Mysql.each_reading(|reading| {
+        let (seen, doubt) = scan(sql, reading);
+        is_so = test(&seen);
+        (!is_so).then_some(doubt)
+    });
+    is_so
+}
+
+fn scan(sql: &str, reading: Reading) -> (Seen, Doubt) {
+    let mut tokens = Tokens::new(sql, reading);
+    let (mut seen, mut begins) = (Seen::default(), true);
     while let Some(token) = tokens.next() {
         if token.is_mark(b";") {
             begins = true;
-        } else if std::mem::take(&mut begins) {
-            statements += 1;
-            commits |= is_committing(token, tokens.clone());
+        } else if !token.is_mark(b"(") && std::mem::take(&mut begins) {
+            seen.statements += 1;
+            seen.commits |= is_committing(token, tokens.clone());
+            // `SET STATEMENT .. FOR` has a statement in it.
+            let is_set = token.is("SET") && !tokens.clone().next().is_some_and(|next| next.is("STATEMENT"));
+            seen.is_opaque |= !(token.is_any(&PLAIN) || token.is_any(&FIRST) || is_set);
         }
     }
-    (commits, statements)
+    (seen, tokens.doubt())
 }
 
 fn is_committing(first: Token<'_>, mut rest: Tokens<'_>) -> bool {
@@ -74,5 +128,32 @@ mod tests {
         assert!(!commits_among_several("drop table t;"));
         assert!(commits_among_several("insert into t values (1); drop table t"));
         assert!(!commits_among_several("insert into t values (';drop'); drop temporary table t"));
+        assert!(commits_among_several("select 'it\\'; drop table t; select '"), "NO_BACKSLASH_ESCAPES");
+    }
+
+    #[test]
+    fn what_runs_other_code_is_opaque() {
+        for sql in [
+            "call p()",
+            "execute s",
+            "execute immediate 'commit'",
+            "select 1; CALL p()",
+            "begin not atomic end",
+            "/*! call p() */",
+            "set statement a = 1 for call p()",
+        ] {
+            assert!(is_opaque(sql), "{sql}");
+        }
+        for sql in [
+            "select 1",
+            "(select 1)",
+            "insert into t values ('; call p()')",
+            "set @a = 1",
+            "create table t (a int)",
+            "lock tables t write",
+            "",
+        ] {
+            assert!(!is_opaque(sql), "{sql}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::driver::session_mark::SessionMark;
+
 /// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -21,6 +23,7 @@ pub(super) struct Shown {
     has_locals: AtomicBool,
     /// Whether the runtime has ended that the socket lives on: whatever is known, nothing can be sent any more.
     is_cut_off: AtomicBool,
+    mark: SessionMark,
 }
 
 impl Shown {
@@ -29,6 +32,7 @@ impl Shown {
             known: AtomicU8::new(known as u8),
             has_locals: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
+            mark: SessionMark::default(),
         }
     }
 
@@ -52,6 +56,11 @@ impl Shown {
 
     pub(super) fn set(&self, known: Known) {
         self.known.store(known as u8, Ordering::Release);
+    }
+
+    /// What was left behind in the session.
+    pub(super) fn mark(&self) -> &SessionMark {
+        &self.mark
     }
 
     pub(super) fn has_locals(&self) -> bool {

@@ -15,6 +15,7 @@ mod handles;
 mod implicit;
 mod kill;
 mod known;
+mod marker;
 mod param_type;
 mod placeholders;
 mod prepared;
@@ -68,6 +69,9 @@ impl MysqlDriver {
         })?;
         let allowed = given.max_allowed_packet().unwrap_or(LARGEST_PACKET);
         let host = host(&given);
+        // A reset does not change the default database: it is named again with the rest.
+        let database = given.db_name().map(|name| format!("; USE `{}`", name.replace('`', "``")));
+        let setup = [SETUP, database.as_deref().unwrap_or_default()].concat();
         let asks_for_socket = url.contains("prefer_socket=true");
         let opts = OptsBuilder::from_opts(given)
             // A connection by TCP is not to turn into one by a socket unless it is asked for.
@@ -80,7 +84,7 @@ impl MysqlDriver {
             .max_allowed_packet(Some(allowed))
             .wait_timeout(Some(0))
             .conn_ttl(None::<Duration>)
-            .setup(vec![SETUP]);
+            .setup(vec![setup]);
         let opts: Opts = opts.into();
         let servers = [address(&opts)];
         Ok(Self { dial: tls.dial(opts)?, servers, statement_cache })

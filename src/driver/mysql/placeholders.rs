@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{handles::Handle, param_type::ParamType, server::Server, shape::LastShape};
+use super::{handles::Handle, implicit, param_type::ParamType, server::Server, shape::LastShape};
 use crate::{
     driver::wrong_count,
     error::Error,
-    tokens::{Reading, Token, Tokens},
+    statement::{SessionEffect, session_effect},
+    tokens::{Reading, Syntax, Token, Tokens},
     value::Value,
 };
 
@@ -21,18 +22,30 @@ pub(super) struct Text {
     pub(super) handle: Handle,
     /// Whether it is kept: what is not is closed once it has run.
     pub(super) is_kept: bool,
+    /// What it leaves behind in the session.
+    pub(super) effect: SessionEffect,
+    /// Whether it may end the transaction that it runs in, and begin another.
+    pub(super) is_opaque: bool,
 }
 
 impl Text {
     /// A text that is sent as it is, and not kept.
     pub(super) fn whole(sql: &str) -> Self {
-        Self { sql: sql.into(), order: None, shape: LastShape::default(), handle: Handle::default(), is_kept: false }
+        Self {
+            sql: sql.into(),
+            order: None,
+            shape: LastShape::default(),
+            handle: Handle::default(),
+            is_kept: false,
+            effect: session_effect(sql, Syntax::Mysql),
+            is_opaque: implicit::is_opaque(sql),
+        }
     }
 }
 
 /// Whether there is no statement in a text.
 pub(super) fn is_empty(sql: &str) -> bool {
-    Tokens::new(sql, Reading::Mysql).all(|token| token.is_mark(b";"))
+    Tokens::new(sql, Reading::MYSQL).all(|token| token.is_mark(b";"))
 }
 
 /// A statement as it was given, with what is known of its placeholders.
@@ -42,13 +55,16 @@ pub(super) struct Template {
     order: Option<Arc<[usize]>>,
     /// The values that are only ever stored, by their indices; empty if there are none.
     stored: Box<[bool]>,
+    effect: SessionEffect,
+    is_opaque: bool,
 }
 
 impl Template {
     pub(super) fn new(given: &str) -> Self {
         let (sql, order) = numbered(given);
         let stored = if inserts(&sql) { stored(&sql, order.as_deref()) } else { Box::default() };
-        Self { sql: sql.into(), order: order.map(Into::into), stored }
+        let (effect, is_opaque) = (session_effect(given, Syntax::Mysql), implicit::is_opaque(given));
+        Self { sql: sql.into(), order: order.map(Into::into), stored, effect, is_opaque }
     }
 
     /// The types of these values here.
@@ -86,7 +102,15 @@ impl Template {
             }
         }
         let sql = if copied == 0 { Arc::clone(&self.sql) } else { (out + &self.sql[copied..]).into() };
-        Ok(Text { sql, order: self.order.clone(), is_kept, ..Text::whole("") })
+        Ok(Text {
+            sql,
+            order: self.order.clone(),
+            shape: LastShape::default(),
+            handle: Handle::default(),
+            is_kept,
+            effect: self.effect,
+            is_opaque: self.is_opaque,
+        })
     }
 }
 
@@ -109,7 +133,7 @@ fn stored(sql: &str, order: Option<&[usize]>) -> Box<[bool]> {
 }
 
 fn inserts(sql: &str) -> bool {
-    Tokens::new(sql, Reading::Mysql).next().is_some_and(|token| token.is_any(&["INSERT", "REPLACE"]))
+    Tokens::new(sql, Reading::MYSQL).next().is_some_and(|token| token.is_any(&["INSERT", "REPLACE"]))
 }
 
 /// The text with `?` for each `$1`, and their numbers.
@@ -117,7 +141,7 @@ fn numbered(sql: &str) -> (String, Option<Vec<usize>>) {
     let mut out = String::with_capacity(sql.len());
     let mut order = Vec::new();
     let mut copied = 0;
-    let mut tokens = Tokens::new(sql, Reading::Mysql);
+    let mut tokens = Tokens::new(sql, Reading::MYSQL);
     while let Some(token) = tokens.next() {
         let at = sql.len() - tokens.rest().len();
         if !token.is_mark(b"$") {
@@ -152,7 +176,7 @@ struct Spot {
 
 /// The placeholders of a text, in turn.
 fn spots(sql: &str) -> impl Iterator<Item = Spot> {
-    let mut tokens = Tokens::new(sql, Reading::Mysql);
+    let mut tokens = Tokens::new(sql, Reading::MYSQL);
     let mut state = Reader { inserts: inserts(sql), ..Reader::default() };
     std::iter::from_fn(move || {
         loop {

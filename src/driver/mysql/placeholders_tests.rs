@@ -15,7 +15,7 @@ fn sent(sql: &str, values: &[Value], server: Server) -> String {
 #[test]
 fn numbers_become_question_marks_in_their_order() {
     let new = |sql: &str| {
-        let Template { sql, order, stored: _ } = Template::new(sql);
+        let Template { sql, order, stored: _, effect: _, is_opaque: _ } = Template::new(sql);
         (sql, order)
     };
     let text = |sql: &str, order: Option<&[usize]>| (Arc::from(sql), order.map(Arc::from));

@@ -19,8 +19,7 @@ impl Wire {
     /// Runs a statement as a prepared one.
     pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, wanted: Wanted) -> Result<Answer, Fault> {
         let sql = &*text.sql;
-        let was_open = self.note(&[])?;
-        self.refuse_to_write(was_open, sql)?;
+        let was_open = self.note_text(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             return Box::pin(self.unprepared(text, was_open, wanted)).await;
         };
@@ -53,6 +52,17 @@ impl Wire {
                 self.shown.set(Known::Lost);
             }
         }
+    }
+
+    /// Looks at a statement before it is sent on its own: whether a transaction is open.
+    async fn note_text(&mut self, text: &Text) -> Result<bool, Fault> {
+        let was_open = self.note(&[])?;
+        self.refuse_to_write(was_open, &text.sql)?;
+        self.shown.mark().note(text.effect);
+        if was_open && text.is_opaque {
+            Box::pin(self.mark(&text.sql)).await?;
+        }
+        Ok(was_open)
     }
 
     /// Runs a statement that the server cannot prepare.
@@ -112,8 +122,7 @@ impl Wire {
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
     pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, rows: Chunks) -> Result<(), Fault> {
         let sql = &*text.sql;
-        let was_open = self.note(&[])?;
-        self.refuse_to_write(was_open, sql)?;
+        let was_open = self.note_text(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });

@@ -1,21 +1,112 @@
 //! What keeps a session fit for whoever uses it next: a sign of life, late cancellations taken up, a reset.
 
-use mysql_async::prelude::Queryable as _;
+use futures_util::future::BoxFuture;
+use mysql_async::{ChangeUserOpts, OkPacket, consts::StatusFlags, prelude::Queryable as _};
 
 use super::{classify, known::Known, wire::Wire};
 use crate::{
-    driver::Answer,
+    control::Control,
+    driver::{Answer, Dialect, left_open},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
 };
 
+/// How often steps are taken again that a KILL QUERY has hit.
+pub(super) const RETAKES: usize = 5;
+
 impl Wire {
+    /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
+    /// block around rests on them: they are taken now. Whether that worked.
+    pub(super) fn retake<'w>(&'w mut self, steps: &'w [Control], through: usize) -> BoxFuture<'w, bool> {
+        Box::pin(self.take_again(steps, through))
+    }
+
+    async fn take_again(&mut self, mut steps: &[Control], mut through: usize) -> bool {
+        // A COMMIT may have taken effect.
+        if steps.iter().any(|step| matches!(step, Control::Commit)) {
+            return false;
+        }
+        for _ in 0..RETAKES {
+            while let [first, rest @ ..] = steps
+                && through >= Dialect::Mysql.statements(first)
+            {
+                through -= Dialect::Mysql.statements(first);
+                steps = rest;
+            }
+            // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
+            let again = if through > 0 { "ROLLBACK; " } else { "" };
+            let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
+            match self.run_text(&text, usize::MAX).await {
+                (_, Ok(_)) => {
+                    self.shown.set(self.look());
+                    return true;
+                }
+                (done, Err(error)) if classify::is_killed(&error) => {
+                    through = done.saturating_sub(usize::from(!again.is_empty()));
+                }
+                (_, Err(_)) => return false,
+            }
+        }
+        false
+    }
+
     /// Asks the server for a sign of life, which takes a round trip.
     pub(super) async fn ping(&mut self) -> Result<Answer, Fault> {
-        self.conn.ping().await.map(|()| Answer::count(0)).map_err(|error| {
+        if let Err(error) = self.conn.ping().await {
             self.shown.set(Known::Lost);
-            Fault::new(Verdict::Lost, classify::statement(error, "ping"))
-        })
+            return Err(Fault::new(Verdict::Lost, classify::statement(error, "ping")));
+        }
+        if self.gone.is_none() {
+            self.shown.set(self.look());
+        }
+        Ok(Answer::count(0))
+    }
+
+    /// Whether statements outside any transaction are committed by themselves, as far as the last answer tells.
+    pub(super) fn commits_alone(&self) -> bool {
+        let flags = self.conn.last_ok_packet().map(OkPacket::status_flags);
+        flags.is_none_or(|flags| flags.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT))
+    }
+
+    /// Whether nothing is left to be done behind a command.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_as_expected = match self.shown.get() {
+            Known::Transaction => self.is_in_block,
+            Known::Idle => self.commits_alone(),
+            Known::Unknown | Known::Lost | Known::Gone => true,
+        };
+        is_as_expected && !self.is_marked
+    }
+
+    /// Behind a command, the statement `sql`: looks at the marker, and brings a session back to where statements are
+    /// committed by themselves, if the statement has left it elsewhere.
+    pub(super) async fn settled(&mut self, result: Result<Answer, Fault>, sql: &str) -> Result<Answer, Fault> {
+        let mut result = result;
+        if std::mem::take(&mut self.is_marked) && self.shown.get() == Known::Transaction {
+            result = self.check_mark(result, sql).await;
+        }
+        if self.is_settled() {
+            return result;
+        }
+        let was_open = self.shown.get() == Known::Transaction;
+        // In these words, as `completion_type` may make a plain ROLLBACK begin another transaction.
+        let undo = if was_open { "ROLLBACK AND NO CHAIN NO RELEASE; " } else { "" };
+        let text = &[undo, "SET autocommit = 1"].concat();
+        self.shown.set(Known::Unknown);
+        match self.run_text(text, usize::MAX).await {
+            (_, Ok(_)) => self.shown.set(self.look()),
+            (_, Err(error)) => {
+                tracing::debug!(target: "nestling", %error, "a session could not be brought back");
+                self.shown.set(Known::Lost);
+            }
+        }
+        match result {
+            Ok(_) if was_open => {
+                let Fault { error, verdict } = left_open();
+                Err(Fault::new(verdict, if sql.is_empty() { error } else { error.with_statement(sql) }))
+            }
+            result => result,
+        }
     }
 
     /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
@@ -38,12 +129,20 @@ impl Wire {
         self.shown.set(Known::Lost);
     }
 
-    /// A session as new: for the next user after the native client was lent.
+    /// A session as new, for the next user.
     pub(super) async fn reset(&mut self) -> Result<(), Fault> {
         self.texts.reset();
-        match self.conn.reset().await {
+        // A reset leaves the default database as it is, and our setup names ours again. A user that has none logs in anew.
+        let reset = if self.conn.opts().db_name().is_some() {
+            self.conn.reset().await
+        } else {
+            self.conn.change_user(ChangeUserOpts::default()).await.map(|()| true)
+        };
+        match reset {
             Ok(true) => {
                 self.shown.set(Known::Idle);
+                self.shown.mark().clear();
+                self.is_in_block = false;
                 self.locals.clear();
                 self.gone = None;
                 Ok(())

@@ -17,6 +17,8 @@ use super::{
     detached::end_session,
     implicit,
     known::{Known, Shown},
+    marker,
+    placeholders::Text,
     server::Server,
     session::Session,
     texts::Texts,
@@ -26,10 +28,8 @@ use crate::{
     driver::{Answer, Dialect},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
+    statement::SessionEffect,
 };
-
-/// How often steps are taken again that a KILL QUERY has hit.
-const RETAKES: usize = 5;
 
 /// How long variables may take to be set back. A KILL QUERY that comes between two statements of a text makes the server
 /// go on with neither, though it has promised another result: without a bound it would be waited for that for ever.
@@ -50,6 +50,10 @@ pub(super) struct Wire {
     is_read_only: bool,
     pub(super) server: Server,
     pub(super) texts: Texts,
+    /// Whether the last command ran in a transaction, or left one open, of which its block knows.
+    pub(super) is_in_block: bool,
+    /// Whether the marker is set.
+    pub(super) is_marked: bool,
     /// When the last command ended.
     at_rest_since: Instant,
 }
@@ -57,7 +61,18 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(conn: Session, shown: Arc<Shown>, server: Server, texts: Texts) -> Self {
         let at_rest_since = Instant::now();
-        Self { conn, shown, locals: Vec::new(), gone: None, is_read_only: false, server, texts, at_rest_since }
+        Self {
+            conn,
+            shown,
+            locals: Vec::new(),
+            gone: None,
+            is_read_only: false,
+            is_in_block: false,
+            is_marked: false,
+            server,
+            texts,
+            at_rest_since,
+        }
     }
 
     pub(super) fn native(&self) -> &Conn {
@@ -83,6 +98,9 @@ impl Wire {
     /// Looks at the status flags of the last answer, which was a success.
     pub(super) fn look(&self) -> Known {
         let flags = self.conn.last_ok_packet().map(mysql_async::OkPacket::status_flags);
+        if !self.commits_alone() {
+            self.shown.mark().note(SessionEffect::Reset);
+        }
         match flags {
             Some(flags) if flags.contains(StatusFlags::SERVER_STATUS_IN_TRANS) => Known::Transaction,
             Some(_) => Known::Idle,
@@ -117,7 +135,7 @@ impl Wire {
     }
 
     /// The transaction has ended by itself.
-    fn went(&mut self, error: Error) -> Fault {
+    pub(super) fn went(&mut self, error: Error) -> Fault {
         self.shown.set(Known::Gone);
         self.gone = Some(error.clone());
         Fault::new(Verdict::Gone, error)
@@ -135,38 +153,36 @@ impl Wire {
     }
 
     /// Sends steps, and behind them a statement without parameters whose rows nobody wants, as one message.
-    pub(super) async fn text(&mut self, steps: &[Control], tail: Option<&str>) -> Result<Answer, Fault> {
-        let mut text = Dialect::Mysql.render_all(steps).into_owned();
-        let ahead: usize = steps.iter().map(|step| Dialect::Mysql.statements(step)).sum();
-        if let Some(tail) = tail {
-            if ahead > 0 {
-                text.push_str("; ");
-            }
-            text.push_str(tail);
-        }
+    pub(super) async fn text(&mut self, steps: &[Control], tail: Option<&Text>) -> Result<Answer, Fault> {
         let was_open = self.note(steps)?;
+        if let Some(tail) = tail {
+            self.refuse_to_commit(was_open, &tail.sql)?;
+            self.refuse_to_write(was_open, &tail.sql)?;
+            self.shown.mark().note(tail.effect);
+        }
+        let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
+        let (text, ahead) = marker::message(steps, is_marked, tail);
         if let Err(error) = self.server.check_text(text.len()) {
             // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
             return Err(self.went(error));
         }
-        if was_open && let Some(several) = tail.filter(|tail| implicit::commits_among_several(tail)) {
-            let text = "one of these statements commits the transaction implicitly, and those behind it would run \
-                        outside of any; none of them was sent";
-            return Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(several)));
-        }
-        if let Some(tail) = tail {
-            self.refuse_to_write(was_open, tail)?;
-        }
-        let sql = || tail.map_or_else(|| without_values(steps).into(), Cow::Borrowed);
-        let (through, error) = match self.run_text(&text, usize::MAX).await {
-            (_, Ok(answer)) => return self.conclude(was_open, sql).map(|()| answer),
-            (through, Err(error)) => (through, error),
+        let sql = || tail.map_or_else(|| without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
+        let (through, result) = self.run_text(&text, usize::MAX).await;
+        self.is_marked = is_marked && (result.is_ok() || through >= ahead);
+        let error = match result {
+            Ok(answer) => return self.conclude(was_open, sql).map(|()| answer),
+            Err(error) => error,
         };
         if through >= ahead {
             return Err(self.judge(error, &sql(), was_open).await);
         }
-        // Nothing behind the step has run.
-        if classify::is_killed(&error) && self.retake(steps, through).await {
+        // Nothing behind the step, or behind the marker, has run.
+        let is_killed = classify::is_killed(&error);
+        if is_killed && is_marked && through + 1 == ahead {
+            self.shown.set(Known::Transaction);
+            return Err(Fault::kept(classify::statement(error, &sql())));
+        }
+        if is_killed && self.retake(steps, through).await {
             return Err(Fault::kept(classify::statement(error, &sql())));
         }
         let is_told = matches!(error, Native::Server(_));
@@ -187,46 +203,11 @@ impl Wire {
         })
     }
 
-    /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
-    /// block around rests on them: they are taken now. Whether that worked.
-    fn retake<'w>(&'w mut self, steps: &'w [Control], through: usize) -> BoxFuture<'w, bool> {
-        Box::pin(self.take_again(steps, through))
-    }
-
-    async fn take_again(&mut self, mut steps: &[Control], mut through: usize) -> bool {
-        // A COMMIT may have taken effect.
-        if steps.iter().any(|step| matches!(step, Control::Commit)) {
-            return false;
-        }
-        for _ in 0..RETAKES {
-            while let [first, rest @ ..] = steps
-                && through >= Dialect::Mysql.statements(first)
-            {
-                through -= Dialect::Mysql.statements(first);
-                steps = rest;
-            }
-            // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
-            let again = if through > 0 { "ROLLBACK; " } else { "" };
-            let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
-            match self.run_text(&text, usize::MAX).await {
-                (_, Ok(_)) => {
-                    self.shown.set(self.look());
-                    return true;
-                }
-                (done, Err(error)) if classify::is_killed(&error) => {
-                    through = done.saturating_sub(usize::from(!again.is_empty()));
-                }
-                (_, Err(_)) => return false,
-            }
-        }
-        false
-    }
-
     /// Runs a text of several statements: how many of them are through, and how many rows they affected or returned in
     /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
     /// and an error in one comes when the one before it is read to its end. Those behind the first `waited_for` take no
     /// time: what does not come in a while will never come.
-    async fn run_text(&mut self, text: &str, waited_for: usize) -> (usize, Result<Answer, Native>) {
+    pub(super) async fn run_text(&mut self, text: &str, waited_for: usize) -> (usize, Result<Answer, Native>) {
         let mut through = 0;
         let mut answer = Answer::count(0);
         let mut result = match self.conn.query_iter(text).await {
@@ -260,6 +241,16 @@ impl Wire {
         }
         // The error of a further one is told here.
         (through, result.next().await.map(|_none| answer))
+    }
+
+    /// A batch that commits half-way is not sent: the statements behind would run on their own.
+    fn refuse_to_commit(&mut self, is_open: bool, sql: &str) -> Result<(), Fault> {
+        if !(is_open && implicit::commits_among_several(sql)) {
+            return Ok(());
+        }
+        let text = "one of these statements commits the transaction implicitly, and those behind it would run outside \
+                    of any; none of them was sent";
+        Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
     }
 
     /// A statement that commits implicitly takes effect in a transaction that may not write, too, as the transaction
@@ -313,6 +304,7 @@ impl Wire {
             }
         }
         self.shown.set(Known::Unknown);
+        self.is_in_block = open;
         Ok(open)
     }
 
@@ -378,8 +370,12 @@ async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<
     Ok(rows)
 }
 
-fn implicit_commit(sql: &str) -> Error {
-    let text = "the statement has committed the transaction that it ran in, as MySQL does for it implicitly";
+pub(super) fn implicit_commit(sql: &str) -> Error {
+    let text = if implicit::commits(sql) {
+        "the statement has committed the transaction that it ran in, as MySQL does for it implicitly"
+    } else {
+        "the statement has ended the transaction that it ran in, by a COMMIT or a ROLLBACK of its own"
+    };
     Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)
 }
 

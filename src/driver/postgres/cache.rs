@@ -13,6 +13,8 @@ use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT},
     effects,
     row::Columns,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
 };
 
 /// A prepared statement with what its rows have in common.
@@ -22,13 +24,15 @@ pub(super) struct Prepared {
     pub(super) columns: Arc<Columns>,
     /// Whether it may change what other statements were prepared for.
     pub(super) changes_schema: bool,
+    pub(super) effect: SessionEffect,
 }
 
 impl Prepared {
     /// `hstore` tells whether the columns of that type are read.
     pub(super) fn new(statement: Statement, sql: &str, hstore: bool) -> Self {
         let columns = decode::columns(&statement, hstore);
-        Self { statement, columns, changes_schema: effects::may_change_schema(sql) }
+        let (changes_schema, effect) = (effects::may_change_schema(sql), session_effect(sql, Syntax::Postgres));
+        Self { statement, columns, changes_schema, effect }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::{any::Any, pin::pin, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
+use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     cache::{Cache, Prepared},
@@ -17,10 +18,12 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Dialect, Query, State, Want},
+    driver::{Answer, Connection, Dialect, Query, State, Want, left_open},
     effects,
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing, Verdict},
+    fault::{Debt, Fault, NoDebt, Sparing, Verdict},
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
 };
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
@@ -100,6 +103,7 @@ impl PostgresConnection {
 
     async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
         limits::check_text(query.sql)?;
+        self.wire.mark().note(session_effect(query.sql, Syntax::Postgres));
         let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
         let request = Box::pin(async move { wire.client().batch_execute(&sql).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
@@ -171,6 +175,7 @@ impl PostgresConnection {
         want: Want,
     ) -> Result<Answer, Fault> {
         let (wire, statement) = (Arc::clone(&self.wire), prepared.statement.clone());
+        self.wire.mark().note(prepared.effect);
         let classify = |error, alive| classify::statement(error, query.sql, alive);
         // The futures of the client are boxed by themselves, and the parameters lent, as all together are more than an
         // allocator has at hand: 1,032 bytes is what glibc's threads keep ready.
@@ -284,11 +289,40 @@ impl PostgresConnection {
         self.send("ROLLBACK", debt).await?;
         self.wire.set_in_transaction(false);
         // On a pinned connection the transaction alone ends: the session is its owner's still.
-        if self.wire.is_handled() && !ends_transaction {
-            self.send(RESET, debt).await?;
-            self.wire.set_handled(false);
+        match self.wire.mark().get() {
+            SessionEffect::Reset if !ends_transaction => {
+                self.send(RESET, debt).await?;
+                self.wire.is_new();
+            }
+            SessionEffect::Discard if !ends_transaction => self.wire.retire(),
+            SessionEffect::None | SessionEffect::Reset | SessionEffect::Discard => {}
         }
         Ok(())
+    }
+
+    /// Rolls back what the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was anything.
+    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+        // The client does not tell whether a transaction is open. In one, the clocks of transaction and statement differ.
+        let text = "SELECT pg_catalog.now() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp()";
+        let wire = Arc::clone(&self.wire);
+        let request = Box::pin(async move { wire.client().simple_query(text).await });
+        let is_open = match self.wire.fly(&NoDebt, request, classify::control).await {
+            Ok((answer, number)) => {
+                self.wire.has_succeeded(number);
+                !answer.iter().any(|part| matches!(part, SimpleQueryMessage::Row(row) if row.get(0) == Some("f")))
+            }
+            Err(fault) if fault.error.code() == Some("25P02") => true,
+            Err(fault) => return Err(fault),
+        };
+        if !is_open {
+            return Ok(());
+        }
+        self.wire.set_in_transaction(true);
+        self.rollback(&NoDebt).await?;
+        Err(left_open())
     }
 
     async fn send(&self, text: &'static str, debt: &dyn Debt) -> Result<(), Fault> {

@@ -26,8 +26,9 @@ use super::{
 };
 use crate::{
     control::{Control, Locals},
-    driver::{Dialect, State},
+    driver::{Dialect, State, session_mark::SessionMark},
     fault::{Debt, Fault, Verdict},
+    statement::SessionEffect,
 };
 
 /// The wire of one connection: what was sent, what was answered, and the control steps whose answer nobody has seen yet.
@@ -44,6 +45,7 @@ pub(crate) struct Wire {
     tally: Mutex<Tally>,
     /// The caller had the native client.
     handled: AtomicBool,
+    mark: SessionMark,
     broken: AtomicBool,
     /// It still works, but is not to be anybody else's.
     retired: AtomicBool,
@@ -75,6 +77,7 @@ impl Wire {
             in_transaction: AtomicBool::new(false),
             tally: Mutex::default(),
             handled: AtomicBool::new(false),
+            mark: SessionMark::default(),
             broken: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             steps: Mutex::new(None),
@@ -112,18 +115,22 @@ impl Wire {
         self.retired.store(true, Ordering::Release);
     }
 
-    pub(super) fn set_handled(&self, handled: bool) {
-        self.handled.store(handled, Ordering::Release);
+    /// What was left behind in the session.
+    pub(super) fn mark(&self) -> &SessionMark {
+        &self.mark
+    }
+
+    /// The session was reset.
+    pub(super) fn is_new(&self) {
+        self.mark.clear();
+        self.handled.store(false, Ordering::Release);
     }
 
     /// Lends the client. Until the loan is said to be over, anything may be outstanding.
     pub(crate) fn lend(self: &Arc<Self>) -> Outstanding {
-        self.set_handled(true);
+        self.handled.store(true, Ordering::Release);
+        self.mark.note(SessionEffect::Reset);
         self.send()
-    }
-
-    pub(super) fn is_handled(&self) -> bool {
-        self.handled.load(Ordering::Acquire)
     }
 
     /// Whether a change of the schema is not committed, or was undone.
@@ -159,7 +166,7 @@ impl Wire {
             State::Busy
         } else if self.retired.load(Ordering::Acquire) {
             State::Broken
-        } else if self.is_handled() {
+        } else if self.mark.is_set() {
             State::Handled
         } else if self.is_in_transaction() {
             State::Transaction
@@ -197,7 +204,7 @@ impl Wire {
     pub(super) fn is_sound(&self) -> bool {
         let Tally { begun, succeeded } = *self.tally();
         let sent = self.sent.load(Ordering::Acquire) + 1 - begun;
-        self.is_in_transaction() && !self.is_handled() && succeeded == sent
+        self.is_in_transaction() && !self.handled.load(Ordering::Acquire) && succeeded == sent
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {

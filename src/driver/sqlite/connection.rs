@@ -49,7 +49,8 @@ pub(super) struct Shared {
     pub(super) patience: Duration,
     in_memory: bool,
     pub(super) state: AtomicU8,
-    pub(super) handled: AtomicBool,
+    /// Whether the session may have been changed.
+    pub(super) handled: Arc<AtomicBool>,
 }
 
 /// How long work on the spot waits inside SQLite for a lock of another process, before it stops and its task awaits that.
@@ -132,13 +133,13 @@ impl SqliteConnection {
         let Open { held, stop, patience, in_memory } = open;
         let shared = Shared {
             write_lock: held.writing.lock(),
+            handled: Arc::clone(&held.handled),
             held: Mutex::new(held),
             turn: Arc::new(Semaphore::new(1)),
             stop,
             patience,
             in_memory,
             state: AtomicU8::new(IDLE),
-            handled: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), worker: Worker::default() }
     }

@@ -1,7 +1,10 @@
 //! What is done to a SQLite database in one piece: control steps, and a statement. All of it blocks; where it may do so
 //! is decided elsewhere.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rusqlite::{Batch, Connection, Statement, fallible_iterator::FallibleIterator as _};
 
@@ -17,10 +20,12 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Dialect, Query, Reader, Want},
+    driver::{Answer, Dialect, Query, Reader, Want, left_open},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
     row::Row,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
     value::Value,
 };
 
@@ -44,6 +49,8 @@ pub(super) struct Held {
     pub(super) writing: Writing,
     /// Whether the work that runs may stop to wait for a lock of another process, and be done again.
     pub(super) may_wait: bool,
+    /// Whether the session may have been changed: then it is not for others as it is.
+    pub(super) handled: Arc<AtomicBool>,
 }
 
 impl Held {
@@ -77,6 +84,7 @@ impl Held {
             left: Vec::new(),
             lost: None,
             may_wait: false,
+            handled: Arc::default(),
         }
     }
 }
@@ -85,7 +93,25 @@ impl Held {
 pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Stopped> {
     let open = !held.db.is_autocommit();
     let result = if want == Want::Batch { batch(held, query.sql) } else { statement(held, query, want) };
-    result.map_err(|halt| stopped(held, open, halt))
+    let answer = result.map_err(|halt| stopped(held, open, halt))?;
+    keeps_transaction(&held.db, open, query.sql).map_err(Stopped::Failed)?;
+    Ok(answer)
+}
+
+/// Looks whether a statement that has succeeded has ended the transaction around it, or begun one.
+pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> Result<(), Fault> {
+    match (was_open, !db.is_autocommit()) {
+        (true, false) => {
+            let text = "the statement has ended the transaction that it ran in";
+            Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+        }
+        (false, true) => {
+            db.execute_batch("ROLLBACK").map_err(|error| Fault::kept(classify::statement(error, sql)))?;
+            let Fault { error, verdict } = left_open();
+            Err(Fault::new(verdict, error.with_statement(sql)))
+        }
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 /// What a halt means. A lock that was not to be had leaves everything as it was, unless the transaction went with it.
@@ -102,13 +128,17 @@ pub(super) fn stopped(held: &Held, was_open: bool, halt: Halt) -> Stopped {
     }
 }
 
-/// Undoes what whoever had the native connection may have set.
+/// Pragmas that change what statements do, as they are set when a database is opened.
+const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA query_only = OFF; PRAGMA recursive_triggers = OFF; \
+    PRAGMA ignore_check_constraints = OFF; PRAGMA reverse_unordered_selects = OFF; PRAGMA case_sensitive_like = OFF; \
+    PRAGMA automatic_index = ON; PRAGMA writable_schema = OFF; PRAGMA legacy_alter_table = OFF";
+
+/// Undoes what the last user of the connection may have set.
 pub(super) fn reset(held: &mut Held) -> Result<(), Stopped> {
     let stop = Arc::clone(&held.stop);
     let spot = held.spot;
     let set = || {
-        held.db.pragma_update(None, "foreign_keys", true)?;
-        held.db.pragma_update(None, "query_only", false)?;
+        held.db.execute_batch(PRAGMAS)?;
         held.query_only = false;
         stop.install(&mut held.db)
     };
@@ -209,8 +239,9 @@ fn query_only(held: &mut Held, on: bool) -> rusqlite::Result<()> {
 /// Runs a text of several statements. Outside a transaction each is committed on its own, so that the write lock is taken
 /// for all of them.
 fn batch(held: &mut Held, sql: &str) -> Result<Answer, Halt> {
-    let Held { db, stop, spot, writing, may_wait, .. } = held;
+    let Held { db, stop, spot, writing, may_wait, handled, .. } = held;
     let failed = |error| classify::statement(error, sql);
+    note_effect(handled, session_effect(sql, Syntax::Sqlite));
     stop.takes_along(!db.is_autocommit());
     if db.is_autocommit() && writing.is_due() && writes(db, sql) {
         writing.take(false, *spot).map_err(Halt::Waits)?;
@@ -243,11 +274,11 @@ fn writes(db: &Connection, sql: &str) -> bool {
 }
 
 fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Halt> {
-    let Held { db, stop, known, spot, writing, .. } = held;
+    let Held { db, stop, known, spot, writing, handled, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     let text = Text::of(query.sql);
     let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
-    let learnt = prepare(known, &mut statement, query, &text)?;
+    let learnt = prepare(known, handled, &mut statement, query, &text)?;
     let reads = statement.readonly();
     if !reads && db.is_autocommit() {
         writing.take(false, *spot).map_err(Halt::Waits)?;
@@ -321,9 +352,17 @@ fn all_rows(
     Ok((rows, returned))
 }
 
-/// Binds the values of a statement that was just prepared.
+/// Notes what a statement leaves behind, before it has run: one that fails may have taken effect.
+fn note_effect(handled: &AtomicBool, effect: SessionEffect) {
+    if effect != SessionEffect::None {
+        handled.store(true, Ordering::Release);
+    }
+}
+
+/// Binds the values of a statement that was just prepared and is run next.
 pub(super) fn prepare<'k>(
     known: &'k mut Known,
+    handled: &AtomicBool,
     statement: &mut Statement<'_>,
     query: Query<'_>,
     text: &Text<'_>,
@@ -331,6 +370,7 @@ pub(super) fn prepare<'k>(
     let failed = |error: Error| error.with_statement(query.sql);
     let learnt = known.learn(query.sql, statement, text.is_numbered).map_err(failed)?;
     bind(statement, learnt, query.params).map_err(failed)?;
+    note_effect(handled, learnt.effect);
     Ok(learnt)
 }
 

@@ -17,6 +17,8 @@ use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT, wrong_count},
     error::{Error, ErrorKind},
     row::Columns,
+    statement::{SessionEffect, session_effect},
+    tokens::Syntax,
 };
 
 /// The statements of one connection.
@@ -86,6 +88,8 @@ pub(super) struct Learnt {
     /// How long its last run took.
     pub(super) pace: Pace,
     seen: Option<Seen>,
+    /// What the statement leaves behind in the session.
+    pub(super) effect: SessionEffect,
 }
 
 /// The columns, and what SQLite's own statement had counted when they were last good.
@@ -131,7 +135,7 @@ impl Known {
         statement: &Statement<'_>,
         is_numbered: bool,
     ) -> Result<&mut Learnt, Error> {
-        let learn = || if is_numbered { Ok(Learnt::numbered(statement)) } else { Learnt::of(statement) };
+        let learn = || if is_numbered { Ok(Learnt::numbered(sql, statement)) } else { Learnt::of(sql, statement) };
         if sql.len() > LONGEST_KEPT {
             return Ok(self.once.insert(learn()?));
         }
@@ -155,7 +159,7 @@ impl Known {
 
 impl Learnt {
     /// A number tells which value a placeholder takes, its lack that it is the next one: `?`, `?1` and `$1`.
-    pub(super) fn of(statement: &Statement<'_>) -> Result<Self, Error> {
+    pub(super) fn of(sql: &str, statement: &Statement<'_>) -> Result<Self, Error> {
         let number = |index| match statement.parameter_name(index) {
             None => Ok(index),
             Some(name) => name
@@ -168,17 +172,18 @@ impl Learnt {
                 }),
         };
         let numbers: Box<[usize]> = (1..=statement.parameter_count()).map(number).collect::<Result<_, _>>()?;
-        Ok(Self::with(numbers))
+        Ok(Self::with(sql, numbers))
     }
 
     /// All placeholders are numbers: SQLite's own number of each is that number. To ask it for their names is quadratic.
-    fn numbered(statement: &Statement<'_>) -> Self {
-        Self::with((1..=statement.parameter_count()).collect())
+    fn numbered(sql: &str, statement: &Statement<'_>) -> Self {
+        Self::with(sql, (1..=statement.parameter_count()).collect())
     }
 
-    fn with(numbers: Box<[usize]>) -> Self {
+    fn with(sql: &str, numbers: Box<[usize]>) -> Self {
+        let effect = session_effect(sql, Syntax::Sqlite);
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Self { numbers, takes, pace: Pace::default(), seen: None }
+        Self { numbers, takes, pace: Pace::default(), seen: None, effect }
     }
 
     /// The number of the value for each placeholder, both counted from 1.

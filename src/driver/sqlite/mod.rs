@@ -7,6 +7,7 @@ mod decimals;
 mod flight;
 mod job;
 mod known;
+mod lent;
 mod once;
 mod open;
 mod place;

@@ -51,15 +51,16 @@ impl Flow {
         let result = self.send_rows(held, open, query);
         // The rows ahead of an error come first. That nobody takes them is no error.
         self.chunks.send_blocking(self.rows);
-        result.map_err(|halt| job::stopped(held, open, halt))
+        result.map_err(|halt| job::stopped(held, open, halt))?;
+        job::keeps_transaction(&held.db, open, query.sql).map_err(Stopped::Failed)
     }
 
     fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Halt> {
         let failed = |error| classify::statement(error, query.sql);
-        let Held { db, stop, known, writing, spot, .. } = held;
+        let Held { db, stop, known, writing, spot, handled, .. } = held;
         let text = Text::of(query.sql);
         let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
-        let learnt = job::prepare(known, &mut statement, query, &text)?;
+        let learnt = job::prepare(known, handled, &mut statement, query, &text)?;
         self.reads.store(statement.readonly(), Ordering::Release);
         if !statement.readonly() && !open {
             writing.take(false, *spot).map_err(Halt::Waits)?;

@@ -1,0 +1,73 @@
+//! The marker that tells whether a transaction is still the same one behind a statement that may run anything: CALL,
+//! EXECUTE and the like. The status flags are the same before and after if such a statement commits and begins anew; a
+//! savepoint does not survive that.
+//!
+//! Used by the commands; see `docs/decisions/mysql-marker.md`. It must not know blocks.
+
+use super::{
+    classify,
+    known::Known,
+    placeholders::Text,
+    upkeep::RETAKES,
+    wire::{Wire, implicit_commit},
+};
+use crate::{
+    control::Control,
+    driver::{Answer, Dialect},
+    fault::{Fault, Verdict},
+};
+
+const SET: &str = "SAVEPOINT nestling_call";
+const RELEASE: &str = "RELEASE SAVEPOINT nestling_call";
+
+/// The text of steps and of what follows them, and how many statements stand ahead of the tail.
+pub(super) fn message(steps: &[Control], is_marked: bool, tail: Option<&Text>) -> (String, usize) {
+    let mut text = Dialect::Mysql.render_all(steps).into_owned();
+    let mut ahead: usize = steps.iter().map(|step| Dialect::Mysql.statements(step)).sum();
+    for more in [is_marked.then_some(SET), tail.map(|tail| &*tail.sql)].into_iter().flatten() {
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        text.push_str(more);
+    }
+    ahead += usize::from(is_marked);
+    (text, ahead)
+}
+
+impl Wire {
+    /// Sets the marker in a transaction that is open.
+    pub(super) async fn mark(&mut self, sql: &str) -> Result<(), Fault> {
+        match self.run_text(SET, usize::MAX).await {
+            (_, Ok(_)) => {
+                self.is_marked = true;
+                Ok(())
+            }
+            // It was meant for an earlier statement, and this one has not run.
+            (_, Err(error)) if classify::is_killed(&error) => {
+                self.shown.set(Known::Transaction);
+                Err(Fault::kept(classify::statement(error, sql)))
+            }
+            (_, Err(error)) => Err(self.judge(error, sql, true).await),
+        }
+    }
+
+    /// Takes the marker away behind the statement `sql`, and tells if it is gone.
+    pub(super) async fn check_mark(&mut self, result: Result<Answer, Fault>, sql: &str) -> Result<Answer, Fault> {
+        for _ in 0..RETAKES {
+            match self.run_text(RELEASE, usize::MAX).await {
+                (_, Ok(_)) => {
+                    self.shown.set(self.look());
+                    return result;
+                }
+                (_, Err(error)) if classify::is_killed(&error) => {}
+                (_, Err(error)) if classify::is_lost(&error) => {
+                    self.shown.set(Known::Lost);
+                    return Err(Fault::new(Verdict::Lost, classify::statement(error, sql)));
+                }
+                (_, Err(_it_is_gone)) => break,
+            }
+        }
+        // Its own error says more than what it led to.
+        Err(self.went(result.err().map_or_else(|| implicit_commit(sql), |fault| fault.error)))
+    }
+}
