@@ -3,11 +3,12 @@
 //! Used by `runtime`, which owes and takes steps, and by the drivers, which render them. It must not know SQL text, a
 //! connection, a frame or a task: it is pure, and tested against a naive model of a server (`control_tests.rs`).
 
-use std::{fmt, mem, sync::Arc};
+use std::mem;
 
 use smallvec::SmallVec;
 
 pub(crate) use crate::name::{Name, PREFIX, is_reserved, may_be_one};
+pub(crate) use crate::settings::{Isolation, Locals, Settings};
 
 /// Steps in the order in which they are sent. A block and its parent fit in without an allocation.
 pub(crate) type Steps = SmallVec<[Control; 4]>;
@@ -27,14 +28,6 @@ pub(crate) enum Control {
     Rollback,
 }
 
-/// The settings of a nested block, which hold until it ends (rule 30).
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Locals {
-    /// How deep the block is: what was set before is kept under it.
-    pub(crate) depth: u32,
-    pub(crate) settings: Settings,
-}
-
 impl Control {
     /// Whether this step leaves something open at the server.
     fn opens(&self) -> bool {
@@ -51,142 +44,6 @@ impl Control {
 
     fn is_savepoint(&self, test: impl FnOnce(&Name) -> bool) -> bool {
         matches!(self, Self::Savepoint(name) if test(name))
-    }
-}
-
-/// How much of other transactions' work a transaction may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Isolation {
-    /// Rows that are not committed yet may be seen. PostgreSQL reads it as [`ReadCommitted`](Self::ReadCommitted).
-    ReadUncommitted,
-    /// Each statement sees what was committed before it began.
-    ReadCommitted,
-    /// All statements see what was committed before the first of them began.
-    RepeatableRead,
-    /// As if transactions ran one after another. SQLite always does so.
-    Serializable,
-}
-
-impl Isolation {
-    /// The name that the SQL standard gives this level.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ReadUncommitted => "READ UNCOMMITTED",
-            Self::ReadCommitted => "READ COMMITTED",
-            Self::RepeatableRead => "REPEATABLE READ",
-            Self::Serializable => "SERIALIZABLE",
-        }
-    }
-}
-
-/// What a transaction was asked to be. Nearly all ask for nothing: that costs a pointer and no allocation.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Settings(Option<Arc<Asked>>);
-
-#[derive(Clone, Default, PartialEq)]
-struct Asked {
-    isolation: Option<Isolation>,
-    read_only: Option<bool>,
-    deferrable: Option<bool>,
-    locals: Vec<(String, String)>,
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { isolation, read_only, deferrable, locals } = self;
-        // A value may be a secret: keys alone.
-        let keys: Vec<_> = locals.iter().map(|(key, _)| key).collect();
-        write!(f, "Asked({isolation:?}, {read_only:?}, {deferrable:?}, {keys:?})")
-    }
-}
-
-impl Settings {
-    /// Whether nothing was asked for.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
-    #[must_use]
-    pub(crate) fn with_isolation(self, isolation: Isolation) -> Self {
-        self.change(|asked| asked.isolation = Some(isolation))
-    }
-
-    #[must_use]
-    pub(crate) fn with_read_only(self, read_only: bool) -> Self {
-        self.change(|asked| asked.read_only = Some(read_only))
-    }
-
-    #[must_use]
-    pub(crate) fn with_deferrable(self, deferrable: bool) -> Self {
-        self.change(|asked| asked.deferrable = Some(deferrable))
-    }
-
-    /// A setting of the server for this transaction alone; of two for one key the later is kept.
-    #[must_use]
-    pub(crate) fn with_local(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        let (key, value) = (key.into(), value.into());
-        self.change(|asked| {
-            asked.locals.retain(|(known, _)| !known.eq_ignore_ascii_case(&key));
-            asked.locals.push((key, value));
-        })
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Asked)) -> Self {
-        change(Arc::make_mut(self.0.get_or_insert_default()));
-        self
-    }
-
-    pub(crate) fn isolation(&self) -> Option<Isolation> {
-        self.0.as_ref()?.isolation
-    }
-
-    pub(crate) fn read_only(&self) -> Option<bool> {
-        self.0.as_ref()?.read_only
-    }
-
-    pub(crate) fn deferrable(&self) -> Option<bool> {
-        self.0.as_ref()?.deferrable
-    }
-
-    pub(crate) fn locals(&self) -> &[(String, String)] {
-        self.0.as_ref().map_or(&[], |asked| &asked.locals)
-    }
-
-    /// What a block asks for by these settings and cannot have in the transaction that is `open` (rule 30).
-    ///
-    /// What was not asked for never conflicts. An open transaction that did not ask has an isolation level that we do
-    /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable.
-    pub(crate) fn conflicts_with(&self, open: &Self) -> Option<String> {
-        let Asked { isolation, read_only, deferrable, locals: _ } = self.0.as_deref()?;
-        if let Some(level) = isolation.filter(|_| *isolation != open.isolation()) {
-            let has = open.isolation().map_or("the server's default", Isolation::name);
-            return Some(format!("isolation level {} was asked for, the open transaction has {has}", level.name()));
-        }
-        if let Some(asked) = read_only.filter(|asked| *asked != open.read_only().unwrap_or(false)) {
-            let (asked, has) = if asked { ("read-only", "read-write") } else { ("read-write", "read-only") };
-            return Some(format!("a {asked} transaction was asked for, the open one is {has}"));
-        }
-        if let Some(asked) = deferrable.filter(|asked| *asked != open.deferrable().unwrap_or(false)) {
-            let (asked, has) = if asked { ("", " not") } else { ("not ", "") };
-            return Some(format!("a transaction {asked}deferrable was asked for, the open one is{has}"));
-        }
-        None
-    }
-
-    /// The value of a local setting, if it was asked for.
-    pub(crate) fn local(&self, key: &str) -> Option<&str> {
-        let found = self.locals().iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// The local settings alone: what a nested block can have of its own.
-    #[must_use]
-    pub(crate) fn locals_alone(&self) -> Self {
-        let alone = |asked: &Arc<Asked>| {
-            (!asked.locals.is_empty()).then(|| Arc::new(Asked { locals: asked.locals.clone(), ..Asked::default() }))
-        };
-        Self(self.0.as_ref().and_then(alone))
     }
 }
 

@@ -63,6 +63,15 @@ pub(crate) trait Debt: Send + Sync {
     /// The block that the flight belongs to has ended or is doomed. `send` was not called.
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error>;
 
+    /// Pays what came to be owed since the flight was paid, where its work is done once more.
+    ///
+    /// # Errors
+    /// As [`pay`](Self::pay).
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite does work once more"))]
+    fn pay_again(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        self.pay(send)
+    }
+
     /// Whether the flight must have a transaction open once the steps are taken: outside one it would commit on its own.
     #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite answers before its state is seen"))]
     fn needs_transaction(&self) -> bool {

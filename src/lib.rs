@@ -99,6 +99,7 @@ mod params;
 mod revocable;
 mod row;
 mod runtime;
+mod settings;
 mod statement;
 mod sync;
 mod tokens;
@@ -124,7 +125,6 @@ pub use crate::db::PostgresClient;
 pub use crate::model::derived as __derive;
 pub use crate::{
     cell::{Cell, Elements, FromCell, Mismatch, Pairs},
-    control::Isolation,
     db::{
         Context, Database, DatabaseBuilder, MySQLDatabase, Outcome, Portable, PostgresqlDatabase,
         PostgresqlExtDatabase, RowStream, SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
@@ -143,6 +143,7 @@ pub use crate::{
     },
     params::Params,
     row::{FromRow, Row, RowIndex},
+    settings::Isolation,
     sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
     value::Value,
 };

@@ -93,9 +93,9 @@ pub(crate) fn refuse_control(sql: &str, syntax: Syntax) -> Result<(), Error> {
     if is_plain(sql.as_bytes()) {
         return Ok(());
     }
-    let Seen { control, several, empty, begins: _, doubt: _ } = inspect(sql, syntax);
+    let Seen { control, several, begins, doubt: _ } = inspect(sql, syntax);
     refuse(control, sql)?;
-    if empty {
+    if !begins {
         let message = "the text holds no statement: it is empty, or has comments and semicolons only";
         return Err(Error::new(ErrorKind::Parameter, message).with_statement(sql));
     }
@@ -147,8 +147,6 @@ fn without_end(sql: &[u8]) -> &[u8] {
 struct Seen {
     control: Option<Rule>,
     several: bool,
-    /// There is no statement at all.
-    empty: bool,
     /// There is a statement that begins with a word, as all do.
     begins: bool,
     doubt: Doubt,
@@ -158,24 +156,22 @@ struct Seen {
 /// nothing must slip through, but a `;` in a string must not be held against its statement.
 fn inspect(sql: &str, syntax: Syntax) -> Seen {
     let mut seen = Seen { several: true, ..Seen::default() };
-    let mut is_first = true;
     syntax.each_reading(|reading| {
-        let Seen { control, several, empty, begins, doubt } = scan(sql, reading, true);
+        let Seen { control, several, begins, doubt } = scan(sql, reading, true);
         seen.control = seen.control.or(control);
         seen.several &= several;
-        // What no reading takes for the beginning of a statement is none.
-        seen.empty = if std::mem::take(&mut is_first) { empty } else { seen.empty && !begins };
+        // What no reading takes for the beginning of a statement is none: `--x` is no comment on MySQL, and no statement.
+        seen.begins |= begins;
         seen.control.is_none().then_some(doubt)
     });
     seen
 }
 
 fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
-    let mut seen = Seen { empty: true, ..Seen::default() };
+    let mut seen = Seen::default();
     let mut tokens = Tokens::new(sql, reading);
     let mut statements = 0;
     while let Some(first) = tokens.next() {
-        seen.empty &= first == Token::Mark(b';');
         if matches!(first, Token::Mark(b';' | b'(')) {
             continue;
         }

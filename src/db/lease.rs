@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
@@ -192,13 +192,15 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
     let Some(borrowed) = &mut place.borrowed else { return };
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
-        if let Some(cancellation) = cancellation {
-            cancellation.await;
-        }
         let connection = &*borrowed.connection;
-        if connection.state() == State::Busy {
-            connection.cancel(Sparing::Nothing).await;
-        }
+        // The cancellation of a block inside may spare what nobody needs any more: so this one does not wait for it to
+        // begin, but both must be over.
+        let stop = async {
+            if connection.state() == State::Busy {
+                connection.cancel(Sparing::Nothing).await;
+            }
+        };
+        join(stop, OptionFuture::from(cancellation)).await;
         // The first ends what is open, the second resets what the native client has left.
         for _ in 0..2 {
             if !matches!(connection.state(), State::Idle | State::Broken) {

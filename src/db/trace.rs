@@ -4,10 +4,7 @@
 use std::{
     any::Any,
     future::Future,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -35,8 +32,6 @@ pub(super) struct Observed<'o> {
     inner: &'o Inner,
     frame: Option<&'o Frame<DbSession>>,
     paid: Mutex<Option<Paid>>,
-    /// Whether it was paid already: a driver that had to wait pays again what came to be owed meanwhile.
-    is_paid: AtomicBool,
 }
 
 /// The steps that a flight took along, and when.
@@ -47,11 +42,22 @@ struct Paid {
 
 impl<'o> Observed<'o> {
     pub(super) fn new(debt: &'o dyn Debt, inner: &'o Inner, frame: Option<&'o Frame<DbSession>>) -> Self {
-        Self { debt, inner, frame, paid: Mutex::default(), is_paid: AtomicBool::new(false) }
+        Self { debt, inner, frame, paid: Mutex::default() }
     }
 
     fn paid(&self) -> MutexGuard<'_, Option<Paid>> {
         self.paid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps go out: counts open transactions, and keeps the steps for whoever listens.
+    fn look_at(&self, steps: &[Control]) {
+        if let Some(frame) = self.frame {
+            frame.trunk().session().note(frame, steps);
+        }
+        if !steps.is_empty() && is_on() {
+            let fresh = || Paid { steps: Vec::new(), since: Instant::now() };
+            self.paid().get_or_insert_with(fresh).steps.extend_from_slice(steps);
+        }
     }
 
     /// Tells of the steps that were sent.
@@ -82,16 +88,15 @@ impl<'o> Observed<'o> {
 impl Debt for Observed<'_> {
     fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
         self.debt.pay(&mut |steps| {
-            if !self.is_paid.swap(true, Ordering::Relaxed) {
-                self.inner.counters.flights.add(1);
-            }
-            if let Some(frame) = self.frame {
-                frame.trunk().session().note(frame, steps);
-            }
-            if !steps.is_empty() && is_on() {
-                let fresh = || Paid { steps: Vec::new(), since: Instant::now() };
-                self.paid().get_or_insert_with(fresh).steps.extend_from_slice(steps);
-            }
+            self.inner.counters.flights.add(1);
+            self.look_at(steps);
+            send(steps);
+        })
+    }
+
+    fn pay_again(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        self.debt.pay_again(&mut |steps| {
+            self.look_at(steps);
             send(steps);
         })
     }

@@ -1,7 +1,7 @@
 //! The plan that the sources are held against: the floor of each room, and the place of each foreign crate.
 
 /// The floor of each room. A file or folder of `src` that is not named here has no place.
-pub(crate) const FLOORS: [(&str, u32); 25] = [
+pub(crate) const FLOORS: [(&str, u32); 26] = [
     ("cell", 0),
     ("control", 0),
     ("effects", 0),
@@ -17,6 +17,7 @@ pub(crate) const FLOORS: [(&str, u32); 25] = [
     ("params", 0),
     ("revocable", 0),
     ("row", 0),
+    ("settings", 0),
     ("statement", 0),
     ("tokens", 0),
     ("value", 0),

@@ -20,6 +20,7 @@ mod hstore;
 mod in_flight;
 mod limits;
 mod outstanding;
+mod range;
 mod schema;
 mod socket;
 mod stop;

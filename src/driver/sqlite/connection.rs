@@ -177,6 +177,7 @@ impl SqliteConnection {
             if wait != Wait::Unpaid {
                 // Its steps are taken ahead of whatever is next on the connection.
                 more = &[];
+                attempts.is_paid = true;
             }
             // Nothing is held: this future may be kept by somebody who does not poll it. Boxed, as it is seldom needed.
             Box::pin(self.wait(wait, number, debt, &mut attempts)).await?;
@@ -199,7 +200,7 @@ impl SqliteConnection {
             return (number, Err(Stopped::Waits(Wait::Unpaid)));
         }
         let mut paid = None;
-        let sent = debt.pay(&mut |owed| paid = Some(Paid::new(owed, more, debt)));
+        let sent = attempts.pay(debt, &mut |owed| paid = Some(Paid::new(owed, more, debt)));
         let result = match (sent, paid) {
             (Ok(()), Some(paid)) => {
                 let waiting = Waiting::of(attempts, shared.patience, SLICE);
@@ -223,7 +224,7 @@ impl SqliteConnection {
         let waiting = Waiting::of(attempts, self.shared.patience, Duration::MAX);
         let mut parts = Some((turn, work));
         let mut queued = Err(broken());
-        let paid = debt.pay(&mut |owed| {
+        let paid = attempts.pay(debt, &mut |owed| {
             if let Some((turn, work)) = parts.take() {
                 queued = self.queue(number, turn, Paid::new(owed, more, debt), waiting, work);
             }

@@ -20,6 +20,7 @@ use super::{
     writing::Wait,
 };
 use crate::{
+    control::Control,
     error::{Error, ErrorKind},
     fault::{Debt, Fault, Verdict},
 };
@@ -31,12 +32,19 @@ pub(super) struct Attempts {
     /// Its place in the queue for the write lock.
     pub(super) ticket: Option<Ticket>,
     pauses: u32,
+    /// Its flight was paid: what is paid later belongs to the same flight.
+    pub(super) is_paid: bool,
 }
 
 impl Attempts {
     /// What is left of the time that locks may be waited for.
     pub(super) fn left(&self, patience: Duration) -> Duration {
         self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
+    }
+
+    /// Pays the debt of the flight, or what came to be owed since it was paid.
+    pub(super) fn pay(&self, debt: &dyn Debt, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
+        if self.is_paid { debt.pay_again(send) } else { debt.pay(send) }
     }
 }
 

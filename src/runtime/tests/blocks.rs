@@ -235,7 +235,7 @@ async fn a_block_set_to_roll_back_returns_its_value_and_keeps_nothing() {
         recorder.write(3).await.map(|()| 7)
     });
     assert_eq!(value.await.unwrap(), 7);
-    let undone = ["ROLLBACK TO s1", "RELEASE s1", "write 3", "COMMIT", "release"];
+    let undone = ["ROLLBACK TO _n1", "RELEASE _n1", "write 3", "COMMIT", "release"];
     assert_eq!(recorder.log()[5..], undone);
     assert_eq!(recorder.committed().into_iter().collect::<Vec<_>>(), [3]);
     let whole = recorder.atomic(async || {

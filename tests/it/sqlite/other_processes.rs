@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{Database, ErrorKind, params, rusqlite::Connection};
+use nestling::{ErrorKind, params, rusqlite::Connection};
 use tokio::time::sleep;
 
 use crate::harness::{Backend, insert};
@@ -122,27 +122,4 @@ on_every_runtime! {
         other.run("rollback");
         insert(db, 1, "free").await.expect("the lock is free");
     }
-}
-
-/// rule 52: a snapshot that is too old to write is not waited for, as it would stay so
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_snapshot_that_is_too_old_to_write_is_told_at_once() {
-    let backend = Backend::sqlite().await.with_items().await;
-    let backend = backend.with(|options| options.busy_timeout(Duration::from_secs(600)));
-    let db = &backend.db;
-    let pinned = db.connection(|| async {
-        db.with_sqlite(|sqlite| {
-            sqlite.execute_batch("begin; select * from item").expect("it reads");
-            Ok::<_, nestling::Error>(())
-        })
-        .await?;
-        insert(backend.observer(), 1, "meanwhile").await.expect("a reader is in nobody's way");
-        insert(db, 2, "too late").await
-    });
-    let pinned = tokio::time::timeout(Duration::from_secs(60), pinned).await.expect("it does not wait");
-    let error = pinned.expect_err("others have written since");
-    assert_eq!((error.code(), error.is_retryable()), (Some("517"), true), "{error}");
-    backend.settled().await;
-    let again = Database::open(backend.url()).expect("a valid URL");
-    insert(&again, 3, "anew").await.expect("nothing is left over");
 }
