@@ -22,6 +22,9 @@ mod control;
 #[allow(dead_code, unreachable_pub, reason = "a private module of the crate")]
 #[path = "../src/name.rs"]
 mod name;
+#[allow(dead_code, unreachable_pub, reason = "a private module of the crate")]
+#[path = "../src/settings.rs"]
+mod settings;
 
 use control::{Control, Ledger, Name, Settings};
 

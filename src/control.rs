@@ -29,6 +29,15 @@ pub(crate) enum Control {
 }
 
 impl Control {
+    /// What this sets for a block alone.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "for a driver that is not built"))]
+    pub(crate) fn locals(&self) -> &[(String, String)] {
+        match self {
+            Self::Begin(settings) | Self::Set(Locals { settings, .. }) => settings.locals(),
+            _ => &[],
+        }
+    }
+
     /// Whether this step leaves something open at the server.
     fn opens(&self) -> bool {
         match self {

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::*, Statement};
+use super::{
+    super::{Control, Name},
+    Statement,
+};
 
 pub(super) type Rows = BTreeMap<u8, u32>;
 

@@ -362,6 +362,8 @@ case ${1:-} in
         need_cargo
         install_missing
         cd "$repo"
+        # They wait for servers more than they compute.
+        export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
         if [[ $wants_mysql ]]; then
             with_servers cargo test --workspace --all-features "$@"
             say 'the tests have passed'

@@ -2,6 +2,7 @@
 //! for it.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::{Either, select};
 use tokio::time::timeout;
 
 use super::{
@@ -155,9 +157,18 @@ impl Generation {
         }
     }
 
-    /// Makes a connection. False if the server has none to give for now.
+    /// Makes a connection. False if the server has none to give for now. When the database is closed meanwhile, the attempt
+    /// is given up: the server may be silent, and whoever closes waits for it.
     async fn connect(&self, place: &mut Place, refusal: &mut Option<Error>) -> Result<bool, Error> {
-        match self.connector.connect().await {
+        let closing = pin!(self.line.closing.notified());
+        if self.line.is_closed() {
+            return Err(closed());
+        }
+        let made = match select(pin!(self.connector.connect()), closing).await {
+            Either::Left((made, _)) => made,
+            Either::Right(_) => return Err(closed()),
+        };
+        match made {
             Ok(borrowed) => {
                 place.borrowed = Some(borrowed);
                 Ok(true)

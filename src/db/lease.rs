@@ -100,6 +100,7 @@ impl Lease {
     }
 
     /// The native client is lent from here on, until the returned value is dropped.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(super) fn lend(&self) -> Loan<'_> {
         self.lent.store(true, Ordering::Release);
         Loan(self)
@@ -172,9 +173,11 @@ impl Lease {
 }
 
 /// The native client is lent.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 #[derive(Debug)]
 pub(super) struct Loan<'l>(&'l Lease);
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
         self.0.lent.store(false, Ordering::Release);

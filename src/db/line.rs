@@ -40,6 +40,8 @@ pub(super) struct Line {
     pub(super) sweeping: Sweeping,
     /// Fewer lie ready than are to.
     pub(super) wanting: Notify,
+    /// The line is closed: whoever makes a connection gives up.
+    pub(super) closing: Notify,
     /// A connection came back while the server refuses more of them.
     pub(super) spare: Notify,
     /// Of those whom the server has refused a connection, the one that tries again: the others wait for this, in order. It
@@ -81,6 +83,7 @@ impl Line {
             books: Mutex::new(books),
             sweeping: Sweeping::default(),
             wanting: Notify::new(),
+            closing: Notify::new(),
             spare: Notify::new(),
             trial: tokio::sync::Mutex::default(),
         }
@@ -224,6 +227,7 @@ impl Line {
             (std::mem::take(&mut books.queue), std::mem::take(&mut books.ready))
         };
         drop(away);
+        self.closing.notify_waiters();
         self.sweeping.end();
         self.wanting.notify_one();
         self.spare.notify_one();

@@ -52,6 +52,7 @@ impl RowStream {
         usage: Arc<StreamUse>,
         place: Option<Place>,
     ) -> Self {
+        usage.opened();
         if place.is_none() {
             inner.counters.streams.add(&usage);
         }

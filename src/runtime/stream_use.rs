@@ -29,14 +29,19 @@ impl Poller {
 pub(crate) struct StreamUse {
     poller: Mutex<Poller>,
     polls: AtomicU64,
-    /// Its last poll was pending: somebody waits for the next row.
+    /// Its last poll was pending, or it is being opened: somebody waits for it.
     is_awaited: AtomicBool,
 }
 
 impl StreamUse {
-    /// The use of a stream that the current task has just opened.
+    /// The use of a stream that the current task is about to open: it waits for that.
     pub(crate) fn new() -> Self {
-        Self { poller: Mutex::new(Poller::current()), polls: AtomicU64::new(0), is_awaited: AtomicBool::new(false) }
+        Self { poller: Mutex::new(Poller::current()), polls: AtomicU64::new(0), is_awaited: AtomicBool::new(true) }
+    }
+
+    /// The stream is open, and the caller has it.
+    pub(crate) fn opened(&self) {
+        self.polled(false);
     }
 
     fn poller(&self) -> MutexGuard<'_, Poller> {

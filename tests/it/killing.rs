@@ -26,7 +26,7 @@ const TASKS: i64 = 32;
 const CONNECTIONS: u32 = 8;
 
 /// How long after the server's return everything is to be as before.
-const BOUND: Duration = Duration::from_secs(2);
+const BOUND: Duration = Duration::from_secs(5);
 
 /// Any number below `end`.
 fn any(end: u64) -> u64 {

@@ -138,7 +138,7 @@ on_every_backend! {
 
     /// rule 39: who gives up leaves the queue
     async fn a_connection_that_does_not_come_free_is_a_pool_timeout(backend) {
-        let options = backend.builder().max_connections(1).acquire_timeout(Duration::from_millis(40));
+        let options = backend.builder().max_connections(1).acquire_timeout(Duration::from_millis(400));
         let db = options.build().expect("valid options");
         let held = hold_one(&db).await;
         let errors = [
@@ -148,7 +148,7 @@ on_every_backend! {
             db.connection(|| statement(&db)).await.expect_err("none is free"),
         ];
         for error in errors {
-            assert_eq!(error.to_string(), "none of the 1 connections came free within 40ms");
+            assert_eq!(error.to_string(), "none of the 1 connections came free within 400ms");
             assert_eq!((error.kind(), error.is_timeout(), error.is_retryable()), (ErrorKind::PoolTimeout, true, false));
         }
         assert_eq!(db.stats().waiting, 0);

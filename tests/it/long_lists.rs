@@ -5,7 +5,8 @@ use nestling::{Database, ErrorKind, Field, Model, Query, create_tables, function
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-const MANY: usize = 70_000;
+/// More than any back end takes as parameters of their own, so that the list goes in another way.
+const MANY: usize = 12_000;
 
 #[derive(Debug, Clone, PartialEq, Model)]
 struct Thing {
@@ -69,6 +70,8 @@ on_every_backend! {
     async fn a_list_of_70_000_values_of_any_type_is_taken(backend) {
         let db = &backend.db;
         things(db).await;
+        let all = (0..70_000).map(|n| if n == 7 { 2 } else { 4 + 2 * n });
+        assert_eq!(Thing::select().filter(Thing::ID.in_(all)).count(db).await.expect("in the list"), 2);
         assert_eq!(found(db, Thing::ID, |n| n).await, (2, 3));
         assert_eq!(found(db, Thing::NAME, thing_name).await, (2, 2), "and NULL is in neither");
         assert_eq!(found(db, Thing::UUID, |n| Uuid::from_u128(u128::try_from(n).unwrap())).await, (2, 3));
@@ -92,7 +95,7 @@ on_every_backend! {
         things(db).await;
         let ids = || 2..2 + i64::try_from(MANY).unwrap();
         assert_eq!(Thing::update([Thing::YES.set(false)]).filter(Thing::ID.in_(ids())).run_on(db).await.expect("updated"), 4);
-        let names = || ids().map(|n| thing_name(n).filter(|_| n != 50_000));
+        let names = || ids().map(|n| thing_name(n).filter(|_| n != 9_000));
         assert_eq!(Thing::select().filter(Thing::NAME.in_(names())).count(db).await.expect("counted"), 4, "with NULL");
         let back = Thing::update([Thing::YES.set(true)]).filter(Thing::ID.in_(ids())).returning().run_on(db).await;
         assert_eq!(back.expect("updated").len(), 4);

@@ -185,7 +185,7 @@ fn end_with_a_full_pool(make: impl AsyncFn() -> Backend) {
         let mut most = 0;
         while let Err(mpsc::TryRecvError::Empty) = stopped.try_recv() {
             most = most.max(cancelling_threads());
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
         most
     });

@@ -25,7 +25,7 @@ use super::{
     schema::NewSchema,
 };
 use crate::{
-    control::{Control, Locals},
+    control::Control,
     driver::{Dialect, State, session_mark::SessionMark},
     fault::{Debt, Fault, Verdict},
     statement::SessionEffect,
@@ -283,7 +283,7 @@ impl Wire {
             _ => None,
         });
         // Not what they are set to.
-        let settings: String = steps.iter().flat_map(settings).flat_map(|(key, _)| [key, " "]).collect();
+        let settings: String = steps.iter().flat_map(Control::locals).flat_map(|(key, _)| [key, " "]).collect();
         let number = self.count();
         if opens == Some(true) {
             self.set_in_transaction(true);
@@ -376,13 +376,6 @@ impl Wire {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("state", &self.state()).finish_non_exhaustive()
-    }
-}
-
-fn settings(step: &Control) -> &[(String, String)] {
-    match step {
-        Control::Begin(settings) | Control::Set(Locals { settings, .. }) => settings.locals(),
-        _ => &[],
     }
 }
 

@@ -1,7 +1,7 @@
 //! Texts whose quotes and comments the databases read differently: a control statement in them is seen by the rules of
 //! the database at hand.
 
-use nestling::{Error, ErrorKind};
+use nestling::ErrorKind;
 
 use crate::harness::insert;
 
@@ -28,7 +28,7 @@ on_every_backend! {
                 insert(db, id, sql).await?;
                 // Refused, wrong for the server, or harmless: whichever, it does not commit.
                 let _ = db.batch(sql).await;
-                Err::<(), _>(Error::from(db.query_one("select 1 from item where id = 0", ()).await.expect_err("no row")))
+                Err::<(), _>(db.query_one("select 1 from item where id = 0", ()).await.expect_err("no row"))
             });
             block.await.expect_err("its own");
             assert!(backend.items().await.is_empty(), "{sql}");
