@@ -78,6 +78,7 @@ mod reading;
 mod reference_indexes;
 mod refused;
 mod resend;
+mod rollback_only;
 mod round_trips;
 mod runtimes;
 mod savepoints;
