@@ -130,22 +130,6 @@ impl Lease {
         Some(self.place().as_ref()?.borrowed.as_ref()?.handle().clone())
     }
 
-    /// Whether the connection can go back as it is.
-    pub(super) fn is_clean(&self) -> bool {
-        matches!(self.connection().state(), State::Idle | State::Broken)
-    }
-
-    /// Gives the connection back, and waits until what was left behind on it is undone.
-    ///
-    /// # Cancel safety
-    /// Dropped, it is undone all the same.
-    pub(super) async fn clean(self) {
-        if let Some(under_way) = self.give_back(None, None) {
-            // It ends early at the end of its runtime alone, which nobody outlives here.
-            let _ = under_way.await;
-        }
-    }
-
     /// The connection is thrown away at its return.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);

@@ -81,14 +81,14 @@ impl Shared {
         &self,
         spot: Spot,
         number: u64,
-        Paid { steps, needs_transaction, name }: Paid,
+        paid: &mut Paid,
         Waiting { ticket, slice, left, blocks }: Waiting,
         work: impl FnOnce(&mut Held) -> Result<T, Stopped>,
     ) -> Result<T, Stopped> {
         let mut held = self.held();
         if self.stop.is_called_off(number) {
             // The session's ledger takes its steps to be sent.
-            held.left.extend_from_slice(&steps);
+            held.left.extend_from_slice(&paid.steps);
             self.look(&held);
             drop(held);
             return Err(self.refused(dropped()).into());
@@ -97,11 +97,11 @@ impl Shared {
         self.state.store(BROKEN, Ordering::Release);
         held.spot = spot;
         held.may_wait = slice < left;
-        (held.writing.ticket, held.writing.name) = (ticket, name);
+        (held.writing.ticket, held.writing.name) = (ticket, paid.name.take());
         held.writing.blocks = blocks.then_some(left);
         let out = self.stop.during(number, (slice, left), spot, || {
-            job::take_steps(&mut held, &steps)?;
-            if needs_transaction {
+            job::take_steps(&mut held, &paid.steps)?;
+            if paid.needs_transaction {
                 held.check_open()?;
             }
             work(&mut held)
@@ -109,16 +109,20 @@ impl Shared {
         if let Err(Stopped::Failed(Fault { error, verdict: Verdict::Gone })) = &out {
             held.lost.get_or_insert_with(|| error.clone());
         }
-        self.look(&held);
+        let is_open = self.look(&held);
         // The write lock is the transaction's, or the statement's. Who is woken by its end may run anything.
-        let ended = if held.db.is_autocommit() { held.writing.end() } else { None };
+        let ended = if is_open { None } else { held.writing.end() };
         drop(held);
         drop(ended);
         out
     }
 
-    fn look(&self, held: &Held) {
-        self.state.store(if held.is_idle() { IDLE } else { TRANSACTION }, Ordering::Release);
+    /// Returns whether SQLite has a transaction open.
+    fn look(&self, held: &Held) -> bool {
+        let is_open = !held.db.is_autocommit();
+        let is_idle = !is_open && held.left.is_empty() && held.lost.is_none();
+        self.state.store(if is_idle { IDLE } else { TRANSACTION }, Ordering::Release);
+        is_open
     }
 }
 
@@ -201,7 +205,7 @@ impl SqliteConnection {
         }
         let mut paid = None;
         let sent = attempts.pay(debt, &mut |owed| paid = Some(Paid::new(owed, more, debt)));
-        let result = match (sent, paid) {
+        let result = match (sent, &mut paid) {
             (Ok(()), Some(paid)) => {
                 let waiting = Waiting::of(attempts, shared.patience, SLICE);
                 shared.work(spot, number, paid, waiting, work)
@@ -241,14 +245,14 @@ impl SqliteConnection {
         &self,
         number: u64,
         turn: OwnedSemaphorePermit,
-        paid: Paid,
+        mut paid: Paid,
         waiting: Waiting,
         work: impl FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Stopped>>, Fault> {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let job = Box::new(move || {
-            let out = shared.work(Spot::OWN_THREAD, number, paid, waiting, work);
+            let out = shared.work(Spot::OWN_THREAD, number, &mut paid, waiting, work);
             drop(turn);
             // Nobody may wait for it any more.
             let _ = answer.send(out);

@@ -54,11 +54,6 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Whether nothing is open, and nothing is to be known, for whoever comes next.
-    pub(super) fn is_idle(&self) -> bool {
-        self.db.is_autocommit() && self.left.is_empty() && self.lost.is_none()
-    }
-
     /// A statement of a block whose transaction was rolled back by the statement ahead of it, of which nobody may have
     /// heard yet: it would commit on its own.
     ///
@@ -92,7 +87,7 @@ impl Held {
 /// Runs the statement.
 pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Stopped> {
     let open = !held.db.is_autocommit();
-    let result = if want == Want::Batch { batch(held, query.sql) } else { statement(held, query, want) };
+    let result = if want == Want::Batch { batch(held, query.sql) } else { statement(held, query, want, open) };
     let answer = result.map_err(|halt| stopped(held, open, halt))?;
     keeps_transaction(&held.db, open, query.sql).map_err(Stopped::Failed)?;
     Ok(answer)
@@ -273,17 +268,17 @@ fn writes(db: &Connection, sql: &str) -> bool {
     }
 }
 
-fn statement(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answer, Halt> {
+fn statement(held: &mut Held, query: Query<'_>, want: Want, is_open: bool) -> Result<Answer, Halt> {
     let Held { db, stop, known, spot, writing, handled, .. } = held;
     let failed = |error| classify::statement(error, query.sql);
     let text = Text::of(query.sql);
     let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
     let learnt = prepare(known, handled, &mut statement, query, &text)?;
     let reads = statement.readonly();
-    if !reads && db.is_autocommit() {
+    if !reads && !is_open {
         writing.take(false, *spot).map_err(Halt::Waits)?;
     }
-    stop.takes_along(!reads && !db.is_autocommit());
+    stop.takes_along(!reads && is_open);
     if reads {
         let (rows, returned) = rows(&mut statement, learnt, (want, query.reader), *spot).map_err(failed)?;
         return Ok(Answer::rows(rows, returned));
