@@ -144,7 +144,7 @@ impl Lease {
         let is_lent = self.is_lent();
         borrowed.condemned |= self.condemned.load(Ordering::Acquire);
         match borrowed.connection.state() {
-            _ if borrowed.condemned && !is_lent => None,
+            // One that is thrown away is rolled back as well: a future that is kept may hold it for long.
             State::Idle if !is_lent && cancellation.is_none() => None,
             State::Broken => None,
             State::Idle | State::Transaction | State::Handled | State::Busy => {

@@ -164,7 +164,7 @@ impl Wire {
             State::Broken
         } else if self.is_busy() {
             State::Busy
-        } else if self.retired.load(Ordering::Acquire) {
+        } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
             State::Broken
         } else if self.mark.is_set() {
             State::Handled
