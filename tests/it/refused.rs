@@ -244,10 +244,14 @@ on_every_server! {
         let (server, _) = address.split_once('/').expect("a database");
         let (no_user, no_base) = if backend.is_postgres() { ("28000", "3D000") } else { ("1045", "1049") };
         let (user, _) = reachable.split_once('@').expect("a user");
+        // MySQL answers for a user that it does not know in more ways than one: the next test.
+        let wrong_user = if backend.is_postgres() { "no_such_user" } else { user };
+        // Longer than a name can be, so that no name server is asked, which may be slow.
+        let nowhere = format!("{}.invalid:77", "x".repeat(64));
         let cases = [
             (here, "127.0.0.1:1", "refused", None),
-            (format!("{scheme}://{user}@nowhere.invalid:77/x"), "nowhere.invalid:77", "", None),
-            (format!("{scheme}://no_such_user:Secret7@{server}/nestling"), server, "no_such_user", Some(no_user)),
+            (format!("{scheme}://{user}@{nowhere}/x"), nowhere.as_str(), "", None),
+            (format!("{scheme}://{wrong_user}:Secret7@{server}/nestling"), server, wrong_user, Some(no_user)),
             (format!("{scheme}://{user}@{server}/no_such_base"), server, "no_such_base", Some(no_base)),
         ];
         for (url, place, reason, code) in cases {
@@ -258,8 +262,26 @@ on_every_server! {
                 assert_eq!((error.kind(), error.code()), (ErrorKind::Connect, code), "{text}");
                 assert!(text.contains(place) && text.contains(reason) && !text.contains("Secret7"), "{text}");
             }
-            // MySQL looks a name up itself, which takes its time.
             assert!(start.elapsed() < LONG, "{url}: {:?}", start.elapsed());
+        }
+    }
+}
+
+on_mysql_and_mariadb! {
+    /// rule 60: MySQL asks users that it does not know for a password by a method that it chooses by chance for each
+    async fn a_user_that_the_server_does_not_know_is_named_whatever_the_server_asks_for(backend) {
+        let (scheme, reachable) = backend.url().split_once("://").expect("a URL");
+        let (_, server) = reachable.split_once('@').expect("a user");
+        for number in 0..30 {
+            let user = format!("no_such_user{number}");
+            let url = format!("{scheme}://{user}:Secret7@{server}");
+            let db = Database::builder(&url).acquire_timeout(LONG).build().expect("a valid URL");
+            let error = statement(&db).await.expect_err("there is no such user");
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Connect, "{text}");
+            assert!(matches!(error.code(), Some("1045") | None), "{text}");
+            assert!(!error.is_retryable() && !error.is_timeout(), "{text}");
+            assert!(text.contains(&format!("'{user}'")) && !text.contains("Secret7"), "{text}");
         }
     }
 }

@@ -15,13 +15,18 @@ const NAMES: [u16; 54] = [
     1348, 1356, 1364, 1370, 1406, 1424, 1442, 1451, 1452, 1471, 1553, 1701, 1792, 1822, 3819, 4025,
 ];
 
-/// The error of a connection that could not be made to the server of this address.
-pub(super) fn connect(address: &str, error: Native) -> Error {
+/// The error of a connection that could not be made to the server of this address as this user.
+pub(super) fn connect(address: &str, user: &str, error: Native) -> Error {
     let reason = match &error {
         Native::Server(told) => {
             let text = format!("the MySQL server at {address} refused the connection: {}", told.message);
             return Error::new(ErrorKind::Connect, text).with_server(refusal(told)).with_source(error);
         }
+        // For a name that it does not know MySQL chooses a method by chance, so that nobody learns which names exist.
+        Native::Driver(DriverError::UnknownAuthPlugin { name }) => format!(
+            "it asks the user '{user}' for a password by `{name}`, which mysql_async does not support \
+             (MySQL asks so at random if it has no such user)"
+        ),
         Native::Io(error) => error.to_string(),
         Native::Driver(error) => error.to_string(),
         other => other.to_string(),

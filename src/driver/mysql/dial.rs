@@ -66,6 +66,13 @@ impl Dial {
     }
 }
 
+impl Dial {
+    /// Who logs in.
+    pub(super) fn user(&self) -> &str {
+        self.opts.user().unwrap_or_default()
+    }
+}
+
 #[cfg(feature = "tls")]
 impl Dial {
     pub(super) fn straight(opts: Opts) -> Self {

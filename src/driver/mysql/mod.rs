@@ -108,7 +108,7 @@ fn host(given: &Opts) -> String {
 impl Driver for MysqlDriver {
     fn connect(&self, _wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let refused = |error| classify::connect(&self.servers[0], error);
+            let refused = |error| classify::connect(&self.servers[0], self.dial.user(), error);
             let (mut conn, opts) = self.dial.connect().await.map_err(refused)?;
             let server = Server::ask(&mut conn).await.map_err(refused)?;
             let texts = Texts::new(server, self.statement_cache);
