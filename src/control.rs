@@ -163,11 +163,6 @@ impl Ledger {
         !self.open.is_empty()
     }
 
-    /// Whether the begin of a transaction is owed that may write.
-    pub(crate) fn begins_writing(&self) -> bool {
-        self.owed.iter().any(Control::begins_writing)
-    }
-
     /// Whether nothing is owed.
     #[cfg(test)]
     pub(crate) fn is_settled(&self) -> bool {

@@ -95,6 +95,7 @@ mod json;
 mod model;
 mod name;
 mod outlive;
+mod owed;
 mod params;
 mod revocable;
 mod row;

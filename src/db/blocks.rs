@@ -2,17 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    Database,
-    health::examine,
-    local,
-    options::Plan,
-    session::DbSession,
-    trace::{self, Observed},
-};
+use super::{Database, flight::DbFlight, health::examine, local, options::Plan, session::DbSession, trace};
 use crate::{
     error::{Error, ErrorKind},
-    runtime::{Block, Flight, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
+    runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
 };
 
 impl Database {
@@ -283,10 +276,8 @@ impl Database {
         let mut replayed = false;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = Flight::new(frame, lease.epoch());
-            let observed = Observed::new(&flight, self.inner(), Some(frame));
-            let result = trace::steps(&observed, lease.connection().control(&observed, &[])).await;
-            drop(observed);
+            let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+            let result = trace::steps(&flight, lease.connection().control(&flight, &[])).await;
             flight.landed();
             match result {
                 Err(fault)

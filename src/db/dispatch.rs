@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{
-    Database, RowStream,
-    health::examine,
-    lease::Lease,
-    local,
-    session::DbSession,
-    trace::{self, Observed},
-};
+use super::{Database, RowStream, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     effects,
     error::{Error, ErrorKind},
-    fault::{Fault, NoDebt, Verdict},
-    runtime::{Flight, Frame, StreamUse},
+    fault::{Fault, Verdict},
+    runtime::{Frame, StreamUse},
 };
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others
@@ -80,11 +73,9 @@ impl Database {
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = Flight::new(frame, lease.epoch());
-            let observed = Observed::new(&flight, self.inner(), Some(frame));
-            let work = lease.connection().run(&observed, query, want);
-            let result = trace::statement(&observed, query, work).await;
-            drop(observed);
+            let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+            let work = lease.connection().run(&flight, query, want);
+            let result = trace::statement(&flight, query, work).await;
             flight.landed();
             // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
@@ -128,9 +119,9 @@ impl Database {
         let mut replays = 0;
         loop {
             let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
-            let observed = Observed::new(&NoDebt, self.inner(), None);
-            let work = lease.connection().run(&observed, query, want);
-            let result = trace::statement(&observed, query, work).await;
+            let flight = DbFlight::alone(self.inner());
+            let work = lease.connection().run(&flight, query, want);
+            let result = trace::statement(&flight, query, work).await;
             match result.map_err(|fault| examine(self.inner(), &lease, None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: another connection may take it.

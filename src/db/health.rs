@@ -8,7 +8,7 @@ use super::{
 use crate::{
     driver::Want,
     error::{Error, ErrorKind, ServerClass},
-    fault::{Fault, NoDebt},
+    fault::Fault,
     runtime::Frame,
 };
 
@@ -44,7 +44,7 @@ impl Database {
         let mut retries = 0;
         loop {
             let lease = trace::acquire(self.inner(), None, pool.lease(local::held(self.id(), None))).await?;
-            let sign = lease.connection().run(&NoDebt, SIGN_OF_LIFE, Want::Batch);
+            let sign = lease.connection().run(&(), SIGN_OF_LIFE, Want::Batch);
             let Ok(answer) = timeout(wait, sign).await else {
                 lease.condemn();
                 pool.distrust();

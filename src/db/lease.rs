@@ -13,16 +13,11 @@ use std::{
 use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
-use super::{
-    database::Inner,
-    line::Place,
-    slot::Borrowed,
-    trace::{self, Observed},
-};
+use super::{database::Inner, flight::DbFlight, line::Place, slot::Borrowed, trace};
 use crate::{
     control::Control,
     driver::{Connection, State},
-    fault::{Fault, NoDebt, Sparing},
+    fault::{Fault, Sparing},
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -145,7 +140,10 @@ impl Lease {
         borrowed.condemned |= self.condemned.load(Ordering::Acquire);
         match borrowed.connection.state() {
             // One that is thrown away is rolled back as well: a future that is kept may hold it for long.
-            State::Idle if !is_lent && cancellation.is_none() => None,
+            State::Idle if !is_lent && cancellation.is_none() => {
+                borrowed.was_seen_idle = true;
+                None
+            }
             State::Broken => None,
             State::Idle | State::Transaction | State::Handled | State::Busy => {
                 borrowed.connection.abandon();
@@ -208,10 +206,10 @@ async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(
     let steps = [Control::Rollback];
     match user {
         Some(User { inner, name }) => {
-            let observed = Observed::new(&NoDebt, inner, None);
-            trace::ending(inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await
+            let flight = DbFlight::alone(inner);
+            trace::ending(inner, name.as_deref(), &steps, connection.control(&flight, &steps)).await
         }
-        None => connection.control(&NoDebt, &steps).await,
+        None => connection.control(&(), &steps).await,
     }
 }
 

@@ -6,6 +6,7 @@ mod builder;
 mod counters;
 mod database;
 mod dispatch;
+mod flight;
 mod generation;
 mod health;
 mod held;

@@ -15,21 +15,22 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     database::Inner,
+    flight::DbFlight,
     health::examine,
     lease::{Cancellation, Lease, User},
     local,
     pool::closed,
     registry::Membership,
     row_stream::Source,
-    trace::{self, Observed},
+    trace,
 };
 use crate::{
     control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    fault::{Fault, NoDebt, Sparing, Verdict},
+    fault::{Fault, Sparing, Verdict},
     revocable::Revoke as _,
-    runtime::{Frame, Last, Session, Slot, Trunk, within},
+    runtime::{Frame, Session, Slot, Trunk, within},
 };
 
 /// How long what a block has left behind may take to end before its connection is given up.
@@ -274,9 +275,9 @@ impl DbSession {
                 connection.cancel(Sparing::Nothing).await;
             }
             let steps = [Control::Rollback];
-            let observed = Observed::new(&NoDebt, &inner, None);
+            let flight = DbFlight::alone(&inner);
             // Should it fail, the connection goes all the same.
-            let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&observed, &steps)).await;
+            let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&flight, &steps)).await;
             drop(lease.give_back(None, None));
         })
     }
@@ -303,10 +304,9 @@ impl Session for DbSession {
             return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
         };
         session.cancelled(&lease).await?;
-        let last = Last(&trunk);
-        let observed = Observed::new(&last, &session.inner, None);
+        let flight = DbFlight::ending(&session.inner, &trunk);
         let name = session.name();
-        let work = lease.connection().control(&observed, &steps);
+        let work = lease.connection().control(&flight, &steps);
         let work = trace::ending(&session.inner, name.as_deref(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As a block that is dropped: what is not rolled back in time goes with its connection.

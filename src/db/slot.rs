@@ -18,7 +18,6 @@ use tokio::runtime::Handle;
 use crate::{
     driver::{Connection, Driver, Query, SessionToken, SessionTracker, State, Want},
     error::{Error, ErrorKind},
-    fault::NoDebt,
     runtime::{require_live_runtime, within},
 };
 
@@ -66,6 +65,8 @@ pub(super) struct Slot {
     pub(super) connection: Arc<dyn Connection>,
     /// It is thrown away at its return.
     pub(super) condemned: bool,
+    /// Whoever gives it back has just seen that it is idle.
+    pub(super) was_seen_idle: bool,
     pub(super) idle_since: Instant,
     /// Whether somebody has had it, or it was found to have been idle for long.
     was_used: bool,
@@ -111,6 +112,7 @@ impl ManageConnection for Maker {
         Ok(Slot {
             connection,
             condemned: false,
+            was_seen_idle: false,
             idle_since: now,
             was_used: false,
             was_at_rest: false,
@@ -177,8 +179,9 @@ impl Connector {
 
 impl Slot {
     /// Whether somebody else may have it.
-    pub(super) fn is_sound(&self) -> bool {
-        !self.condemned && self.connection.state() == State::Idle
+    pub(super) fn is_sound(&mut self) -> bool {
+        let is_idle = mem::take(&mut self.was_seen_idle) || self.connection.state() == State::Idle;
+        is_idle && !self.condemned
     }
 }
 
@@ -248,7 +251,7 @@ pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
         if slot.seen == now {
             return true;
         }
-        if slot.connection.run(&NoDebt, SIGN_OF_LIFE, Want::Batch).await.is_ok() {
+        if slot.connection.run(&(), SIGN_OF_LIFE, Want::Batch).await.is_ok() {
             slot.seen = now;
             return true;
         }

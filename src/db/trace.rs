@@ -1,130 +1,51 @@
 //! What is seen from outside (rule 75): spans for acquire, statement, commit and rollback, events for the steps that ride
 //! along with a statement. Their target is `nestling`, their level DEBUG.
 
-use std::{
-    any::Any,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
-use super::{database::Inner, local, session::DbSession};
+use super::{
+    database::Inner,
+    flight::{DbFlight, Sent},
+    session::DbSession,
+};
 use crate::{
     control::{Control, Name},
     driver::{Answer, Query},
     error::{Error, shown},
-    fault::{Debt, Fault},
+    fault::Fault,
     runtime::{Frame, Opening},
 };
 
-fn is_on() -> bool {
+pub(super) fn is_on() -> bool {
     tracing::enabled!(target: "nestling", Level::DEBUG)
 }
 
 /// The outcome of what was dropped before it had one.
 const DROPPED: &str = "Dropped";
 
-/// A debt that is watched while it is paid: it counts flights, and keeps the steps for whoever listens.
-pub(super) struct Observed<'o> {
-    debt: &'o dyn Debt,
-    inner: &'o Inner,
-    frame: Option<&'o Frame<DbSession>>,
-    paid: Mutex<Option<Paid>>,
-}
-
-/// The steps that a flight took along, and when.
-struct Paid {
-    steps: Vec<Control>,
-    since: Instant,
-}
-
-impl<'o> Observed<'o> {
-    pub(super) fn new(debt: &'o dyn Debt, inner: &'o Inner, frame: Option<&'o Frame<DbSession>>) -> Self {
-        Self { debt, inner, frame, paid: Mutex::default() }
-    }
-
-    fn paid(&self) -> MutexGuard<'_, Option<Paid>> {
-        self.paid.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Steps go out: counts open transactions, and keeps the steps for whoever listens.
-    fn look_at(&self, steps: &[Control]) {
-        if let Some(frame) = self.frame {
-            frame.trunk().session().note(frame, steps);
-        }
-        if !steps.is_empty() && is_on() {
-            let fresh = || Paid { steps: Vec::new(), since: Instant::now() };
-            self.paid().get_or_insert_with(fresh).steps.extend_from_slice(steps);
-        }
-    }
-
-    /// Tells of the steps that were sent.
-    fn tell(&self, outcome: &str) {
-        let paid = self.paid().take();
-        if let Some(paid) = paid {
-            self.tell_of(paid, outcome);
-        }
-    }
-
-    fn tell_of(&self, Paid { steps, since }: Paid, outcome: &str) {
-        let root = self.frame.and_then(root_name);
-        let depths = depths(&steps, self.frame.map_or(0, Frame::depth));
-        for (step, depth) in steps.iter().zip(depths) {
-            let name = match step {
-                Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
-                Control::Set(_) | Control::Restore(_) => None,
-                Control::Begin(_) | Control::Commit | Control::Rollback => root.as_deref().map(str::to_owned),
-            };
-            tracing::debug!(
-                target: "nestling", database = self.inner.id, step = verb(step), depth, name, duration_us = micros(since),
-                outcome
-            );
-        }
+/// Tells of the steps that a flight has sent.
+fn tell(flight: &DbFlight<'_>, outcome: &str) {
+    let Some(Sent { steps, since }) = flight.sent() else { return };
+    let root = flight.frame().and_then(root_name);
+    let depths = depths(&steps, flight.frame().map_or(0, Frame::depth));
+    for (step, depth) in steps.iter().zip(depths) {
+        let name = match step {
+            Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
+            Control::Set(_) | Control::Restore(_) => None,
+            Control::Begin(_) | Control::Commit | Control::Rollback => root.as_deref().map(str::to_owned),
+        };
+        tracing::debug!(
+            target: "nestling", database = flight.database(), step = verb(step), depth, name, duration_us = micros(since),
+            outcome
+        );
     }
 }
 
-impl Debt for Observed<'_> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.debt.pay(&mut |steps| {
-            self.inner.counters.flights.add(1);
-            self.look_at(steps);
-            send(steps);
-        })
-    }
-
-    fn pay_again(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.debt.pay_again(&mut |steps| {
-            self.look_at(steps);
-            send(steps);
-        })
-    }
-
-    fn needs_transaction(&self) -> bool {
-        self.debt.needs_transaction()
-    }
-
-    fn begins_writing(&self) -> bool {
-        self.debt.begins_writing()
-    }
-
-    fn transaction_name(&self) -> Option<Arc<str>> {
-        self.frame.and_then(root_name)
-    }
-
-    fn task_has(&self, is_it: &dyn Fn(&(dyn Any + Send + Sync)) -> bool) -> bool {
-        local::has(self.inner.id, |session| session.taken().is_some_and(|lease| is_it(lease.connection().native())))
-    }
-}
-
-impl Drop for Observed<'_> {
-    fn drop(&mut self) {
-        // What is not told yet went with a flight that was dropped.
-        if let Some(paid) = self.paid.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            self.tell_of(paid, DROPPED);
-        }
-    }
+/// Tells of the steps that went with a flight that was dropped.
+pub(super) fn tell_dropped(flight: &DbFlight<'_>) {
+    tell(flight, DROPPED);
 }
 
 fn verb(step: &Control) -> &'static str {
@@ -245,7 +166,7 @@ impl Drop for Watch {
 
 /// Watches a statement, with the steps that its flight paid.
 pub(super) async fn statement(
-    observed: &Observed<'_>,
+    flight: &DbFlight<'_>,
     query: Query<'_>,
     work: impl Future<Output = Result<Answer, Fault>>,
 ) -> Result<Answer, Fault> {
@@ -253,22 +174,22 @@ pub(super) async fn statement(
         return work.await;
     }
     // Boxed, so that statements that nobody watches do not carry it.
-    Box::pin(watched(observed, query, work)).await
+    Box::pin(watched(flight, query, work)).await
 }
 
 async fn watched(
-    observed: &Observed<'_>,
+    flight: &DbFlight<'_>,
     query: Query<'_>,
     work: impl Future<Output = Result<Answer, Fault>>,
 ) -> Result<Answer, Fault> {
-    let name = observed.frame.and_then(nearest_name);
+    let name = flight.frame().and_then(nearest_name);
     let mut watch = Watch::new(tracing::debug_span!(
-        target: "nestling", "statement", database = observed.inner.id, depth = observed.frame.map_or(0, Frame::depth),
+        target: "nestling", "statement", database = flight.database(), depth = flight.frame().map_or(0, Frame::depth),
         name = name.as_deref(), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
     ));
     let result = work.instrument(watch.span.clone()).await;
     let told = outcome(&result.as_ref().map_err(|fault| &fault.error));
-    watch.span.in_scope(|| observed.tell(&told));
+    watch.span.in_scope(|| tell(flight, &told));
     if let Ok(answer) = &result {
         watch.span.record("affected", answer.affected);
     }
@@ -326,10 +247,10 @@ pub(super) async fn ending(
 }
 
 /// Watches steps that are sent on their own.
-pub(super) async fn steps(observed: &Observed<'_>, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+pub(super) async fn steps(flight: &DbFlight<'_>, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
     let result = work.await;
     if is_on() {
-        observed.tell(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
+        tell(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));
     }
     result
 }

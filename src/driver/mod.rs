@@ -3,7 +3,7 @@
 //!
 //! The contract, for whoever writes one:
 //!
-//! * [`Connection::run`] MUST call [`Debt::pay`] for each flight, and put the owed steps on the wire ahead of the
+//! * [`Connection::run`] MUST call [`Flight::take`] for each flight, and put the owed steps on the wire ahead of the
 //!   statement, in one flight where the protocol allows it. It MUST NOT tell the success of a statement before it
 //!   knows that the steps ahead of it succeeded.
 //! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] tells: never idle while
@@ -53,7 +53,8 @@ pub(crate) use self::{
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing},
+    fault::{Fault, Sparing},
+    owed::Flight,
     row::Row,
     value::Value,
 };
@@ -149,12 +150,12 @@ pub(crate) enum State {
 
 /// One session at a server.
 pub(crate) trait Connection: Debug + Send + Sync + 'static {
-    /// Pays the debt and runs a statement.
-    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>>;
+    /// Runs a statement, behind the steps that its flight takes along.
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>>;
 
     /// Sends control steps on their own. A last `Rollback` leaves the connection idle from whatever state it was in,
     /// or fails; a last `Commit` succeeds only if the server has committed.
-    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>>;
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// Asks the server to stop what it is at, and waits until it has.
     fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()>;

@@ -8,28 +8,46 @@ use std::sync::{
 
 use super::{Frame, Session};
 use crate::{
-    control::Control,
     error::{Error, ErrorKind},
-    fault::Debt,
+    owed::Owed,
 };
 
-/// One flight of a frame under way: it pays the frame's debt, and its drop half-way has consequences.
+/// One flight of a frame under way: it takes the steps that the frame's session owes, and its drop half-way has
+/// consequences.
 ///
 /// # Cancel safety
 /// Dropped before it was sent, it leaves no trace. Dropped in flight, nobody knows what the statement did: the server is
 /// asked to stop it, and the frame is doomed, on every back end alike (rules 37, 38).
 #[derive(Debug)]
-pub(crate) struct Flight<'f, S: Session> {
+pub(crate) struct FrameFlight<'f, S: Session> {
     frame: &'f Arc<Frame<S>>,
     /// That of the connection that it goes over.
     epoch: u64,
     sent: AtomicBool,
 }
 
-impl<'f, S: Session> Flight<'f, S> {
+impl<'f, S: Session> FrameFlight<'f, S> {
     /// A flight over the connection that was leased in `epoch`.
     pub(crate) fn new(frame: &'f Arc<Frame<S>>, epoch: u64) -> Self {
         Self { frame, epoch, sent: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn frame(&self) -> &'f Arc<Frame<S>> {
+        self.frame
+    }
+
+    /// Takes the owed steps: see [`Flight::take`](crate::owed::Flight::take).
+    pub(crate) fn take(&self) -> Result<Owed<'f>, Error> {
+        let trunk = self.frame.trunk();
+        trunk.take(|| {
+            self.frame.check()?;
+            if self.epoch != trunk.epoch() {
+                // The steps are owed to the connection that has taken the place of this one.
+                return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
+            }
+            self.sent.store(true, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// The answer is here, good or bad: dropping the flight is now without consequence.
@@ -38,31 +56,7 @@ impl<'f, S: Session> Flight<'f, S> {
     }
 }
 
-impl<S: Session> Debt for Flight<'_, S> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.frame.trunk().with_ledger(|ledger| {
-            self.frame.check()?;
-            if self.epoch != self.frame.trunk().epoch() {
-                // The steps are owed to the connection that has taken the place of this one.
-                return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
-            }
-            let steps = ledger.take();
-            self.sent.store(true, Ordering::Relaxed);
-            send(&steps);
-            Ok(())
-        })
-    }
-
-    fn needs_transaction(&self) -> bool {
-        self.frame.in_transaction()
-    }
-
-    fn begins_writing(&self) -> bool {
-        self.frame.in_transaction() && self.frame.trunk().with_ledger(|ledger| ledger.begins_writing())
-    }
-}
-
-impl<S: Session> Drop for Flight<'_, S> {
+impl<S: Session> Drop for FrameFlight<'_, S> {
     fn drop(&mut self) {
         if *self.sent.get_mut() {
             self.frame.set_doom(Error::new(

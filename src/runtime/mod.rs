@@ -27,14 +27,14 @@ pub(crate) use self::{
     block::{Block, Opened},
     clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
     context::Context,
-    flight::Flight,
+    flight::FrameFlight,
     frame::{Frame, Opening},
     join::joined,
     label::Label,
     schedule::spawn_in_fresh_context,
     scope::{Entered, Scope, Slot},
     stream_use::StreamUse,
-    trunk::{Last, Trunk},
+    trunk::Trunk,
     turn::Turn,
 };
 use crate::{

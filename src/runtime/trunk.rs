@@ -8,9 +8,9 @@ use std::sync::{
 
 use super::Session;
 use crate::{
-    control::{Control, Ledger},
+    control::{Control, Ledger, Steps},
     error::{Error, ErrorKind},
-    fault::Debt,
+    owed::Owed,
 };
 
 /// What is to become of the whole transaction, whatever its frames do.
@@ -68,8 +68,30 @@ impl<S: Session> Trunk<S> {
         out
     }
 
+    /// Takes all that is owed, if `check`, made under the lock of the ledger, allows it.
+    pub(super) fn take(&self, check: impl FnOnce() -> Result<(), Error>) -> Result<Owed<'_>, Error> {
+        let mut ledger = self.ledger();
+        check()?;
+        let steps = ledger.take();
+        self.session.count(ledger.take_tally());
+        Ok(Owed::new(steps, ledger))
+    }
+
+    /// For the flight that ends a transaction: its steps are given with it, and it owes nothing more. But where the session
+    /// was taken away meanwhile it must not be sent, or a COMMIT behind a foreign ROLLBACK would succeed.
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub(crate) fn take_nothing(&self) -> Result<Owed<'_>, Error> {
+        let ledger = self.ledger();
+        match self.fate() {
+            Fate::Lost(error) => Err(error),
+            Fate::Whole | Fate::RollbackOnly(_) | Fate::Gone(_) => Ok(Owed::new(Steps::new(), ledger)),
+        }
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Nothing can panic half-way through a change of the ledger but a driver's send, which leaves it as it was.
+        // Nothing can panic half-way through a change of the ledger. A driver may while it sends, with the change made.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,22 +169,5 @@ impl<S: Session> Trunk<S> {
             drop(fate);
             drop(over);
         }
-    }
-}
-
-/// The debt of the flight that ends a transaction: the steps are given with it, so it owes nothing more; but a session
-/// that was taken away meanwhile must not send it, or a COMMIT behind a foreign ROLLBACK would succeed.
-#[derive(Debug)]
-pub(crate) struct Last<'t, S: Session>(pub(crate) &'t Trunk<S>);
-
-impl<S: Session> Debt for Last<'_, S> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.0.with_ledger(|_| match self.0.fate() {
-            Fate::Lost(error) => Err(error),
-            Fate::Whole | Fate::RollbackOnly(_) | Fate::Gone(_) => {
-                send(&[]);
-                Ok(())
-            }
-        })
     }
 }

@@ -14,19 +14,12 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{
-    Database,
-    health::examine,
-    lease::Lease,
-    local,
-    session::DbSession,
-    trace::{self, Observed},
-};
+use super::{Database, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
 use crate::{
     control::{Control, Name},
     error::{Error, ErrorKind},
     fault::{Fault, Verdict},
-    runtime::{Flight, Frame},
+    runtime::Frame,
 };
 
 /// What a native client was lent for, and what it has left open outside any block. The body's own error says more.
@@ -83,10 +76,9 @@ impl Database {
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is doomed then.
-        let flight = Flight::new(frame, lease.epoch());
-        let observed = Observed::new(&flight, self.inner(), Some(frame));
+        let flight = DbFlight::of(self.inner(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
-        let entered = trace::steps(&observed, connection.control(&observed, &into)).await;
+        let entered = trace::steps(&flight, connection.control(&flight, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
@@ -100,7 +92,7 @@ impl Database {
         }
         // With the connection lost there is nothing to look at.
         let left = if frame.in_transaction() && result.is_ok() {
-            connection.control(&observed, &[Control::Release(guard())]).await.map_err(what_happened)
+            connection.control(&flight, &[Control::Release(guard())]).await.map_err(what_happened)
         } else {
             Ok(())
         };

@@ -1,7 +1,7 @@
 //! The connection of rusqlite, lent.
 
 use super::{with_left, wrong_driver};
-use crate::{db::Database, driver::sqlite::SqliteConnection, error::Error, fault::NoDebt};
+use crate::{db::Database, driver::sqlite::SqliteConnection, error::Error};
 
 impl Database {
     /// Lends the connection of rusqlite, inside the block that the task has open: for its backup, functions or blobs.
@@ -42,7 +42,7 @@ impl Database {
         self.lend(|lease| async move {
             match lease.connection().native().downcast_ref::<SqliteConnection>() {
                 Some(connection) => {
-                    let result = connection.lend(&NoDebt, body).await?;
+                    let result = connection.lend(&(), body).await?;
                     let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
                     with_left(result, left)
                 }

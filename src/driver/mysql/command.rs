@@ -12,7 +12,7 @@ use super::{
     prepared::Wanted,
 };
 use crate::{
-    control::Control,
+    control::{Control, Steps},
     driver::Answer,
     fault::{Fault, Verdict},
     statement::SessionEffect,
@@ -21,13 +21,13 @@ use crate::{
 /// One command.
 pub(super) enum Command {
     /// Steps, and behind them a statement without parameters whose rows nobody wants.
-    Text { steps: Vec<Control>, tail: Option<Arc<Text>> },
+    Text { steps: Steps, tail: Option<Arc<Text>> },
     /// A statement as a prepared one.
     Prepared { text: Arc<Text>, params: Vec<Value>, wanted: Wanted },
     /// Asks for a sign of life.
     Ping,
     /// Steps with a COMMIT at their end.
-    Commit(Vec<Control>),
+    Commit(Steps),
     /// Ends the transaction, and then undoes what was left behind in the session.
     Rollback { effect: SessionEffect },
 }

@@ -33,10 +33,11 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    control::Control,
+    control::{Control, Steps},
     driver::{Answer, Connection, Query, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing, Verdict},
+    fault::{Fault, Sparing, Verdict},
+    owed::Flight,
     statement::SessionEffect,
 };
 
@@ -109,7 +110,7 @@ impl MysqlConnection {
         result.map(|answer| (answer, turn))
     }
 
-    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         if want == Want::Batch && placeholders::is_empty(query.sql) {
             // The server takes it for an error.
             return Ok(Answer::count(0));
@@ -117,7 +118,7 @@ impl MysqlConnection {
         let mut turn = self.turn().await?;
         let bound = bound(&mut turn, query, want);
         let (text, params) = bound.map_err(|error| Fault::kept(error.with_statement(query.sql)))?;
-        let sent = self.send(turn, debt, query, (&text, params), want).await;
+        let sent = self.send(turn, flight, query, (&text, params), want).await;
         let mut answer = sent.map_err(|fault| as_given(fault, &text, query.sql))?;
         let given: Box<str> = query.sql.into();
         answer.stream = answer.stream.map(|rows| rows.map_err(move |fault| as_given(fault, &text, &given)).boxed());
@@ -127,20 +128,20 @@ impl MysqlConnection {
     async fn send(
         &self,
         mut turn: Turn,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         query: Query<'_>,
         (text, params): (&Arc<Text>, Vec<Value>),
         want: Want,
     ) -> Result<Answer, Fault> {
         let text = Arc::clone(text);
-        if !debt.needs_transaction() && self.shown.get() == Known::Idle && turn.has_lain_idle() {
+        if !flight.needs_transaction() && self.shown.get() == Known::Idle && turn.has_lain_idle() {
             turn = self.still_there(turn).await?;
         }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
         // What rode behind BEGIN could not be sent again, should the connection have died: so BEGIN tries it out.
         let mut is_doubtful = rides && self.shown.get() == Known::Idle && turn.has_lain_idle();
         loop {
-            let steps = pay(debt)?;
+            let steps = take(flight, &[])?;
             if rides && turn.server.takes_together(&steps, &text) && (steps.is_empty() || !mem::take(&mut is_doubtful))
             {
                 let command = Command::Text { steps, tail: Some(text) };
@@ -201,9 +202,9 @@ impl MysqlConnection {
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
     }
 
-    async fn commit(&self, debt: &dyn Debt, steps: &[Control]) -> Result<(), Fault> {
+    async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
         let turn = self.turn().await?;
-        let steps = [&pay(debt)?[..], steps].concat();
+        let steps = take(flight, steps)?;
         if self.shown.get() != Known::Transaction {
             let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
             return Err(Fault::new(
@@ -221,9 +222,9 @@ impl MysqlConnection {
         }
     }
 
-    async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
+    async fn rollback(&self, flight: &dyn Flight) -> Result<(), Fault> {
         let turn = self.turn().await?;
-        pay(debt)?;
+        take(flight, &[])?;
         // On a pinned connection the transaction alone ends: the session is its owner's still.
         let is_idle = self.shown.get() == Known::Idle;
         let effect = if is_idle { self.shown.mark().get() } else { SessionEffect::None };
@@ -287,10 +288,10 @@ fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Text>, Ve
     Ok((text, params))
 }
 
-fn pay(debt: &dyn Debt) -> Result<Vec<Control>, Fault> {
-    let mut steps = Vec::new();
-    debt.pay(&mut |owed| steps.extend_from_slice(owed)).map_err(Fault::kept)?;
-    // Whoever has the turn is alone with the connection: what was taken goes out in this very poll.
+/// The owed steps, and more. Whoever has the turn is alone with the connection: they go out in this very poll.
+fn take(flight: &dyn Flight, more: &[Control]) -> Result<Steps, Fault> {
+    let mut steps = flight.take().map_err(Fault::kept)?.into_steps();
+    steps.extend(more.iter().cloned());
     Ok(steps)
 }
 
@@ -311,18 +312,18 @@ fn broken() -> Fault {
 }
 
 impl Connection for MysqlConnection {
-    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, debt, query, want))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, flight, query, want))
     }
 
-    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match steps.last() {
-                Some(Control::Commit) => self.commit(debt, steps).await,
-                Some(Control::Rollback) => self.rollback(debt).await,
+                Some(Control::Commit) => self.commit(flight, steps).await,
+                Some(Control::Rollback) => self.rollback(flight).await,
                 _ => {
                     let turn = self.turn().await?;
-                    let steps = [&pay(debt)?[..], steps].concat();
+                    let steps = take(flight, steps)?;
                     if steps.is_empty() {
                         return Ok(());
                     }

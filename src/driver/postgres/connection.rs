@@ -21,7 +21,8 @@ use crate::{
     driver::{Answer, Connection, Dialect, Query, State, Want, left_open},
     effects,
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, NoDebt, Sparing, Verdict},
+    fault::{Fault, Sparing, Verdict},
+    owed::Flight,
     statement::{SessionEffect, session_effect},
     tokens::Syntax,
 };
@@ -53,33 +54,33 @@ impl PostgresConnection {
         &self.wire
     }
 
-    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         limits::check_count(query)?;
         // All but the usual way is boxed: its futures are large, and every statement would carry them.
         if want == Want::Batch {
-            return Box::pin(self.batch(debt, query)).await;
+            return Box::pin(self.batch(flight, query)).await;
         }
         if !self.hstore {
             hstore::refuse(query.params)?;
         }
         if self.wire.has_new_schema() {
-            Box::pin(self.settle_schema(debt)).await?;
+            Box::pin(self.settle_schema(flight)).await?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
-            return Box::pin(self.execute_new(debt, query, want)).await;
+            return Box::pin(self.execute_new(flight, query, want)).await;
         };
         let Ok(params) = bind(&cached, query) else {
             // The columns that the statement refers to may have other types by now.
-            return Box::pin(self.execute_new(debt, query, want)).await;
+            return Box::pin(self.execute_new(flight, query, want)).await;
         };
-        let paid = Witness::new(debt);
+        let paid = Witness::new(flight);
         match self.execute(&paid, &cached, query, params, want).await {
             Err(fault) if classify::may_be_stale(&fault) => {
                 self.cache.forget(query.sql);
                 if !classify::is_stale_statement(&fault) && !effects::only_touches_rows(query.sql) {
                     return Err(fault);
                 }
-                Box::pin(self.again(debt, paid.back(), fault, query, want)).await
+                Box::pin(self.again(flight, paid.back(), fault, query, want)).await
             }
             result => result,
         }
@@ -87,8 +88,8 @@ impl PostgresConnection {
 
     /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
     /// on that were prepared since.
-    async fn settle_schema(&self, debt: &dyn Debt) -> Result<(), Fault> {
-        self.wire.fly_steps(debt, &[]).await?;
+    async fn settle_schema(&self, flight: &dyn Flight) -> Result<(), Fault> {
+        self.wire.fly_steps(flight, &[]).await?;
         if self.wire.take_undone_schema() {
             self.cache.clear();
         }
@@ -101,13 +102,13 @@ impl PostgresConnection {
         self.wire.note_new_schema();
     }
 
-    async fn batch(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
+    async fn batch(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, Fault> {
         limits::check_text(query.sql)?;
         self.wire.mark().note(session_effect(query.sql, Syntax::Postgres));
         let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
         let request = Box::pin(async move { wire.client().batch_execute(&sql).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
-        let (_, number) = self.wire.fly(debt, request, classify).await?;
+        let (_, number) = self.wire.fly(flight, request, classify).await?;
         self.wire.has_succeeded(number);
         if effects::may_change_schema(query.sql) {
             self.schema_changed();
@@ -119,7 +120,7 @@ impl PostgresConnection {
     /// transaction, or where the flight had begun the transaction or the savepoint itself.
     async fn again(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         back: Option<Vec<Control>>,
         fault: Fault,
         query: Query<'_>,
@@ -127,20 +128,20 @@ impl PostgresConnection {
     ) -> Result<Answer, Fault> {
         if self.wire.is_in_transaction() {
             let Some(back) = back else { return Err(fault) };
-            self.wire.fly_steps(debt, &back).await?;
+            self.wire.fly_steps(flight, &back).await?;
         }
-        self.execute_new(debt, query, want).await
+        self.execute_new(flight, query, want).await
     }
 
-    async fn execute_new(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let prepared = self.prepare(debt, query).await?;
+    async fn execute_new(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+        let prepared = self.prepare(flight, query).await?;
         let params = bind(&prepared, query)?;
-        self.execute(debt, &prepared, query, params, want).await
+        self.execute(flight, &prepared, query, params, want).await
     }
 
-    async fn prepare(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Prepared, Fault> {
+    async fn prepare(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Prepared, Fault> {
         limits::check_text(query.sql)?;
-        let paid = Witness::new(debt);
+        let paid = Witness::new(flight);
         let (wire, sql): (_, Box<str>) = (Arc::clone(&self.wire), query.sql.into());
         let request = Box::pin(async move { wire.client().prepare(&sql).await });
         let flown = self.wire.fly(&paid, request, |error, alive| classify::statement(error, query.sql, alive)).await;
@@ -168,7 +169,7 @@ impl PostgresConnection {
 
     async fn execute(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         prepared: &Prepared,
         query: Query<'_>,
         params: Vec<Param<'static>>,
@@ -182,7 +183,7 @@ impl PostgresConnection {
         let answer = match want {
             Want::Count | Want::Batch => {
                 let request = Box::pin(async move { wire.client().execute_raw(&statement, &params).await });
-                let (affected, number) = self.wire.fly(debt, request, classify).await?;
+                let (affected, number) = self.wire.fly(flight, request, classify).await?;
                 self.wire.has_succeeded(number);
                 Answer::count(affected)
             }
@@ -196,11 +197,11 @@ impl PostgresConnection {
                     }
                     Ok((all.finish(), rows.rows_affected().unwrap_or(0)))
                 });
-                let ((rows, affected), number) = self.wire.fly(debt, request, classify).await?;
+                let ((rows, affected), number) = self.wire.fly(flight, request, classify).await?;
                 self.wire.has_succeeded(number);
                 Answer::rows(rows, affected)
             }
-            Want::Stream => Box::pin(self.stream(debt, prepared, query, params)).await?,
+            Want::Stream => Box::pin(self.stream(flight, prepared, query, params)).await?,
         };
         if prepared.changes_schema {
             self.schema_changed();
@@ -210,7 +211,7 @@ impl PostgresConnection {
 
     async fn stream(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         prepared: &Prepared,
         query: Query<'_>,
         params: Vec<Param<'static>>,
@@ -218,7 +219,7 @@ impl PostgresConnection {
         let (wire, statement) = (Arc::clone(&self.wire), prepared.statement.clone());
         let request = Box::pin(async move { wire.client().query_raw(&statement, params).await });
         let classify = |error, alive| classify::statement(error, query.sql, alive);
-        let (rows, number) = self.wire.fly(debt, request, classify).await?;
+        let (rows, number) = self.wire.fly(flight, request, classify).await?;
         let columns = Arc::clone(&prepared.columns);
         let sql: Box<str> = query.sql.into();
         let wire = Arc::clone(&self.wire);
@@ -245,7 +246,7 @@ impl PostgresConnection {
         Ok(Answer::stream(Box::pin(stream)))
     }
 
-    async fn commit(&self, debt: &dyn Debt, before: &[Control]) -> Result<(), Fault> {
+    async fn commit(&self, flight: &dyn Flight, before: &[Control]) -> Result<(), Fault> {
         // COMMIT of an aborted transaction succeeds without a word; an empty SELECT ahead of it fails there (rule 17).
         // Where all that was sent has succeeded there is no need to ask.
         let mut text = String::new();
@@ -256,7 +257,7 @@ impl PostgresConnection {
         text.push_str(if self.wire.is_sound() { "COMMIT" } else { "SELECT; COMMIT" });
         let wire = Arc::clone(&self.wire);
         let request = Box::pin(async move { wire.client().batch_execute(&text).await });
-        match self.wire.fly(debt, request, classify::control).await {
+        match self.wire.fly(flight, request, classify::control).await {
             Ok((_, number)) => {
                 self.wire.has_succeeded(number);
                 self.wire.set_in_transaction(false);
@@ -270,7 +271,7 @@ impl PostgresConnection {
             Err(fault) if fault.verdict == Verdict::Unsent => Err(fault),
             Err(fault) => {
                 // Part of the message may not have run. Should this fail too, the state tells: the connection goes.
-                let _ = self.rollback(debt).await;
+                let _ = self.rollback(flight).await;
                 if fault.error.code() == Some("25P02") {
                     let text = "the server rolled the transaction back, as a statement in it had failed";
                     let error = Error::new(ErrorKind::RolledBack, text).with_source(fault.error);
@@ -281,17 +282,17 @@ impl PostgresConnection {
         }
     }
 
-    async fn rollback(&self, debt: &dyn Debt) -> Result<(), Fault> {
+    async fn rollback(&self, flight: &dyn Flight) -> Result<(), Fault> {
         let ends_transaction = self.wire.is_in_transaction();
         if self.wire.has_new_schema() {
             self.cache.clear();
         }
-        self.send("ROLLBACK", debt).await?;
+        self.send("ROLLBACK", flight).await?;
         self.wire.set_in_transaction(false);
         // On a pinned connection the transaction alone ends: the session is its owner's still.
         match self.wire.mark().get() {
             SessionEffect::Reset if !ends_transaction => {
-                self.send(RESET, debt).await?;
+                self.send(RESET, flight).await?;
                 self.wire.is_new();
             }
             SessionEffect::Discard if !ends_transaction => self.wire.retire(),
@@ -309,7 +310,7 @@ impl PostgresConnection {
         let text = "SELECT pg_catalog.now() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp()";
         let wire = Arc::clone(&self.wire);
         let request = Box::pin(async move { wire.client().simple_query(text).await });
-        let is_open = match self.wire.fly(&NoDebt, request, classify::control).await {
+        let is_open = match self.wire.fly(&(), request, classify::control).await {
             Ok((answer, number)) => {
                 self.wire.has_succeeded(number);
                 !answer.iter().any(|part| matches!(part, SimpleQueryMessage::Row(row) if row.get(0) == Some("f")))
@@ -321,14 +322,14 @@ impl PostgresConnection {
             return Ok(());
         }
         self.wire.set_in_transaction(true);
-        self.rollback(&NoDebt).await?;
+        self.rollback(&()).await?;
         Err(left_open())
     }
 
-    async fn send(&self, text: &'static str, debt: &dyn Debt) -> Result<(), Fault> {
+    async fn send(&self, text: &'static str, flight: &dyn Flight) -> Result<(), Fault> {
         let wire = Arc::clone(&self.wire);
         let request = Box::pin(async move { wire.client().batch_execute(text).await });
-        let (_, number) = self.wire.fly(debt, request, classify::control).await?;
+        let (_, number) = self.wire.fly(flight, request, classify::control).await?;
         self.wire.has_succeeded(number);
         Ok(())
     }
@@ -346,16 +347,16 @@ fn bind(prepared: &Prepared, query: Query<'_>) -> Result<Vec<Param<'static>>, Fa
 }
 
 impl Connection for PostgresConnection {
-    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, debt, query, want))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, flight, query, want))
     }
 
-    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match steps.split_last() {
-                Some((Control::Commit, before)) => self.commit(debt, before).await,
-                Some((Control::Rollback, _)) => self.rollback(debt).await,
-                _ => self.wire.fly_steps(debt, steps).await,
+                Some((Control::Commit, before)) => self.commit(flight, before).await,
+                Some((Control::Rollback, _)) => self.rollback(flight).await,
+                _ => self.wire.fly_steps(flight, steps).await,
             }
         })
     }

@@ -27,7 +27,8 @@ use super::{
 use crate::{
     control::Control,
     driver::{Dialect, State, session_mark::SessionMark},
-    fault::{Debt, Fault, Verdict},
+    fault::{Fault, Verdict},
+    owed::Flight,
     statement::SessionEffect,
 };
 
@@ -215,11 +216,11 @@ impl Wire {
         Outstanding { number: self.count(), wire: Arc::clone(self) }
     }
 
-    /// Sends the debt and `request` in one poll, in this order, and waits for both answers; the number is that of the
+    /// Sends the flight and `request` in one poll, in this order, and waits for both answers; the number is that of the
     /// request, which is outstanding until it is said to be answered.
     pub(super) async fn fly<T: Send + 'static>(
         self: &Arc<Self>,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         request: Request<T>,
         classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
     ) -> Result<(T, u64), Fault> {
@@ -230,13 +231,13 @@ impl Wire {
         let mut number = 0;
         let mut ahead = None;
         let first = poll_fn(|cx| {
-            let mut first = Poll::Pending;
-            let paid = debt.pay(&mut |steps| {
-                ahead = self.send_steps_ahead(steps, cx);
-                number = self.count();
-                first = request.poll_unpin(cx);
-            });
-            Poll::Ready(paid.map(|()| first))
+            let owed = match flight.take() {
+                Ok(owed) => owed,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            ahead = self.send_steps_ahead(&owed, cx);
+            number = self.count();
+            Poll::Ready(Ok(request.poll_unpin(cx)))
         })
         .await
         .map_err(Fault::kept)?;
@@ -325,18 +326,18 @@ impl Wire {
         fault
     }
 
-    /// Sends the debt alone, and waits for its answer.
-    pub(super) async fn fly_steps(self: &Arc<Self>, debt: &dyn Debt, steps: &[Control]) -> Outcome {
+    /// Sends the flight alone, and waits for its answer.
+    pub(super) async fn fly_steps(self: &Arc<Self>, flight: &dyn Flight, steps: &[Control]) -> Outcome {
         if !self.is_alive() {
             return Err(self.lost(classify::unsent()));
         }
         let mut sent = None;
         poll_fn(|cx| {
-            let paid = debt.pay(&mut |owed| {
+            let taken = flight.take().map(|owed| {
                 let all: Vec<Control> = owed.iter().chain(steps).cloned().collect();
                 sent = self.send_steps_ahead(&all, cx);
             });
-            Poll::Ready(paid.map_err(Fault::kept))
+            Poll::Ready(taken.map_err(Fault::kept))
         })
         .await?;
         answer_to(sent).await

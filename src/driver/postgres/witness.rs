@@ -1,38 +1,42 @@
-//! [`Witness`]: what a flight has paid, for a connection that may have to undo it. It sends nothing.
+//! [`Witness`]: what a flight has taken along, for a connection that may have to undo it. It sends nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{control::Control, error::Error, fault::Debt};
+use crate::{
+    control::Control,
+    error::Error,
+    owed::{Flight, Owed},
+};
 
-/// Looks at what a debt pays, to know how a flight can be undone.
+/// Looks at the steps of a flight, to know how it can be undone.
 pub(super) struct Witness<'d> {
-    debt: &'d dyn Debt,
-    paid: Mutex<Paid>,
+    flight: &'d dyn Flight,
+    taken: Mutex<Taken>,
 }
 
 #[derive(Default)]
-struct Paid {
+struct Taken {
     last: Option<Control>,
     /// Whether the transaction that is open was begun with it.
     began: bool,
 }
 
 impl<'d> Witness<'d> {
-    pub(super) fn new(debt: &'d dyn Debt) -> Self {
-        Self { debt, paid: Mutex::default() }
+    pub(super) fn new(flight: &'d dyn Flight) -> Self {
+        Self { flight, taken: Mutex::default() }
     }
 
-    fn paid(&self) -> MutexGuard<'_, Paid> {
-        self.paid.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn began(&self) -> bool {
-        self.paid().began
+        self.taken().began
     }
 
-    /// The steps that lead back to where the flight's own statement began, if its debt ended in one that allows it.
+    /// The steps that lead back to where the flight's own statement began, if those it took along end in one that allows it.
     pub(super) fn back(&self) -> Option<Vec<Control>> {
-        match self.paid().last.clone()? {
+        match self.taken().last.clone()? {
             Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name)]),
             begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin]),
             Control::Set(_) | Control::Restore(_) | Control::Release(_) | Control::Commit | Control::Rollback => None,
@@ -40,18 +44,17 @@ impl<'d> Witness<'d> {
     }
 }
 
-impl Debt for Witness<'_> {
-    fn pay(&self, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        self.debt.pay(&mut |steps| {
-            if !steps.is_empty() {
-                let began = steps.iter().any(|step| matches!(step, Control::Begin(_)));
-                *self.paid() = Paid { last: steps.last().cloned(), began };
-            }
-            send(steps);
-        })
+impl Flight for Witness<'_> {
+    fn take(&self) -> Result<Owed<'_>, Error> {
+        let owed = self.flight.take()?;
+        if !owed.is_empty() {
+            let began = owed.iter().any(|step| matches!(step, Control::Begin(_)));
+            *self.taken() = Taken { last: owed.last().cloned(), began };
+        }
+        Ok(owed)
     }
 
     fn needs_transaction(&self) -> bool {
-        self.debt.needs_transaction()
+        self.flight.needs_transaction()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -10,7 +11,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot},
+    task::coop,
+};
 
 use super::{
     flight::{Paid, Waiting},
@@ -26,7 +30,8 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, State, Want},
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Sparing, Verdict},
+    fault::{Fault, Sparing, Verdict},
+    owed::Flight,
     value::Value,
 };
 
@@ -68,7 +73,13 @@ const NEVER_CLOSED: &str = "the turns of a connection are never closed";
 
 impl Shared {
     async fn turn(&self) -> SemaphorePermit<'_> {
-        self.turn.acquire().await.expect(NEVER_CLOSED)
+        // Nearly always it is free, and trying costs half of what waiting does. The task yields now and then all the same,
+        // with nothing in its hands.
+        poll_fn(|cx| coop::poll_proceed(cx).map(|progress| progress.made_progress())).await;
+        match self.turn.try_acquire() {
+            Ok(turn) => turn,
+            Err(_taken) => self.turn.acquire().await.expect(NEVER_CLOSED),
+        }
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
@@ -153,11 +164,11 @@ impl SqliteConnection {
         (turn, self.shared.stop.issue())
     }
 
-    /// Pays the debt, takes `more` steps, and does the work, wherever that may be done, and again for as long as it stops
+    /// Takes the owed steps and `more`, and does the work, wherever that may be done, and again for as long as it stops
     /// to wait for a lock. `own` makes the work fit for another thread.
     pub(super) async fn fly<T, W>(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         more: &[Control],
         mut here: impl FnMut(&mut Held) -> Result<T, Stopped>,
         own: impl Fn() -> W,
@@ -170,8 +181,8 @@ impl SqliteConnection {
         let mut more = more;
         loop {
             let (number, result) = match place::here() {
-                Place::Spot(spot) => self.fly_on_spot(debt, more, &attempts, spot, &mut here).await,
-                Place::Thread => self.fly_on_thread(debt, more, &attempts, own()).await,
+                Place::Spot(spot) => self.fly_on_spot(flight, more, &attempts, spot, &mut here).await,
+                Place::Thread => self.fly_on_thread(flight, more, &attempts, own()).await,
             };
             let wait = match result {
                 Ok(out) => return Ok(out),
@@ -184,14 +195,14 @@ impl SqliteConnection {
                 attempts.is_paid = true;
             }
             // Nothing is held: this future may be kept by somebody who does not poll it. Boxed, as it is seldom needed.
-            Box::pin(self.wait(wait, number, debt, &mut attempts)).await?;
+            Box::pin(self.wait(wait, number, flight, &mut attempts)).await?;
         }
     }
 
     /// One attempt at a piece of work in place.
     async fn fly_on_spot<T>(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         more: &[Control],
         attempts: &Attempts,
         spot: Spot,
@@ -200,18 +211,16 @@ impl SqliteConnection {
         let shared = &self.shared;
         let _turn = shared.turn().await;
         let number = shared.stop.issue();
-        if shared.reserve(debt, attempts, spot).is_err() {
+        if shared.reserve(flight, attempts, spot).is_err() {
             return (number, Err(Stopped::Waits(Wait::Unpaid)));
         }
-        let mut paid = None;
-        let sent = attempts.pay(debt, &mut |owed| paid = Some(Paid::new(owed, more, debt)));
-        let result = match (sent, &mut paid) {
-            (Ok(()), Some(paid)) => {
+        let result = match attempts.take(flight) {
+            Ok(steps) => {
+                let mut paid = Paid::new(steps, more, flight);
                 let waiting = Waiting::of(attempts, shared.patience, SLICE);
-                shared.work(spot, number, paid, waiting, work)
+                shared.work(spot, number, &mut paid, waiting, work)
             }
-            (Ok(()), None) => Err(broken().into()),
-            (Err(error), _) => Err(shared.refused(error).into()),
+            Err(error) => Err(shared.refused(error).into()),
         };
         (number, result)
     }
@@ -219,21 +228,16 @@ impl SqliteConnection {
     /// One attempt at a piece of work on the connection's thread, where it may wait for a lock of another process.
     async fn fly_on_thread<T: Send + 'static>(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         more: &[Control],
         attempts: &Attempts,
         work: impl FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
     ) -> (u64, Result<T, Stopped>) {
         let (turn, number) = self.turn().await;
         let waiting = Waiting::of(attempts, self.shared.patience, Duration::MAX);
-        let mut parts = Some((turn, work));
-        let mut queued = Err(broken());
-        let paid = attempts.pay(debt, &mut |owed| {
-            if let Some((turn, work)) = parts.take() {
-                queued = self.queue(number, turn, Paid::new(owed, more, debt), waiting, work);
-            }
-        });
-        let result = match paid.map_err(Fault::kept).and(queued) {
+        let taken = attempts.take(flight).map_err(Fault::kept);
+        let queued = taken.and_then(|steps| self.queue(number, turn, Paid::new(steps, more, flight), waiting, work));
+        let result = match queued {
             Ok(answer) => answer.await.unwrap_or_else(|_gone| Err(broken().into())),
             Err(fault) => Err(fault.into()),
         };
@@ -261,10 +265,10 @@ impl SqliteConnection {
         Ok(answered)
     }
 
-    async fn run(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         if want == Want::Stream {
             // Boxed, as all statements would carry it.
-            return Box::pin(self.stream(debt, query)).await;
+            return Box::pin(self.stream(flight, query)).await;
         }
         let own = || {
             let (sql, params) = owned(query);
@@ -274,7 +278,7 @@ impl SqliteConnection {
                 job::run(held, query, want)
             }
         };
-        self.fly(debt, &[], |held| job::run(held, query, want), own).await
+        self.fly(flight, &[], |held| job::run(held, query, want), own).await
     }
 }
 
@@ -294,11 +298,11 @@ impl Drop for SqliteConnection {
 }
 
 impl Connection for SqliteConnection {
-    fn run<'a>(&'a self, debt: &'a dyn Debt, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, debt, query, want))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(Self::run(self, flight, query, want))
     }
 
-    fn control<'a>(&'a self, debt: &'a dyn Debt, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let shared = &self.shared;
             // In a transaction it alone is rolled back: the session is still that of whoever has pinned it.
@@ -306,7 +310,7 @@ impl Connection for SqliteConnection {
                 && shared.state.load(Ordering::Acquire) == IDLE
                 && shared.handled.load(Ordering::Acquire);
             let work = move |held: &mut Held| if resets { job::reset(held) } else { Ok(()) };
-            self.fly(debt, steps, work, || work).await?;
+            self.fly(flight, steps, work, || work).await?;
             if resets && !shared.in_memory {
                 // Attached files, temporary tables, pragmas, hooks: nobody can know what is set now. So it goes.
                 shared.state.store(BROKEN, Ordering::Release);

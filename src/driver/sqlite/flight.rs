@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{waits::Attempts, write_lock::Ticket};
 use crate::{
     control::{Control, Steps},
-    fault::Debt,
+    owed::Flight,
 };
 
 /// What a flight takes along.
@@ -17,14 +17,11 @@ pub(super) struct Paid {
 }
 
 impl Paid {
-    pub(super) fn new(steps: &[Control], more: &[Control], debt: &dyn Debt) -> Self {
+    pub(super) fn new(mut steps: Steps, more: &[Control], flight: &dyn Flight) -> Self {
         let begins = steps.iter().any(Control::begins_writing);
-        let name = if begins { debt.transaction_name() } else { None };
-        let mut all = Steps::new();
-        // One by one: most have none or two, and a chain of iterators costs more.
-        steps.iter().for_each(|step| all.push(step.clone()));
-        more.iter().for_each(|step| all.push(step.clone()));
-        Self { steps: all, needs_transaction: debt.needs_transaction(), name }
+        let name = if begins { flight.transaction_name() } else { None };
+        more.iter().for_each(|step| steps.push(step.clone()));
+        Self { steps, needs_transaction: flight.needs_transaction(), name }
     }
 }
 

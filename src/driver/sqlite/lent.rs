@@ -1,10 +1,7 @@
 //! What a lent connection of rusqlite has left open outside any block. Used where it is lent; it knows no pins.
 
 use super::{classify, connection::SqliteConnection};
-use crate::{
-    driver::left_open,
-    fault::{Fault, NoDebt},
-};
+use crate::{driver::left_open, fault::Fault};
 
 impl SqliteConnection {
     /// Rolls back what the native client has left open outside any block.
@@ -12,7 +9,7 @@ impl SqliteConnection {
     /// # Errors
     /// `RolledBack` if there was anything.
     pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
-        let ended = self.lend(&NoDebt, |db| {
+        let ended = self.lend(&(), |db| {
             let is_open = !db.is_autocommit();
             let ended = if is_open { db.execute_batch("ROLLBACK") } else { Ok(()) };
             ended.map(|()| is_open).map_err(|error| Fault::kept(classify::statement(error, "ROLLBACK")))

@@ -19,27 +19,28 @@ use super::{
 };
 use crate::{
     driver::{Answer, Query},
-    fault::{Debt, Fault},
+    fault::Fault,
+    owed::Flight,
 };
 
 impl SqliteConnection {
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
-    pub(super) async fn stream(&self, debt: &dyn Debt, query: Query<'_>) -> Result<Answer, Fault> {
-        if debt.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
+    pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, Fault> {
+        if flight.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
             // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
-            self.fly(debt, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
+            self.fly(flight, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
         }
         let (turn, number) = self.turn().await;
         let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
         let (sql, params) = owned(query);
         let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
-        Ok(Answer::stream(rows.until(self.queue_once(debt, number, turn, work)?)))
+        Ok(Answer::stream(rows.until(self.queue_once(flight, number, turn, work)?)))
     }
 
     /// Lends the native connection, as one piece of work.
     pub(crate) async fn lend<T: Send + 'static>(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
     ) -> Result<T, Fault> {
         let (turn, number) = self.turn().await;
@@ -50,13 +51,13 @@ impl SqliteConnection {
             held.known.forget();
             Ok(work(&mut held.db))
         };
-        self.queue_once(debt, number, turn, work)?.await
+        self.queue_once(flight, number, turn, work)?.await
     }
 
-    /// Pays the debt, and queues work on the connection's thread that cannot be done again.
+    /// Takes the owed steps, and queues work on the connection's thread that cannot be done again.
     fn queue_once<T, W>(
         &self,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         number: u64,
         turn: OwnedSemaphorePermit,
         work: W,
@@ -67,15 +68,9 @@ impl SqliteConnection {
     {
         let waiting =
             Waiting { blocks: true, ..Waiting::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
-        let mut parts = Some((turn, work));
-        let mut queued = Err(broken());
-        debt.pay(&mut |steps| {
-            if let Some((turn, work)) = parts.take() {
-                queued = self.queue(number, turn, Paid::new(steps, &[], debt), waiting, work);
-            }
-        })
-        .map_err(Fault::kept)?;
-        let (queued, shared, in_block) = (queued?, Arc::clone(&self.shared), debt.needs_transaction());
+        let steps = flight.take().map_err(Fault::kept)?.into_steps();
+        let queued = self.queue(number, turn, Paid::new(steps, &[], flight), waiting, work)?;
+        let (shared, in_block) = (Arc::clone(&self.shared), flight.needs_transaction());
         Ok(async move {
             match queued.await {
                 Ok(Err(Stopped::Waits(_in_vain))) => Err(shared.locked(in_block)),

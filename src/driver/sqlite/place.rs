@@ -31,10 +31,16 @@ pub(super) struct Spot {
 /// How long a piece of work may hold a worker up. What took longer the last time runs with the worker handed over.
 const BRIEF: Duration = Duration::from_micros(50);
 
-/// How long the last run of something took.
+/// How often something runs before it is timed again, once it was brief: two looks at the clock cost as much as the lookup
+/// of its statement. What computes for long is noticed all the same ([`linger`]).
+const UNTIMED: u8 = 7;
+
+/// How long the last runs of something took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
-    /// It ran, and was through before anybody else would have missed the thread.
+    /// It ran, and was through before anybody else would have missed the thread: so it is timed again after as many runs,
+    /// and 0 means now.
+    untimed: u8,
     brief: bool,
 }
 
@@ -53,6 +59,15 @@ impl Spot {
         if !self.worker {
             return work();
         }
+        if pace.untimed > 0 {
+            pace.untimed -= 1;
+            let held_up = HeldUp::new();
+            let out = work();
+            if held_up.has_lingered() {
+                *pace = Pace::default();
+            }
+            return out;
+        }
         let start = Instant::now();
         let out = if pace.brief {
             let _held_up = HeldUp::new();
@@ -61,6 +76,7 @@ impl Spot {
             tokio::task::block_in_place(work)
         };
         pace.brief = start.elapsed() <= BRIEF;
+        pace.untimed = if pace.brief { UNTIMED } else { 0 };
         out
     }
 }
@@ -78,6 +94,11 @@ impl HeldUp {
         HELD_UP.set(Some(0));
         Self
     }
+
+    /// Whether the work was found at it for longer than brief work takes.
+    fn has_lingered(&self) -> bool {
+        HELD_UP.get().is_some_and(|calls| calls > LINGERS)
+    }
 }
 
 impl Drop for HeldUp {
@@ -86,12 +107,15 @@ impl Drop for HeldUp {
     }
 }
 
+/// How often work is found at it that is still brief: for some 50 µs.
+const LINGERS: u32 = 3;
+
 /// Called by work now and then. If it was thought to be brief, and is not, it hands the worker over.
 pub(super) fn linger() {
     let Some(calls) = HELD_UP.get() else { return };
     HELD_UP.set(Some(calls.saturating_add(1)));
-    // After some 50 µs. Once more later, ever more seldom, as the other thread may have woken up too late.
-    if matches!(calls, 3 | 15 | 63 | 255) {
+    // Once more later, ever more seldom, as the other thread may have woken up too late.
+    if matches!(calls, LINGERS | 15 | 63 | 255) {
         tokio::task::block_in_place(|| thread::sleep(HANDOVER));
     }
 }

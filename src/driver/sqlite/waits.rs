@@ -20,9 +20,10 @@ use super::{
     writing::Wait,
 };
 use crate::{
-    control::Control,
+    control::Steps,
     error::{Error, ErrorKind},
-    fault::{Debt, Fault, Verdict},
+    fault::{Fault, Verdict},
+    owed::{Flight, Owed},
 };
 
 /// The attempts at one piece of work, and since when it has had to wait.
@@ -42,9 +43,10 @@ impl Attempts {
         self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
     }
 
-    /// Pays the debt of the flight, or what came to be owed since it was paid.
-    pub(super) fn pay(&self, debt: &dyn Debt, send: &mut dyn FnMut(&[Control])) -> Result<(), Error> {
-        if self.is_paid { debt.pay_again(send) } else { debt.pay(send) }
+    /// Takes the steps that the flight owes, or what came to be owed since it took them.
+    pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
+        let owed = if self.is_paid { flight.take_again() } else { flight.take() };
+        owed.map(Owed::into_steps)
     }
 }
 
@@ -57,7 +59,7 @@ impl SqliteConnection {
         &self,
         wait: Wait,
         number: u64,
-        debt: &dyn Debt,
+        flight: &dyn Flight,
         attempts: &mut Attempts,
     ) -> Result<(), Fault> {
         let shared = &*self.shared;
@@ -73,13 +75,13 @@ impl SqliteConnection {
             let other = native.downcast_ref::<Self>().and_then(|other| other.shared.write_lock.as_ref());
             other.is_some_and(|(_, other)| lock.is_held_by(*other))
         };
-        if debt.task_has(&has_lock) {
-            return Err(fault(debt.needs_transaction(), own_lock()));
+        if flight.task_has(&has_lock) {
+            return Err(fault(flight.needs_transaction(), own_lock()));
         }
         let ticket = attempts.ticket.get_or_insert_with(|| lock.queue(*connection));
         match until_called_off(shared, number, timeout(left, ticket.ready())).await? {
             Ok(()) => Ok(()),
-            Err(_late) => Err(shared.locked(debt.needs_transaction())),
+            Err(_late) => Err(shared.locked(flight.needs_transaction())),
         }
     }
 }
@@ -113,13 +115,13 @@ impl Shared {
     ///
     /// # Errors
     /// The lock must be waited for.
-    pub(super) fn reserve(&self, debt: &dyn Debt, attempts: &Attempts, spot: Spot) -> Result<(), Wait> {
-        if self.write_lock.is_none() || self.state.load(Ordering::Acquire) != IDLE || !debt.begins_writing() {
+    pub(super) fn reserve(&self, flight: &dyn Flight, attempts: &Attempts, spot: Spot) -> Result<(), Wait> {
+        if self.write_lock.is_none() || self.state.load(Ordering::Acquire) != IDLE || !flight.begins_writing() {
             return Ok(());
         }
         let mut held = self.held();
         let ticket = attempts.ticket.as_ref().map(Ticket::number);
-        (held.writing.ticket, held.writing.name, held.writing.blocks) = (ticket, debt.transaction_name(), None);
+        (held.writing.ticket, held.writing.name, held.writing.blocks) = (ticket, flight.transaction_name(), None);
         held.writing.take(true, spot)
     }
 

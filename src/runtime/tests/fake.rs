@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Flight, Frame, Last, Scope, Session, Slot, Trunk, joined},
+    super::{Block, Context, Frame, FrameFlight, Scope, Session, Slot, Trunk, joined},
     server::{Keys, Server, text},
 };
 use crate::{
     control::{Control, Settings, Steps, Tally},
     error::{Error, ErrorKind, ServerClass, ServerError},
-    fault::{Debt, Fault, Verdict},
+    fault::{Fault, Verdict},
 };
 
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(7);
@@ -191,10 +191,9 @@ impl Recorder {
     async fn statement_in(&self, frame: &Arc<Frame<Fake>>, key: Option<u8>) -> Result<(), Error> {
         let session = frame.trunk().session();
         let _turn = frame.statement().await?;
-        let flight = Flight::new(frame, frame.trunk().epoch());
-        let mut sent = None;
-        flight.pay(&mut |steps| sent = Some(session.send(steps, Some((key, frame.depth())))))?;
-        let result = sent.expect("a debt that is paid has called its send").answer().await;
+        let flight = FrameFlight::new(frame, frame.trunk().epoch());
+        let sent = session.send(&flight.take()?, Some((key, frame.depth())));
+        let result = sent.answer().await;
         flight.landed();
         result.map_err(|fault| frame.fail(fault))
     }
@@ -332,9 +331,11 @@ impl Session for Fake {
     }
 
     async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
-        let mut sent = None;
-        Last(&trunk).pay(&mut |_| sent = Some(trunk.session().send(&steps, None))).map_err(Fault::kept)?;
-        sent.expect("a debt that is paid has called its send").answer().await
+        let sent = {
+            let _owed = trunk.take_nothing().map_err(Fault::kept)?;
+            trunk.session().send(&steps, None)
+        };
+        sent.answer().await
     }
 
     fn interrupt(&self, _: crate::fault::Sparing) {

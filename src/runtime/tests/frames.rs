@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Block, Context, Flight, Scope, trunk::Fate},
+    super::{Block, Context, FrameFlight, Scope, trunk::Fate},
     fake::{Recorder, current},
 };
 use crate::{
     control::{Isolation, Settings},
     error::{Error, ErrorKind},
-    fault::Debt as _,
 };
 
 fn cause(kind: ErrorKind) -> Error {
@@ -181,7 +180,7 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
 
 /// rule 6
 #[tokio::test]
-async fn a_flight_of_a_block_that_ends_before_it_is_sent_pays_nothing() {
+async fn a_flight_of_a_block_that_ends_before_it_is_sent_takes_nothing() {
     let recorder = Recorder::of(1);
     let session = || recorder.session();
     let root =
@@ -189,9 +188,9 @@ async fn a_flight_of_a_block_that_ends_before_it_is_sent_pays_nothing() {
     let frame = Arc::clone(root.frame());
     let turn = frame.statement().await.unwrap();
     // The turn is there, and a connection is waited for, when the block is dropped.
-    let flight = Flight::new(&frame, 0);
+    let flight = FrameFlight::new(&frame, 0);
     drop(root);
-    let refused = flight.pay(&mut |_| panic!("it is sent")).unwrap_err();
+    let refused = flight.take().err().expect("nothing may be sent");
     assert_eq!(refused.kind(), ErrorKind::FrameClosed);
     drop((flight, turn));
     assert_eq!(recorder.log(), ["release"]);
