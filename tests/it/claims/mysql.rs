@@ -78,7 +78,17 @@ on_mysql_and_mariadb! {
         assert_eq!(backend.items().await, ["ahead", "behind", "in"]);
     }
 
-    /// limits: "a TIMESTAMP is read as UTC, also in a block or pin that has set another `time_zone` for itself"
+    /// rule 58; limits: "`close` on MySQL and MariaDB makes one more connection"
+    async fn closing_makes_one_more_connection(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy();
+        insert(&backend.db, 1, "one").await.expect("an item");
+        proxy.reset();
+        backend.db.close().await;
+        assert_eq!(proxy.counts().connections, 1);
+        backend.sessions_come_to(0).await;
+    }
+
+    /// limits: "a TIMESTAMP is taken for UTC, also in a block or pin that has set another `time_zone` for itself"
     async fn a_timestamp_is_taken_for_utc_whatever_the_time_zone_is(backend) {
         let db = &backend.db;
         db.batch("create table note (at timestamp not null default '2024-05-06 07:08:09')").await.expect("a table");

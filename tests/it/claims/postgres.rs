@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use nestling::{Database, Error, ErrorKind, Params, Value, params};
+use nestling::{Context, Database, Error, ErrorKind, Params, Value, params};
 
-use crate::harness::Backend;
+use crate::harness::{Backend, insert, poll_once};
 
 /// A parameter as the server has it in a type.
 async fn as_text(db: &Database, ty: &str, value: impl Into<Value>) -> Result<String, Error> {
@@ -75,12 +75,16 @@ async fn a_dropped_statement_costs_its_connection() {
         let db = db.clone();
         async move { db.query("select pg_sleep(60)", params![]).await }
     });
-    let running = "%pg_sleep(60)%";
-    while backend.count_running(running).await == 0 {
+    let asleep = async || -> i64 {
+        let sql = "select count(*) from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'";
+        let row = backend.observer().query_one(sql, params![backend.name.clone()]).await;
+        row.and_then(|row| row.get(0)).expect("a count")
+    };
+    while asleep().await == 0 {
         tokio::task::yield_now().await;
     }
     slow.abort();
-    while backend.count_running(running).await > 0 {
+    while asleep().await > 0 {
         tokio::task::yield_now().await;
     }
     assert_ne!(session().await, first);
@@ -118,4 +122,56 @@ async fn over_a_unix_socket_what_insists_on_tls_is_refused() {
         std::fs::remove_file(&path).expect("the socket");
     }
     std::fs::remove_dir_all(&folder).expect("the folder");
+}
+
+/// rules 6 and 36; limits: "A connection that is thrown away while a future that used it is kept is rolled back at once; its
+/// socket is closed when that future is dropped"
+#[tokio::test]
+async fn a_connection_that_a_kept_future_holds_is_rolled_back_at_once() {
+    let backend = Backend::postgres().await.with_items().await;
+    let db = &backend.db;
+    let mut kept = None;
+    let block = db.atomic(|| async {
+        insert(db, 1, "lost").await?;
+        let own = db.clone();
+        let mut slow =
+            Box::pin(Context::current().enter(async move { own.query("select pg_sleep(60)", params![]).await }));
+        assert!(poll_once(slow.as_mut()).await.is_pending());
+        kept = Some(slow);
+        Err::<(), _>(Database::open("no URL").expect_err("it is none"))
+    });
+    assert_eq!(block.await.expect_err("its own").kind(), ErrorKind::Config);
+    backend.settled().await;
+    assert_eq!(backend.locks_at_server().await, 0, "nothing is open at the server");
+    insert(db, 1, "next").await.expect("nothing is in its way");
+    drop(kept);
+    backend.sessions_come_to(1).await;
+    assert_eq!(backend.items().await, ["next"]);
+}
+
+/// rule 36; limits: "A block that was made read-only by a setting and writes looks like a primary that was demoted", and
+/// "What a native client is told by the server does not retire connections"
+#[tokio::test]
+async fn only_what_the_crate_is_told_itself_is_taken_for_a_demoted_primary() {
+    let backend = Backend::postgres().await.with_items().await.with(|options| options.max_connections(1));
+    let db = &backend.db;
+    let session = || async {
+        db.query_one("select pg_backend_pid()", params![]).await.and_then(|row| row.get::<i32>(0)).expect("a session")
+    };
+    let first = session().await;
+    let native = db.with_postgres(|client| async move {
+        let text = "begin read only; insert into item values (1, 'never')";
+        let error = client.batch_execute(text).await.expect_err("it only reads");
+        assert_eq!(error.code().map(|code| code.code()), Some("25006"));
+        Ok::<_, Error>(())
+    });
+    native.await.expect("the closure passes over it");
+    assert_eq!(session().await, first);
+    let block = db.atomic(|| async {
+        db.query("select set_config('transaction_read_only', 'on', true)", params![]).await?;
+        insert(db, 1, "never").await
+    });
+    let error = block.await.expect_err("it only reads");
+    assert_eq!((error.code(), error.is_retryable()), (Some("25006"), true), "{error:?}");
+    assert_ne!(session().await, first, "the connection is replaced");
 }

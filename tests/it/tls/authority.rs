@@ -69,7 +69,7 @@ impl Authority {
 
     /// Certifies that a server has this name.
     pub(crate) fn certify(&self, name: &str) -> Identity {
-        self.sign(CertificateParams::new([name.to_owned()]).expect("a valid name"))
+        self.sign(&CertificateParams::new([name.to_owned()]).expect("a valid name"))
     }
 
     /// Certifies that a server has this common name, and no alternative one.
@@ -77,7 +77,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// A server that vouches for itself and says that it is no authority.
@@ -91,7 +91,7 @@ impl Authority {
         (own, identity)
     }
 
-    fn sign(&self, params: CertificateParams) -> Identity {
+    fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
