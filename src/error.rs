@@ -59,7 +59,7 @@ pub enum ErrorKind {
     ManyRows,
     /// This back end cannot do what was asked for.
     Unsupported,
-    /// The statement was dropped while the server was at work on it.
+    /// The statement was dropped while the server was at work on it, or the caller of the transaction was dropped.
     Cancelled,
     /// A blocking query was made where none is allowed: outside `allow_sync`, or inside an asynchronous transaction of the
     /// same database, of which it would not be part.
@@ -201,7 +201,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The server's code of this error: SQLSTATE on PostgreSQL, the extended result code on SQLite. A connection that the
+    /// The server's code of this error: SQLSTATE on PostgreSQL, the number of the error on MySQL and MariaDB, the extended
+    /// result code on SQLite. A connection that the
     /// server refused or ended has one too.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

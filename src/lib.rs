@@ -3,7 +3,7 @@
 //! A connection is bound to the task that opened a transaction. [`Database::atomic`], [`Database::transaction`] and
 //! [`Database::savepoint`] nest per task, and every query that the task issues, however deep in its call tree, takes part
 //! without a handle in any signature. BEGIN, SAVEPOINT and RELEASE cost no round trips: they ride with the next
-//! statement.
+//! statement. (MySQL and MariaDB take them in a message of their own ahead of a statement with parameters.)
 //!
 //! ```
 //! use nestling::{Database, Error, params};

@@ -17,7 +17,8 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// How many rows it affected, or returned.
     pub affected: u64,
-    /// The generated key of the last insert: SQLite and MySQL. On PostgreSQL it must be asked for by `returning`.
+    /// The generated key of the last insert: SQLite and MySQL. On PostgreSQL it must be asked for by `returning`. Of an upsert
+    /// that has updated a row SQLite tells an earlier insert's key: ask for it by `returning` there too.
     pub last_insert_id: Option<i64>,
 }
 
@@ -33,6 +34,12 @@ impl Outcome {
             (None, _) => Err(Error::new(ErrorKind::NoRow, "the statement returned no key of an inserted row")),
         }
     }
+}
+
+/// Whether a text of `sea_query` may insert. SQLite tells the key of its connection's last insert behind an update, too, and
+/// that insert may have been somebody else's.
+fn may_insert(sql: &str) -> bool {
+    !["UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word))
 }
 
 impl Database {
@@ -173,10 +180,11 @@ impl Database {
 
     /// Runs a text of several statements without parameters: a schema, for instance.
     ///
-    /// Outside a block PostgreSQL takes them as one transaction; SQLite commits each on its own.
+    /// Outside a block PostgreSQL takes them as one transaction; the others commit each on its own.
     ///
     /// # Errors
-    /// As [`execute`](Self::execute). The statements ahead of the one that failed have run.
+    /// As [`execute`](Self::execute). The statements ahead of the one that failed have run, and on PostgreSQL outside a block
+    /// they are rolled back with it.
     ///
     /// # Cancel safety
     /// As [`execute`](Self::execute).
@@ -214,7 +222,8 @@ impl Database {
     /// ```
     pub async fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
         let (sql, params) = statement.render(self.dialect())?;
-        self.send(&sql, &params).await
+        let outcome = self.send(&sql, &params).await?;
+        Ok(Outcome { last_insert_id: outcome.last_insert_id.filter(|_| may_insert(&sql)), ..outcome })
     }
 
     /// Runs a text that was built here: it needs no look whether it is a control statement.

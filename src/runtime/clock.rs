@@ -5,8 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use tokio::{
     runtime::Handle,
-    task::yield_now,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::error::{Error, ErrorKind};
@@ -96,9 +95,11 @@ pub(crate) async fn within_unless_stuck<F: Future>(
         }
         let now = observe();
         if now.is_some() && now == seen {
-            // Other branches of this task may be due as well, on a busy machine: they have their poll first.
-            yield_now().await;
-            yield_now().await;
+            // Other branches of this task may be due as well, on a busy machine: they have their poll first. By the clock, as
+            // `yield_now` leaves its waker with the runtime of the thread, which stands still during a blocking call.
+            for _ in 0..2 {
+                sleep(Duration::from_millis(1)).await;
+            }
             if observe() == now {
                 let last = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
                 return Ok(if let Poll::Ready(out) = last { Waited::Ready(out) } else { Waited::Stuck });

@@ -163,7 +163,8 @@ impl SyncDatabase {
         self.here().map_or(Status::None, |core| core.twin().status())
     }
 
-    /// Marks the whole transaction: its outermost block will roll back, and return its `Ok` value all the same.
+    /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is rolled back
+    /// when its body returns, and its `Ok` value is returned all the same.
     ///
     /// # Errors
     /// `NoTransaction` outside a transaction.

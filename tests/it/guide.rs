@@ -7,6 +7,7 @@ mod bank_in_sql;
 mod peewee;
 mod readme;
 mod stored;
+mod tables;
 
 use std::{fs, path::Path};
 
@@ -75,6 +76,55 @@ fn what_the_pages_show_is_compiled_and_run() {
         }
     }
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+/// The calls that stand in code in the last column of a page's tables, where that column is about this crate.
+fn calls_in_tables(page: &str) -> Vec<&str> {
+    let (mut calls, mut is_ours) = (Vec::new(), false);
+    for line in page.lines() {
+        let Some(row) = line.strip_prefix('|').and_then(|row| row.trim_end().strip_suffix('|')) else {
+            is_ours = false;
+            continue;
+        };
+        let cell = row.rsplit(" | ").next().unwrap_or_default().trim();
+        is_ours |= ["nestling", "here"].contains(&cell);
+        if is_ours {
+            calls.extend(cell.split('`').skip(1).step_by(2).flat_map(called));
+        }
+    }
+    calls
+}
+
+/// The names that a piece of code calls.
+fn called(code: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let ends = code.match_indices(['(', '!']).map(|(at, _)| &code[..at]);
+    let names = ends.map(|head| {
+        let head = head.rfind("::<").filter(|_| head.ends_with('>')).map_or(head, |at| &head[..at]);
+        head.rsplit(|c| !is_name(c)).next().unwrap_or_default()
+    });
+    names.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).collect()
+}
+
+#[test]
+fn each_call_that_the_tables_name_is_made() {
+    let sources = ["tables", "bank", "bank_in_sql", "peewee", "peewee/blocks", "peewee/databases", "peewee/manager"];
+    let sources = sources.map(|name| read(&format!("tests/it/guide/{name}.rs"))).concat();
+    let mut missing = Vec::new();
+    for page in ["docs/from-sqlx.md", "docs/from-sea-orm.md", "docs/from-diesel-async.md", "docs/peewee-async.md"] {
+        let text = read(page);
+        let calls = calls_in_tables(&text);
+        assert!(calls.len() > 10, "{page}: {calls:?}");
+        let is_made = |name: &&str| ["(", "::<", "!["].iter().any(|end| sources.contains(&format!("{name}{end}")));
+        missing.extend(calls.into_iter().filter(|name| !is_made(name)).map(|name| format!("{page}: {name}")));
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn calls_are_found_in_the_cells_of_tables() {
+    let page = "| a | nestling |\n|--|--|\n| `x(1)` | `db.y(\\|\\| z::<T>(\u{2026}))`, `params![x]` or `W` |\n\n| b | c |\n| `d` | `e()` |";
+    assert_eq!(calls_in_tables(page), ["y", "z", "params"]);
 }
 
 #[test]

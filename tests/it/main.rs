@@ -22,6 +22,7 @@ mod blocks;
 mod brief;
 mod broken;
 mod calls;
+mod claims;
 mod closed_frames;
 mod closing;
 mod closing_blocks;

@@ -1,4 +1,4 @@
-//! `bulk_create` of the manager: many rows by one statement.
+//! `bulk_create` of the manager: many rows by one statement, or by few.
 //!
 //! On PostgreSQL each column goes as one array, which the server takes apart: the text is short and stays the same, and so is
 //! prepared once, and no limit on parameters is near. Where that cannot be, and elsewhere, it is a list of values.
@@ -19,7 +19,8 @@ const FEW: usize = 50;
 const MANY: usize = 50_000;
 
 impl Manager {
-    /// Inserts whole rows by one statement, and gives back their keys in the same order. All of them or none.
+    /// Inserts whole rows by one statement, or as few as the server's limits allow, and gives back their keys in the same
+    /// order. All of them or none.
     ///
     /// A key that the database numbers, and that is 0 in the row, is left to the database.
     ///

@@ -69,8 +69,30 @@ impl Authority {
 
     /// Certifies that a server has this name.
     pub(crate) fn certify(&self, name: &str) -> Identity {
+        self.sign(&CertificateParams::new([name.to_owned()]).expect("a valid name"))
+    }
+
+    /// Certifies that a server has this common name, and no alternative one.
+    pub(crate) fn certify_common_name(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        self.sign(&params)
+    }
+
+    /// A server that vouches for itself and says that it is no authority.
+    pub(crate) fn of_itself_alone(name: &str) -> (Self, Identity) {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a valid name");
+        params.is_ca = IsCa::ExplicitNoCa;
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a valid name");
+        let pem = key.serialize_pem();
+        let own = Self::of(params, key);
+        let identity = Identity { certificate: own.issuer.pem(), key: pem };
+        (own, identity)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }

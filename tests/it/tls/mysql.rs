@@ -17,17 +17,44 @@ const USERS: &str = "
 
 /// A server that its certificate calls `localhost`, and somebody who looks on.
 async fn server(kind: Kind, authority: &Authority) -> (PrivateServer, Database) {
-    let Identity { certificate, key } = authority.certify("localhost");
-    let files = vec![("own.crt", certificate), ("own.key", key)];
-    let setup = Setup { options: &["ssl-cert=own.crt", "ssl-key=own.key"], files, sql: USERS };
-    let server = PrivateServer::start_with(kind, setup).await;
+    let server = serving(kind, authority.certify("localhost")).await;
     let url = format!("mysql://observer@127.0.0.1:{}/nestling", server.port());
     let observer = Database::builder(&url).max_connections(1).build().expect("a valid URL");
     (server, observer)
 }
 
+/// A server with this certificate.
+async fn serving(kind: Kind, Identity { certificate, key }: Identity) -> PrivateServer {
+    let files = vec![("own.crt", certificate), ("own.key", key)];
+    let setup = Setup { options: &["ssl-cert=own.crt", "ssl-key=own.key"], files, sql: USERS };
+    PrivateServer::start_with(kind, setup).await
+}
+
 for_every_kind! {
     of mysql:
+    /// limits: `VERIFY_CA` "needs a certificate with a subject alternative name", and "A certificate that is its own root on
+    /// MySQL is refused", unless it is no authority's
+    async fn certificates_without_an_alternative_name_and_of_authorities_are_refused(kind) {
+        use Session::{Encrypted, Refused};
+
+        let ours = Authority::new();
+        let common_name = ours.certify_common_name("localhost");
+        let (root, its_own) = Authority::serving_by_itself("localhost", Some("localhost"), (2020, 2090));
+        let (alone, no_authority) = Authority::of_itself_alone("localhost");
+        for (authority, identity, wanted) in
+            [(&ours, common_name, Refused), (&root, its_own, Refused), (&alone, no_authority, Encrypted)]
+        {
+            let server = serving(kind, identity).await;
+            for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
+                let query = format!("ssl-mode={mode}&ssl-ca={}", authority.file());
+                let url = format!("mysql://nestling@localhost:{}/nestling?{query}", server.port());
+                assert_eq!(session(&url, QUESTION).await, wanted, "{url}");
+            }
+            let required = format!("mysql://nestling@localhost:{}/nestling?ssl-mode=REQUIRED", server.port());
+            assert_eq!(session(&required, QUESTION).await, Encrypted, "{required}");
+        }
+    }
+
     /// issue 3, part 6
     async fn each_mode_accepts_what_the_clients_of_mysql_accept(kind) {
         use Session::{Encrypted, Plain, Refused};

@@ -115,7 +115,8 @@ async fn a_dropped_statement_is_cancelled_by_tls_too() {
         let db = db.clone();
         async move { db.query("select pg_sleep(60)", params![]).await }
     });
-    let active = "select count(*) from pg_stat_activity where application_name = 'dropped' and state = 'active'";
+    // A session is `active` while it prepares the statement, too.
+    let active = "select count(*) from pg_stat_activity where application_name = 'dropped' and wait_event = 'PgSleep'";
     until(&observer, active, 1).await;
     slow.abort();
     until(&observer, active, 0).await;
