@@ -25,7 +25,7 @@ use crate::{
     outlive::Outlive,
 };
 
-const ROUNDS: usize = 100_000;
+const ROUNDS: usize = 50_000;
 
 /// What the other thread does while the root commits; whether it was accepted.
 type Attack = fn(&Arc<Frame<Fake>>) -> bool;
