@@ -199,6 +199,22 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
     if !matches!(outcome, Ok(Ok(true))) {
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
         borrowed.condemned = true;
+        let connection = Arc::clone(&borrowed.connection);
+        // Its place is somebody else's from here on.
+        drop(place);
+        end_all(&*connection, user.as_ref()).await;
+    }
+}
+
+/// Ends what a connection is at that was thrown away: what it had begun may not be over, and a future that is kept, or an
+/// answer that does not come, may hold its socket for long.
+async fn end_all(connection: &dyn Connection, user: Option<&User>) {
+    if connection.state() == State::Busy {
+        connection.cancel(Sparing::Nothing).await;
+    }
+    if !matches!(connection.state(), State::Idle | State::Broken) {
+        // Should it fail, nothing more can be done.
+        let _ = timeout(PATIENCE, roll_back(connection, user)).await;
     }
 }
 

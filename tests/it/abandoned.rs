@@ -6,9 +6,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use nestling::{Error, params};
+use nestling::{
+    Error, params,
+    rusqlite::functions::{Context, FunctionFlags},
+};
 
-use crate::harness::{insert, poll_once};
+use crate::harness::{Backend, insert, poll_once};
 
 type Caller = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
@@ -54,4 +57,38 @@ on_every_backend! {
             db.execute("delete from item", ()).await.unwrap();
         }
     }
+}
+
+/// rule 10: a statement that runs on the spot, and cannot be dropped
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_whose_caller_went_while_sqlite_was_at_work_is_rolled_back() {
+    let backend = Backend::sqlite().await.with_items().await;
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let (leave, stays) = std::sync::mpsc::channel::<()>();
+    let stays = Mutex::new(stays);
+    let db = backend.db.clone();
+    let call = tokio::spawn(async move {
+        let own = db.clone();
+        let body = move || async move {
+            let made = own.with_sqlite(move |sqlite| {
+                let wait = move |_: &Context<'_>| {
+                    let _ = begin.send(());
+                    // Until it is let go, or the test has failed.
+                    let _ = stays.lock().unwrap().recv();
+                    Ok(1)
+                };
+                Ok::<_, Error>(sqlite.create_scalar_function("wait", 0, FunctionFlags::SQLITE_UTF8, wait))
+            });
+            made.await?.expect("a function");
+            insert(&own, 1, "lost").await?;
+            own.execute("insert into item select 2, 'lost ' || wait()", ()).await
+        };
+        db.transaction(body).await
+    });
+    begun.recv().await.expect("it is at work");
+    call.abort();
+    assert!(call.await.expect_err("it was aborted").is_cancelled());
+    leave.send(()).expect("it waits");
+    backend.settled().await;
+    assert!(backend.items().await.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Dialect, Error, ErrorKind, Status, mysql_async::prelude::Queryable as _, params};
+use nestling::{Dialect, Error, ErrorKind, Status, mysql_async::prelude::Queryable as _, params, rusqlite::functions};
 use tokio::time::timeout;
 
 use crate::{
@@ -222,6 +222,33 @@ async fn a_write_of_sqlite_that_is_dropped_in_a_savepoint_leaves_the_transaction
     let start = Instant::now();
     all_is_well(&backend, "after all").await;
     assert!(start.elapsed() < Duration::from_secs(2) + 20 * pace, "it was stopped at once");
+}
+
+/// rules 37 and 38: what such a write is allowed is computing, and not time, of which a busy machine gives little (fault 1.12)
+#[tokio::test]
+async fn a_write_of_sqlite_that_is_dropped_in_a_savepoint_may_take_long_if_it_computes_little() {
+    let backend = Backend::sqlite().await.with_items().await.with(|b| b.max_connections(1));
+    let db = &backend.db;
+    let result = db.atomic(|| async {
+        // Each row takes its time, as if others had the processor meanwhile: 250 of them take more than three seconds.
+        let idle = |context: &functions::Context<'_>| {
+            std::thread::sleep(Duration::from_millis(20));
+            context.get::<i64>(0)
+        };
+        let made = db.with_sqlite(move |sqlite| {
+            let flags = functions::FunctionFlags::SQLITE_UTF8;
+            Ok::<_, Error>(sqlite.create_scalar_function("idle", 1, flags, idle))
+        });
+        made.await?.expect("a function");
+        insert(db, "parent").await?;
+        let slow = "insert into item with recursive n(x) as (select 1 union all select x + 1 from n limit 250) \
+                    select -idle(x), 'row ' || x from n";
+        let write = timeout(Duration::from_millis(30), db.atomic(|| db.execute(slow, params![])));
+        write.await.expect_err("it takes longer");
+        insert(db, "after the write").await
+    });
+    result.await.expect("the parent commits");
+    assert_eq!(backend.items().await, ["after the write", "parent"]);
 }
 
 /// rules 37 and 40: a BEGIN that waits for another's lock is dropped with the block in which it became due

@@ -98,10 +98,9 @@ async fn rows_that_were_read_count_for_nothing_when_the_statement_is_sent_again(
     read::<(i64,)>(db, 1, 1).await.expect("a connection");
     proxy.reset();
     let work = db.atomic(|| read::<(i64,)>(db, 1, 20 * MANY));
+    proxy
+        .stall_when(|message| message.from == Side::Server && message.tag == 'C' && message.text.starts_with("SELECT"));
     let cut = async {
-        proxy.stall_when(|message| {
-            message.from == Side::Server && message.tag == 'C' && message.text.starts_with("SELECT")
-        });
         proxy.stalled().await;
         proxy.cut();
     };

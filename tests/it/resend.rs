@@ -15,13 +15,16 @@ async fn behind_a_proxy() -> (Backend, Proxy) {
     (backend, proxy)
 }
 
-/// Cuts the connection when the server has done what it was sent and says so.
-async fn cut_at_the_answer(proxy: &Proxy, statement: &'static str) {
+/// Cuts the connection when the server has done what it was sent and says so. What is to be cut is sent when this has
+/// returned.
+fn cut_at_the_answer(proxy: &Proxy, statement: &'static str) -> impl Future<Output = ()> {
     proxy.stall_when(move |message| {
         message.from == Side::Server && message.tag == 'C' && message.text.starts_with(statement)
     });
-    proxy.stalled().await;
-    proxy.cut();
+    async {
+        proxy.stalled().await;
+        proxy.cut();
+    }
 }
 
 /// rules 3, 60
@@ -30,7 +33,8 @@ async fn a_statement_on_a_pinned_connection_outside_a_transaction_is_not_sent_tw
     let (backend, proxy) = behind_a_proxy().await;
     let db = nestling::Database::open(&proxy.url_for(backend.url())).expect("a valid URL");
     let pinned = db.connection(|| async { db.batch("insert into item values (1, 'once')").await });
-    let (sent, ()) = tokio::join!(pinned, cut_at_the_answer(&proxy, "INSERT"));
+    let cut = cut_at_the_answer(&proxy, "INSERT");
+    let (sent, ()) = tokio::join!(pinned, cut);
     let error = sent.expect_err("whether it took effect is not known");
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
     assert_eq!(proxy.counts().queries(), ["insert into item values (1, 'once')"]);
@@ -46,7 +50,8 @@ async fn the_first_flight_of_a_transaction_is_sent_again_unseen() {
     proxy.reset();
     let body = async || db.batch("insert into item values (1, 'once')").await;
     let pinned = db.connection(|| db.atomic(body));
-    let (sent, ()) = tokio::join!(pinned, cut_at_the_answer(&proxy, "INSERT"));
+    let cut = cut_at_the_answer(&proxy, "INSERT");
+    let (sent, ()) = tokio::join!(pinned, cut);
     sent.expect("nothing was committed on the connection that broke");
     let insert = "insert into item values (1, 'once')";
     assert_eq!(proxy.counts().queries(), ["BEGIN", insert, "BEGIN", insert, "COMMIT"]);
@@ -55,8 +60,9 @@ async fn the_first_flight_of_a_transaction_is_sent_again_unseen() {
     assert_eq!(rows.map(|rows| rows.len()).map_err(|error: Error| error.kind()), Ok(1));
 }
 
-/// Cuts the connection when MySQL or MariaDB has done all statements of the message that inserts, and says so.
-async fn cut_at_the_last_answer(proxy: &Proxy) {
+/// Cuts the connection when MySQL or MariaDB has done all statements of the message that inserts, and says so. What is to be
+/// cut is sent when this has returned.
+fn cut_at_the_last_answer(proxy: &Proxy) -> impl Future<Output = ()> {
     let mut left = None;
     proxy.stall_when(move |message| {
         match message.from {
@@ -66,8 +72,10 @@ async fn cut_at_the_last_answer(proxy: &Proxy) {
         }
         left == Some(0)
     });
-    proxy.stalled().await;
-    proxy.cut();
+    async {
+        proxy.stalled().await;
+        proxy.cut();
+    }
 }
 
 fn inserts(proxy: &Proxy) -> Vec<String> {
@@ -81,7 +89,8 @@ on_mysql_and_mariadb! {
         let (backend, proxy) = backend.with_items().await.behind_proxy();
         let db = &backend.db;
         let pinned = db.connection(|| async { db.batch("insert into item values (1, 'once')").await });
-        let (sent, ()) = tokio::join!(pinned, cut_at_the_last_answer(&proxy));
+        let cut = cut_at_the_last_answer(&proxy);
+        let (sent, ()) = tokio::join!(pinned, cut);
         let error = sent.expect_err("whether it took effect is not known");
         assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
         assert_eq!(inserts(&proxy), ["insert into item values (1, 'once')"]);
@@ -94,7 +103,8 @@ on_mysql_and_mariadb! {
         let db = &backend.db;
         db.batch("select 1").await.expect("a connection");
         let pinned = db.connection(|| db.atomic(|| db.batch("insert into item values (1, 'once')")));
-        let (sent, ()) = tokio::join!(pinned, cut_at_the_last_answer(&proxy));
+        let cut = cut_at_the_last_answer(&proxy);
+        let (sent, ()) = tokio::join!(pinned, cut);
         let error = sent.expect_err("whether it took effect is not known");
         assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
         assert_eq!(inserts(&proxy), ["START TRANSACTION; insert into item values (1, 'once')"]);

@@ -12,20 +12,35 @@ const ROWS: i64 = 1_000_000;
 const LIMIT_KB: i64 = 30_000;
 const ALONE: &str = "NESTLING_TEST_ALONE";
 
-/// The most memory that this process has ever had, in kB.
-fn peak() -> i64 {
+/// What the system tells of the memory of this process, in kB.
+fn told(name: &str) -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a Linux machine");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak is told");
-    line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number of kB")
 }
 
-/// Runs this test once more, alone in a process, which then measures itself.
+/// The most memory that this process has ever had, in kB.
+fn peak() -> i64 {
+    told("VmHWM")
+}
+
+/// The memory that this process has, in kB.
+pub(crate) fn resident() -> i64 {
+    told("VmRSS")
+}
+
+/// Runs a test of this module once more, alone in a process, which then measures itself.
 fn alone(test: &str) -> bool {
+    alone_in(module_path!(), test)
+}
+
+/// Runs a test once more, alone in a process, which then measures itself.
+pub(crate) fn alone_in(module: &str, test: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
     let program = std::env::current_exe().expect("the tests are a program");
-    let name = format!("{}::{test}", module_path!().split_once("::").expect("a module of the tests").1);
+    let name = format!("{}::{test}", module.split_once("::").expect("a module of the tests").1);
     let output = Command::new(program).args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output();
     let output = output.expect("the test runs once more");
     let told = String::from_utf8_lossy(&output.stdout);

@@ -115,6 +115,27 @@ async fn integers_fit_into_whatever_numeric_type_holds_them() {
     assert!(echo::<f64>(&db, "float8", f64::NAN).await.is_nan());
 }
 
+/// rule 73: floats and decimals become the nearest that there is, as by the server's own cast (fault 2.7)
+#[tokio::test]
+async fn fractions_go_into_a_column_of_less_precision() {
+    let db = Backend::postgres().await.db;
+    db.batch("create table sample (id int primary key, r real, d double precision)").await.unwrap();
+    for (id, text) in (1..).zip(["0.5", "0.1", "0.3333333333333333", "16777217", "-123456.789"]) {
+        let (float, decimal): (f64, _) = (text.parse().unwrap(), Decimal::from_str_exact(text).unwrap());
+        for value in [Value::from(float), Value::from(decimal)] {
+            let sql = "insert into sample values ($1, $2, $3) on conflict (id) do update set r = $2, d = $3";
+            db.execute(sql, params![id, value.clone(), value]).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+            let sql = "select r = $2::text::real and d = $2::text::double precision from sample where id = $1";
+            assert!(db.query_one(sql, params![id, text]).await.unwrap().get::<bool>(0).unwrap(), "{text}");
+        }
+    }
+    for value in [Value::from(0.1), Value::from(Decimal::from_str_exact("0.1").unwrap())] {
+        let rows = db.query("select id from sample where r > $1 order by id", params![value]).await.unwrap();
+        let ids: Vec<i32> = rows.iter().map(|row| row.get(0).unwrap()).collect();
+        assert_eq!(ids, [1, 3, 4], "the column's 0.1 is not greater than 0.1");
+    }
+}
+
 /// rule 73
 #[tokio::test]
 async fn text_fits_into_every_type_that_is_written_as_text() {

@@ -25,35 +25,45 @@ use crate::{
     outlive::Outlive,
 };
 
-const ROUNDS: usize = 20_000;
+const ROUNDS: usize = 50_000;
 
 /// What the other thread does while the root commits; whether it was accepted.
 type Attack = fn(&Arc<Frame<Fake>>) -> bool;
 
-/// Commits roots, each while another thread attacks it at about the same moment.
+/// Passes the time of so many turns of a loop, if it is more than none.
+fn spin(turns: isize) {
+    (0..turns).for_each(|_| std::hint::spin_loop());
+}
+
+/// Commits roots, each while another thread attacks it. Whoever was too early waits longer the next time, so that the
+/// attacks come at the moment at which they are accepted no more, however fast the machine is.
 fn race(attack: Attack) {
-    let (give, given) = mpsc::sync_channel::<(Arc<Frame<Fake>>, usize)>(1);
+    let (give, given) = mpsc::sync_channel::<(Arc<Frame<Fake>>, isize)>(1);
     let (tell, told) = mpsc::channel();
     let barrier = Arc::new(Barrier::new(2));
     let theirs = Arc::clone(&barrier);
     let attacker = thread::spawn(move || {
         for (frame, wait) in given {
             theirs.wait();
-            (0..wait).for_each(|_| std::hint::spin_loop());
+            spin(wait);
             tell.send(attack(&frame)).expect("it is waited for");
         }
     });
-    let mut accepted = 0;
+    let (mut accepted, mut wait) = (0, 0_isize);
     for round in 0..ROUNDS {
         let recorder = Recorder::of(1);
         let opened = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session());
         let block = opened.unwrap().block().now_or_never().unwrap().unwrap();
         recorder.write_in(block.frame(), 1).now_or_never().unwrap().unwrap();
-        give.send((Arc::clone(block.frame()), round * 7 % 400)).unwrap();
+        give.send((Arc::clone(block.frame()), wait)).unwrap();
         barrier.wait();
+        spin(-wait);
         let ended = block.commit().now_or_never().expect("the answer is there at once");
         let was_accepted = told.recv().unwrap();
         accepted += usize::from(was_accepted);
+        // Steps of many lengths, so that it does not swing about one pair of moments.
+        let step = (round % 13) as isize + 1;
+        wait += if was_accepted { step } else { -step };
         let is_kept = !recorder.committed().is_empty();
         assert!(!(was_accepted && is_kept), "round {round}: accepted, and committed all the same ({ended:?})");
     }

@@ -88,3 +88,13 @@ on_every_runtime! {
         backend.settled().await;
     }
 }
+
+/// kind: a slip of the pen makes a file without a word (fault 2.8)
+#[tokio::test]
+async fn a_database_in_memory_that_is_misspelt_is_no_file() {
+    for url in ["sqlite::memory", "sqlite:memory:", "sqlite://:memory", "sqlite::MEMORY:", "sqlite:file::memory:"] {
+        let error = Database::open(url).map(drop).expect_err(url);
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}: {error}");
+        assert!(error.to_string().contains("sqlite::memory:"), "it tells how it is spelt: {error}");
+    }
+}
