@@ -350,3 +350,30 @@ on_every_backend! {
         assert_eq!(backend.items().await, ["then"]);
     }
 }
+
+on_every_backend! {
+    /// rules 6 and 38: the next transaction on a pinned connection begins, whatever is kept of the last one
+    async fn what_is_kept_beyond_a_root_leaves_a_pinned_connection_usable(backend) {
+        let backend = backend_with_short_turns(backend).await;
+        let db = &backend.db;
+        for what in KINDS {
+            for end in ENDS {
+                let pinned = db.connection(|| async {
+                    let (kept, error) = leave(db, what, end).await;
+                    db.atomic(|| insert(db, 11, "after")).await?;
+                    Ok::<_, Error>((kept, error))
+                });
+                let pinned = timeout(BOUND, pinned).await.unwrap_or_else(|_| panic!("{what:?}, {end:?} hangs"));
+                let (kept, told) = pinned.unwrap_or_else(|error| panic!("{what:?}, {end:?}: {error:?}"));
+                let committed = end == End::Ok && told.is_none();
+                if !committed {
+                    says_closed(kept, what, end).await;
+                }
+                let expected: &[&str] = if committed { &["after", "left"] } else { &["after"] };
+                assert_eq!(backend.items().await, expected, "{what:?}, {end:?}");
+                db.execute("delete from item", ()).await.unwrap();
+                backend.settled().await;
+            }
+        }
+    }
+}

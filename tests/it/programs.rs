@@ -29,7 +29,7 @@ use self::{
     generate::{abandon, insert, join, mark, open, programs, read},
     machine::Machine,
     model::{Expected, Ways, expect},
-    outcome::{Record, Rows},
+    outcome::{Record, Rows, Seen},
     program::{End, KEYS, Kind, Program, SLOTS},
     settings::{Settings, look},
 };
@@ -80,15 +80,19 @@ async fn check(bench: &Bench, program: &Program) -> Result<(), String> {
     let backend = &bench.backend;
     let ways = ways(backend);
     let db = if program.keeps { &bench.hasty } else { &backend.db };
-    let Ok(record) = timeout(PATIENCE, Machine::run(db, ways, program)).await else {
-        return Err(format!("the program hangs: {:?}", db.stats()));
-    };
+    // What an earlier program has left that failed.
+    clear(backend, &committed(backend).await).await;
+    let machine = Machine::new(db, ways);
+    if timeout(PATIENCE, machine.run(program)).await.is_err() {
+        let seen = machine.seen();
+        let note = |number| seen.get(&number).map_or_else(String::new, |seen: &Seen| format!("{:?}", seen.outcome));
+        return Err(format!("the program hangs: {}", program.listing(note)));
+    }
+    let record = machine.seen();
     backend.settled_with(db).await;
     let locks = if db.dialect() == Dialect::Sqlite { 0 } else { backend.locks_at_server().await };
     let left_behind = settings_of_all(db).await?;
-    let rows = backend.observer().query("select id, name from items", params![]).await.expect("the committed rows");
-    let rows: Rows = rows.iter().map(|row| row.to().expect("an id and a name")).collect();
-    clear(backend, &rows).await;
+    let rows = committed(backend).await;
     let mut nearest: Option<(usize, String)> = None;
     for expected in expect(program, ways) {
         let mut known = record.clone();
@@ -126,6 +130,11 @@ async fn settings_of_all(db: &Database) -> Result<Vec<Settings>, String> {
     let mut all = all.map_err(|error| format!("a connection is no good: {error:?}"))?;
     all.retain(|settings| *settings != Settings::default());
     Ok(all)
+}
+
+async fn committed(backend: &Backend) -> Rows {
+    let rows = backend.observer().query("select id, name from items", params![]).await.expect("the committed rows");
+    rows.iter().map(|row| row.to().expect("an id and a name")).collect()
 }
 
 async fn clear(backend: &Backend, rows: &Rows) {

@@ -9,6 +9,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::{
@@ -52,18 +53,28 @@ pub(super) struct Machine {
     record: Mutex<Record>,
     /// What is kept, neither polled nor dropped.
     kept: Mutex<Vec<Kept>>,
+    /// Held by the body of each block that is there. A task that was aborted drops its body at its next await.
+    bodies: Arc<()>,
 }
 
 impl Machine {
-    /// Runs a program, and tells what each step saw.
-    pub(super) async fn run(db: &Database, ways: Ways, program: &Program) -> Record {
-        let machine = Arc::new(Self { db: db.clone(), ways, record: Mutex::default(), kept: Mutex::default() });
-        let steps = Arc::clone(&machine).steps(Arc::clone(&program.steps), Arc::default());
+    pub(super) fn new(db: &Database, ways: Ways) -> Arc<Self> {
+        let (record, kept, bodies) = Default::default();
+        Arc::new(Self { db: db.clone(), ways, record, kept, bodies })
+    }
+
+    /// Runs a program.
+    pub(super) async fn run(self: &Arc<Self>, program: &Program) {
+        let steps = Arc::clone(self).steps(Arc::clone(&program.steps), Arc::default());
         // An error that nobody caught ends the program: it is on record.
         let _ = if program.scoped { nestling::scope(steps).await } else { steps.await };
-        let outcome = machine.finish(true).await;
-        machine.record(0, outcome, 0);
-        std::mem::take(&mut *machine.record.lock().unwrap_or_else(PoisonError::into_inner))
+        let outcome = self.finish(true).await;
+        self.record(0, outcome, 0);
+    }
+
+    /// What each step has seen so far.
+    pub(super) fn seen(&self) -> Record {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn steps(self: Arc<Self>, steps: Steps, around: Around) -> BoxFuture<'static, Result<(), Stop>> {
@@ -198,13 +209,24 @@ impl Machine {
     ) -> Result<Outcome, Stop> {
         let signal = Arc::new(Notify::new());
         let around: Around = around.iter().chain([&signal]).cloned().collect();
+        let own = Arc::new(());
+        let held = (Arc::clone(&own), Arc::clone(&self.bodies));
         let body = Arc::clone(self).body(number, Arc::clone(body), end, around);
+        let body = Box::pin(async move {
+            let _held = held;
+            body.await
+        });
         let raced = async {
             tokio::select! {
                 biased;
                 result = self.open(kind, body) => result.map(|()| Outcome::Done),
                 () = signal.notified() => Ok(Outcome::Dropped),
             }
+        };
+        let raced = async {
+            let result = raced.await;
+            none_has(&own).await;
+            result
         };
         match AssertUnwindSafe(raced).catch_unwind().await {
             Ok(result) => result,
@@ -248,5 +270,12 @@ impl Machine {
                 End::Panics(up) => resume_unwind(Box::new(Deliberate(up))),
             }
         })
+    }
+}
+
+/// Waits until nobody else has something. The program's time is bounded by whoever runs it.
+async fn none_has(held: &Arc<()>) {
+    while Arc::strong_count(held) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

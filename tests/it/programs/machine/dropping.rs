@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 
 use super::{
     super::program::{End, Kind, Steps, Way},
-    Around, Machine, Outcome, Stop,
+    Around, Machine, Outcome, Stop, none_has,
 };
 use crate::drops::polled;
 
@@ -53,8 +53,9 @@ impl Machine {
         .await
     }
 
-    /// Waits until nobody uses a connection. The program's time is bounded by whoever runs it.
+    /// Waits until no body is there and nobody uses a connection.
     async fn at_rest(&self) {
+        none_has(&self.bodies).await;
         loop {
             let stats = self.db.stats();
             if stats.transactions == 0 && stats.connections == stats.idle {
