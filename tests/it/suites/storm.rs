@@ -108,7 +108,7 @@ async fn compare(backend: &Backend, tolds: &Tolds) -> Result<(), String> {
         let parts = found.remove(&(task, round)).unwrap_or_default();
         let agrees = match &told {
             Told::Committed(kept) => parts == *kept,
-            Told::Deadlocked => parts.is_empty(),
+            Told::Failed => parts.is_empty(),
             // Whether a nested block of it ended in time is not known, but it is so of all or nothing.
             Told::Dropped => [&[][..], &[1, 2], &[1, 2, 3]].contains(&&*parts),
         };

@@ -58,6 +58,13 @@ pub(super) enum End {
     Abort(Duration),
 }
 
+impl Work {
+    /// Whether a block is dropped in the middle of one that goes on.
+    pub(super) fn drops(self) -> bool {
+        matches!(self, Self::Transfer(Transfer { drops: Some(_), .. }))
+    }
+}
+
 impl Plan {
     pub(super) fn roll(dice: &mut Dice) -> Self {
         let work = match dice.below(10) {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nestling::{Database, Dialect, Error, params};
+use nestling::{Database, Dialect, Error, ErrorKind, params};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -27,8 +27,10 @@ pub(super) enum Told {
     Committed(Vec<i64>),
     /// It was dropped.
     Dropped,
-    /// It was chosen to end a deadlock, as may happen on MySQL and MariaDB: they lock the gaps between rows.
-    Deadlocked,
+    /// It has failed in one of the two ways in which it may on MySQL and MariaDB: it was chosen to end a deadlock, as they
+    /// lock the gaps between rows; or a KILL QUERY came between a SAVEPOINT and the statement behind it, which costs the
+    /// transaction (`docs/limits.md`).
+    Failed,
 }
 
 /// What all tasks were told, by task and round.
@@ -103,7 +105,7 @@ impl Task {
             let told = match ended {
                 Some(Ok(parts)) => Told::Committed(parts),
                 None => Told::Dropped,
-                Some(Err(Wrong::Db(error))) if self.worker.may_deadlock(&error) => Told::Deadlocked,
+                Some(Err(Wrong::Db(error))) if self.worker.may_fail(plan.work, &error) => Told::Failed,
                 Some(Err(wrong)) => return Err(format!("round {round} of task {}: {plan:?}: {wrong}", self.number)),
             };
             self.tolds.put(self.worker.key, told);
@@ -132,8 +134,9 @@ async fn ended(work: Running, end: End) -> Option<Result<Vec<i64>, Wrong>> {
 }
 
 impl Worker {
-    fn may_deadlock(&self, error: &Error) -> bool {
-        self.db.dialect() == Dialect::Mysql && error.is_deadlock()
+    fn may_fail(&self, work: Work, error: &Error) -> bool {
+        let is_lost = error.kind() == ErrorKind::ConnectionLost && work.drops();
+        self.db.dialect() == Dialect::Mysql && (error.is_deadlock() || is_lost)
     }
 
     fn work(self, work: Work) -> Running {
