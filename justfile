@@ -7,6 +7,10 @@ _default:
 test *args:
     tests/run.sh {{ args }}
 
+# The suites of random programs, cuts, storms and kills, so many seconds for each test; tests/it/suites.rs tells more
+suites seconds="300" *args:
+    NESTLING_SUITE_SECONDS={{ seconds }} tests/run.sh --test it -- random_programs suites:: {{ args }}
+
 # Everything that must hold before a change is taken
 ci:
     .ci/run

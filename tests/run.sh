@@ -10,6 +10,8 @@
 # The servers listen on free ports of 127.0.0.1 and keep their data in one temporary folder, which is removed at the end. Nothing that runs on this
 # machine is touched, and every process is stopped by its own id.
 #
+# What the suites among the tests take (tests/it/suites.rs): NESTLING_SEED, the seed of the first case, and NESTLING_SUITE_SECONDS, how long each goes on.
+#
 # What the tests get:
 #   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL (MariaDB), NESTLING_MYSQL9_URL (MySQL)   an empty database `nestling`, no password
 #   NESTLING_MARIADBD, NESTLING_MYSQL9_PROGRAM, NESTLING_MYSQL9_ROOT, NESTLING_MYSQL_USER   MariaDB's program, MySQL's and its folder, and who runs them

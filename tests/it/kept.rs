@@ -353,3 +353,51 @@ on_every_backend! {
         assert_eq!(backend.items().await, ["then"]);
     }
 }
+
+on_every_backend! {
+    /// rules 6 and 38: the next transaction on a pinned connection begins, whatever is kept of the last one
+    async fn what_is_kept_beyond_a_root_leaves_a_pinned_connection_usable(backend) {
+        let backend = backend_with_short_turns(backend).await;
+        let db = &backend.db;
+        for what in KINDS {
+            for end in ENDS {
+                let pinned = db.connection(|| async {
+                    let (kept, error) = leave(db, what, end).await;
+                    db.atomic(|| insert(db, 11, "after")).await?;
+                    Ok::<_, Error>((kept, error))
+                });
+                let pinned = timeout(BOUND, pinned).await.unwrap_or_else(|_| panic!("{what:?}, {end:?} hangs"));
+                let (kept, told) = pinned.unwrap_or_else(|error| panic!("{what:?}, {end:?}: {error:?}"));
+                let committed = end == End::Ok && told.is_none();
+                if !committed {
+                    says_closed(kept, what, end).await;
+                }
+                let expected: &[&str] = if committed { &["after", "left"] } else { &["after"] };
+                assert_eq!(backend.items().await, expected, "{what:?}, {end:?}");
+                db.execute("delete from item", ()).await.unwrap();
+                backend.settled().await;
+            }
+        }
+    }
+}
+
+on_every_server! {
+    /// rule 6: what is kept was the first statement of its block, and still waits for the connection of the transaction
+    #[ignore = "a known limit: the statement that waits for a transaction's connection has the right to wait to itself"]
+    async fn what_is_kept_while_it_waits_for_a_connection_holds_up_nobody(backend) {
+        let backend = backend_with_short_turns(backend).await;
+        let db = &backend.db;
+        let outer = db.atomic(|| async {
+            let mut kept = None;
+            let nested = db.atomic(|| async {
+                kept = Some(begin_query(db, 1).await);
+                Err::<(), _>(own_error())
+            });
+            nested.await.expect_err("its own error");
+            insert(db, 1, "after").await.map(|_| kept)
+        });
+        let kept = timeout(BOUND, outer).await.expect("the parent does not wait for what is kept").unwrap();
+        drop(kept);
+        assert_eq!(backend.items().await, ["after"]);
+    }
+}

@@ -99,6 +99,7 @@ mod stopped;
 mod stored_forms;
 mod stream_memory;
 mod streams;
+mod suites;
 mod sync;
 mod tasks;
 mod tls;

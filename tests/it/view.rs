@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::params;
+use nestling::{Database, params};
 
 use crate::harness::Backend;
 
@@ -47,9 +47,14 @@ impl Backend {
     /// # Panics
     /// If that does not come within five seconds.
     pub(crate) async fn settled(&self) {
+        self.settled_with(&self.db).await;
+    }
+
+    /// As [`settled`](Self::settled), where another handle than the backend's own is at work on its database.
+    pub(crate) async fn settled_with(&self, db: &Database) {
         let start = Instant::now();
         loop {
-            let stats = self.db.stats();
+            let stats = db.stats();
             let open = self.open_at_server().await;
             if open == 0 && stats.connections == stats.idle && stats.transactions == 0 && stats.waiting == 0 {
                 return;

@@ -54,8 +54,11 @@ fn refusal(told: &Told) -> ServerError {
 /// Whether the connection is lost with this error.
 pub(super) fn is_lost(error: &Native) -> bool {
     match error {
-        // The server is going down, or has ended the session: 1053, 1077, 1152, 1184, 1927, 3169, 4031.
-        Native::Server(told) => matches!(told.code, 1053 | 1077 | 1152 | 1184 | 1927 | 3169 | 4031),
+        // The server is going down, or has ended the session: 1053, 1077, 1152, 1184, 1927, 3169, 4031. Or it could not
+        // read a message as a whole, or write one, and hangs up: 1156 to 1161.
+        Native::Server(told) => {
+            matches!(told.code, 1053 | 1077 | 1152 | 1156..=1161 | 1184 | 1927 | 3169 | 4031)
+        }
         Native::Driver(driver) => !is_callers(driver),
         _ => true,
     }

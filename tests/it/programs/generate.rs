@@ -2,7 +2,10 @@
 
 use proptest::{collection::vec, prelude::*, strategy::Union};
 
-use super::program::{End, Kind, Op, Program, Step};
+use super::{
+    program::{End, Kind, Op, Program, Step, Way, What},
+    settings,
+};
 
 /// Few keys and names, so that programs meet rows that are there.
 fn key() -> impl Strategy<Value = i64> {
@@ -39,6 +42,22 @@ fn statement() -> impl Strategy<Value = Op> {
         2 => (key(), name()).prop_map(|(key, name)| Op::Rename { key, name }),
         1 => key().prop_map(|key| Op::Delete { key }),
         4 => Just(Op::Read),
+        1 => (0..settings::COUNT).prop_map(Op::Set),
+        1 => Just(Op::Look),
+    ]
+}
+
+/// What is kept beyond a block, at its end.
+fn keep() -> impl Strategy<Value = Step> {
+    let what = prop::sample::select(vec![What::Sleep, What::Short, What::Two, What::Few, What::Many]);
+    what.prop_map(|what| Step::new(Op::Keep(what), false))
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![
+        3 => (1..20_usize).prop_map(Way::Polls),
+        2 => (1..8_u64).prop_map(Way::Flights),
+        3 => (0..40_usize).prop_map(Way::Abort),
     ]
 }
 
@@ -53,18 +72,26 @@ fn branch(inner: impl Strategy<Value = Step> + Clone) -> impl Strategy<Value = S
 }
 
 fn block(inner: impl Strategy<Value = Step>) -> impl Strategy<Value = Step> {
-    step((kind(), vec(inner, 0..5), end()).prop_map(|(kind, body, end)| Op::Block { kind, body: body.into(), end }))
+    let (kept, way) = (prop::option::weighted(0.2, keep()), prop::option::weighted(0.15, way()));
+    let parts = (kind(), vec(inner, 0..5), kept, end(), way);
+    step(parts.prop_map(|(kind, mut body, kept, end, way)| {
+        body.extend(kept);
+        Op::Block { kind, body: body.into(), end, way }
+    }))
 }
 
 /// Any program.
 pub(super) fn programs() -> impl Strategy<Value = Program> {
-    let rare = prop_oneof![2 => Just(Op::Abandon), 1 => Just(Op::Mark)];
+    let finish = any::<bool>().prop_map(|polls| Op::Finish { polls });
+    let rare = prop_oneof![4 => Just(Op::Abandon), 2 => Just(Op::Mark), 1 => finish];
     let leaf = prop_oneof![10 => step(statement()), 1 => step(rare)];
     let steps = leaf.prop_recursive(4, 30, 5, |inner| {
-        let join = vec(branch(inner.clone()), 2..4).prop_map(|branches| Op::Join(branches.into()));
+        let branches = (vec(branch(inner.clone()), 2..4), any::<bool>());
+        let join = branches.prop_map(|(branches, tasks)| Op::Join { branches: branches.into(), tasks });
         prop_oneof![3 => inner.clone(), 6 => block(inner), 1 => step(join)]
     });
-    (any::<bool>(), vec(steps, 1..6)).prop_map(|(scoped, steps)| Program::new(scoped, steps))
+    let keeps = prop::bool::weighted(0.25);
+    (any::<bool>(), keeps, vec(steps, 1..6)).prop_map(|(scoped, keeps, steps)| Program::new(scoped, keeps, steps))
 }
 
 pub(super) fn insert(key: i64, name: char) -> Step {
@@ -84,11 +111,11 @@ pub(super) fn mark() -> Step {
 }
 
 pub(super) fn open<const N: usize>(kind: Kind, body: [Step; N], end: End) -> Step {
-    Step::new(Op::Block { kind, body: body.into(), end }, false)
+    Step::new(Op::Block { kind, body: body.into(), end, way: None }, false)
 }
 
 pub(super) fn join<const N: usize>(branches: [Step; N]) -> Step {
-    Step::new(Op::Join(branches.into()), false)
+    Step::new(Op::Join { branches: branches.into(), tasks: false }, false)
 }
 
 impl Step {

@@ -1,24 +1,31 @@
 //! The machine: runs a program on a real database, through the public calls alone, and records what came of each step.
 
+mod dropping;
+mod keeping;
+
 use std::{
     future::{pending, poll_fn},
     panic::{AssertUnwindSafe, resume_unwind},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
 };
-use nestling::{Database, Dialect, Error, params};
-use tokio::sync::Notify;
+use nestling::{Context, Database, Dialect, Error, params};
+use tokio::{sync::Notify, task::JoinSet};
 
+use self::keeping::Kept;
 use super::{
     model::Ways,
     outcome::{Failure, Outcome, Record, Rows, Seen},
     program::{End, Kind, Op, Program, Step, Steps},
+    settings::{change, look},
+    table_of,
 };
 
 /// The error type of a program: not nestling's own, as a user's is not.
@@ -44,16 +51,30 @@ pub(super) struct Machine {
     db: Database,
     ways: Ways,
     record: Mutex<Record>,
+    /// What is kept, neither polled nor dropped.
+    kept: Mutex<Vec<Kept>>,
+    /// Held by the body of each block that is there. A task that was aborted drops its body at its next await.
+    bodies: Arc<()>,
 }
 
 impl Machine {
-    /// Runs a program, and tells what each step saw.
-    pub(super) async fn run(db: &Database, ways: Ways, program: &Program) -> Record {
-        let machine = Arc::new(Self { db: db.clone(), ways, record: Mutex::default() });
-        let steps = Arc::clone(&machine).steps(Arc::clone(&program.steps), Arc::default());
+    pub(super) fn new(db: &Database, ways: Ways) -> Arc<Self> {
+        let (record, kept, bodies) = Default::default();
+        Arc::new(Self { db: db.clone(), ways, record, kept, bodies })
+    }
+
+    /// Runs a program.
+    pub(super) async fn run(self: &Arc<Self>, program: &Program) {
+        let steps = Arc::clone(self).steps(Arc::clone(&program.steps), Arc::default());
         // An error that nobody caught ends the program: it is on record.
         let _ = if program.scoped { nestling::scope(steps).await } else { steps.await };
-        std::mem::take(&mut *machine.record.lock().unwrap_or_else(PoisonError::into_inner))
+        let outcome = self.finish(true).await;
+        self.record(0, outcome, 0);
+    }
+
+    /// What each step has seen so far.
+    pub(super) fn seen(&self) -> Record {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn steps(self: Arc<Self>, steps: Steps, around: Around) -> BoxFuture<'static, Result<(), Stop>> {
@@ -67,8 +88,15 @@ impl Machine {
 
     async fn step(self: &Arc<Self>, step: &Step, around: &Around) -> Result<(), Stop> {
         let result = match &step.op {
-            Op::Block { kind, body, end } => self.block(step, *kind, body, *end, around).await,
-            Op::Join(branches) => self.join(branches, around).await.map(|()| Outcome::Done),
+            Op::Block { kind, body, end, way: None } => self.block(step.number, *kind, body, *end, around).await,
+            Op::Block { kind, body, end, way: Some(way) } => {
+                let block =
+                    Arc::clone(self).owned_block(step.number, *kind, Arc::clone(body), *end, Arc::clone(around));
+                self.dropped(*way, around.is_empty(), block).await
+            }
+            Op::Join { branches, tasks: false } => self.join(branches, around).await.map(|()| Outcome::Done),
+            Op::Join { branches, tasks: true } => self.tasks(branches, around).await.map(|()| Outcome::Done),
+            Op::Finish { polls } => Ok(self.finish(*polls).await),
             _ => self.statement(step).await.map_err(Stop::Db),
         };
         let outcome = match &result {
@@ -76,44 +104,69 @@ impl Machine {
             Err(Stop::Own(number)) => Outcome::Failed(Failure::Own(*number)),
             Err(Stop::Db(error)) => Outcome::Failed(error.into()),
         };
-        let seen = Seen { outcome, depth: self.db.depth() };
-        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).insert(step.number, seen);
-        assert!(before.is_none(), "step {} has run twice", step.number);
+        self.record(step.number, outcome, self.db.depth());
         if step.passes { result.map(|_| ()) } else { Ok(()) }
+    }
+
+    fn record(&self, number: u32, outcome: Outcome, depth: u32) {
+        let seen = Seen { outcome, depth };
+        let before = self.record.lock().unwrap_or_else(PoisonError::into_inner).insert(number, seen);
+        assert!(before.is_none(), "step {number} has run twice");
     }
 
     fn join<'a>(self: &'a Arc<Self>, branches: &'a [Step], around: &'a Around) -> BoxFuture<'a, Result<(), Stop>> {
         Box::pin(async move {
-            let mut results = Vec::new();
-            if around.is_empty() && self.db.dialect() != Dialect::Postgres {
-                // On SQLite two writers in one task would wait for each other; on MySQL they lock the gaps between rows,
-                // and so may deadlock though their rows are apart.
-                for branch in branches {
-                    results.push(self.step(branch, around).await);
-                }
-            } else {
-                results = join_all(branches.iter().map(|branch| self.step(branch, around))).await;
-            }
+            let results = join_all(branches.iter().map(|branch| self.step(branch, around))).await;
             results.into_iter().collect()
+        })
+    }
+
+    /// Each branch in a task of its own: those of a block have opted in, the others have contexts of their own.
+    fn tasks<'a>(self: &'a Arc<Self>, branches: &'a [Step], around: &'a Around) -> BoxFuture<'a, Result<(), Stop>> {
+        Box::pin(async move {
+            let mut tasks = JoinSet::new();
+            for (index, branch) in branches.iter().cloned().enumerate() {
+                let (machine, around) = (Arc::clone(self), Arc::clone(around));
+                let alone = around.is_empty();
+                let branch = async move { (index, machine.step(&branch, &around).await) };
+                if alone {
+                    tasks.spawn(branch)
+                } else {
+                    tasks.spawn(Context::current().enter(branch))
+                };
+            }
+            let mut results = tasks.join_all().await;
+            results.sort_by_key(|(index, _)| *index);
+            results.into_iter().map(|(_, result)| result).collect()
         })
     }
 
     async fn statement(&self, step: &Step) -> Result<Outcome, Error> {
         let db = &self.db;
+        let item = table_of(db.dialect(), step.slot);
         let count = match &step.op {
             Op::Insert { key, name } => {
-                db.execute("insert into item values ($1, $2)", params![step.key(*key), step.name(*name)]).await
+                let sql = format!("insert into {item} values ($1, $2)");
+                db.execute(&sql, params![step.key(*key), step.name(*name)]).await
             }
             Op::Rename { key, name } => {
-                let params = params![step.name(*name), step.key(*key)];
-                db.execute("update item set name = $1 where id = $2", params).await
+                let sql = format!("update {item} set name = $1 where id = $2");
+                db.execute(&sql, params![step.name(*name), step.key(*key)]).await
             }
-            Op::Delete { key } => db.execute("delete from item where id = $1", params![step.key(*key)]).await,
+            Op::Delete { key } => {
+                db.execute(&format!("delete from {item} where id = $1"), params![step.key(*key)]).await
+            }
             Op::Mark => return db.set_rollback_only().map(|()| Outcome::Done),
             Op::Abandon => return self.abandon().await,
+            Op::Set(setting) => {
+                db.query(change(db.dialect(), *setting), params![]).await?;
+                return Ok(Outcome::Done);
+            }
+            Op::Look => return look(db).await.map(Outcome::Settings),
+            Op::Keep(what) => return self.keep(*what).await,
             _ => {
                 let keys = step.keys();
-                let sql = "select id, name from item where id >= $1 and id < $2 order by id";
+                let sql = "select id, name from items where id >= $1 and id < $2 order by id";
                 let rows = db.query(sql, params![keys.start, keys.end]).await?;
                 return rows.iter().map(|row| row.to()).collect::<Result<Rows, _>>().map(Outcome::Rows);
             }
@@ -121,15 +174,19 @@ impl Machine {
         count.map(Outcome::Count)
     }
 
-    /// Drops a statement with the very poll that sends it.
-    async fn abandon(&self) -> Result<Outcome, Error> {
-        let sql = match self.db.dialect() {
+    /// A statement that does not end while anybody waits for it.
+    fn endless(&self) -> &'static str {
+        match self.db.dialect() {
             _ if !self.ways.abandons => "select 1",
             Dialect::Sqlite => "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n",
             Dialect::Mysql => "select sleep(60)",
             _ => "select pg_sleep(60)",
-        };
-        let mut statement = pin!(self.db.query(sql, params![]));
+        }
+    }
+
+    /// Drops a statement with the very poll that sends it.
+    async fn abandon(&self) -> Result<Outcome, Error> {
+        let mut statement = pin!(self.db.query(self.endless(), params![]));
         poll_fn(|cx| {
             // What is sent between two polls is another's: the clean-up of a block that was dropped, for instance.
             let flights = self.db.stats().flights;
@@ -144,7 +201,7 @@ impl Machine {
 
     async fn block(
         self: &Arc<Self>,
-        step: &Step,
+        number: u32,
         kind: Kind,
         body: &Steps,
         end: End,
@@ -152,13 +209,24 @@ impl Machine {
     ) -> Result<Outcome, Stop> {
         let signal = Arc::new(Notify::new());
         let around: Around = around.iter().chain([&signal]).cloned().collect();
-        let body = Arc::clone(self).body(step.number, Arc::clone(body), end, around);
+        let own = Arc::new(());
+        let held = (Arc::clone(&own), Arc::clone(&self.bodies));
+        let body = Arc::clone(self).body(number, Arc::clone(body), end, around);
+        let body = Box::pin(async move {
+            let _held = held;
+            body.await
+        });
         let raced = async {
             tokio::select! {
                 biased;
                 result = self.open(kind, body) => result.map(|()| Outcome::Done),
                 () = signal.notified() => Ok(Outcome::Dropped),
             }
+        };
+        let raced = async {
+            let result = raced.await;
+            none_has(&own).await;
+            result
         };
         match AssertUnwindSafe(raced).catch_unwind().await {
             Ok(result) => result,
@@ -202,5 +270,12 @@ impl Machine {
                 End::Panics(up) => resume_unwind(Box::new(Deliberate(up))),
             }
         })
+    }
+}
+
+/// Waits until nobody else has something. The program's time is bounded by whoever runs it.
+async fn none_has(held: &Arc<()>) {
+    while Arc::strong_count(held) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

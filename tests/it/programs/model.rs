@@ -3,11 +3,15 @@
 //! Used to check the machine. It knows the specification and the two dialects, and nothing of nestling but the names of
 //! its errors.
 
+use std::collections::BTreeSet;
+
 use nestling::ErrorKind;
 
 use super::{
+    choices::Choices,
     outcome::{Cause, Failure, Outcome, Record, Rows, Seen},
-    program::{End, Kind, Op, Program, Step},
+    program::{End, Kind, Op, Program, Step, Way, What},
+    settings::Settings,
 };
 
 /// In what the back ends differ.
@@ -19,6 +23,18 @@ pub(super) struct Ways {
     pub(super) abandons: bool,
     /// Two savepoints of one name may be open. Where they cannot, the second is refused (rule 21).
     pub(super) nests_names: bool,
+    /// A setting by plain SQL is undone with the block in which it was made.
+    pub(super) undoes_settings: bool,
+}
+
+impl Ways {
+    /// What is kept instead of something that cannot be: a statement that runs on the spot is ready at once.
+    pub(super) fn keeps(self, what: What) -> What {
+        match what {
+            What::Sleep | What::Two if !self.abandons => What::Few,
+            what => what,
+        }
+    }
 }
 
 /// How steps ended.
@@ -30,18 +46,41 @@ enum Flow {
     Panics(usize),
 }
 
+/// What has become of a block that is dropped at any moment.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// It had ended by then.
+    Ended,
+    /// It is as if it had hung at its beginning.
+    Undone,
+    /// A root that is committed, though its caller has not heard of it (rule 40).
+    Committed,
+    /// Its task was aborted before it ran at all.
+    NotBegun,
+}
+
 struct Frame {
     before: Rows,
+    settings_before: Settings,
     doom: Option<Cause>,
     /// What the savepoint was called by the program.
     name: Option<&'static str>,
     /// `set_rollback_only` was called in it (rule 20).
     rollback_only: bool,
+    /// Something was begun in it and is still under way: it cannot be kept.
+    in_use: bool,
 }
 
-pub(super) struct Model {
+pub(super) struct Model<'c> {
     ways: Ways,
+    choices: &'c mut Choices,
     rows: Rows,
+    /// The settings of the session, where one is held.
+    settings: Settings,
+    /// How many blocks hold a connection without being a transaction.
+    pins: usize,
+    /// How many things are kept.
+    kept: usize,
     /// The open blocks of the transaction, outermost first.
     frames: Vec<Frame>,
     /// A joined transaction has failed (rules 26, 27).
@@ -49,17 +88,42 @@ pub(super) struct Model {
     /// The depths at which a `transaction` has joined, innermost last: its innermost block is the root.
     joined_at: Vec<usize>,
     record: Record,
+    unknown: BTreeSet<u32>,
 }
 
-/// What each step sees, and what is committed in the end.
-pub(super) fn expect(program: &Program, ways: Ways) -> (Record, Rows) {
-    let (rows, record) = Default::default();
-    let mut model = Model { ways, rows, frames: vec![], marked: None, joined_at: vec![], record };
+/// One way in which a program may run.
+pub(super) struct Expected {
+    /// What each step sees.
+    pub(super) record: Record,
+    /// What is committed in the end.
+    pub(super) rows: Rows,
+    /// The steps of which nothing is known, as they were dropped at any moment.
+    pub(super) unknown: BTreeSet<u32>,
+}
+
+/// All ways in which a program may run.
+pub(super) fn expect(program: &Program, ways: Ways) -> impl Iterator<Item = Expected> {
+    let (mut choices, mut goes_on) = (Choices::default(), true);
+    std::iter::from_fn(move || {
+        let expected = goes_on.then(|| one(program, ways, &mut choices))?;
+        goes_on = choices.next();
+        Some(expected)
+    })
+}
+
+fn one(program: &Program, ways: Ways, choices: &mut Choices) -> Expected {
+    let (rows, record, settings, unknown, frames, joined_at) = Default::default();
+    let mut model =
+        Model { ways, choices, rows, settings, pins: 0, kept: 0, frames, marked: None, joined_at, record, unknown };
     model.steps(&program.steps);
-    (model.record, model.rows)
+    let closed = model.finish(true);
+    let Model { mut record, rows, unknown, .. } = model;
+    record.retain(|number, _| !unknown.contains(number));
+    record.insert(0, Seen { outcome: closed, depth: 0 });
+    Expected { record, rows, unknown }
 }
 
-impl Model {
+impl Model<'_> {
     fn steps(&mut self, steps: &[Step]) -> Flow {
         for step in steps {
             let flow = self.step(step);
@@ -72,7 +136,7 @@ impl Model {
 
     fn step(&mut self, step: &Step) -> Flow {
         let outcome = match &step.op {
-            Op::Block { kind, body, end } => match self.block(step, *kind, body, *end) {
+            Op::Block { kind, body, end, way } => match self.maybe_dropped(step, *kind, body, *end, *way) {
                 Flow::Done => Outcome::Done,
                 Flow::Failed(failure) => Outcome::Failed(failure),
                 Flow::Hangs(0) => Outcome::Dropped,
@@ -80,7 +144,8 @@ impl Model {
                 Flow::Hangs(up) => return Flow::Hangs(up - 1),
                 Flow::Panics(up) => return Flow::Panics(up - 1),
             },
-            Op::Join(branches) => self.join(branches),
+            Op::Join { branches, .. } => self.join(branches),
+            Op::Finish { polls } => self.finish(*polls),
             Op::Mark if self.frames.is_empty() => Outcome::Failed(Failure::Plain(ErrorKind::NoTransaction)),
             Op::Mark => {
                 let depth = self.frames.len();
@@ -153,6 +218,14 @@ impl Model {
                 Outcome::Dropped
             }
             Op::Abandon => Outcome::Done,
+            Op::Set(setting) => {
+                if self.pins > 0 || !self.frames.is_empty() {
+                    self.settings[*setting] = true;
+                }
+                Outcome::Done
+            }
+            Op::Look => Outcome::Settings(self.settings),
+            Op::Keep(what) => self.keep(*what),
             _ => {
                 let rows = self.rows.range(step.keys());
                 Outcome::Rows(rows.map(|(key, name)| (*key, name.clone())).collect())
@@ -167,10 +240,58 @@ impl Model {
         Outcome::Failed(Failure::Taken)
     }
 
+    fn keep(&mut self, what: What) -> Outcome {
+        let what = self.ways.keeps(what);
+        // Nobody knows whether it is ready at its first poll; on the spot it is.
+        if what == What::Short && (!self.ways.abandons || self.choices.choose(2) == 0) {
+            return Outcome::Done;
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.in_use = true;
+        }
+        self.kept += if what == What::Two { 2 } else { 1 };
+        Outcome::Kept
+    }
+
+    fn finish(&mut self, polls: bool) -> Outcome {
+        let kept = std::mem::take(&mut self.kept);
+        if polls { Outcome::Closed(kept) } else { Outcome::Done }
+    }
+
+    /// What may come of a block that is dropped at any moment.
+    fn maybe_dropped(&mut self, step: &Step, kind: Kind, body: &[Step], end: End, way: Option<Way>) -> Flow {
+        let mut fates = vec![Fate::Ended];
+        if let Some(way) = way {
+            fates.push(Fate::Undone);
+            let is_root = self.frames.is_empty() && matches!(kind, Kind::Atomic | Kind::Transaction);
+            fates.extend(is_root.then_some(Fate::Committed));
+            fates.extend(matches!(way, Way::Abort(_)).then_some(Fate::NotBegun));
+        }
+        let fate = fates[if fates.len() > 1 { self.choices.choose(fates.len()) } else { 0 }];
+        if fate != Fate::Ended {
+            note_numbers(body, &mut self.unknown);
+        }
+        match fate {
+            Fate::Ended => self.block(step, kind, body, end),
+            Fate::Undone => self.block(step, kind, &[], End::Hangs(0)),
+            Fate::Committed => match self.block(step, kind, body, end) {
+                Flow::Done => Flow::Hangs(0),
+                other => other,
+            },
+            Fate::NotBegun => Flow::Hangs(0),
+        }
+    }
+
     fn block(&mut self, step: &Step, kind: Kind, body: &[Step], end: End) -> Flow {
         let inside = !self.frames.is_empty();
         match kind {
-            Kind::Connection => self.body(step, body, end),
+            Kind::Connection => {
+                self.pins += 1;
+                let flow = self.body(step, body, end);
+                self.pins -= 1;
+                self.leave_session();
+                flow
+            }
             Kind::Savepoint | Kind::Named(_) if !inside => Flow::Failed(Failure::Plain(ErrorKind::NoTransaction)),
             Kind::Transaction if inside => self.joined(step, body, end),
             Kind::Named(name) if !self.ways.nests_names && self.is_open(name) => {
@@ -184,7 +305,9 @@ impl Model {
                 if let Err(failure) = self.check() {
                     return Flow::Failed(failure);
                 }
-                self.frames.push(Frame { before: self.rows.clone(), doom: None, name, rollback_only: false });
+                let (before, settings_before) = (self.rows.clone(), self.settings);
+                let frame = Frame { before, settings_before, doom: None, name, rollback_only: false, in_use: false };
+                self.frames.push(frame);
                 let flow = self.body(step, body, end);
                 self.leave(flow)
             }
@@ -230,6 +353,7 @@ impl Model {
         let root = self.frames.is_empty();
         let rolled_back = |cause| Flow::Failed(Failure::Follows(ErrorKind::RolledBack, cause));
         let (keep, flow) = match (flow, self.marked.filter(|_| root), frame.doom) {
+            (Flow::Done, _, _) if frame.in_use => (false, Flow::Failed(Failure::Plain(ErrorKind::TurnTimeout))),
             (Flow::Done, Some(cause), _) => {
                 (false, Flow::Failed(Failure::Follows(ErrorKind::UnexpectedRollback, cause)))
             }
@@ -239,10 +363,30 @@ impl Model {
         };
         if !keep {
             self.rows = frame.before;
+            if self.ways.undoes_settings {
+                self.settings = frame.settings_before;
+            }
         }
         if root {
             self.marked = None;
         }
+        self.leave_session();
         flow
+    }
+
+    /// With the last block that has it, a session's settings are as at the start.
+    fn leave_session(&mut self) {
+        if self.pins == 0 && self.frames.is_empty() {
+            self.settings = Settings::default();
+        }
+    }
+}
+
+fn note_numbers(steps: &[Step], numbers: &mut BTreeSet<u32>) {
+    for step in steps {
+        numbers.insert(step.number);
+        if let Op::Block { body: inner, .. } | Op::Join { branches: inner, .. } = &step.op {
+            note_numbers(inner, numbers);
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use nestling::{Error, ErrorKind};
 
+use super::settings::Settings;
+
 /// The committed rows, or those that a statement read.
 pub(super) type Rows = BTreeMap<i64, String>;
 
@@ -22,6 +24,11 @@ pub(super) enum Outcome {
     Done,
     Count(u64),
     Rows(Rows),
+    Settings(Settings),
+    /// Something was begun and kept.
+    Kept,
+    /// So many of the things that were kept have said that their blocks have ended.
+    Closed(usize),
     Failed(Failure),
     /// A block or a statement that was dropped.
     Dropped,

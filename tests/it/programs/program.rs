@@ -4,16 +4,23 @@
 
 use std::{fmt, sync::Arc};
 
+use super::place;
+
 /// Steps that run one after the other.
 pub(super) type Steps = Arc<[Step]>;
 
 /// How many keys each slot has for itself.
 pub(super) const KEYS: i64 = 10;
 
+/// How many slots there are for branches, from 1.
+pub(super) const SLOTS: i64 = 15;
+
 #[derive(Clone)]
 pub(super) struct Program {
     /// Whether it runs inside `nestling::scope`, so that an outermost `transaction` runs in place.
     pub(super) scoped: bool,
+    /// Whether futures and streams are kept beyond their blocks. Such a program has short time-outs, and no joins.
+    pub(super) keeps: bool,
     pub(super) steps: Steps,
 }
 
@@ -46,13 +53,54 @@ pub(super) enum Op {
     Abandon,
     /// `set_rollback_only`.
     Mark,
+    /// Changes a setting of the session by plain SQL.
+    Set(usize),
+    /// Reads the settings of the session.
+    Look,
+    /// Begins something, and keeps it beyond the block. The last step of its block.
+    Keep(What),
+    /// What was kept so far is polled at last, or dropped.
+    Finish {
+        polls: bool,
+    },
     Block {
         kind: Kind,
         body: Steps,
         end: End,
+        /// It may be dropped before its end.
+        way: Option<Way>,
     },
-    /// All at once, as by `join!`.
-    Join(Steps),
+    /// All at once: as by `join!`, or each in a task of its own.
+    Join {
+        branches: Steps,
+        tasks: bool,
+    },
+}
+
+/// What is kept beyond a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum What {
+    /// A statement that would take for ever.
+    Sleep,
+    /// A statement with one row, which may be ready at once.
+    Short,
+    /// Both of them, one behind the other.
+    Two,
+    /// A stream of few rows, of which one was read.
+    Few,
+    /// A stream of more rows than are taken in unread.
+    Many,
+}
+
+/// When a block is dropped, if it has not ended by then.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// After so many polls.
+    Polls(usize),
+    /// When so many requests have been sent.
+    Flights(u64),
+    /// It is in a task that is aborted when its caller has yielded so often.
+    Abort(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,10 +146,9 @@ impl Step {
 
 impl Program {
     /// Numbers the steps, gives branches their slots, and takes out what would make the outcome a matter of chance.
-    pub(super) fn new(scoped: bool, steps: impl IntoIterator<Item = Step>) -> Self {
+    pub(super) fn new(scoped: bool, keeps: bool, steps: impl IntoIterator<Item = Step>) -> Self {
         let steps: Vec<Step> = steps.into_iter().collect();
-        let mut next = Numbers::default();
-        Self { scoped, steps: next.steps(&steps, Place::default()) }
+        Self { scoped, keeps, steps: place::numbered(&steps, keeps) }
     }
 
     /// The program as text, with a note behind each step.
@@ -110,64 +157,6 @@ impl Program {
         list(&self.steps, 1, &note, &mut out);
         out.push_str("     }");
         out
-    }
-}
-
-#[derive(Default)]
-struct Numbers {
-    step: u32,
-    slot: i64,
-}
-
-/// Where a step stands.
-#[derive(Default, Clone, Copy)]
-struct Place {
-    slot: i64,
-    /// How many blocks around it may be dropped, or may catch a panic, without touching a sibling.
-    around: usize,
-    branch: bool,
-    /// Whether it is in a block at all.
-    enclosed: bool,
-}
-
-impl Numbers {
-    fn steps(&mut self, steps: &[Step], place: Place) -> Steps {
-        steps.iter().map(|step| self.step(step, place)).collect()
-    }
-
-    fn step(&mut self, step: &Step, place: Place) -> Step {
-        self.step += 1;
-        let number = self.step;
-        let op = match &step.op {
-            // What one branch does to the transaction that it shares would hit its siblings, sooner or later. So a
-            // branch has a block of its own.
-            Op::Abandon if place.branch => Op::Read,
-            Op::Block { kind: Kind::Transaction, body, end } if place.branch => {
-                self.block(Kind::Atomic, body, *end, place)
-            }
-            Op::Block { kind: Kind::Connection, body, end } if place.branch && place.enclosed => {
-                self.block(Kind::Atomic, body, *end, place)
-            }
-            Op::Block { kind, body, end } => self.block(*kind, body, *end, place),
-            Op::Join(branches) => Op::Join(branches.iter().map(|branch| self.branch(branch, place)).collect()),
-            other => other.clone(),
-        };
-        Step { number, slot: place.slot, op, passes: step.passes }
-    }
-
-    fn branch(&mut self, step: &Step, place: Place) -> Step {
-        self.slot += 1;
-        self.step(step, Place { slot: self.slot, around: 0, branch: true, ..place })
-    }
-
-    fn block(&mut self, kind: Kind, body: &[Step], end: End, place: Place) -> Op {
-        let body = self.steps(body, Place { around: place.around + 1, enclosed: true, ..place });
-        let end = match end {
-            End::Returns | End::Fails => end,
-            End::Hangs(up) => End::Hangs(up.min(place.around)),
-            End::Panics(up) => End::Panics(up.min(place.around)),
-        };
-        Op::Block { kind, body, end }
     }
 }
 
@@ -181,8 +170,15 @@ fn list(steps: &[Step], depth: usize, note: &impl Fn(u32) -> String, out: &mut S
             Op::Read => "read".into(),
             Op::Abandon => "abandon".into(),
             Op::Mark => "set_rollback_only".into(),
-            Op::Block { kind, .. } => format!("{kind} {{"),
-            Op::Join(_) => "join {".into(),
+            Op::Set(setting) => format!("set {setting}"),
+            Op::Look => "look at the settings".into(),
+            Op::Keep(what) => format!("keep {what:?}"),
+            Op::Finish { polls: true } => "poll what was kept".into(),
+            Op::Finish { polls: false } => "drop what was kept".into(),
+            Op::Block { kind, way: None, .. } => format!("{kind} {{"),
+            Op::Block { kind, way: Some(way), .. } => format!("{kind}, dropped after {way:?} {{"),
+            Op::Join { tasks: false, .. } => "join {".into(),
+            Op::Join { tasks: true, .. } => "tasks {".into(),
         };
         let passes = if step.passes && !text.ends_with('{') { "?" } else { "" };
         let line = format!("{:4} {indent}{text}{passes}", step.number);
@@ -192,7 +188,7 @@ fn list(steps: &[Step], depth: usize, note: &impl Fn(u32) -> String, out: &mut S
                 list(body, depth + 1, note, out);
                 end.to_string()
             }
-            Op::Join(branches) => {
+            Op::Join { branches, .. } => {
                 list(branches, depth + 1, note, out);
                 String::new()
             }
