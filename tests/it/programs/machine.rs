@@ -137,7 +137,7 @@ impl Machine {
             }
             let mut results = tasks.join_all().await;
             results.sort_by_key(|(index, _)| *index);
-            results.into_iter().map(|(_, result)| result).collect()
+            results.into_iter().try_for_each(|(_, result)| result)
         })
     }
 
