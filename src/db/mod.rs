@@ -11,6 +11,7 @@ mod generation;
 mod health;
 mod held;
 mod lease;
+mod leasing;
 mod line;
 mod local;
 mod named;

@@ -18,9 +18,8 @@ use super::{
     flight::DbFlight,
     health::examine,
     lease::{Cancellation, Lease, User},
+    leasing::Seat,
     local,
-    pool::closed,
-    registry::Membership,
     row_stream::Source,
     trace,
 };
@@ -36,27 +35,15 @@ use crate::{
 /// How long what a block has left behind may take to end before its connection is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where the connection of a session is.
-#[derive(Debug)]
-enum Seat {
-    /// Not leased yet.
-    Empty,
-    Taken(Arc<Lease>, Membership),
-    /// Given back: the block that owned the session has ended.
-    Left,
-}
-
 /// A session at the server of one database.
 pub(super) struct DbSession {
     inner: Arc<Inner>,
     seat: Mutex<Seat>,
-    /// Held while a connection is leased, so that joined statements lease one together.
-    leasing: tokio::sync::Mutex<()>,
     /// Where the rows of the stream come from that has the session, if one has: there is one at a time.
     stream: Mutex<Option<Weak<Source>>>,
     /// The cancellation of a dropped statement, while it is under way: nothing is sent meanwhile.
     cancelling: Mutex<Option<Cancellation>>,
-    is_cancelling: AtomicBool,
+    pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
     /// What that transaction is called, for the traces.
@@ -68,7 +55,6 @@ impl DbSession {
         Self {
             inner: Arc::clone(inner),
             seat: Mutex::new(Seat::Empty),
-            leasing: tokio::sync::Mutex::default(),
             stream: Mutex::default(),
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
@@ -77,7 +63,15 @@ impl DbSession {
         }
     }
 
-    fn seat(&self) -> MutexGuard<'_, Seat> {
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(super) fn database_id(&self) -> usize {
+        self.inner.id
+    }
+
+    pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,60 +84,8 @@ impl DbSession {
     pub(super) fn taken(&self) -> Option<Arc<Lease>> {
         match &*self.seat() {
             Seat::Taken(lease, _) => Some(Arc::clone(lease)),
-            Seat::Empty | Seat::Left => None,
+            Seat::Empty | Seat::Leasing(_) | Seat::Left => None,
         }
-    }
-
-    /// The connection of the session, leased now if this is its first flight, and not before what was cancelled on it
-    /// has ended.
-    ///
-    /// # Cancel safety
-    /// Dropped, it leaves the leasing to the next statement.
-    pub(super) async fn lease(&self, frame: &Frame<Self>) -> Result<Arc<Lease>, Fault> {
-        if !self.is_cancelling.load(Ordering::Acquire)
-            && let Some(lease) = self.taken()
-        {
-            return Ok(lease);
-        }
-        // Boxed, as it is done once for a transaction, and all its statements would carry it.
-        Box::pin(self.take_lease(frame)).await
-    }
-
-    async fn take_lease(&self, frame: &Frame<Self>) -> Result<Arc<Lease>, Fault> {
-        if let Some(lease) = self.taken() {
-            self.cancelled(&lease).await?;
-            return Ok(lease);
-        }
-        let _leasing = self.leasing.lock().await;
-        if let Some(lease) = self.taken() {
-            self.cancelled(&lease).await?;
-            return Ok(lease);
-        }
-        let held = local::held(self.inner.id, Some(self));
-        let lease = trace::acquire(&self.inner, Some(frame), self.inner.pool.lease(held)).await;
-        let membership = self.inner.registry.enter(frame.trunk());
-        let (lease, unused) = {
-            let mut seat = self.seat();
-            match lease {
-                // Whatever came of the wait, nobody is there for it any more (rule 6).
-                lease if matches!(*seat, Seat::Left) => {
-                    let text = "the block that this belongs to has ended";
-                    (Err(Error::new(ErrorKind::FrameClosed, text)), Some((lease.ok(), membership)))
-                }
-                // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on
-                // it, and would be neither waited for nor ended, sees here that it came too late.
-                Ok(lease) if lease.is_late() => (Err(closed()), Some((Some(lease), membership))),
-                Ok(lease) => {
-                    let lease = Arc::new(lease.with_epoch(frame.trunk().epoch()));
-                    *seat = Seat::Taken(Arc::clone(&lease), membership);
-                    (Ok(lease), None)
-                }
-                Err(error) => (Err(error), Some((None, membership))),
-            }
-        };
-        // Outside the lock: it wakes whoever waits for the connection, or for the session to leave.
-        drop(unused);
-        lease.map_err(Fault::kept)
     }
 
     /// Whether a statement that was lost with `lease`, and may run again, can do so on another connection: the body has seen
@@ -167,7 +109,7 @@ impl DbSession {
                 true
             }
             // Another statement of the same flight was faster.
-            Seat::Taken(..) | Seat::Empty => true,
+            Seat::Taken(..) | Seat::Empty | Seat::Leasing(_) => true,
             Seat::Left => false,
         }
     }
@@ -179,7 +121,7 @@ impl DbSession {
         let seat = self.seat();
         match &*seat {
             Seat::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,
-            Seat::Empty => false,
+            Seat::Empty | Seat::Leasing(_) => false,
             Seat::Taken(..) | Seat::Left => {
                 lease.answered();
                 true
@@ -206,7 +148,7 @@ impl DbSession {
     }
 
     /// Waits until the server has stopped what was dropped.
-    async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
+    pub(super) async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
         if lease.is_lent() {
             lease.condemn();
             let text = "the native client was kept beyond the end of the block that it was lent in";
@@ -264,11 +206,11 @@ impl DbSession {
     /// trunk is lost already: nothing is sent by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
         let (inner, name) = (Arc::clone(&self.inner), self.name());
-        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
+        let left = self.leave();
         self.take_stream();
         Box::pin(async move {
             // It counts as open until it has ended.
-            let Seat::Taken(lease, _membership) = seat else { return };
+            let Some((lease, _membership)) = left else { return };
             lease.condemn();
             let connection = lease.connection();
             if connection.state() == State::Busy {
@@ -364,9 +306,9 @@ impl Session for DbSession {
     }
 
     fn release(&self) {
-        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
+        let left = self.leave();
         self.ended();
-        if let Seat::Taken(lease, membership) = seat {
+        if let Some((lease, membership)) = left {
             self.take_stream();
             // Statements of other tasks may still hold the lease, or futures that nobody polls any more: they have
             // nothing from here on, as their block has ended.

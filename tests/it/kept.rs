@@ -380,24 +380,3 @@ on_every_backend! {
         }
     }
 }
-
-/// rule 6: what is kept was the first statement of its block, and still waits for the connection of the transaction. It is
-/// so on every server.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a known fault, told in docs/limits.md: it keeps the right to wait for the connection to itself"]
-async fn what_is_kept_while_it_waits_for_a_connection_holds_up_nobody() {
-    let backend = backend_with_short_turns(Backend::postgres().await).await;
-    let db = &backend.db;
-    let outer = db.atomic(|| async {
-        let mut kept = None;
-        let nested = db.atomic(|| async {
-            kept = Some(begin_query(db, 1).await);
-            Err::<(), _>(own_error())
-        });
-        nested.await.expect_err("its own error");
-        insert(db, 1, "after").await.map(|_| kept)
-    });
-    let kept = timeout(BOUND, outer).await.expect("the parent does not wait for what is kept").unwrap();
-    drop(kept);
-    assert_eq!(backend.items().await, ["after"]);
-}

@@ -48,6 +48,7 @@ mod health;
 mod hstore;
 mod joining;
 mod kept;
+mod kept_waiting;
 mod killing;
 mod late_cancel;
 mod lazy;

@@ -25,11 +25,7 @@ pub(super) enum Kept {
 
 impl Machine {
     /// Begins something and keeps it, unless it is ready at once.
-    ///
-    /// The connection is there before: what is kept while it waits for one holds up its block's other statements
-    /// (`docs/limits.md`).
     pub(super) async fn keep(&self, what: What) -> Result<Outcome, Error> {
-        self.db.query("select 1", params![]).await?;
         let short = "select 1 from item where id < 0";
         match self.ways.keeps(what) {
             What::Sleep => self.keep_query(self.endless()).await,

@@ -1,0 +1,193 @@
+//! How a session comes by its connection: with its first flight, once for all the statements that need it. Whichever of them
+//! is polled takes the wait on, so that one which is kept, neither polled nor dropped, holds up nobody (rule 6).
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
+use tokio::{runtime::Handle, task::yield_now};
+
+use super::{lease::Lease, local, pool::closed, registry::Membership, session::DbSession, trace};
+use crate::{
+    error::{Error, ErrorKind},
+    fault::Fault,
+    runtime::Frame,
+};
+
+/// Where the connection of a session is.
+pub(super) enum Seat {
+    /// Not leased yet.
+    Empty,
+    /// It is being leased: looked for just now by some thread, or else waited for, unless all who did so are gone.
+    Leasing(Option<WeakShared<Work>>),
+    Taken(Arc<Lease>, Membership),
+    /// Given back: the block that owned the session has ended.
+    Left,
+}
+
+/// The wait for a connection, which takes the seat at its end.
+type Work = BoxFuture<'static, Result<(), Error>>;
+
+/// What a statement without a connection has to do.
+enum Task<'s> {
+    /// To lease one.
+    Lease(Looking<'s>),
+    /// To wait with the others.
+    Join(Shared<Work>),
+    /// To look again: another thread is at it.
+    LookAgain,
+    /// Nothing: it is late.
+    Leave,
+}
+
+/// A thread looks for a connection, until this is dropped.
+struct Looking<'s>(&'s DbSession);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let mut seat = self.0.seat();
+        // It panicked.
+        if matches!(*seat, Seat::Leasing(None)) {
+            *seat = Seat::Empty;
+        }
+    }
+}
+
+impl Looking<'_> {
+    /// Leases a connection at once, or else waits for one together with those who come later.
+    async fn lease(self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
+        let held = local::held(self.0.database_id(), Some(self.0));
+        let mut work = acquire(Arc::clone(frame), held).boxed();
+        if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.poll_unpin(cx))).await {
+            return outcome;
+        }
+        let work = work.shared();
+        {
+            let mut seat = self.0.seat();
+            if matches!(*seat, Seat::Leasing(None)) {
+                *seat = Seat::Leasing(work.downgrade());
+            }
+        }
+        drop(self);
+        work.await
+    }
+}
+
+impl DbSession {
+    /// The connection of the session, leased now if this is its first flight, and not before what was cancelled on it
+    /// has ended.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the leasing to the next statement.
+    pub(super) async fn lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, Fault> {
+        if !self.is_cancelling.load(Ordering::Acquire)
+            && let Some(lease) = self.taken()
+        {
+            return Ok(lease);
+        }
+        // Boxed, as it is done once for a transaction, and all its statements would carry it.
+        Box::pin(self.take_lease(frame)).await
+    }
+
+    async fn take_lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, Fault> {
+        loop {
+            if let Some(lease) = self.taken() {
+                self.cancelled(&lease).await?;
+                return Ok(lease);
+            }
+            match self.task() {
+                Task::Lease(looking) => looking.lease(frame).await.map_err(Fault::kept)?,
+                // Who began it may have waited for long: what that came to is no answer to this one.
+                Task::Join(work) => drop(work.await),
+                Task::LookAgain => yield_now().await,
+                Task::Leave => return Err(Fault::kept(has_ended())),
+            }
+        }
+    }
+
+    fn task(&self) -> Task<'_> {
+        let mut seat = self.seat();
+        match &*seat {
+            Seat::Leasing(None) | Seat::Taken(..) => return Task::LookAgain,
+            Seat::Leasing(Some(work)) => {
+                if let Some(work) = work.upgrade() {
+                    return Task::Join(work);
+                }
+            }
+            Seat::Left => return Task::Leave,
+            Seat::Empty => {}
+        }
+        *seat = Seat::Leasing(None);
+        Task::Lease(Looking(self))
+    }
+
+    /// Takes the connection away from the session, for good. A wait for one goes on by itself, as it may be a kept
+    /// future's, and passes on what it comes by.
+    pub(super) fn leave(&self) -> Option<(Arc<Lease>, Membership)> {
+        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
+        match seat {
+            Seat::Taken(lease, membership) => Some((lease, membership)),
+            Seat::Leasing(Some(work)) => {
+                if let (Some(work), Ok(handle)) = (work.upgrade(), Handle::try_current()) {
+                    drop(handle.spawn(work));
+                }
+                None
+            }
+            Seat::Empty | Seat::Leasing(None) | Seat::Left => None,
+        }
+    }
+}
+
+/// Leases a connection for the session of a block, which then has it.
+async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
+    let trunk = frame.trunk();
+    let (session, inner) = (trunk.session(), trunk.session().inner());
+    let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
+    let membership = inner.registry.enter(trunk);
+    let (outcome, unused) = {
+        let mut seat = session.seat();
+        match lease {
+            // Whatever came of the wait, nobody is there for it any more (rule 6).
+            lease if matches!(*seat, Seat::Left) => (Err(has_ended()), Some((lease.ok(), membership))),
+            // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on it, and
+            // would be neither waited for nor ended, sees here that it came too late.
+            Ok(lease) if lease.is_late() => {
+                *seat = Seat::Empty;
+                (Err(closed()), Some((Some(lease), membership)))
+            }
+            Ok(lease) => {
+                *seat = Seat::Taken(Arc::new(lease.with_epoch(trunk.epoch())), membership);
+                (Ok(()), None)
+            }
+            Err(error) => {
+                *seat = Seat::Empty;
+                (Err(error), Some((None, membership)))
+            }
+        }
+    };
+    // Outside the lock: it wakes whoever waits for the connection, or for the session to leave.
+    drop(unused);
+    outcome
+}
+
+fn has_ended() -> Error {
+    Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Leasing(_) => f.write_str("Leasing"),
+            Self::Taken(lease, _) => f.debug_tuple("Taken").field(lease).finish(),
+            Self::Left => f.write_str("Left"),
+        }
+    }
+}
