@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{cancel::Address, limits};
+use super::{cancel::Address, limits, told::Told};
 use crate::{
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
@@ -40,7 +40,7 @@ fn refusal(told: &DbError) -> ServerError {
 pub(super) fn statement(error: tokio_postgres::Error, sql: &str, alive: bool) -> Fault {
     let fault = match error.as_db_error() {
         Some(told) if is_end_of_session(told) || !alive => lost(error),
-        Some(told) => Fault::new(Verdict::Doomed, server(told, sql)),
+        Some(told) => Fault::new(Verdict::Doomed, server(&Told::from(told), sql)),
         None if is_too_large(&error) => {
             let text = limits::TooLarge.to_string();
             Fault::kept(Error::new(ErrorKind::Parameter, text))
@@ -77,7 +77,7 @@ pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
 /// As [`control`], of steps that have certain names in them.
 pub(super) fn steps(error: tokio_postgres::Error, alive: bool, names: &str) -> Fault {
     match error.as_db_error() {
-        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(told, names)),
+        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(&Told::from(told), names)),
         _ => lost(error),
     }
 }
@@ -95,26 +95,23 @@ pub(super) fn was_told(fault: &Fault) -> bool {
 
 fn lost(error: tokio_postgres::Error) -> Fault {
     let lost = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
-    let ended = error.as_db_error().map(end_of_session);
+    let ended = error.as_db_error().map(|told| end_of_session(&Told::from(told)));
     Fault::new(Verdict::Lost, ended.unwrap_or(lost).with_source(error))
 }
 
 /// What a server says that ends a session.
-fn end_of_session(told: &DbError) -> Error {
-    let text = format!("the server ended the connection: {}", told.message());
-    let code = Some(told.code().code().into());
-    let server = ServerError { code, class: class(told), ..ServerError::default() };
+fn end_of_session(told: &Told) -> Error {
+    let text = format!("the server ended the connection: {}", told.message);
+    let server = ServerError { code: Some(told.code.clone()), class: class(told), ..ServerError::default() };
     Error::new(ErrorKind::ConnectionLost, text).with_server(server)
 }
 
 /// The fault of a connection that was lost, with the server's last words, unless it has them already.
-pub(super) fn ended(fault: Fault, words: &tokio_postgres::Error) -> Fault {
-    match words.as_db_error() {
-        Some(told) if fault.error.code().is_none() => {
-            Fault { error: end_of_session(told).with_source(fault.error), ..fault }
-        }
-        _ => fault,
+pub(super) fn ended(fault: Fault, words: &Told) -> Fault {
+    if fault.error.code().is_some() {
+        return fault;
     }
+    Fault { error: end_of_session(words).with_source(fault.error), ..fault }
 }
 
 /// The fault of a flight that found the connection dead before it was sent.
@@ -131,43 +128,42 @@ pub(super) fn revoked() -> Fault {
 
 /// Whether the server closes the session with this message.
 fn is_end_of_session(told: &DbError) -> bool {
-    use tokio_postgres::error::Severity;
-    matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    Told::from(told).ends_session()
 }
 
-fn server(told: &DbError, sql: &str) -> Error {
-    let text = |part: Option<&str>| part.map(Into::into);
-    let names = [told.constraint(), told.table(), told.column(), told.schema(), told.datatype()];
-    let is_known = |quoted: &str| !is_data(told) && (names.contains(&Some(quoted)) || quoted::stands_in(quoted, sql));
-    let (message, detail) = match quoted::without_values(told.message(), is_known) {
+fn server(told: &Told, sql: &str) -> Error {
+    let names = [&told.constraint, &told.table, &told.column, &told.schema, &told.datatype];
+    let is_name = |quoted: &str| names.iter().any(|name| name.as_deref() == Some(quoted));
+    let is_known = |quoted: &str| !is_data(told) && (is_name(quoted) || quoted::stands_in(quoted, sql));
+    let (message, detail) = match quoted::without_values(&told.message, is_known) {
         Some(message) => {
-            let detail = [Some(told.message()), told.detail()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            (message, Some(detail.into()))
+            let detail = [Some(&*told.message), told.detail.as_deref()];
+            (message, Some(detail.into_iter().flatten().collect::<Vec<_>>().join(": ").into()))
         }
-        None => (told.message().to_owned(), text(told.detail())),
+        None => (told.message.to_string(), told.detail.clone()),
     };
-    let message = match told.where_().and_then(parameter) {
+    let message = match told.context.as_deref().and_then(parameter) {
         Some(number) => format!("parameter ${number}: {message}"),
         None => message,
     };
     Error::server(
         message,
         ServerError {
-            code: Some(told.code().code().into()),
+            code: Some(told.code.clone()),
             class: class(told),
-            constraint: text(told.constraint()),
-            table: text(told.table()),
-            column: text(told.column()),
+            constraint: told.constraint.clone(),
+            table: told.table.clone(),
+            column: told.column.clone(),
             detail,
-            hint: text(told.hint()),
-            in_routine: told.where_().is_some_and(|context| parameter(context).is_none()),
+            hint: told.hint.clone(),
+            in_routine: told.context.as_deref().is_some_and(|context| parameter(context).is_none()),
         },
     )
 }
 
 /// Whether this is a data exception, which quotes what could not be read: a value, be it that the text has the same.
-fn is_data(told: &DbError) -> bool {
-    told.code().code().starts_with("22")
+fn is_data(told: &Told) -> bool {
+    told.code.starts_with("22")
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -177,27 +173,22 @@ fn parameter(context: &str) -> Option<u32> {
     after[..digits].parse().ok()
 }
 
-fn class(told: &DbError) -> ServerClass {
-    match told.code() {
-        c if *c == SqlState::UNIQUE_VIOLATION => ServerClass::UniqueViolation,
-        c if *c == SqlState::FOREIGN_KEY_VIOLATION => ServerClass::ForeignKeyViolation,
-        c if *c == SqlState::NOT_NULL_VIOLATION => ServerClass::NotNullViolation,
-        c if *c == SqlState::CHECK_VIOLATION => ServerClass::CheckViolation,
-        c if *c == SqlState::STRING_DATA_RIGHT_TRUNCATION => ServerClass::TooLong,
-        c if [SqlState::NUMERIC_VALUE_OUT_OF_RANGE, SqlState::DATETIME_FIELD_OVERFLOW].contains(c) => {
-            ServerClass::OutOfRange
-        }
-        c if *c == SqlState::T_R_SERIALIZATION_FAILURE => ServerClass::SerializationFailure,
-        c if *c == SqlState::T_R_DEADLOCK_DETECTED => ServerClass::Deadlock,
-        c if *c == SqlState::LOCK_NOT_AVAILABLE => ServerClass::LockTimeout,
+fn class(told: &Told) -> ServerClass {
+    match &*told.code {
+        "23505" => ServerClass::UniqueViolation,
+        "23503" => ServerClass::ForeignKeyViolation,
+        "23502" => ServerClass::NotNullViolation,
+        "23514" => ServerClass::CheckViolation,
+        "22001" => ServerClass::TooLong,
+        "22003" | "22008" => ServerClass::OutOfRange,
+        "40001" => ServerClass::SerializationFailure,
+        "40P01" => ServerClass::Deadlock,
+        "55P03" => ServerClass::LockTimeout,
         // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
-        c if *c == SqlState::QUERY_CANCELED && told.message().contains("timeout") => ServerClass::StatementTimeout,
-        c if *c == SqlState::QUERY_CANCELED => ServerClass::Cancelled,
+        "57014" if told.message.contains("timeout") => ServerClass::StatementTimeout,
+        "57014" => ServerClass::Cancelled,
         // A primary that was demoted, unless the transaction is one that may not write; a server that goes down.
-        c if *c == SqlState::READ_ONLY_SQL_TRANSACTION => ServerClass::WrongServer,
-        c if [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(c) => {
-            ServerClass::WrongServer
-        }
+        "25006" | "57P01" | "57P02" | "57P03" => ServerClass::WrongServer,
         _ => ServerClass::Other,
     }
 }

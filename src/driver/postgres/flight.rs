@@ -19,8 +19,9 @@ use super::{
     answered::{Answered, Outcome},
     cancel::Servers,
     classify,
-    dial::{Connected, LastWords},
+    dial::Connected,
     in_flight::{Request, Requests},
+    link::Link,
     outstanding::Outstanding,
     schema::NewSchema,
 };
@@ -37,7 +38,7 @@ pub(crate) struct Wire {
     /// Speaks with the server for the client. Ended, it closes the socket.
     pub(super) task: AbortHandle,
     pub(super) servers: Servers,
-    last_words: LastWords,
+    link: Arc<Link>,
     new_schema: NewSchema,
     sent: AtomicU64,
     answered: AtomicU64,
@@ -65,12 +66,12 @@ struct Tally {
 }
 
 impl Wire {
-    pub(super) fn new(Connected { client, task, servers, last_words }: Connected) -> Self {
+    pub(super) fn new(Connected { client, task, servers, link }: Connected) -> Self {
         Self {
             client,
             task,
             servers,
-            last_words,
+            link,
             new_schema: NewSchema::default(),
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -95,8 +96,8 @@ impl Wire {
 
     /// A fault with what the server has said of it, if it is the end of the connection.
     pub(super) fn lost(&self, fault: Fault) -> Fault {
-        match self.last_words.get() {
-            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, words),
+        match self.link.last_words() {
+            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, &words),
             _ => fault,
         }
     }

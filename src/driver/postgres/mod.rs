@@ -19,12 +19,15 @@ mod flight;
 mod hstore;
 mod in_flight;
 mod limits;
+mod link;
+mod negotiate;
 mod outstanding;
 mod range;
 mod schema;
 mod socket;
 mod stop;
 mod tls;
+mod told;
 #[cfg(feature = "tls")]
 mod verifier;
 mod witness;
