@@ -1,11 +1,12 @@
-//! What an error of tokio-postgres is, and what it means for the transaction.
+//! What an error of the server is, and what it means for the transaction.
 
-use std::error::Error as _;
+use std::{error::Error as _, io, sync::Arc};
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{cancel::Address, limits, told::Told};
+use super::{cancel::Address, steps, told::Told};
 use crate::{
+    control::Control,
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
     fault::{Fault, Verdict},
@@ -35,68 +36,55 @@ fn refusal(told: &DbError) -> ServerError {
     ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
 }
 
-/// The fault of a statement that was sent. `alive` tells whether the connection still stands. What is not known for
-/// harmless has cost the connection.
-pub(super) fn statement(error: tokio_postgres::Error, sql: &str, alive: bool) -> Fault {
-    let fault = match error.as_db_error() {
-        Some(told) if is_end_of_session(told) || !alive => lost(error),
-        Some(told) => Fault::new(Verdict::Doomed, server(&Told::from(told), sql)),
-        None if is_too_large(&error) => {
-            let text = limits::TooLarge.to_string();
-            Fault::kept(Error::new(ErrorKind::Parameter, text))
-        }
-        None if alive && is_not_understood(&error) => not_understood(error),
-        None => lost(error),
-    };
-    Fault { error: fault.error.with_statement(sql), ..fault }
+/// The fault of a statement that the server has refused.
+pub(super) fn statement(told: Told, sql: &str) -> Fault {
+    if told.ends_session() {
+        return ended_by(told, sql);
+    }
+    Fault::new(Verdict::Doomed, server(&told, sql).with_statement(sql))
 }
 
-/// Whether parameters were found to be too large while they were written, so that nothing has left the client.
-fn is_too_large(error: &tokio_postgres::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<limits::TooLarge>())
-}
-
-/// Whether the server has sent what the driver does not expect here, such as the beginning of a COPY. The kinds of
-/// tokio-postgres are private; of those that come of a statement this one alone has no cause.
-fn is_not_understood(error: &tokio_postgres::Error) -> bool {
-    error.source().is_none() && !error.is_closed()
-}
-
-fn not_understood(error: tokio_postgres::Error) -> Fault {
+/// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a
+/// COPY.
+pub(super) fn not_understood(sql: &str) -> Fault {
     let text = "the server has answered this statement in a way that only the native client can follow, as it does to COPY \
                 from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
                 connection is thrown away";
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_source(error))
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }
 
-/// The fault of control steps that were sent. Deferred constraints speak here, for any statement: none of them is known.
-pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
-    steps(error, alive, "")
+/// The fault of what was sent by itself to control the transaction or the session. Deferred constraints speak here, for
+/// any statement: none of them is known.
+pub(super) fn control(told: Told) -> Fault {
+    if told.ends_session() { ended_by(told, "") } else { Fault::new(Verdict::Gone, server(&told, "")) }
 }
 
-/// As [`control`], of steps that have certain names in them.
-pub(super) fn steps(error: tokio_postgres::Error, alive: bool, names: &str) -> Fault {
-    match error.as_db_error() {
-        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(&Told::from(told), names)),
-        _ => lost(error),
+/// The fault of a control step.
+pub(super) fn step(told: Told, step: &Control) -> Fault {
+    if told.ends_session() {
+        return ended_by(told, "");
     }
+    // The server may say what settings are called.
+    let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
+    Fault::new(Verdict::Gone, server(&told, &names).with_statement(&steps::text(step)))
 }
 
-/// Whether what made the steps fail may have hit their BEGIN, and not only what stands behind it: a cancellation or a
-/// time-out, or a transaction that was open and aborted already.
-pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
-    error.code().is_none_or(|code| code.starts_with("57") || code == "25P02")
+/// The fault of a connection that was lost under a statement.
+pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> Fault {
+    let mut error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
+    if let Some(failure) = failure {
+        error = error.with_source(failure);
+    }
+    Fault::new(Verdict::Lost, about(error, sql))
 }
 
-/// Whether the server itself has said that the session ends.
-pub(super) fn was_told(fault: &Fault) -> bool {
-    fault.error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>()?.as_db_error()).is_some()
+/// The fault of a connection that the server has ended.
+fn ended_by(told: Told, sql: &str) -> Fault {
+    Fault::new(Verdict::Lost, about(end_of_session(&told).with_source(told), sql))
 }
 
-fn lost(error: tokio_postgres::Error) -> Fault {
-    let lost = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
-    let ended = error.as_db_error().map(|told| end_of_session(&Told::from(told)));
-    Fault::new(Verdict::Lost, ended.unwrap_or(lost).with_source(error))
+fn about(error: Error, sql: &str) -> Error {
+    if sql.is_empty() { error } else { error.with_statement(sql) }
 }
 
 /// What a server says that ends a session.
@@ -124,11 +112,6 @@ pub(super) fn unsent() -> Fault {
 /// dropped, and what that had the server stop takes the block along.
 pub(super) fn revoked() -> Fault {
     Fault::new(Verdict::Doomed, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
-}
-
-/// Whether the server closes the session with this message.
-fn is_end_of_session(told: &DbError) -> bool {
-    Told::from(told).ends_session()
 }
 
 fn server(told: &Told, sql: &str) -> Error {

@@ -6,7 +6,7 @@ use std::{error::Error as StdError, fmt};
 use tokio_postgres::error::{DbError, Severity};
 
 /// An error of the server, by its fields.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Told {
     severity: Box<str>,
     pub(super) code: Box<str>,
@@ -80,9 +80,19 @@ impl From<&DbError> for Told {
     }
 }
 
+/// Without what may be values of rows.
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { severity, code, schema, table, column, constraint, .. } = self;
+        let mut out = f.debug_struct("Told");
+        out.field("severity", severity).field("code", code).field("schema", schema).field("table", table);
+        out.field("column", column).field("constraint", constraint).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.severity, self.message)
+        write!(f, "{} {}", self.severity, self.code)
     }
 }
 

@@ -7,6 +7,7 @@
 //! holds up nobody. What nobody waits for is read by the task of tokio-postgres, which always reads.
 
 mod bell;
+mod deal;
 mod facade;
 mod frontend;
 mod message;
@@ -54,6 +55,21 @@ impl Status {
     }
 }
 
+/// What is known of a connection at some moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    pub(super) is_ended: bool,
+    /// An answer is outstanding.
+    pub(super) is_busy: bool,
+    /// What the server has said last of its transaction.
+    pub(super) status: Status,
+    /// How often the server was seen to forget all prepared statements.
+    pub(super) forgotten: u64,
+    /// How many requests were sent, and how many of them were answered.
+    pub(super) sent: u64,
+    pub(super) answered: u64,
+}
+
 /// The socket of one session, and who waits for what on it.
 pub(super) struct Link {
     state: Mutex<State>,
@@ -81,29 +97,14 @@ impl Link {
 
     /// Sends a request, which `write` adds to what is to be sent, and which MUST be answered by one ReadyForQuery. It leaves
     /// the client with the first poll of the ticket, behind all that was sent before.
-    pub(super) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, Status)) -> Ticket {
+    pub(super) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, Sight)) -> Ticket {
         let slot = self.state().send(write);
         Ticket::new(Arc::clone(self), slot)
     }
 
-    /// Whether the connection has ended.
-    pub(super) fn is_ended(&self) -> bool {
-        self.state().is_ended()
-    }
-
-    /// Whether an answer is outstanding.
-    pub(super) fn is_busy(&self) -> bool {
-        self.state().is_busy()
-    }
-
-    /// What the server has said last of its transaction.
-    pub(super) fn status(&self) -> Status {
-        self.state().status()
-    }
-
-    /// How often the server was seen to forget all prepared statements.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.state().forgotten()
+    /// What is known of the connection now.
+    pub(super) fn sight(&self) -> Sight {
+        self.state().sight()
     }
 
     /// What the server has said when it ended the session.
@@ -133,12 +134,7 @@ impl Link {
     }
 
     /// Waits for something to be there for one of the clients, which `take` takes.
-    fn poll_for<T>(
-        &self,
-        cx: &Context<'_>,
-        who: bell::Who,
-        mut take: impl FnMut(&mut State) -> Option<T>,
-    ) -> Poll<T> {
+    fn poll_for<T>(&self, cx: &Context<'_>, who: bell::Who, mut take: impl FnMut(&mut State) -> Option<T>) -> Poll<T> {
         let mut state = self.state();
         if let Some(taken) = take(&mut state) {
             return Poll::Ready(taken);
@@ -160,3 +156,6 @@ impl fmt::Debug for Link {
         f.debug_struct("Link").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
