@@ -7,9 +7,9 @@ use nestling::{Database, Error, params};
 
 use crate::harness::Backend;
 
-/// Cancels whatever is at work in the database, save itself, and tells how much that was.
+/// Cancels what the sessions of this test are at, and tells how much that was. Other tests have the same database.
 const CANCEL: &str = "select count(*) filter (where pg_cancel_backend(pid)) from pg_stat_activity \
-                      where datname = current_database() and pid <> pg_backend_pid() and state = 'active'";
+                      where application_name = 'cancel_storm' and state = 'active'";
 
 async fn put(db: &Database, id: i32) -> Result<u64, Error> {
     db.execute("insert into item values ($1, 'put')", params![id]).await
@@ -18,7 +18,9 @@ async fn put(db: &Database, id: i32) -> Result<u64, Error> {
 /// rules 19, 31: as many blocks as it takes for a hundred cancellations
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_row_is_there_without_its_transaction_whatever_is_cancelled() {
-    let backend = Backend::postgres().await.with(|options| options.max_connections(2)).with_items().await;
+    let mut backend = Backend::postgres().await.with_items().await;
+    let url = format!("{}&application_name=cancel_storm", backend.url());
+    backend.db = Database::builder(&url).max_connections(2).build().expect("a valid URL");
     let db = &backend.db;
     let cancelled = AtomicU64::new(0);
     let storm = async {

@@ -192,7 +192,7 @@ impl PostgresConnection {
         want: Want,
     ) -> Result<Answer, Box<Stopped>> {
         self.wire.note(prepared.effect);
-        let flight = self.wire.depart(debt, &[], &request)?;
+        let flight = self.wire.depart(debt, &request)?;
         self.scratch.put(request);
         let mut affected = 0;
         let answer = match want {

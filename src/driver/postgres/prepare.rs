@@ -27,7 +27,7 @@ impl PostgresConnection {
         message::parse(&name.text(), query.sql, &mut request);
         message::describe(&name.text(), &mut request);
         message::sync(&mut request);
-        let flight = self.wire.depart(debt, &[], &request).map_err(untouched)?;
+        let flight = self.wire.depart(debt, &request).map_err(untouched)?;
         self.scratch.put(request);
         let mut described = Described::default();
         let landed = self.wire.land(flight, query.sql, |tag, body| described.read(tag, body)).await;

@@ -214,39 +214,34 @@ impl Wire {
 
     // --- sending ---
 
-    /// Sends the debt, `steps` and a request, which ends in Sync, as one group.
+    /// Takes what is owed, and sends it with what `send` adds to it. This is the one place where a debt is paid.
     ///
     /// # Errors
     /// Nothing was sent: the debt cannot be paid, or the connection is dead.
-    pub(super) fn depart(&self, debt: &dyn Debt, steps: &[Control], request: &[u8]) -> Result<Flight, Fault> {
-        self.check_alive()?;
-        let mut flight = None;
-        let needs_transaction = debt.needs_transaction();
-        debt.pay(&mut |owed| {
-            if steps.is_empty() {
-                flight = Some(self.send_group(owed, needs_transaction, request));
-            } else {
-                let all: Steps = owed.iter().chain(steps).cloned().collect();
-                flight = Some(self.send_group(&all, needs_transaction, request));
-            }
-        })
-        .map_err(Fault::kept)?;
-        flight.ok_or_else(classify::unsent)
+    fn pay<T>(&self, debt: &dyn Debt, send: impl FnOnce(&[Control]) -> T) -> Result<T, Fault> {
+        if !self.is_alive() {
+            return Err(self.lost(classify::unsent()));
+        }
+        let (mut send, mut sent) = (Some(send), None);
+        debt.pay(&mut |owed| sent = send.take().map(|send| send(owed))).map_err(Fault::kept)?;
+        sent.ok_or_else(classify::unsent)
     }
 
-    fn check_alive(&self) -> Result<(), Fault> {
-        if self.is_alive() { Ok(()) } else { Err(self.lost(classify::unsent())) }
+    /// Sends the debt and a request, which ends in Sync, as one group.
+    ///
+    /// # Errors
+    /// Nothing was sent: the debt cannot be paid, or the connection is dead.
+    pub(super) fn depart(&self, debt: &dyn Debt, request: &[u8]) -> Result<Flight, Fault> {
+        let needs_transaction = debt.needs_transaction();
+        self.pay(debt, |owed| self.send_group(owed, needs_transaction, request))
     }
 
     /// Sends the debt alone, and `steps` behind it; nothing if there are none.
     pub(super) async fn fly_steps(&self, debt: &dyn Debt, steps: &[Control]) -> Result<(), Fault> {
-        self.check_alive()?;
-        let mut flight = None;
-        debt.pay(&mut |owed| {
+        let flight = self.pay(debt, |owed| {
             let all: Steps = owed.iter().chain(steps).cloned().collect();
-            flight = (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC));
-        })
-        .map_err(Fault::kept)?;
+            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
+        })?;
         let Some(flight) = flight else { return Ok(()) };
         self.land(flight, "", |_, _| false).await.map_err(Stopped::into_fault)
     }
@@ -254,20 +249,16 @@ impl Wire {
     /// Sends the debt, and behind it a text of any number of statements, which cannot be in the same group. Outside the
     /// transaction that the debt begins it does not run either.
     pub(super) fn depart_text(&self, debt: &dyn Debt, text: &str) -> Result<(Option<Flight>, Flight), Fault> {
-        self.check_alive()?;
-        let mut flights = None;
         let needs_transaction = debt.needs_transaction();
-        debt.pay(&mut |steps| {
+        self.pay(debt, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
             let in_transaction = needs_transaction || begins(steps);
             let ticket = self.link.send(|out, sight| {
                 let is_guarded = in_transaction && sight.status == Status::Idle;
                 message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
             });
-            flights = Some((ahead, Flight::new(ticket, &[], false, Known::default(), 0)));
+            (ahead, Flight::new(ticket, &[], false, Known::default(), 0))
         })
-        .map_err(Fault::kept)?;
-        flights.ok_or_else(classify::unsent)
     }
 
     fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> Flight {

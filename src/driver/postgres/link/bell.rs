@@ -2,8 +2,10 @@
 //! the socket is used: a socket may wake its reader on the spot.
 
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Wake, Waker},
 };
 
@@ -24,24 +26,34 @@ struct Wakers {
     slots: SmallVec<[Option<Waker>; 4]>,
     /// The task of tokio-postgres has something to do on the socket.
     wants_theirs: bool,
-    /// It rang, and nobody was there to hear it.
-    missed: bool,
 }
 
 /// The wakers of all who wait for the socket.
 #[derive(Default)]
-pub(super) struct Bell(Mutex<Wakers>);
+pub(super) struct Bell {
+    wakers: Mutex<Wakers>,
+    /// Grows with each time it rings.
+    rung: AtomicU64,
+}
 
 impl Bell {
     fn wakers(&self) -> MutexGuard<'_, Wakers> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a waker until it rings. False if it has rung in between: then the socket is to be looked at once more.
-    pub(super) fn store(&self, who: Who, waker: &Waker) -> bool {
+    /// How often it has rung. To be asked before the socket is looked at.
+    pub(super) fn rung(&self) -> u64 {
+        self.rung.load(Ordering::Acquire)
+    }
+
+    /// Keeps a waker until it rings. If it has rung `since` the socket was looked at, the waker is woken at once: others may
+    /// have heard it, who are kept and not polled. So it is where the socket was not looked at because the task has used up
+    /// its time, which the socket tells by ringing on the spot.
+    pub(super) fn store(&self, who: Who, waker: &Waker, since: u64) {
         let mut wakers = self.wakers();
-        if mem::take(&mut wakers.missed) {
-            return false;
+        if self.rung() != since {
+            drop(wakers);
+            return waker.wake_by_ref();
         }
         let place = match who {
             Who::Theirs => &mut wakers.theirs,
@@ -58,7 +70,6 @@ impl Bell {
         };
         drop(wakers);
         drop(before);
-        true
     }
 
     /// Whether the task of tokio-postgres is to be woken as well when others wait.
@@ -98,7 +109,7 @@ impl Bell {
         let mut wakers = self.wakers();
         let slots: SmallVec<[Waker; 4]> = wakers.slots.iter_mut().filter_map(Option::take).collect();
         let theirs = if wakers.wants_theirs || slots.is_empty() { wakers.theirs.take() } else { None };
-        wakers.missed |= theirs.is_none() && slots.is_empty();
+        self.rung.fetch_add(1, Ordering::AcqRel);
         drop(wakers);
         slots.into_iter().chain(theirs).for_each(Waker::wake);
     }

@@ -43,16 +43,14 @@ impl AsyncWrite for Facade {
         if !state.is_logged_in() {
             return state.flush_through(cx);
         }
-        loop {
-            let mut socket = Context::from_waker(&self.0.waker);
-            if state.write(&mut socket) {
-                return Poll::Ready(Ok(()));
-            }
-            if self.0.bell.store(Who::Theirs, cx.waker()) {
-                self.0.bell.want_theirs(true);
-                return Poll::Pending;
-            }
+        let since = self.0.bell.rung();
+        let mut socket = Context::from_waker(&self.0.waker);
+        if state.write(&mut socket) {
+            return Poll::Ready(Ok(()));
         }
+        self.0.bell.want_theirs(true);
+        self.0.bell.store(Who::Theirs, cx.waker(), since);
+        Poll::Pending
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -139,15 +139,13 @@ impl Link {
         if let Some(taken) = take(&mut state) {
             return Poll::Ready(taken);
         }
-        loop {
-            self.pump(&mut state);
-            if let Some(taken) = take(&mut state) {
-                return Poll::Ready(taken);
-            }
-            if self.bell.store(who, cx.waker()) {
-                return Poll::Pending;
-            }
+        let since = self.bell.rung();
+        self.pump(&mut state);
+        if let Some(taken) = take(&mut state) {
+            return Poll::Ready(taken);
         }
+        self.bell.store(who, cx.waker(), since);
+        Poll::Pending
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
+    task::coop::unconstrained,
+};
 use tokio_postgres::tls::ChannelBinding;
 
 use super::*;
@@ -94,7 +97,7 @@ fn read(facade: &mut Facade, into: &mut Vec<u8>) {
 }
 
 fn say(server: &mut DuplexStream, bytes: &[u8]) {
-    now(server.write_all(bytes)).expect("there is room").expect("the link lives");
+    now(unconstrained(server.write_all(bytes))).expect("there is room").expect("the link lives");
 }
 
 #[derive(Default)]
@@ -363,4 +366,25 @@ proptest! {
         prop_assert_eq!(theirs, expected.concat());
         prop_assert!(!link.sight().is_busy);
     }
+}
+
+/// A task that has used up its time is woken by its socket on the spot, while the link is being used; it must come back, be it
+/// that somebody else has heard the bell who does not come.
+#[tokio::test]
+async fn a_task_that_has_used_up_its_time_comes_back() {
+    let (link, _facade, mut server) = linked(1 << 16);
+    let mut kept = ask(&link, 1);
+    assert!(now(poll_fn(|cx| kept.poll(cx))).is_none());
+    say(&mut server, &answer(1, b'I'));
+    for number in 2..=250 {
+        let mut ticket = ask(&link, number);
+        let mut heard = Vec::new();
+        // Nothing that is awaited here makes the task wait.
+        say(&mut server, &answer(number, b'I'));
+        while heard != answer(number, b'I') {
+            heard.extend_from_slice(&poll_fn(|cx| ticket.poll(cx)).await.expect("the link lives"));
+        }
+    }
+    let mut heard = Vec::new();
+    assert!(taken(&mut kept, &mut heard));
 }
