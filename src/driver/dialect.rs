@@ -247,6 +247,15 @@ impl Dialect {
         }
     }
 
+    /// The one statement that begins a transaction of PostgreSQL of an isolation level and an access mode.
+    pub(crate) fn begin_with(self, settings: &Settings) -> String {
+        let deferrable = settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" });
+        let modes =
+            settings.isolation().map(level).into_iter().chain(settings.read_only().map(access)).chain(deferrable);
+        let modes: Vec<_> = modes.collect();
+        [self.plain_begin(), &modes.join(", ")].join(" ").trim_end().to_owned()
+    }
+
     /// What begins a transaction without settings.
     fn plain_begin(self) -> &'static str {
         match self {
@@ -289,16 +298,9 @@ fn access(read_only: bool) -> &'static str {
     if read_only { "READ ONLY" } else { "READ WRITE" }
 }
 
-/// A failed BEGIN would let the statement behind it commit on its own, so nothing that can fail is part of it: settings
-/// stand behind it, where a failure leaves the transaction open and aborted.
+/// Settings stand behind it, and cannot be set before it. As a driver of ours sends them they are parameters.
 fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
-    let mut statements = vec![Dialect::Postgres.plain_begin().into()];
-    let deferrable = settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" });
-    let modes: Vec<_> =
-        settings.isolation().map(level).into_iter().chain(settings.read_only().map(access)).chain(deferrable).collect();
-    if !modes.is_empty() {
-        statements.push(format!("SET TRANSACTION {}", modes.join(", ")).into());
-    }
+    let mut statements = vec![Dialect::Postgres.begin_with(settings).into()];
     for (key, value) in settings.locals() {
         statements.push(format!("SELECT set_config({}, {}, true)", literal(key), literal(value)).into());
     }
@@ -373,7 +375,7 @@ mod tests {
             .with_local("app.tenant", "o'neill\\");
         assert_eq!(
             Dialect::Postgres.render(&Control::Begin(settings.clone())),
-            "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY; \
+            "BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY; \
              SELECT set_config(E'app.tenant', E'o''neill\\\\', true)"
         );
         let foreign = Settings::default().with_local("app.tenant", "日\\'");

@@ -111,7 +111,7 @@ async fn an_eager_block_is_on_the_wire_before_its_body() {
         .eager()
         .set_local("app.tenant", "7")
         .atomic(|| async {
-            let begin = "BEGIN; SELECT set_config(E'app.tenant', E'7', true)";
+            let begin = "BEGIN; SELECT set_config($1, $2, true)";
             assert_eq!((wire.proxy.counts().flights, wire.proxy.counts().sequence()), (1, vec![begin]));
             let inner = db.build_transaction().eager().atomic(|| async {
                 assert_eq!(

@@ -208,7 +208,7 @@ async fn the_server_keeps_no_more_statements_than_the_cache() {
             let row = db.query_one(&format!("select {number} + $1::int4"), params![round]).await.unwrap();
             assert_eq!(row.get::<i32>(0).unwrap(), number + round);
         }
-        let sql = "select count(*) from pg_prepared_statements";
+        let sql = "select count(*) from pg_prepared_statements where statement like 'select%'";
         let kept: i64 = db.query_one(sql, ()).await.unwrap().get(0).unwrap();
         assert!((1..=5).contains(&kept), "{kept} statements are prepared");
     }
@@ -217,7 +217,9 @@ async fn the_server_keeps_no_more_statements_than_the_cache() {
         for number in 0..20 {
             db.query(&format!("select {number}"), ()).await?;
         }
-        db.query_one("select count(*) from pg_prepared_statements", ()).await?.get::<i64>(0)
+        db.query_one("select count(*) from pg_prepared_statements where statement like 'select%'", ())
+            .await?
+            .get::<i64>(0)
     });
     let kept = block.await.unwrap();
     assert!((1..=5).contains(&kept), "{kept} statements are prepared");

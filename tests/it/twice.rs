@@ -28,7 +28,7 @@ fn cut_at_the_answer_to(proxy: &Proxy, part: &'static str) -> impl Future<Output
 
 /// Whether the server says with this that it has done something of its own, and not that it has begun or ended a block.
 fn is_answer(text: &str) -> bool {
-    !text.is_empty() && !["BEGIN", "SET", "SELECT", "PREPARE"].contains(&text)
+    !text.is_empty() && !["BEGIN", "SAVEPOINT", "RELEASE", "SET", "SELECT", "PREPARE"].contains(&text)
 }
 
 /// A database behind a proxy whose one connection has been idle, and knows the statements that are given.

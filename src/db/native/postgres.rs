@@ -98,7 +98,7 @@ impl Database {
             drop(lent);
             drop(in_hand);
             connection.schema_changed();
-            loan.answered();
+            loan.over();
             let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
             with_left(result, left)
         })

@@ -6,22 +6,22 @@ use std::{
 };
 
 use lru::LruCache;
-use tokio_postgres::Statement;
+use postgres_types::Type;
 
-use super::decode;
+use super::{names::Name, rows::Shape};
 use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT},
     effects,
-    row::Columns,
     statement::{SessionEffect, session_effect},
     tokens::Syntax,
 };
 
 /// A prepared statement with what its rows have in common.
-#[derive(Clone)]
+#[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) statement: Statement,
-    pub(super) columns: Arc<Columns>,
+    pub(super) name: Name,
+    pub(super) params: Box<[Type]>,
+    pub(super) shape: Arc<Shape>,
     /// Whether it may change what other statements were prepared for.
     pub(super) changes_schema: bool,
     pub(super) effect: SessionEffect,
@@ -29,10 +29,10 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(statement: Statement, sql: &str, hstore: bool) -> Self {
-        let columns = decode::columns(&statement, hstore);
+    pub(super) fn new(name: Name, params: Vec<Type>, columns: &[(String, Type)], sql: &str, hstore: bool) -> Self {
         let (changes_schema, effect) = (effects::may_change_schema(sql), session_effect(sql, Syntax::Postgres));
-        Self { statement, columns, changes_schema, effect }
+        let shape = Arc::new(Shape::new(columns, hstore));
+        Self { name, params: params.into(), shape, changes_schema, effect }
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Cache {
 }
 
 struct Kept {
-    statements: LruCache<Box<str>, Prepared>,
+    statements: LruCache<Box<str>, Arc<Prepared>>,
     /// How many bytes of text they have.
     bytes: usize,
 }
@@ -54,11 +54,11 @@ impl Cache {
         Self { capacity: capacity.max(1), kept: Mutex::new(Kept { statements: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    pub(super) fn get(&self, sql: &str) -> Option<Prepared> {
+    pub(super) fn get(&self, sql: &str) -> Option<Arc<Prepared>> {
         self.lock().statements.get(sql).cloned()
     }
 
-    pub(super) fn put(&self, sql: &str, prepared: Prepared) {
+    pub(super) fn put(&self, sql: &str, prepared: Arc<Prepared>) {
         if sql.len() > LONGEST_KEPT {
             return;
         }

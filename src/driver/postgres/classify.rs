@@ -1,11 +1,12 @@
-//! What an error of tokio-postgres is, and what it means for the transaction.
+//! What an error of the server is, and what it means for the transaction.
 
-use std::error::Error as _;
+use std::{error::Error as _, io, sync::Arc};
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{cancel::Address, limits};
+use super::{cancel::Address, steps, told::Told};
 use crate::{
+    control::Control,
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
     fault::{Fault, Verdict},
@@ -35,86 +36,70 @@ fn refusal(told: &DbError) -> ServerError {
     ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
 }
 
-/// The fault of a statement that was sent. `alive` tells whether the connection still stands. What is not known for
-/// harmless has cost the connection.
-pub(super) fn statement(error: tokio_postgres::Error, sql: &str, alive: bool) -> Fault {
-    let fault = match error.as_db_error() {
-        Some(told) if is_end_of_session(told) || !alive => lost(error),
-        Some(told) => Fault::new(Verdict::Doomed, server(told, sql)),
-        None if is_too_large(&error) => {
-            let text = limits::TooLarge.to_string();
-            Fault::kept(Error::new(ErrorKind::Parameter, text))
-        }
-        None if alive && is_not_understood(&error) => not_understood(error),
-        None => lost(error),
-    };
-    Fault { error: fault.error.with_statement(sql), ..fault }
+/// The fault of a statement that the server has refused.
+pub(super) fn statement(told: Told, sql: &str) -> Fault {
+    if told.ends_session() {
+        return ended_by(told, sql);
+    }
+    Fault::new(Verdict::Doomed, server(&told, sql).with_statement(sql))
 }
 
-/// Whether parameters were found to be too large while they were written, so that nothing has left the client.
-fn is_too_large(error: &tokio_postgres::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<limits::TooLarge>())
-}
-
-/// Whether the server has sent what the driver does not expect here, such as the beginning of a COPY. The kinds of
-/// tokio-postgres are private; of those that come of a statement this one alone has no cause.
-fn is_not_understood(error: &tokio_postgres::Error) -> bool {
-    error.source().is_none() && !error.is_closed()
-}
-
-fn not_understood(error: tokio_postgres::Error) -> Fault {
+/// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a
+/// COPY.
+pub(super) fn not_understood(sql: &str) -> Fault {
     let text = "the server has answered this statement in a way that only the native client can follow, as it does to COPY \
                 from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
                 connection is thrown away";
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_source(error))
+    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }
 
-/// The fault of control steps that were sent. Deferred constraints speak here, for any statement: none of them is known.
-pub(super) fn control(error: tokio_postgres::Error, alive: bool) -> Fault {
-    steps(error, alive, "")
+/// The fault of what was sent by itself to control the transaction or the session. Deferred constraints speak here, for
+/// any statement: none of them is known.
+pub(super) fn control(told: Told) -> Fault {
+    if told.ends_session() { ended_by(told, "") } else { Fault::new(Verdict::Gone, server(&told, "")) }
 }
 
-/// As [`control`], of steps that have certain names in them.
-pub(super) fn steps(error: tokio_postgres::Error, alive: bool, names: &str) -> Fault {
-    match error.as_db_error() {
-        Some(told) if !is_end_of_session(told) && alive => Fault::new(Verdict::Gone, server(told, names)),
-        _ => lost(error),
+/// The fault of a control step.
+pub(super) fn step(told: Told, step: &Control) -> Fault {
+    if told.ends_session() {
+        return ended_by(told, "");
     }
+    // The server may say what settings are called.
+    let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
+    Fault::new(Verdict::Gone, server(&told, &names).with_statement(&steps::text(step)))
 }
 
-/// Whether what made the steps fail may have hit their BEGIN, and not only what stands behind it: a cancellation or a
-/// time-out, or a transaction that was open and aborted already.
-pub(super) fn may_have_stopped_begin(error: &Error) -> bool {
-    error.code().is_none_or(|code| code.starts_with("57") || code == "25P02")
+/// The fault of a connection that was lost under a statement.
+pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> Fault {
+    let mut error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
+    if let Some(failure) = failure {
+        error = error.with_source(failure);
+    }
+    Fault::new(Verdict::Lost, about(error, sql))
 }
 
-/// Whether the server itself has said that the session ends.
-pub(super) fn was_told(fault: &Fault) -> bool {
-    fault.error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>()?.as_db_error()).is_some()
+/// The fault of a connection that the server has ended.
+fn ended_by(told: Told, sql: &str) -> Fault {
+    Fault::new(Verdict::Lost, about(end_of_session(&told).with_source(told), sql))
 }
 
-fn lost(error: tokio_postgres::Error) -> Fault {
-    let lost = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
-    let ended = error.as_db_error().map(end_of_session);
-    Fault::new(Verdict::Lost, ended.unwrap_or(lost).with_source(error))
+fn about(error: Error, sql: &str) -> Error {
+    if sql.is_empty() { error } else { error.with_statement(sql) }
 }
 
 /// What a server says that ends a session.
-fn end_of_session(told: &DbError) -> Error {
-    let text = format!("the server ended the connection: {}", told.message());
-    let code = Some(told.code().code().into());
-    let server = ServerError { code, class: class(told), ..ServerError::default() };
+fn end_of_session(told: &Told) -> Error {
+    let text = format!("the server ended the connection: {}", told.message);
+    let server = ServerError { code: Some(told.code.clone()), class: class(told), ..ServerError::default() };
     Error::new(ErrorKind::ConnectionLost, text).with_server(server)
 }
 
 /// The fault of a connection that was lost, with the server's last words, unless it has them already.
-pub(super) fn ended(fault: Fault, words: &tokio_postgres::Error) -> Fault {
-    match words.as_db_error() {
-        Some(told) if fault.error.code().is_none() => {
-            Fault { error: end_of_session(told).with_source(fault.error), ..fault }
-        }
-        _ => fault,
+pub(super) fn ended(fault: Fault, words: &Told) -> Fault {
+    if fault.error.code().is_some() {
+        return fault;
     }
+    Fault { error: end_of_session(words).with_source(fault.error), ..fault }
 }
 
 /// The fault of a flight that found the connection dead before it was sent.
@@ -129,45 +114,39 @@ pub(super) fn revoked() -> Fault {
     Fault::new(Verdict::Doomed, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
 }
 
-/// Whether the server closes the session with this message.
-fn is_end_of_session(told: &DbError) -> bool {
-    use tokio_postgres::error::Severity;
-    matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
-}
-
-fn server(told: &DbError, sql: &str) -> Error {
-    let text = |part: Option<&str>| part.map(Into::into);
-    let names = [told.constraint(), told.table(), told.column(), told.schema(), told.datatype()];
-    let is_known = |quoted: &str| !is_data(told) && (names.contains(&Some(quoted)) || quoted::stands_in(quoted, sql));
-    let (message, detail) = match quoted::without_values(told.message(), is_known) {
+fn server(told: &Told, sql: &str) -> Error {
+    let names = [&told.constraint, &told.table, &told.column, &told.schema, &told.datatype];
+    let is_name = |quoted: &str| names.iter().any(|name| name.as_deref() == Some(quoted));
+    let is_known = |quoted: &str| !is_data(told) && (is_name(quoted) || quoted::stands_in(quoted, sql));
+    let (message, detail) = match quoted::without_values(&told.message, is_known) {
         Some(message) => {
-            let detail = [Some(told.message()), told.detail()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            (message, Some(detail.into()))
+            let detail = [Some(&*told.message), told.detail.as_deref()];
+            (message, Some(detail.into_iter().flatten().collect::<Vec<_>>().join(": ").into()))
         }
-        None => (told.message().to_owned(), text(told.detail())),
+        None => (told.message.to_string(), told.detail.clone()),
     };
-    let message = match told.where_().and_then(parameter) {
+    let message = match told.context.as_deref().and_then(parameter) {
         Some(number) => format!("parameter ${number}: {message}"),
         None => message,
     };
     Error::server(
         message,
         ServerError {
-            code: Some(told.code().code().into()),
+            code: Some(told.code.clone()),
             class: class(told),
-            constraint: text(told.constraint()),
-            table: text(told.table()),
-            column: text(told.column()),
+            constraint: told.constraint.clone(),
+            table: told.table.clone(),
+            column: told.column.clone(),
             detail,
-            hint: text(told.hint()),
-            in_routine: told.where_().is_some_and(|context| parameter(context).is_none()),
+            hint: told.hint.clone(),
+            in_routine: told.context.as_deref().is_some_and(|context| parameter(context).is_none()),
         },
     )
 }
 
 /// Whether this is a data exception, which quotes what could not be read: a value, be it that the text has the same.
-fn is_data(told: &DbError) -> bool {
-    told.code().code().starts_with("22")
+fn is_data(told: &Told) -> bool {
+    told.code.starts_with("22")
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -177,27 +156,22 @@ fn parameter(context: &str) -> Option<u32> {
     after[..digits].parse().ok()
 }
 
-fn class(told: &DbError) -> ServerClass {
-    match told.code() {
-        c if *c == SqlState::UNIQUE_VIOLATION => ServerClass::UniqueViolation,
-        c if *c == SqlState::FOREIGN_KEY_VIOLATION => ServerClass::ForeignKeyViolation,
-        c if *c == SqlState::NOT_NULL_VIOLATION => ServerClass::NotNullViolation,
-        c if *c == SqlState::CHECK_VIOLATION => ServerClass::CheckViolation,
-        c if *c == SqlState::STRING_DATA_RIGHT_TRUNCATION => ServerClass::TooLong,
-        c if [SqlState::NUMERIC_VALUE_OUT_OF_RANGE, SqlState::DATETIME_FIELD_OVERFLOW].contains(c) => {
-            ServerClass::OutOfRange
-        }
-        c if *c == SqlState::T_R_SERIALIZATION_FAILURE => ServerClass::SerializationFailure,
-        c if *c == SqlState::T_R_DEADLOCK_DETECTED => ServerClass::Deadlock,
-        c if *c == SqlState::LOCK_NOT_AVAILABLE => ServerClass::LockTimeout,
+fn class(told: &Told) -> ServerClass {
+    match &*told.code {
+        "23505" => ServerClass::UniqueViolation,
+        "23503" => ServerClass::ForeignKeyViolation,
+        "23502" => ServerClass::NotNullViolation,
+        "23514" => ServerClass::CheckViolation,
+        "22001" => ServerClass::TooLong,
+        "22003" | "22008" => ServerClass::OutOfRange,
+        "40001" => ServerClass::SerializationFailure,
+        "40P01" => ServerClass::Deadlock,
+        "55P03" => ServerClass::LockTimeout,
         // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
-        c if *c == SqlState::QUERY_CANCELED && told.message().contains("timeout") => ServerClass::StatementTimeout,
-        c if *c == SqlState::QUERY_CANCELED => ServerClass::Cancelled,
+        "57014" if told.message.contains("timeout") => ServerClass::StatementTimeout,
+        "57014" => ServerClass::Cancelled,
         // A primary that was demoted, unless the transaction is one that may not write; a server that goes down.
-        c if *c == SqlState::READ_ONLY_SQL_TRANSACTION => ServerClass::WrongServer,
-        c if [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(c) => {
-            ServerClass::WrongServer
-        }
+        "25006" | "57P01" | "57P02" | "57P03" => ServerClass::WrongServer,
         _ => ServerClass::Other,
     }
 }

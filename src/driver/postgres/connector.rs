@@ -1,12 +1,11 @@
 //! The connector that makes TLS connections to PostgreSQL, by rustls.
 
-use std::{error::Error as _, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::{CryptoProvider, ring},
 };
-use tokio_postgres::error::SqlState;
 pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
 
 use super::{
@@ -17,6 +16,9 @@ use crate::{
     driver::certificates,
     error::{Error, ErrorKind},
 };
+
+/// Whether this build has TLS.
+pub(super) const HAS_TLS: bool = true;
 
 impl Tls {
     /// What makes the TLS connections that are asked for.
@@ -46,12 +48,9 @@ impl Tls {
         self.mode == Mode::Prefer
     }
 
-    /// Whether a connection failed because of its TLS: by the handshake, or by a server that lets this user in only
-    /// without.
-    pub(super) fn was_in_the_way(error: &tokio_postgres::Error) -> bool {
-        let is_refusal = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
-        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>()?.get_ref());
-        is_refusal || cause.is_some_and(|cause| cause.is::<rustls::Error>())
+    /// Whether a connection failed because of the handshake.
+    pub(super) fn was_in_the_way(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
     }
 }
 

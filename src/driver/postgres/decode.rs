@@ -1,13 +1,12 @@
-//! Rows of PostgreSQL: each column is made a [`Cell`] of its binary form when it is asked for.
+//! Values of PostgreSQL: each is made a [`Cell`] of its binary form when it is asked for.
 //!
-//! Used by the driver for every row. What fits into which Rust type is decided in `from_cell.rs`, not here.
+//! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`, not here.
 
-use std::{error::Error as StdError, mem, str, sync::Arc};
+use std::str;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
-use postgres_types::{FromSql, Kind, Type};
+use postgres_types::{Kind, Type};
 use rust_decimal::Decimal;
-use smallvec::{SmallVec, smallvec};
 use uuid::Uuid;
 
 use super::{
@@ -17,106 +16,16 @@ use super::{
 };
 use crate::{
     cell::{Cell, Mismatch, ReadElement},
-    driver::Reader,
-    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
+    row::Columns,
 };
-
-/// Rows as tokio-postgres gave them, and the columns that they share with the other rows of their statement.
-pub(crate) struct PgRows {
-    /// Most statements return one row.
-    rows: SmallVec<[tokio_postgres::Row; 1]>,
-    columns: Arc<Columns>,
-}
-
-/// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer {
-    columns: Arc<Columns>,
-    together: SmallVec<[tokio_postgres::Row; 1]>,
-    rows: Vec<Row>,
-    reader: Option<Arc<dyn Reader>>,
-}
-
-impl Gatherer {
-    pub(super) fn new(columns: Arc<Columns>, reader: Option<Arc<dyn Reader>>) -> Self {
-        if let Some(reader) = &reader {
-            reader.begin();
-        }
-        Self { columns, together: SmallVec::new(), rows: Vec::new(), reader }
-    }
-
-    pub(super) fn push(&mut self, row: tokio_postgres::Row) {
-        if self.together.len() == ROWS_TOGETHER {
-            if self.reader.is_some() {
-                let (together, count) = self.together();
-                self.reader.iter().for_each(|reader| reader.read(Arc::<PgRows>::clone(&together), count));
-            } else {
-                self.put_together();
-            }
-            // There will be about as many.
-            self.together.reserve_exact(ROWS_TOGETHER);
-        }
-        self.together.push(row);
-    }
-
-    /// The rows since the last time, and how many they are.
-    fn together(&mut self) -> (Arc<PgRows>, usize) {
-        let rows = mem::take(&mut self.together);
-        let count = rows.len();
-        (Arc::new(PgRows { rows, columns: Arc::clone(&self.columns) }), count)
-    }
-
-    fn put_together(&mut self) {
-        let (together, count) = self.together();
-        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
-    }
-
-    /// All of them, or those that no reader has.
-    pub(super) fn finish(mut self) -> Vec<Row> {
-        if !self.together.is_empty() {
-            self.put_together();
-        }
-        self.rows
-    }
-}
-
-/// A row by itself.
-pub(super) fn single(row: tokio_postgres::Row, columns: Arc<Columns>) -> Row {
-    Row::among(&Arc::new(PgRows { rows: smallvec![row], columns }), 0)
-}
-
-impl NativeRows for PgRows {
-    #[inline]
-    fn columns(&self) -> &Columns {
-        &self.columns
-    }
-
-    #[inline]
-    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
-        let row = &self.rows[row];
-        let Ok(Raw(raw)) = row.try_get(column) else {
-            // `Raw` takes every type and never fails: only an index that is not there comes here.
-            return Err(Mismatch::invalid());
-        };
-        match (raw, self.columns.reader(column)) {
-            (None, _) => Ok(Cell::Null),
-            (Some(raw), Some(read)) => read(raw),
-            (raw, None) => cell(row.columns()[column].type_(), raw),
-        }
-    }
-
-    fn type_name(&self, _: usize, column: usize) -> &str {
-        self.columns.type_name(column).unwrap_or("unknown")
-    }
-}
 
 /// The names and types of a statement's columns; to be made once for each statement. `hstore` tells whether columns of
 /// that type are read.
-pub(crate) fn columns(statement: &tokio_postgres::Statement, hstore: bool) -> Arc<Columns> {
-    let types = || statement.columns().iter().map(tokio_postgres::Column::type_);
-    let names = statement.columns().iter().map(tokio_postgres::Column::name);
-    let columns = Columns::new(names.zip(types().map(|ty| Some(type_name(ty)))));
+pub(super) fn columns(columns: &[(String, Type)], hstore: bool) -> Columns {
     let unread = |ty: &Type| !hstore && hstore::is_made_of(ty);
-    Arc::new(columns.with_readers(types().map(|ty| if unread(ty) { Some(other as ReadElement) } else { reader(ty) })))
+    let reader = |ty: &Type| if unread(ty) { Some(other as ReadElement) } else { reader(ty) };
+    let named = columns.iter().map(|(name, ty)| (name.as_str(), Some(type_name(ty))));
+    Columns::new(named).with_readers(columns.iter().map(|(_, ty)| reader(ty)))
 }
 
 /// The name of a type as SQL has it: `int4[]` is `_int4` in the catalogue.
@@ -124,26 +33,6 @@ pub(super) fn type_name(ty: &Type) -> String {
     match ty.kind() {
         Kind::Array(element) => format!("{}[]", element.name()),
         _ => ty.name().into(),
-    }
-}
-
-/// The bytes of a cell of whatever type.
-struct Raw<'r>(Option<&'r [u8]>);
-
-impl<'r> FromSql<'r> for Raw<'r> {
-    #[inline]
-    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Self(Some(raw)))
-    }
-
-    #[inline]
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Self(None))
-    }
-
-    #[inline]
-    fn accepts(_: &Type) -> bool {
-        true
     }
 }
 

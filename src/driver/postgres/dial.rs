@@ -1,28 +1,26 @@
 //! Connecting to one of the servers of a URL. Each is tried by itself, so that an error names it, and so that it is known
 //! which of them a session is at. It knows what tokio-postgres does with a URL of several hosts, and does the same.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::lookup_host,
     task::AbortHandle,
     time::{error::Elapsed, timeout},
 };
 use tokio_postgres::{
-    Client, Config, SimpleQueryMessage,
-    config::{LoadBalanceHosts, SslMode, TargetSessionAttrs},
-    tls::MakeTlsConnect,
+    Client, Config, Connection, SimpleQueryMessage,
+    config::{LoadBalanceHosts, TargetSessionAttrs},
+    error::SqlState,
+    tls::TlsStream,
 };
 
 use super::{
     cancel::{Address, Place, Servers},
     classify,
-    connector::Connector,
+    link::Link,
+    negotiate::{self, Negotiated},
     socket::Socket,
     tls::Tls,
 };
@@ -31,9 +29,6 @@ use crate::{
     error::{Error, ErrorKind, ServerClass, ServerError},
 };
 
-/// What the server says when it ends a session that nobody has asked it for anything.
-pub(super) type LastWords = Arc<OnceLock<tokio_postgres::Error>>;
-
 /// A session just begun.
 pub(super) struct Connected {
     pub(super) client: Client,
@@ -41,17 +36,17 @@ pub(super) struct Connected {
     pub(super) task: AbortHandle,
     /// The one that it is at.
     pub(super) servers: Servers,
-    pub(super) last_words: LastWords,
+    pub(super) link: Arc<Link>,
 }
 
 /// A session that has logged in.
-type LoggedIn = (Client, AbortHandle, LastWords);
+type LoggedIn = (Client, AbortHandle, Arc<Link>);
 
 /// How to connect.
 pub(super) struct Dial {
     config: Config,
-    /// Connects without TLS where TLS cannot be had, if the URL allows that.
-    plain: Option<Config>,
+    /// Connects without TLS where TLS cannot be had.
+    falls_back: bool,
     servers: Servers,
 }
 
@@ -76,6 +71,15 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl Failure {
+    /// Whether it came of TLS: of the handshake, or of a server that lets this user in only without.
+    fn is_of_tls(&self) -> bool {
+        match self {
+            Self::Server(error) => error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION),
+            Self::Io(error) => Tls::was_in_the_way(error),
+            Self::Unfit(_) => false,
+        }
+    }
+
     fn at(self, address: &Address) -> Error {
         let cannot = |reason: &dyn std::fmt::Display| {
             let text = format!("cannot connect to the PostgreSQL server at {address}: {reason}");
@@ -103,13 +107,8 @@ impl Dial {
         if ports > 1 && ports != hosts.max(addresses) {
             return wrong("the URL of the PostgreSQL database does not have as many ports as hosts");
         }
-        let plain = tls.falls_back().then(|| {
-            let mut config = config.clone();
-            config.ssl_mode(SslMode::Disable);
-            config
-        });
         let servers = Servers::of(&config, tls.connector()?);
-        Ok(Self { config, plain, servers })
+        Ok(Self { config, falls_back: tls.falls_back(), servers })
     }
 
     /// The servers of the URL, in their order.
@@ -143,8 +142,8 @@ impl Dial {
             Place::Tcp(host, port) => (host.as_str(), *port),
             #[cfg(unix)]
             Place::Unix(path) => {
-                let (client, task, last_words) = self.log_in(address, || Socket::unix(path), session).await?;
-                return Ok(Connected { client, task, servers: self.servers.only(address, None), last_words });
+                let (client, task, link) = self.log_in(address, || Socket::unix(path), session).await?;
+                return Ok(Connected { client, task, servers: self.servers.only(address, None), link });
             }
         };
         let mut peers: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
@@ -154,8 +153,8 @@ impl Dial {
         let mut failed = Failure::Io(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
         for peer in peers {
             match self.log_in(address, || Socket::tcp(peer, &self.config), session).await {
-                Ok((client, task, last_words)) => {
-                    return Ok(Connected { client, task, servers: self.servers.only(address, Some(peer)), last_words });
+                Ok((client, task, link)) => {
+                    return Ok(Connected { client, task, servers: self.servers.only(address, Some(peer)), link });
                 }
                 Err(failure) => failed = failure,
             }
@@ -170,44 +169,56 @@ impl Dial {
         open: impl Fn() -> F,
         session: &SessionToken,
     ) -> Result<LoggedIn, Failure> {
-        let first = self.start(&self.config, address, open().await?, session).await;
-        match (first, &self.plain) {
+        let tls = async || negotiate::tls(&self.config, &self.servers, &address.name, open().await?).await;
+        let first = async || self.start(tls().await?, session).await;
+        match first().await {
             // What TLS failed with tells more than what comes of the attempt without it.
-            (Err(Failure::Server(error)), Some(plain)) if Tls::was_in_the_way(&error) => {
-                let second = self.start(plain, address, open().await?, session).await;
-                second.map_err(|_| Failure::Server(error))
+            Err(failure) if self.falls_back && failure.is_of_tls() => {
+                let second = self.start(Negotiated::Plain(open().await?), session).await;
+                second.map_err(|_| failure)
             }
-            (result, _) => result,
+            result => result,
         }
     }
 
-    async fn start(
-        &self,
-        config: &Config,
-        address: &Address,
-        socket: Socket,
-        session: &SessionToken,
-    ) -> Result<LoggedIn, Failure> {
-        let mut connector = self.servers.connector().clone();
-        let tls = <Connector as MakeTlsConnect<Socket>>::make_tls_connect(&mut connector, &address.name)
-            .map_err(io::Error::other)?;
-        let (client, mut connection) = config.connect_raw(socket, tls).await?;
-        let (session, words) = (session.clone(), LastWords::default());
-        let heard = Arc::clone(&words);
-        let task = tokio::spawn(async move {
-            if let Err(error) = (&mut connection).await {
-                // Those who wait for an answer are told with the end of the connection, which comes behind this.
-                let _ = heard.set(error);
+    async fn start(&self, negotiated: Negotiated, session: &SessionToken) -> Result<LoggedIn, Failure> {
+        let (link, client, task) = match negotiated {
+            Negotiated::Plain(socket) => {
+                let link = Link::new(Box::new(socket));
+                let config = negotiate::without_tls(&self.config);
+                let (client, connection) = config.connect_raw(link.facade(), tokio_postgres::NoTls).await?;
+                link.log_in();
+                (link, client, drive(connection, session.clone()))
             }
-            drop(connection);
-            // The goodbye has ended with it.
-            drop(session);
-        });
-        match is_unfit(&client, config.get_target_session_attrs()).await? {
+            Negotiated::Tls(transport) => {
+                let link = Link::new(transport);
+                let given = negotiate::Given(link.facade());
+                let (client, connection) = self.config.connect_raw(negotiate::agreed(), given).await?;
+                link.log_in();
+                (link, client, drive(connection, session.clone()))
+            }
+        };
+        match is_unfit(&client, self.config.get_target_session_attrs()).await? {
             Some(reason) => Err(Failure::Unfit(reason)),
-            None => Ok((client, task.abort_handle(), words)),
+            None => Ok((client, task, link)),
         }
     }
+}
+
+/// Starts the task that speaks with the server for the client.
+fn drive<S>(connection: Connection<S, impl TlsStream + Unpin + Send + 'static>, session: SessionToken) -> AbortHandle
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let task = tokio::spawn(async move {
+        let mut connection = connection;
+        // How it ended is known to the link.
+        let _ = (&mut connection).await;
+        drop(connection);
+        // The goodbye has ended with it.
+        drop(session);
+    });
+    task.abort_handle()
 }
 
 /// What a server lacks of the attributes that the URL asks for.

@@ -1,19 +1,19 @@
 //! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost but
 //! digits of a fraction, which are rounded as the server's own casts do.
 //!
-//! Used by the driver before a statement is sent: [`bind`] refuses what does not fit while the transaction is still
+//! Used by the driver before a statement is sent: [`bind`] writes them, and refuses what does not fit while the transaction is still
 //! whole, for the server's own refusal would doom it. It knows values and types, no connection and no SQL.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
-use postgres_types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
+use postgres_types::{IsNull, Kind, Type};
 use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use super::{array, decode::type_name, hstore, limits, range::is_out_of_range};
+use super::{array, decode::type_name, hstore, limits, message::message, range::is_out_of_range};
 use crate::{
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
@@ -30,72 +30,79 @@ pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 const FIRST_DAY: i32 = -2_451_545;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Fits the parameters of a statement to the types that the server told for them.
+/// Fits the parameters of a statement to the types that the server told for them, and writes the message that binds them to
+/// the statement of a name, the results being wanted in binary.
 ///
 /// # Errors
-/// [`ErrorKind::Parameter`] if there are more or fewer than the statement takes, or if one does not fit. The message
-/// names the parameter and both types, never the value.
-pub(crate) fn bind(values: &[Value], types: &[Type]) -> Result<Vec<Param<'static>>> {
+/// There are more or fewer than the statement takes, one does not fit, or they are too large together. What was written
+/// is of no use then.
+pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut BytesMut) -> Result<(), Refused> {
+    let wrong_count = || Refused::Misfit(wrong_count(values.len(), types.len()));
     if values.len() != types.len() {
-        return Err(wrong_count(values.len(), types.len()));
+        return Err(wrong_count());
     }
-    let bind = |(index, (value, ty)): (usize, (&Value, &Type))| {
-        let param = Param::new(value, ty).map_err(|misfit| {
-            let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {misfit}", index + 1));
-            if is_out_of_range(value, ty) { error.out_of_range() } else { error }
-        })?;
-        // What is large by itself is not even copied.
-        limits::check_message(0, param.0.least_size())
-            .map_err(|_too_large| Error::new(ErrorKind::Parameter, limits::TooLarge.to_string()))?;
-        Ok(param.into_owned())
+    let count = u16::try_from(values.len()).map_err(|_| wrong_count())?.to_be_bytes();
+    let mut written = Ok(());
+    message(b'B', out, |out| {
+        out.put_u8(0);
+        out.put_slice(name);
+        out.put_u8(0);
+        out.put_slice(&count);
+        let formats = out.len();
+        out.put_bytes(0, 2 * values.len());
+        out.put_slice(&count);
+        written = values.iter().zip(types).enumerate().try_for_each(|(at, (value, ty))| {
+            let is_text = put(at, value, ty, out)?;
+            out[formats + 2 * at + 1] = (!is_text).into();
+            Ok(())
+        });
+        out.put_slice(&[0, 1, 0, 1]);
+    });
+    written
+}
+
+/// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the value.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// They do not fit to the types that the statement had when it was prepared.
+    Misfit(Error),
+    /// They cannot be sent, to whatever types.
+    TooLarge(Error),
+}
+
+impl Refused {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Misfit(error) | Self::TooLarge(error) => error,
+        }
+    }
+}
+
+/// Writes a parameter behind its length, and tells whether it is in the text format.
+fn put(at: usize, value: &Value, ty: &Type, out: &mut BytesMut) -> Result<bool, Refused> {
+    let Some(wire) = fit(value, ty) else {
+        let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {}", at + 1, Misfit::new(value, ty)));
+        return Err(Refused::Misfit(if is_out_of_range(value, ty) { error.out_of_range() } else { error }));
     };
-    values.iter().zip(types).enumerate().map(bind).collect()
-}
-
-/// A parameter in the form in which it goes over the wire, fitted to one type: it MUST be sent for that type only.
-pub(crate) struct Param<'v>(Wire<'v>);
-
-impl<'v> Param<'v> {
-    /// Fits a value to a type.
-    pub(crate) fn new(value: &'v Value, ty: &Type) -> Result<Self, Misfit> {
-        fit(value, ty).map(Self).ok_or_else(|| Misfit::new(value, ty))
+    let too_large = |error: limits::TooLarge| Refused::TooLarge(Error::new(ErrorKind::Parameter, error.to_string()));
+    // What is large by itself is not even copied.
+    limits::check_message(out.len(), wire.least_size()).map_err(too_large)?;
+    let start = out.len();
+    out.put_i32(-1);
+    let null = wire.write(out).map_err(|error| {
+        Refused::TooLarge(Error::new(ErrorKind::Parameter, format!("parameter ${}: {error}", at + 1)))
+    })?;
+    limits::check_message(out.len(), 0).map_err(too_large)?;
+    if let IsNull::No = null {
+        let length = i32::try_from(out.len() - start - 4).map_err(|_| too_large(limits::TooLarge))?;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
-
-    /// As it is, without what it borrows: a request may outlive its caller.
-    fn into_owned(self) -> Param<'static> {
-        Param(self.0.into_owned())
-    }
-}
-
-impl fmt::Debug for Param<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Param").finish_non_exhaustive()
-    }
-}
-
-impl ToSql for Param<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        // `out` is the whole message so far. What is large by itself is not even copied.
-        limits::check_message(out.len(), self.0.least_size())?;
-        let null = self.0.write(out)?;
-        limits::check_message(out.len(), 0)?;
-        Ok(null)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        if self.0.is_text() { Format::Text } else { Format::Binary }
-    }
-
-    to_sql_checked!();
+    Ok(wire.is_text())
 }
 
 /// Why a value cannot be sent as a type.
 #[derive(Debug)]
-pub(crate) struct Misfit(String);
+struct Misfit(String);
 
 impl Misfit {
     #[cold]
@@ -127,10 +134,8 @@ impl Misfit {
     }
 
     fn of_element(elements: &[Value], ty: &Type) -> String {
-        let misfit = |(index, value)| {
-            let Self(why) = Param::new(value, ty).err()?;
-            Some(format!("element {index}: {why}"))
-        };
+        let misfit =
+            |(index, value)| fit(value, ty).is_none().then(|| format!("element {index}: {}", Self::new(value, ty)));
         elements.iter().enumerate().find_map(misfit).unwrap_or_else(|| {
             format!("the elements for {}[] are of types that are sent in different forms", ty.name())
         })
@@ -145,7 +150,7 @@ impl fmt::Display for Misfit {
 
 impl StdError for Misfit {}
 
-/// What goes over the wire.
+/// What goes over the wire: fitted to one type, it MUST be sent for that type only.
 pub(super) enum Wire<'v> {
     Null,
     Bool(bool),
@@ -165,13 +170,6 @@ pub(super) enum Wire<'v> {
     Json(&'v serde_json::Value),
     Array(array::Array<'v>),
     HStore(&'v HStore),
-    /// What was written already.
-    Written {
-        bytes: BytesMut,
-        is_text: bool,
-    },
-    /// What could not be written, and why.
-    Unwritable(String),
 }
 
 impl Wire<'_> {
@@ -180,7 +178,6 @@ impl Wire<'_> {
         match self {
             Self::Text(_) | Self::Json(_) => true,
             Self::Array(array) => array.is_text(),
-            Self::Written { is_text, .. } => *is_text,
             _ => false,
         }
     }
@@ -190,34 +187,7 @@ impl Wire<'_> {
         match self {
             Self::Bytes(value) => value.len(),
             Self::Text(value) => value.len(),
-            Self::Written { bytes, .. } => bytes.len(),
             _ => 0,
-        }
-    }
-
-    fn into_owned(self) -> Wire<'static> {
-        match self {
-            Self::Null => Wire::Null,
-            Self::Bool(value) => Wire::Bool(value),
-            Self::Int2(value) => Wire::Int2(value),
-            Self::Int4(value) => Wire::Int4(value),
-            Self::Int8(value) => Wire::Int8(value),
-            Self::Oid(value) => Wire::Oid(value),
-            Self::Float4(value) => Wire::Float4(value),
-            Self::Float8(value) => Wire::Float8(value),
-            Self::Date(value) => Wire::Date(value),
-            Self::Micros(value) => Wire::Micros(value),
-            Self::Uuid(value) => Wire::Uuid(value),
-            Self::Text(value) => Wire::Text(value.into_owned().into()),
-            Self::Written { bytes, is_text } => Wire::Written { bytes, is_text },
-            Self::Unwritable(why) => Wire::Unwritable(why),
-            Self::Bytes(_) | Self::Json(_) | Self::Array(_) | Self::HStore(_) => {
-                let mut bytes = BytesMut::new();
-                match self.write(&mut bytes) {
-                    Ok(_) => Wire::Written { bytes, is_text: self.is_text() },
-                    Err(error) => Wire::Unwritable(error.to_string()),
-                }
-            }
         }
     }
 
@@ -237,8 +207,6 @@ impl Wire<'_> {
             Self::Json(value) => serde_json::to_writer(out.writer(), value)?,
             Self::Array(array) => array.write(out)?,
             Self::HStore(map) => hstore::write(map, out)?,
-            Self::Written { bytes, .. } => out.put_slice(bytes),
-            Self::Unwritable(why) => return Err(why.as_str().into()),
         }
         Ok(IsNull::No)
     }

@@ -1,395 +1,148 @@
-//! One flight: the owed steps and a request, put on the wire in one poll, and their answers awaited together. It knows
-//! the order of requests on a connection, and so what is outstanding; not what the requests are.
+//! [`InFlight`]: one request under way, with the steps that stand ahead of it in the same group. It reads the answer, and
+//! knows what in it belongs to a step. It knows no statements and no errors' meaning.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
-};
-
-use futures_util::FutureExt as _;
-use tokio::task::AbortHandle;
-use tokio_postgres::Client;
+use std::task::{Context, Poll, ready};
 
 use super::{
-    answered::{Answered, Outcome},
-    cancel::Servers,
-    classify,
-    dial::{Connected, LastWords},
-    in_flight::{Request, Requests},
-    outstanding::Outstanding,
-    schema::NewSchema,
+    link::{Gone, Ticket, messages},
+    steps::{self, GUARDS, Known},
+    told::Told,
 };
-use crate::{
-    control::Control,
-    driver::{Dialect, State, session_mark::SessionMark},
-    fault::{Fault, Verdict},
-    owed::Flight,
-    statement::SessionEffect,
-};
+use crate::control::{Control, Steps};
 
-/// The wire of one connection: what was sent, what was answered, and the control steps whose answer nobody has seen yet.
-pub(crate) struct Wire {
-    pub(super) client: Client,
-    /// Speaks with the server for the client. Ended, it closes the socket.
-    pub(super) task: AbortHandle,
-    pub(super) servers: Servers,
-    last_words: LastWords,
-    new_schema: NewSchema,
-    sent: AtomicU64,
-    answered: AtomicU64,
-    in_transaction: AtomicBool,
-    tally: Mutex<Tally>,
-    /// The caller had the native client.
-    handled: AtomicBool,
-    mark: SessionMark,
-    broken: AtomicBool,
-    /// It still works, but is not to be anybody else's.
-    retired: AtomicBool,
-    /// Answers come in order, so whoever has the answer to a later request can know this one; and must look at it
-    /// first, for behind a BEGIN that failed a statement commits on its own.
-    steps: Mutex<Option<(u64, Answered)>>,
-    pub(super) requests: Requests,
+/// Why a flight came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was taken away.
+    Revoked,
+    /// The connection has ended.
+    Ended,
+    /// The server has answered in a way that is not understood.
+    Unclear,
+    /// The guard has failed: no transaction is open, or one that is aborted.
+    Guard(Told),
+    /// A step has failed, and what stands behind it did not run.
+    Step(Told),
+    /// The statement has failed.
+    Statement(Told),
 }
 
-/// What is known of the requests of the open transaction.
-#[derive(Default)]
-struct Tally {
-    /// The one that began it.
-    begun: u64,
-    /// How many from that one on were seen to succeed.
-    succeeded: u64,
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    ticket: Ticket,
+    /// The steps that it took along.
+    pub(super) paid: Steps,
+    is_guarded: bool,
+    /// How many commands stand ahead of the statement.
+    ahead: usize,
+    /// How many of them were answered.
+    answered: usize,
+    /// How many portals were bound.
+    bound: usize,
+    /// What is prepared if all steps succeed, and how often the server had forgotten everything when they were sent.
+    pub(super) learnt: Known,
+    pub(super) forgotten: u64,
+    failed: Option<Box<Failure>>,
 }
 
-impl Wire {
-    pub(super) fn new(Connected { client, task, servers, last_words }: Connected) -> Self {
-        Self {
-            client,
-            task,
-            servers,
-            last_words,
-            new_schema: NewSchema::default(),
-            sent: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-            in_transaction: AtomicBool::new(false),
-            tally: Mutex::default(),
-            handled: AtomicBool::new(false),
-            mark: SessionMark::default(),
-            broken: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
-            steps: Mutex::new(None),
-            requests: Requests::default(),
+impl InFlight {
+    pub(super) fn new(ticket: Ticket, paid: &[Control], is_guarded: bool, learnt: Known, forgotten: u64) -> Self {
+        let guards = if is_guarded { GUARDS } else { 0 };
+        let ahead = guards + paid.iter().map(steps::count).sum::<usize>();
+        let paid = paid.iter().cloned().collect();
+        Self { ticket, paid, is_guarded, ahead, answered: 0, bound: 0, learnt, forgotten, failed: None }
+    }
+
+    /// Whether all steps are known to have succeeded.
+    pub(super) fn steps_succeeded(&self) -> bool {
+        self.answered == self.ahead
+    }
+
+    /// Whether nothing at all was done for it, as far as is known.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.answered == 0 && self.bound == 0
+    }
+
+    /// Whether the server has begun to run the statement.
+    pub(super) fn is_running(&self) -> bool {
+        self.bound > self.ahead
+    }
+
+    /// Whether it began a transaction.
+    pub(super) fn begins(&self) -> bool {
+        begins(&self.paid)
+    }
+
+    /// The step that has failed, if one has.
+    pub(super) fn failed_step(&self) -> Option<&Control> {
+        let guards = if self.is_guarded { GUARDS } else { 0 };
+        steps::step_of(&self.paid, self.answered.checked_sub(guards)?)
+    }
+
+    /// Reads the answer to its end. `read` gets what belongs to the statement, and tells whether it understands it.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &Context<'_>,
+        read: &mut impl FnMut(u8, &[u8]) -> bool,
+    ) -> Poll<Result<(), Failure>> {
+        loop {
+            if let Some(result) = ready!(self.poll_piece(cx, read)) {
+                return Poll::Ready(result);
+            }
         }
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    pub(super) fn is_alive(&self) -> bool {
-        !self.client.is_closed() && !self.is_condemned()
-    }
-
-    /// A fault with what the server has said of it, if it is the end of the connection.
-    pub(super) fn lost(&self, fault: Fault) -> Fault {
-        match self.last_words.get() {
-            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, words),
-            _ => fault,
-        }
-    }
-
-    pub(super) fn is_condemned(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-
-    /// The connection is not to be used again.
-    pub(super) fn condemn(&self) {
-        self.broken.store(true, Ordering::Release);
-    }
-
-    /// The connection is thrown away when its user is done with it.
-    pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-    }
-
-    /// What was left behind in the session.
-    pub(super) fn mark(&self) -> &SessionMark {
-        &self.mark
-    }
-
-    /// The session was reset.
-    pub(super) fn is_new(&self) {
-        self.mark.clear();
-        self.handled.store(false, Ordering::Release);
-    }
-
-    /// Lends the client. Until the loan is said to be over, anything may be outstanding.
-    pub(crate) fn lend(self: &Arc<Self>) -> Outstanding {
-        self.handled.store(true, Ordering::Release);
-        self.mark.note(SessionEffect::Reset);
-        self.send()
-    }
-
-    /// Whether a change of the schema is not committed, or was undone.
-    pub(super) fn has_new_schema(&self) -> bool {
-        self.new_schema.is_there()
-    }
-
-    pub(super) fn note_new_schema(&self) {
-        if self.is_in_transaction() {
-            self.new_schema.note();
-        }
-    }
-
-    pub(super) fn take_undone_schema(&self) -> bool {
-        self.new_schema.take_undone()
-    }
-
-    pub(super) fn set_in_transaction(&self, open: bool) {
-        if !open {
-            self.new_schema.settle();
-        }
-        self.in_transaction.store(open, Ordering::Release);
-    }
-
-    pub(super) fn is_in_transaction(&self) -> bool {
-        self.in_transaction.load(Ordering::Acquire)
-    }
-
-    pub(super) fn state(&self) -> State {
-        if !self.is_alive() {
-            State::Broken
-        } else if self.is_busy() {
-            State::Busy
-        } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
-            State::Broken
-        } else if self.mark.is_set() {
-            State::Handled
-        } else if self.is_in_transaction() {
-            State::Transaction
-        } else {
-            State::Idle
-        }
-    }
-
-    pub(super) fn is_busy(&self) -> bool {
-        self.answered.load(Ordering::Acquire) < self.sent.load(Ordering::Acquire)
-    }
-
-    /// Counts a request that goes out now, and gives its number.
-    fn count(&self) -> u64 {
-        self.sent.fetch_add(1, Ordering::AcqRel) + 1
-    }
-
-    /// The answer to the request of a number is here, and with it the answers to all earlier ones.
-    pub(super) fn is_answered(&self, number: u64) {
-        self.answered.fetch_max(number, Ordering::AcqRel);
-    }
-
-    /// The request of a number has succeeded.
-    pub(super) fn has_succeeded(&self, number: u64) {
-        self.is_answered(number);
-        let mut tally = self.tally();
-        // What was sent ahead of a transaction says nothing about it.
-        if number >= tally.begun {
-            tally.succeeded += 1;
-        }
-    }
-
-    /// Whether each request of the open transaction was seen to succeed, and nobody but us has sent any: then the server
-    /// cannot have aborted it.
-    pub(super) fn is_sound(&self) -> bool {
-        let Tally { begun, succeeded } = *self.tally();
-        let sent = self.sent.load(Ordering::Acquire) + 1 - begun;
-        self.is_in_transaction() && !self.handled.load(Ordering::Acquire) && succeeded == sent
-    }
-
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn send(self: &Arc<Self>) -> Outstanding {
-        Outstanding { number: self.count(), wire: Arc::clone(self) }
-    }
-
-    /// Sends the flight and `request` in one poll, in this order, and waits for both answers; the number is that of the
-    /// request, which is outstanding until it is said to be answered.
-    pub(super) async fn fly<T: Send + 'static>(
-        self: &Arc<Self>,
-        flight: &dyn Flight,
-        request: Request<T>,
-        classify: impl FnOnce(tokio_postgres::Error, bool) -> Fault,
-    ) -> Result<(T, u64), Fault> {
-        if !self.is_alive() {
-            return Err(self.lost(classify::unsent()));
-        }
-        let mut request = self.requests.hold(request);
-        let mut number = 0;
-        let mut ahead = None;
-        let first = poll_fn(|cx| {
-            let owed = match flight.take() {
-                Ok(owed) => owed,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            ahead = self.send_steps_ahead(&owed, cx);
-            number = self.count();
-            Poll::Ready(Ok(request.poll_unpin(cx)))
-        })
-        .await
-        .map_err(Fault::kept)?;
-        // One after the other, as they come: while the first answer is not here, neither is the second.
-        let steps = answer_to(ahead).await;
-        let out = match first {
-            Poll::Ready(out) => out,
-            Poll::Pending => request.await,
+    /// As [`poll_answer`](Self::poll_answer), but no more than a piece of it; `None` if there is more to come.
+    pub(super) fn poll_piece(
+        &mut self,
+        cx: &Context<'_>,
+        read: &mut impl FnMut(u8, &[u8]) -> bool,
+    ) -> Poll<Option<Result<(), Failure>>> {
+        let piece = match ready!(self.ticket.poll(cx)) {
+            Ok(piece) => piece,
+            Err(Gone::Revoked) => return Poll::Ready(Some(Err(Failure::Revoked))),
+            Err(Gone::Ended) => return Poll::Ready(Some(Err(Failure::Ended))),
         };
-        // An error is an answer too: whether one is outstanding is the connection's affair from here on.
-        match (steps, out) {
-            // Its answer is still to come, for nobody.
-            (_, None) => Err(classify::revoked()),
-            (Err(fault), _) => {
-                self.is_answered(number);
-                Err(fault)
+        Poll::Ready(messages(&piece).find_map(|(tag, body)| self.look_at(tag, body, read)))
+    }
+
+    fn look_at(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        read: &mut impl FnMut(u8, &[u8]) -> bool,
+    ) -> Option<Result<(), Failure>> {
+        let is_ahead = self.answered < self.ahead;
+        match tag {
+            b'Z' => return Some(self.failed.take().map_or(Ok(()), |failure| Err(*failure))),
+            b'E' => {
+                let told = Told::parse(body);
+                let ends_session = told.ends_session();
+                let failure = match self.answered {
+                    answered if self.is_guarded && answered < GUARDS => Failure::Guard(told),
+                    _ if is_ahead => Failure::Step(told),
+                    _ => Failure::Statement(told),
+                };
+                if ends_session {
+                    return Some(Err(failure));
+                }
+                self.failed.get_or_insert_with(|| Box::new(failure));
             }
-            (Ok(()), Some(Ok(value))) => Ok((value, number)),
-            (Ok(()), Some(Err(error))) => {
-                self.is_answered(number);
-                let fault = self.lost(classify(error, self.is_alive()));
-                self.judge(&fault);
-                Err(fault)
-            }
+            _ if self.failed.is_some() => {}
+            b'1' | b'3' => {}
+            b'2' => self.bound += 1,
+            b'C' | b'I' if is_ahead => self.answered += 1,
+            b'D' if is_ahead => {}
+            // Nobody knows what is to come.
+            _ if !read(tag, body) => return Some(Err(Failure::Unclear)),
+            _ => {}
         }
-    }
-
-    /// A connection that is lost for its user is so for everybody, be it that the socket stands: an answer was not
-    /// understood, and nobody knows what is to come.
-    pub(super) fn judge(&self, fault: &Fault) {
-        if fault.verdict == Verdict::Lost {
-            self.condemn();
-        }
-    }
-
-    /// Puts control steps on the wire; the caller polls once to send them.
-    fn send_steps(self: &Arc<Self>, steps: &[Control]) -> Answered {
-        self.new_schema.sent(steps);
-        let text = Dialect::Postgres.render_all(steps);
-        let begins = steps.iter().any(|step| matches!(step, Control::Begin(_)));
-        let opens = steps.iter().rev().find_map(|step| match step {
-            Control::Begin(_) => Some(true),
-            Control::Rollback | Control::Commit => Some(false),
-            _ => None,
-        });
-        // Not what they are set to.
-        let settings: String = steps.iter().flat_map(Control::locals).flat_map(|(key, _)| [key, " "]).collect();
-        let number = self.count();
-        if opens == Some(true) {
-            self.set_in_transaction(true);
-        }
-        if begins {
-            *self.tally() = Tally { begun: number, succeeded: 0 };
-        }
-        let wire = Arc::clone(self);
-        let answer = async move {
-            let result = wire.client.batch_execute(&text).await;
-            if result.is_ok() {
-                wire.has_succeeded(number);
-            } else {
-                wire.is_answered(number);
-            }
-            wire.forget_steps(number);
-            if opens == Some(false) && result.is_ok() {
-                wire.set_in_transaction(false);
-            }
-            result.map_err(|error| wire.judge_steps(error, begins, &settings))
-        };
-        let answered = Answered::new(answer.boxed());
-        *self.lock_steps() = Some((number, answered.another()));
-        answered
-    }
-
-    /// What it means that steps have failed. The server may say what `settings` are called.
-    fn judge_steps(&self, error: tokio_postgres::Error, begins: bool, settings: &str) -> Fault {
-        let mut fault = self.lost(classify::steps(error, self.is_alive(), settings));
-        self.judge(&fault);
-        if begins && fault.verdict == Verdict::Lost && classify::was_told(&fault) {
-            // The server has ended the session ahead of this: what stands behind it has not run.
-            fault.verdict = Verdict::Unsent;
-        }
-        if begins && classify::may_have_stopped_begin(&fault.error) {
-            // What stands behind that BEGIN may have run outside a transaction: nobody uses this again (rule 19).
-            self.condemn();
-        }
-        fault
-    }
-
-    /// Sends the flight alone, and waits for its answer.
-    pub(super) async fn fly_steps(self: &Arc<Self>, flight: &dyn Flight, steps: &[Control]) -> Outcome {
-        if !self.is_alive() {
-            return Err(self.lost(classify::unsent()));
-        }
-        let mut sent = None;
-        poll_fn(|cx| {
-            let taken = flight.take().map(|owed| {
-                let all: Vec<Control> = owed.iter().chain(steps).cloned().collect();
-                sent = self.send_steps_ahead(&all, cx);
-            });
-            Poll::Ready(taken.map_err(Fault::kept))
-        })
-        .await?;
-        answer_to(sent).await
-    }
-
-    /// Puts control steps on the wire, and gives their answer; without any, that to the steps that were sent last, if it
-    /// is not here yet. It is taken now: the answer may come before anybody waits for it, and would be forgotten then.
-    fn send_steps_ahead(self: &Arc<Self>, steps: &[Control], cx: &mut Context<'_>) -> Option<Ahead> {
-        if steps.is_empty() {
-            return self.last_steps().map(Ahead::Awaited);
-        }
-        let mut answer = self.send_steps(steps);
-        Some(match answer.poll_unpin(cx) {
-            Poll::Ready(outcome) => Ahead::Known(outcome),
-            Poll::Pending => Ahead::Awaited(answer),
-        })
-    }
-
-    /// The answer to the control steps that were sent last, if it is not here yet.
-    pub(super) fn last_steps(&self) -> Option<Answered> {
-        self.lock_steps().as_ref().map(|(_, answer)| answer.another())
-    }
-
-    /// The answer to steps is here: later flights need not look at it, unless newer steps have taken its place.
-    fn forget_steps(&self, number: u64) {
-        let mut steps = self.lock_steps();
-        if steps.as_ref().is_some_and(|(newest, _)| *newest == number) {
-            *steps = None;
-        }
-    }
-
-    pub(super) fn lock_steps(&self) -> MutexGuard<'_, Option<(u64, Answered)>> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+        None
     }
 }
 
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("state", &self.state()).finish_non_exhaustive()
-    }
-}
-
-/// The answer to control steps: a future that is ready must not be polled again.
-pub(super) enum Ahead {
-    Known(Outcome),
-    Awaited(Answered),
-}
-
-pub(super) async fn answer_to(steps: Option<Ahead>) -> Outcome {
-    match steps {
-        Some(Ahead::Known(outcome)) => outcome,
-        Some(Ahead::Awaited(answer)) => answer.await,
-        None => Ok(()),
-    }
+/// Whether steps begin a transaction.
+pub(super) fn begins(steps: &[Control]) -> bool {
+    steps.iter().any(|step| matches!(step, Control::Begin(_)))
 }

@@ -1,7 +1,6 @@
-//! PostgreSQL, by tokio-postgres: connect, run, control, classify errors, convert values. It knows no pool, no frames, no
-//! models.
+//! PostgreSQL: connect and log in by tokio-postgres, which is lent as the native client too; run, control, classify errors
+//! and convert values by requests of our own on the same socket. It knows no pool, no frames, no models.
 
-mod answered;
 mod array;
 mod cache;
 mod cancel;
@@ -15,19 +14,30 @@ mod connector;
 mod decode;
 mod dial;
 mod encode;
+mod ending;
 mod flight;
 mod hstore;
-mod in_flight;
 mod limits;
-mod outstanding;
+mod link;
+mod message;
+mod names;
+mod negotiate;
+mod outcome;
+mod prepare;
 mod range;
+mod rows;
 mod schema;
+mod scratch;
 mod socket;
+mod steps;
 mod stop;
+mod stream;
 mod tls;
+mod told;
+mod types;
 #[cfg(feature = "tls")]
 mod verifier;
-mod witness;
+mod wire;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -37,7 +47,7 @@ use tokio_postgres::{
     config::{SslMode, SslNegotiation},
 };
 
-pub(crate) use self::{connection::PostgresConnection, flight::Wire};
+pub(crate) use self::{connection::PostgresConnection, wire::Wire};
 use self::{dial::Dial, tls::Tls};
 use super::{Connection, Dialect, Driver, SessionToken, url};
 use crate::error::{Error, ErrorKind};

@@ -1,5 +1,7 @@
 //! What stands in for the connector in a build without the feature `tls`.
 
+use std::io;
+
 use tokio_postgres::{
     NoTls,
     tls::{MakeTlsConnect, NoTlsStream},
@@ -25,6 +27,9 @@ where
     }
 }
 
+/// Whether this build has TLS.
+pub(super) const HAS_TLS: bool = false;
+
 impl Tls {
     /// What makes no TLS connections; that they are asked for is an error.
     pub(super) fn connector(&self) -> Result<Connector, Error> {
@@ -44,7 +49,7 @@ impl Tls {
         false
     }
 
-    pub(super) fn was_in_the_way(_error: &tokio_postgres::Error) -> bool {
+    pub(super) fn was_in_the_way(_error: &io::Error) -> bool {
         false
     }
 }

@@ -19,7 +19,10 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep, timeout},
 };
-use tokio_postgres::Config;
+use tokio_postgres::{
+    Config,
+    tls::{ChannelBinding, TlsStream},
+};
 
 /// How long the server may take to close its side. What stands between may never tell of it.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -144,5 +147,12 @@ impl AsyncWrite for Socket {
             self.goodbye = Some(Box::pin(sleep(GOODBYE)));
         }
         self.poll_goodbye(cx).map(Ok)
+    }
+}
+
+/// It has no TLS.
+impl TlsStream for Socket {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
     }
 }

@@ -2,12 +2,12 @@
 
 use bytes::BytesMut;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use postgres_types::{Format, IsNull, Kind, ToSql, Type};
+use postgres_types::{Kind, Type};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{Param, bind};
+use super::bind;
 use crate::{cell::FromCell, driver::postgres::decode::cell, error::ErrorKind, json::Json, value::Value};
 
 /// What is sent for a value: text, or bytes.
@@ -19,14 +19,23 @@ enum Sent {
 }
 
 fn send(value: impl Into<Value>, ty: &Type) -> Result<Sent, String> {
-    let value = value.into();
-    let param = Param::new(&value, ty).map_err(|misfit| misfit.to_string())?;
     let mut out = BytesMut::new();
-    let null = param.to_sql_checked(ty, &mut out).unwrap();
-    Ok(match (null, param.encode_format(ty)) {
-        (IsNull::Yes, _) => Sent::Null,
-        (_, Format::Text) => Sent::Text(String::from_utf8(out.to_vec()).unwrap()),
-        (_, Format::Binary) => Sent::Binary(out.to_vec()),
+    let misfit = bind(b"s", &[value.into()], std::slice::from_ref(ty), &mut out)
+        .map_err(|refused| refused.into_error().to_string());
+    misfit.map_err(|text| text.strip_prefix("parameter $1: ").expect("it names the parameter").to_owned())?;
+    let (head, rest) = out.split_at(5);
+    assert_eq!((head[0], head[1..].to_vec()), (b'B', u32::try_from(out.len() - 1).unwrap().to_be_bytes().to_vec()));
+    // The unnamed portal, the statement, one format, one value; the results are wanted in binary.
+    let rest = rest.strip_prefix(b"\0s\0\0\x01\0").expect("one format");
+    let (format, rest) = rest.split_first().expect("a format");
+    let value = rest.strip_prefix(b"\0\x01").and_then(|rest| rest.strip_suffix(&[0, 1, 0, 1])).expect("one value");
+    let (length, value) = value.split_first_chunk().expect("a length");
+    let length = i32::from_be_bytes(*length);
+    assert_eq!(usize::try_from(length).unwrap_or(0), value.len());
+    Ok(match (length, format) {
+        (-1, _) => Sent::Null,
+        (_, 0) => Sent::Text(String::from_utf8(value.to_vec()).unwrap()),
+        _ => Sent::Binary(value.to_vec()),
     })
 }
 
@@ -225,7 +234,7 @@ fn null_goes_into_anything_and_what_is_invalid_into_nothing() {
 #[test]
 fn a_misfit_is_refused_by_name_before_anything_is_sent() {
     let error = |values: &[Value], types: &[Type]| {
-        let error = bind(values, types).unwrap_err();
+        let error = bind(b"s", values, types, &mut BytesMut::new()).unwrap_err().into_error();
         assert_eq!(error.kind(), ErrorKind::Parameter);
         error.to_string()
     };
@@ -234,7 +243,7 @@ fn a_misfit_is_refused_by_name_before_anything_is_sent() {
     assert_eq!(error(&[], &two[..1]), "the statement takes 1 parameter, 0 were given");
     let values = [1.into(), Value::I64(1 << 40)];
     assert_eq!(error(&values, &two), "parameter $2: i64 does not fit into int4");
-    assert_eq!(bind(&values[..1], &two[..1]).unwrap().len(), 1);
+    bind(b"s", &values[..1], &two[..1], &mut BytesMut::new()).unwrap();
 }
 
 #[test]

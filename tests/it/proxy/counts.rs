@@ -28,7 +28,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// The texts of the simple queries, in order.
+    /// The texts of the simple queries and of the control steps, in order.
     pub(crate) fn queries(&self) -> Vec<&str> {
         self.texts(StepKind::Simple)
     }
@@ -100,13 +100,38 @@ impl Counts {
                 self.cancels += 1;
                 return meaning;
             }
-            Meaning::Simple(text) => (StepKind::Simple, text),
-            Meaning::Prepare(text) => (StepKind::Prepare, text),
-            Meaning::Execute(text) => (StepKind::Execute, text),
+            Meaning::Simple(text) => (StepKind::Simple, text.strip_prefix(GUARD).unwrap_or(text)),
+            Meaning::Prepare(text) => (StepKind::Prepare, text.as_str()),
+            Meaning::Execute(text) => (StepKind::Execute, text.as_str()),
             Meaning::Outcome(_) | Meaning::Other => return meaning,
         };
         let flight = self.flights_of.get(&connection).copied().unwrap_or_default();
-        self.steps.push(Step { kind, text: text.clone(), connection, flight });
+        if is_control(text) && kind != StepKind::Simple {
+            self.add_control(kind, text, connection, flight);
+        } else {
+            self.steps.push(Step { kind, text: text.to_owned(), connection, flight });
+        }
         meaning
     }
+
+    /// Control steps go as prepared statements or not, which is no affair of who looks at what they are: those that are sent
+    /// together are one text.
+    fn add_control(&mut self, kind: StepKind, text: &str, connection: usize, flight: usize) {
+        if kind == StepKind::Prepare {
+            return;
+        }
+        let last = self.steps.last_mut().filter(|last| last.kind == StepKind::Simple && is_control(&last.text));
+        match last.filter(|last| (last.connection, last.flight) == (connection, flight)) {
+            Some(last) => last.text.extend(["; ", text]),
+            None => self.steps.push(Step { kind: StepKind::Simple, text: text.to_owned(), connection, flight }),
+        }
+    }
+}
+
+/// What keeps a text of several statements from running outside the transaction that it is for.
+const GUARD: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";
+
+fn is_control(text: &str) -> bool {
+    let words = ["BEGIN", "SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK", "SELECT set_config("];
+    words.iter().any(|word| text.starts_with(word))
 }

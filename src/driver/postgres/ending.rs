@@ -1,0 +1,119 @@
+//! How a transaction ends, and how a session is made as new. COMMIT and ROLLBACK are simple queries: prepared they would
+//! cost the server more, and nothing can ride with them. Used by the connection.
+
+use super::{connection::PostgresConnection, link::Status};
+use crate::{
+    control::Control,
+    driver::{Dialect, left_open},
+    error::{Error, ErrorKind, ServerError},
+    fault::{Fault, Verdict},
+    owed::Flight,
+    statement::SessionEffect,
+};
+
+/// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
+/// save that only statements prepared in SQL go: ours stay good.
+const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
+    DO $$ DECLARE prepared text; BEGIN \
+        FOR prepared IN SELECT name FROM pg_prepared_statements WHERE from_sql LOOP \
+            EXECUTE format('DEALLOCATE %I', prepared); END LOOP; END $$; \
+    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
+
+/// What ended a transaction, by the tag of the last command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Committed,
+    RolledBack,
+}
+
+impl PostgresConnection {
+    pub(super) async fn commit(&self, owing: &dyn Flight, before: &[Control]) -> Result<(), Fault> {
+        let mut text = String::new();
+        for step in before {
+            text.push_str(&Dialect::Postgres.render(step));
+            text.push_str("; ");
+        }
+        text.push_str("COMMIT");
+        let mut end = None;
+        let read = |tag, body: &[u8]| {
+            if tag == b'C' {
+                // COMMIT of an aborted transaction succeeds, and says what it did in its tag (rule 17).
+                end = Some(if body == b"COMMIT\0" { End::Committed } else { End::RolledBack });
+            }
+            matches!(tag, b'C' | b'T' | b'D')
+        };
+        match self.end(owing, &text, read).await {
+            Ok(()) => {
+                self.wire.end_transaction();
+                match end {
+                    Some(End::Committed) => Ok(()),
+                    Some(End::RolledBack) | None => Err(rolled_back()),
+                }
+            }
+            Err(fault) if fault.verdict == Verdict::Lost => {
+                let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
+                let error = Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error);
+                Err(Fault::new(Verdict::Lost, error))
+            }
+            Err(fault) if fault.verdict == Verdict::Unsent => Err(fault),
+            Err(fault) if self.wire.link.sight().status == Status::Idle => {
+                self.wire.end_transaction();
+                Err(fault)
+            }
+            Err(fault) => {
+                // What stands ahead of COMMIT has failed. Should this fail too, the state tells: the connection goes.
+                let _ = self.rollback(owing).await;
+                Err(fault)
+            }
+        }
+    }
+
+    pub(super) async fn rollback(&self, owing: &dyn Flight) -> Result<(), Fault> {
+        let ends_transaction = self.wire.is_in_transaction();
+        if self.wire.has_new_schema() {
+            self.cache.clear();
+        }
+        self.end(owing, "ROLLBACK", |tag, _| tag == b'C').await?;
+        self.wire.end_transaction();
+        // On a pinned connection the transaction alone ends: the session is its owner's still.
+        match self.wire.mark().get() {
+            SessionEffect::Reset if !ends_transaction => {
+                self.end(owing, RESET, |tag, _| matches!(tag, b'C' | b'T' | b'D')).await?;
+                self.wire.mark().clear();
+            }
+            SessionEffect::Discard if !ends_transaction => self.wire.retire(),
+            SessionEffect::None | SessionEffect::Reset | SessionEffect::Discard => {}
+        }
+        Ok(())
+    }
+
+    /// Runs a text of ours that controls the transaction or the session.
+    async fn end(&self, owing: &dyn Flight, text: &str, read: impl FnMut(u8, &[u8]) -> bool) -> Result<(), Fault> {
+        let (steps, flight) = self.wire.depart_text(owing, text)?;
+        debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
+        self.wire.land_control(flight, read).await
+    }
+
+    /// Rolls back what the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was anything.
+    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+        // Behind whatever of the client's is under way still.
+        self.wire.come_to_rest().await?;
+        if self.wire.link.sight().status == Status::Idle {
+            return Ok(());
+        }
+        self.wire.adopt_transaction();
+        self.rollback(&()).await?;
+        Err(left_open())
+    }
+}
+
+/// The code is that of whatever else is sent in an aborted transaction.
+fn rolled_back() -> Fault {
+    let aborted = ServerError { code: Some("25P02".into()), ..ServerError::default() };
+    let aborted = Error::server("the transaction was aborted", aborted);
+    let text = "the server rolled the transaction back, as a statement in it had failed";
+    Fault::new(Verdict::Gone, Error::new(ErrorKind::RolledBack, text).with_source(aborted))
+}

@@ -1,0 +1,79 @@
+//! TLS is agreed upon before tokio-postgres has the connection, as the link stands between the two. It is told what came of
+//! it in the way that it understands: by a server that agrees to TLS, and a connector that has it already.
+//!
+//! Used by `dial.rs`. It knows no link's insides and no login.
+
+use std::{future::Ready, io};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Join, Sink, join, sink};
+use tokio_postgres::{
+    Config,
+    config::{SslMode, SslNegotiation},
+    tls::{MakeTlsConnect, TlsConnect},
+};
+
+use super::{
+    cancel::Servers,
+    connector::HAS_TLS,
+    link::{Facade, Transport},
+    socket::Socket,
+};
+
+/// What asks a server for TLS: its length and its number.
+const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// What client and server have agreed on.
+pub(super) enum Negotiated {
+    Plain(Socket),
+    Tls(Transport),
+}
+
+/// Asks a server for TLS in the way of the URL.
+pub(super) async fn tls(config: &Config, servers: &Servers, name: &str, mut socket: Socket) -> io::Result<Negotiated> {
+    let mode = config.get_ssl_mode();
+    if mode == SslMode::Disable || !HAS_TLS {
+        return Ok(Negotiated::Plain(socket));
+    }
+    if config.get_ssl_negotiation() == SslNegotiation::Postgres {
+        socket.write_all(&REQUEST).await?;
+        // One byte and no more: what comes behind it belongs to the handshake.
+        if socket.read_u8().await? != b'S' {
+            return match mode {
+                SslMode::Require => Err(io::Error::other("server does not support TLS")),
+                _ => Ok(Negotiated::Plain(socket)),
+            };
+        }
+    }
+    let mut connector = servers.connector().clone();
+    let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
+    let stream = connect.connect(socket).await.map_err(Into::<Box<dyn std::error::Error + Send + Sync>>::into);
+    match stream {
+        Ok(stream) => Ok(Negotiated::Tls(Box::new(stream))),
+        Err(error) => Err(*error.downcast::<io::Error>().unwrap_or_else(|error| Box::new(io::Error::other(error)))),
+    }
+}
+
+/// How to log in where there is no TLS.
+pub(super) fn without_tls(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.ssl_mode(SslMode::Disable);
+    config
+}
+
+/// A server that agrees to TLS, and is asked for nothing else.
+pub(super) fn agreed() -> Join<&'static [u8], Sink> {
+    join(b"S", sink())
+}
+
+/// A connector that has its connection already.
+pub(super) struct Given(pub(super) Facade);
+
+impl<S> TlsConnect<S> for Given {
+    type Stream = Facade;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Facade>>;
+
+    fn connect(self, _: S) -> Self::Future {
+        std::future::ready(Ok(self.0))
+    }
+}

@@ -1,0 +1,112 @@
+//! What comes of a flight: its answer is read to the end, and a failure is told by what it means for the transaction. Used by
+//! the connection and by streams.
+
+use std::future::poll_fn;
+
+use super::{
+    classify,
+    flight::{Failure, InFlight},
+    wire::Wire,
+};
+use crate::{
+    control::{Control, Steps},
+    error::{Error, ErrorKind},
+    fault::{Fault, Verdict},
+};
+
+/// A request that has failed, with the steps that it had taken along.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) fault: Fault,
+    pub(super) paid: Steps,
+    /// One of the steps has failed.
+    pub(super) by_step: bool,
+}
+
+impl From<Fault> for Box<Stopped> {
+    fn from(fault: Fault) -> Self {
+        Self::new(Stopped { fault, paid: Steps::new(), by_step: false })
+    }
+}
+
+impl Stopped {
+    pub(super) fn into_fault(self: Box<Self>) -> Fault {
+        self.fault
+    }
+}
+
+impl Wire {
+    /// Reads the answer to its end; `read` gets what belongs to the statement.
+    pub(super) async fn land(
+        &self,
+        mut flight: InFlight,
+        sql: &str,
+        mut read: impl FnMut(u8, &[u8]) -> bool,
+    ) -> Result<(), Box<Stopped>> {
+        let result = poll_fn(|cx| flight.poll_answer(cx, &mut read)).await;
+        self.settle(&flight);
+        result.map_err(|failure| self.stopped(flight, failure, sql))
+    }
+
+    /// As [`land`](Self::land), for what controls the transaction or the session.
+    pub(super) async fn land_control(
+        &self,
+        mut flight: InFlight,
+        mut read: impl FnMut(u8, &[u8]) -> bool,
+    ) -> Result<(), Fault> {
+        match poll_fn(|cx| flight.poll_answer(cx, &mut read)).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Statement(told)) if !told.ends_session() => Err(classify::control(told)),
+            Err(failure) => Err(self.stopped(flight, failure, "").into_fault()),
+        }
+    }
+
+    /// Takes note of the steps that have succeeded.
+    pub(super) fn settle(&self, flight: &InFlight) {
+        if flight.steps_succeeded() {
+            self.learn(flight);
+            if !flight.paid.is_empty() && !flight.begins() && flight.paid.contains(&Control::Rollback) {
+                self.end_transaction();
+            }
+        }
+    }
+
+    /// What it means that a flight has failed.
+    pub(super) fn stopped(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<Stopped> {
+        let by_step = matches!(failure, Failure::Step(_));
+        let mut fault = self.lost(self.judge(&flight, failure, sql));
+        if fault.verdict == Verdict::Lost {
+            // It is so for everybody, be it that the socket stands: nobody knows what is to come.
+            self.condemn();
+            if flight.begins() && flight.is_untouched() && fault.error.code().is_some() {
+                // The server has ended the session ahead of this: nothing of it has run.
+                fault.verdict = Verdict::Unsent;
+            }
+        }
+        if by_step {
+            self.forget_steps();
+        }
+        Box::new(Stopped { fault, paid: flight.paid, by_step })
+    }
+
+    fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> Fault {
+        match failure {
+            Failure::Revoked => classify::revoked(),
+            Failure::Ended => classify::lost(self.link.failure(), sql),
+            Failure::Unclear => classify::not_understood(sql),
+            Failure::Statement(told) => classify::statement(told, sql),
+            // The transaction is open, and aborted: so would the statement have failed.
+            Failure::Guard(told) if &*told.code == "25P02" => classify::statement(told, sql),
+            Failure::Guard(told) if told.ends_session() => classify::statement(told, sql),
+            Failure::Guard(told) => {
+                let text = "the transaction is not open any more: its BEGIN has failed, or it was ended from elsewhere";
+                let error = Error::new(ErrorKind::RolledBack, text).with_source(told).with_statement(sql);
+                Fault::new(Verdict::Gone, error)
+            }
+            Failure::Step(told) => match flight.failed_step() {
+                Some(step) => classify::step(told, step),
+                None => classify::control(told),
+            },
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Rows of PostgreSQL in the form in which they came: the bytes of many together, and where each value begins. A value is
+//! made a [`Cell`](crate::cell::Cell) when it is asked for.
+//!
+//! Used by the connection for every row; `decode.rs` knows the values.
+
+use std::{mem, sync::Arc};
+
+use postgres_types::Type;
+use smallvec::SmallVec;
+
+use super::decode::{self, cell};
+use crate::{
+    cell::{Cell, Mismatch},
+    driver::Reader,
+    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
+};
+
+/// What all rows of a statement have in common.
+#[derive(Debug)]
+pub(super) struct Shape {
+    columns: Columns,
+    types: Box<[Type]>,
+}
+
+impl Shape {
+    /// `hstore` tells whether the columns of that type are read.
+    pub(super) fn new(columns: &[(String, Type)], hstore: bool) -> Self {
+        let types = columns.iter().map(|(_, ty)| ty.clone()).collect();
+        Self { columns: decode::columns(columns, hstore), types }
+    }
+}
+
+/// The rows that were read together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where the length of each value stands, row by row. Most statements return one row.
+    values: SmallVec<[u32; 8]>,
+    count: usize,
+}
+
+impl Batch {
+    /// Adds the body of a DataRow. False if it does not have so many columns, or its lengths do not fit.
+    fn push(&mut self, body: &[u8], columns: usize) -> bool {
+        let Some((count, mut rest)) = body.split_first_chunk() else { return false };
+        let start = self.bytes.len();
+        // What is longer is in no single batch: it is a message of less than 2 GiB, and a batch ends when it is large.
+        let Ok(end) = u32::try_from(start + body.len()) else { return false };
+        if usize::from(u16::from_be_bytes(*count)) != columns {
+            return false;
+        }
+        for _ in 0..columns {
+            let Some((length, behind)) = rest.split_first_chunk() else { return false };
+            self.values.push(end - rest.len() as u32);
+            let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+            let Some(next) = behind.get(length..) else { return false };
+            rest = next;
+        }
+        self.bytes.extend_from_slice(body);
+        self.count += 1;
+        rest.is_empty()
+    }
+
+    /// The value whose length stands at a place; `None` for NULL.
+    #[inline]
+    fn value(&self, at: usize) -> Option<Option<&[u8]>> {
+        let (length, rest) = self.bytes.get(at..)?.split_first_chunk()?;
+        match usize::try_from(i32::from_be_bytes(*length)) {
+            Ok(length) => rest.get(..length).map(Some),
+            Err(_) => Some(None),
+        }
+    }
+}
+
+/// Rows, and the shape that they share with the other rows of their statement.
+pub(crate) struct PgRows {
+    batch: Batch,
+    shape: Arc<Shape>,
+}
+
+impl NativeRows for PgRows {
+    #[inline]
+    fn columns(&self) -> &Columns {
+        &self.shape.columns
+    }
+
+    #[inline]
+    fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
+        let width = self.shape.types.len();
+        if column >= width {
+            return Err(Mismatch::invalid());
+        }
+        let at = self.batch.values.get(row * width + column).copied();
+        let raw = at.and_then(|at| self.batch.value(at as usize)).ok_or_else(Mismatch::invalid)?;
+        match (raw, self.shape.columns.reader(column)) {
+            (None, _) => Ok(Cell::Null),
+            (Some(raw), Some(read)) => read(raw),
+            (raw, None) => cell(&self.shape.types[column], raw),
+        }
+    }
+
+    fn type_name(&self, _: usize, column: usize) -> &str {
+        self.shape.columns.type_name(column).unwrap_or("unknown")
+    }
+}
+
+/// A batch that is this large is given up for the next one.
+const LARGE: usize = 64 << 10;
+
+/// Gathers the rows of one run of a statement.
+pub(super) struct Gatherer {
+    shape: Arc<Shape>,
+    batch: Batch,
+    rows: Vec<Row>,
+    reader: Option<Arc<dyn Reader>>,
+}
+
+impl Gatherer {
+    pub(super) fn new(shape: Arc<Shape>, reader: Option<Arc<dyn Reader>>) -> Self {
+        if let Some(reader) = &reader {
+            reader.begin();
+        }
+        Self { shape, batch: Batch::default(), rows: Vec::new(), reader }
+    }
+
+    /// Takes a row, by the body of its message. False if it is not understood.
+    pub(super) fn push(&mut self, body: &[u8]) -> bool {
+        if self.batch.count == ROWS_TOGETHER || self.batch.bytes.len() > LARGE {
+            let (bytes, values) = (self.batch.bytes.len(), self.batch.values.len());
+            match &self.reader {
+                Some(reader) => {
+                    let (together, count) = together(&mut self.batch, &self.shape);
+                    reader.read(together, count);
+                }
+                None => self.put_together(),
+            }
+            // There will be about as many.
+            self.batch.bytes.reserve(bytes);
+            self.batch.values.reserve(values);
+        }
+        self.batch.push(body, self.shape.types.len())
+    }
+
+    fn put_together(&mut self) {
+        if self.batch.count > 0 {
+            let (together, count) = together(&mut self.batch, &self.shape);
+            self.rows.reserve(count);
+            self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+        }
+    }
+
+    /// All rows since the last time, or those that no reader has.
+    pub(super) fn take(&mut self) -> Vec<Row> {
+        self.put_together();
+        mem::take(&mut self.rows)
+    }
+}
+
+fn together(batch: &mut Batch, shape: &Arc<Shape>) -> (Arc<PgRows>, usize) {
+    let batch = mem::take(batch);
+    let count = batch.count;
+    (Arc::new(PgRows { batch, shape: Arc::clone(shape) }), count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(values: &[Option<&str>]) -> Vec<u8> {
+        let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+        for value in values {
+            let length = value.map_or(-1, |value| i32::try_from(value.len()).unwrap());
+            body.extend(length.to_be_bytes());
+            body.extend(value.unwrap_or_default().bytes());
+        }
+        body
+    }
+
+    #[test]
+    fn rows_are_kept_as_they_came() {
+        let shape = Shape::new(&[("a".into(), Type::TEXT), ("b".into(), Type::TEXT)], true);
+        let mut gatherer = Gatherer::new(Arc::new(shape), None);
+        for at in 0..300 {
+            assert!(gatherer.push(&body(&[Some(&at.to_string()), (at % 2 == 0).then_some("even")])));
+        }
+        let rows = gatherer.take();
+        assert_eq!(rows.len(), 300);
+        for (at, row) in rows.iter().enumerate() {
+            let (number, even): (String, Option<String>) = row.to().unwrap();
+            assert_eq!((number, even.is_some()), (at.to_string(), at % 2 == 0));
+        }
+        assert!(gatherer.take().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        let whole = body(&[Some("abc"), None]);
+        for end in 0..=whole.len() {
+            let mut batch = Batch::default();
+            assert_eq!(batch.push(&whole[..end], 2), end == whole.len(), "{end}");
+        }
+        assert!(!Batch::default().push(&whole, 1));
+        assert!(!Batch::default().push(&[&whole[..], &[0]].concat(), 2));
+    }
+}

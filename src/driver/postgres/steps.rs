@@ -1,0 +1,215 @@
+//! Control steps as messages. Those that every block has are prepared statements, prepared by the flight that first needs
+//! them, as parsing them each time costs the server more than running them; the others are parsed where they are. What a
+//! step sets goes as a parameter, so that it stands in no log. Used by the wire.
+
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use smallvec::SmallVec;
+
+use super::message;
+use crate::{
+    control::{Control, Locals, Name, Settings},
+    driver::Dialect,
+};
+
+/// The levels whose savepoints are prepared, and that of the guard.
+const LEVELS: u32 = 9;
+
+/// The level of the savepoint that tells whether a transaction is open: no block has it.
+const GUARD: Name = Name::Level(0);
+
+/// How many commands the guard is.
+pub(super) const GUARDS: usize = 2;
+
+/// As text, for a message of several statements. It fails outside a transaction, and leaves nothing behind inside one.
+pub(super) const GUARD_TEXT: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";
+
+/// Which of the steps that can be are prepared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Known(pub(super) u32);
+
+impl Known {
+    fn has(self, place: u32) -> bool {
+        self.0 & (1 << place) != 0
+    }
+}
+
+/// The place of a step among those that are prepared.
+fn place(step: &Control) -> Option<u32> {
+    let (kind, name) = match step {
+        Control::Begin(settings) if settings.is_empty() => return Some(0),
+        Control::Savepoint(name) => (0, name),
+        Control::Release(name) => (1, name),
+        Control::RollbackTo(name) => (2, name),
+        _ => return None,
+    };
+    match name {
+        Name::Level(level) if *level < LEVELS => Some(1 + kind * LEVELS + level),
+        _ => None,
+    }
+}
+
+/// The name of a prepared step: no statement of ours or of others is called so.
+fn name(place: u32) -> [u8; 4] {
+    let digit = |digit: u32| b'0' + u8::try_from(digit).unwrap_or_default();
+    [b'_', b'c', digit(place / 10), digit(place % 10)]
+}
+
+/// Writes steps, ahead of which the guard stands if `guarded`. Gives what is prepared on the way.
+pub(super) fn write(steps: &[Control], guarded: bool, known: Known, out: &mut BytesMut) -> Known {
+    let mut learnt = Known::default();
+    if guarded {
+        write_step(&Control::Savepoint(GUARD), known, &mut learnt, out);
+        write_step(&Control::Release(GUARD), known, &mut learnt, out);
+    }
+    for step in steps {
+        write_step(step, Known(known.0 | learnt.0), &mut learnt, out);
+    }
+    learnt
+}
+
+fn write_step(step: &Control, known: Known, learnt: &mut Known, out: &mut BytesMut) {
+    if let Some(place) = place(step) {
+        let name = name(place);
+        if !known.has(place) {
+            // Somebody may have prepared it since it was known, or half of an earlier attempt may have come through.
+            message::close(&name, out);
+            message::parse(&name, &Dialect::Postgres.render(step), out);
+            learnt.0 |= 1 << place;
+        }
+        message::bind_texts(&name, &[], out);
+        message::execute(out);
+        return;
+    }
+    for (text, params) in commands(step) {
+        message::parse(b"", &text, out);
+        message::bind_texts(b"", &params, out);
+        message::execute(out);
+    }
+}
+
+/// How many commands a step is.
+pub(super) fn count(step: &Control) -> usize {
+    if place(step).is_some() { 1 } else { commands(step).len() }
+}
+
+/// The step that a command is of.
+pub(super) fn step_of(steps: &[Control], command: usize) -> Option<&Control> {
+    let mut behind = 0;
+    steps.iter().find(|step| {
+        behind += count(step);
+        command < behind
+    })
+}
+
+/// What a step is called in an error: its text, without the values that it sets.
+pub(super) fn text(step: &Control) -> String {
+    commands(step).into_iter().map(|(text, _)| text).collect::<Vec<_>>().join("; ")
+}
+
+type Params<'s> = SmallVec<[&'s str; 4]>;
+
+/// The texts of a step, with their parameters.
+fn commands(step: &Control) -> SmallVec<[(String, Params<'_>); 1]> {
+    let plain = || SmallVec::from_iter([(Dialect::Postgres.render(step).into_owned(), Params::new())]);
+    match step {
+        Control::Begin(settings) => begin(settings),
+        Control::Set(locals) => SmallVec::from_iter([set(locals)]),
+        Control::Restore(locals) => SmallVec::from_iter([restore(locals)]),
+        Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) | Control::Commit | Control::Rollback => {
+            plain()
+        }
+    }
+}
+
+/// BEGIN with what the transaction is to be, and its settings: what fails keeps all behind it from running.
+fn begin(settings: &Settings) -> SmallVec<[(String, Params<'_>); 1]> {
+    let mut commands = SmallVec::new();
+    commands.push((Dialect::Postgres.begin_with(settings), Params::new()));
+    if settings.locals().is_empty() {
+        return commands;
+    }
+    let mut params = Params::new();
+    let mut text = String::from("SELECT ");
+    for (at, (key, value)) in settings.locals().iter().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let (key, value) = (param(key, &mut params), param(value, &mut params));
+        // It cannot fail: it is a string.
+        let _ = write!(text, "{comma}set_config({key}, {value}, true)");
+    }
+    commands.push((text, params));
+    commands
+}
+
+/// The one command that sets what a nested block asks for, and keeps what was set before.
+fn set(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
+    let mut params = Params::new();
+    let parts = settings.locals().iter().enumerate().map(|(at, (key, value))| {
+        let (key, value) = (param(key, &mut params), param(value, &mut params));
+        format!(
+            "set_config('nestling.saved_{depth}_{at}', current_setting({key}, true), true), set_config({key}, {value}, true)"
+        )
+    });
+    let text = ["SELECT ", &parts.collect::<Vec<_>>().join(", ")].concat();
+    (text, params)
+}
+
+/// The one command that sets back what was set before a nested block.
+fn restore(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
+    let mut params = Params::new();
+    let parts = settings.locals().iter().enumerate().map(|(at, (key, _))| {
+        let key = param(key, &mut params);
+        format!("set_config({key}, current_setting('nestling.saved_{depth}_{at}', true), true)")
+    });
+    let text = ["SELECT ", &parts.collect::<Vec<_>>().join(", ")].concat();
+    (text, params)
+}
+
+/// A parameter for a text, and what stands for it. What is not ASCII goes by its bytes, as the session may read texts in
+/// another encoding.
+fn param<'s>(text: &'s str, params: &mut Params<'s>) -> String {
+    params.push(text);
+    let number = params.len();
+    if text.is_ascii() {
+        return format!("${number}");
+    }
+    format!("pg_catalog.convert_from(${number}, 'UTF8')")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_of_all_blocks_have_names_of_their_own() {
+        let level = Name::Level;
+        let steps = (0..LEVELS).flat_map(|at| {
+            [Control::Savepoint(level(at)), Control::Release(level(at)), Control::RollbackTo(level(at))]
+        });
+        let mut names: Vec<_> =
+            steps.chain([Control::Begin(Settings::default())]).map(|step| name(place(&step).unwrap())).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), count), (28, 28));
+        assert_eq!(place(&Control::Savepoint(level(LEVELS))), None);
+        assert_eq!(place(&Control::Rollback), None);
+    }
+
+    #[test]
+    fn what_is_set_is_a_parameter() {
+        let settings = Settings::default().with_read_only(true).with_local("a.b", "secret").with_local("a.c", "é");
+        let begin = Control::Begin(settings.clone());
+        assert_eq!(
+            text(&begin),
+            "BEGIN READ ONLY; SELECT set_config($1, $2, true), set_config($3, pg_catalog.convert_from($4, 'UTF8'), true)"
+        );
+        assert_eq!(count(&begin), 2);
+        let set = Control::Set(Locals { depth: 2, settings: settings.locals_alone() });
+        assert!(!text(&set).contains("secret"), "{}", text(&set));
+        let steps = [begin, set];
+        let found: Vec<_> = (0..4).map(|at| step_of(&steps, at).map(|step| std::ptr::eq(step, &steps[0]))).collect();
+        assert_eq!(found, [Some(true), Some(true), Some(false), None]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Rows of a stream: read as they come, and no further ahead than the link holds for one who does not take them. Used by the
+//! connection.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_util::Stream;
+
+use super::{
+    flight::{Failure, InFlight},
+    outcome::Stopped,
+    rows::{Gatherer, Shape},
+    wire::Wire,
+};
+use crate::{driver::Answer, fault::Fault, row::Row};
+
+/// The rest of an answer. Dropped half-way, it leaves the request outstanding: the rest is read and thrown away.
+struct Rows {
+    wire: Arc<Wire>,
+    /// Gone with the end of the answer.
+    flight: Option<InFlight>,
+    gatherer: Gatherer,
+    /// Those that are here.
+    ready: std::vec::IntoIter<Row>,
+    /// What stands behind them.
+    failure: Option<Fault>,
+    sql: Box<str>,
+}
+
+/// Waits until the statement runs, or has failed before it did; its rows and what becomes of it come out of the stream.
+pub(super) async fn start(
+    wire: Arc<Wire>,
+    mut flight: InFlight,
+    shape: Arc<Shape>,
+    sql: &str,
+) -> Result<Answer, Box<Stopped>> {
+    let mut gatherer = Gatherer::new(shape, None);
+    let ended = poll_fn(|cx| {
+        loop {
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut gatherer)));
+            if ended.is_some() || flight.is_running() {
+                return Poll::Ready(ended);
+            }
+        }
+    })
+    .await;
+    wire.settle(&flight);
+    let ready = gatherer.take().into_iter();
+    let mut rows = Rows { wire, flight: None, gatherer, ready, failure: None, sql: sql.into() };
+    match ended {
+        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.stopped(flight, failure, sql)),
+        Some(result) => rows.end(flight, result),
+        None => rows.flight = Some(flight),
+    }
+    Ok(Answer::stream(Box::pin(rows)))
+}
+
+/// Reads rows, and what stands behind them.
+fn reading(gatherer: &mut Gatherer) -> impl FnMut(u8, &[u8]) -> bool {
+    |tag, body| match tag {
+        b'D' => gatherer.push(body),
+        _ => matches!(tag, b'C' | b'I'),
+    }
+}
+
+impl Rows {
+    fn end(&mut self, flight: InFlight, result: Result<(), Failure>) {
+        self.failure = result.err().map(|failure| self.wire.stopped(flight, failure, &self.sql).into_fault());
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<Row, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(row) = this.ready.next() {
+                return Poll::Ready(Some(Ok(row)));
+            }
+            let Some(flight) = &mut this.flight else { return Poll::Ready(this.failure.take().map(Err)) };
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.gatherer)));
+            this.ready = this.gatherer.take().into_iter();
+            if let Some(result) = ended
+                && let Some(flight) = this.flight.take()
+            {
+                this.end(flight, result);
+            }
+        }
+    }
+}

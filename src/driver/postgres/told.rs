@@ -1,0 +1,114 @@
+//! [`Told`]: what a server says in an error, whoever has read it. Used by the link, which looks for the last words of a
+//! session, and by the classification of errors.
+
+use std::{error::Error as StdError, fmt};
+
+use tokio_postgres::error::{DbError, Severity};
+
+/// An error of the server, by its fields.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    severity: Box<str>,
+    pub(super) code: Box<str>,
+    pub(super) message: Box<str>,
+    pub(super) detail: Option<Box<str>>,
+    pub(super) hint: Option<Box<str>>,
+    /// Where it arose: a parameter, or the functions that were being run.
+    pub(super) context: Option<Box<str>>,
+    pub(super) schema: Option<Box<str>>,
+    pub(super) table: Option<Box<str>>,
+    pub(super) column: Option<Box<str>>,
+    pub(super) datatype: Option<Box<str>>,
+    pub(super) constraint: Option<Box<str>>,
+}
+
+impl Told {
+    /// Reads the body of an ErrorResponse: each field is a letter and a text.
+    pub(super) fn parse(mut body: &[u8]) -> Self {
+        let mut told = Self::default();
+        while let Some((field, rest)) = body.split_first().filter(|(field, _)| **field != 0) {
+            let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+            let text: Box<str> = String::from_utf8_lossy(&rest[..end]).into();
+            match field {
+                // The severity is told twice: in the language of the server, and as it is.
+                b'S' if told.severity.is_empty() => told.severity = text,
+                b'V' => told.severity = text,
+                b'C' => told.code = text,
+                b'M' => told.message = text,
+                b'D' => told.detail = Some(text),
+                b'H' => told.hint = Some(text),
+                b'W' => told.context = Some(text),
+                b's' => told.schema = Some(text),
+                b't' => told.table = Some(text),
+                b'c' => told.column = Some(text),
+                b'd' => told.datatype = Some(text),
+                b'n' => told.constraint = Some(text),
+                _ => {}
+            }
+            body = rest.get(end + 1..).unwrap_or_default();
+        }
+        told
+    }
+
+    /// Whether the server closes the session with this message.
+    pub(super) fn ends_session(&self) -> bool {
+        matches!(&*self.severity, "FATAL" | "PANIC")
+    }
+}
+
+impl From<&DbError> for Told {
+    fn from(error: &DbError) -> Self {
+        let text = |part: Option<&str>| part.map(Into::into);
+        let severity = match error.parsed_severity() {
+            Some(Severity::Fatal) => "FATAL",
+            Some(Severity::Panic) => "PANIC",
+            _ => error.severity(),
+        };
+        Self {
+            severity: severity.into(),
+            code: error.code().code().into(),
+            message: error.message().into(),
+            detail: text(error.detail()),
+            hint: text(error.hint()),
+            context: text(error.where_()),
+            schema: text(error.schema()),
+            table: text(error.table()),
+            column: text(error.column()),
+            datatype: text(error.datatype()),
+            constraint: text(error.constraint()),
+        }
+    }
+}
+
+/// Without what may be values of rows.
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { severity, code, schema, table, column, constraint, .. } = self;
+        let mut out = f.debug_struct("Told");
+        out.field("severity", severity).field("code", code).field("schema", schema).field("table", table);
+        out.field("column", column).field("constraint", constraint).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.severity, self.code)
+    }
+}
+
+impl StdError for Told {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_read_field_by_field() {
+        let told = Told::parse(b"SFATALE\0VFATAL\0C57P01\0Mend\0W\xffx\0n\0\0");
+        assert!(told.ends_session());
+        assert_eq!((&*told.code, &*told.message, told.constraint.as_deref()), ("57P01", "end", Some("")));
+        assert!(told.detail.is_none() && told.context.is_some());
+        assert!(!Told::parse(b"SERREUR\0VERROR\0C22012").ends_session());
+        assert!(Told::parse(b"").code.is_empty());
+    }
+}

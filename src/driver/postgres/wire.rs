@@ -1,0 +1,305 @@
+//! [`Wire`]: one connection, and what is known of its session: what is open, what it leaves behind, what it has prepared. It
+//! puts the owed steps and a request on the wire as one group. It knows not what the requests are; what it means that one has
+//! failed is the affair of `outcome.rs`.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use tokio::task::AbortHandle;
+use tokio_postgres::Client;
+
+use super::{
+    cancel::Servers,
+    classify,
+    dial::Connected,
+    flight::{InFlight, begins},
+    link::{Link, Sight, Status},
+    message,
+    names::Names,
+    outcome::Stopped,
+    schema::NewSchema,
+    steps::{self, GUARD_TEXT, Known},
+};
+use crate::{
+    control::{Control, Steps},
+    driver::{State, session_mark::SessionMark},
+    fault::{Fault, Verdict},
+    owed::Flight,
+    statement::SessionEffect,
+};
+
+/// The wire of one connection.
+pub(crate) struct Wire {
+    pub(super) client: Client,
+    /// Speaks with the server for the client. Ended, it closes the socket.
+    pub(super) task: AbortHandle,
+    pub(super) servers: Servers,
+    pub(super) link: Arc<Link>,
+    pub(super) names: Arc<Names>,
+    new_schema: NewSchema,
+    /// From BEGIN, when it is sent, to the answer of what ends the transaction.
+    in_transaction: AtomicBool,
+    /// The caller has the native client.
+    lent: AtomicBool,
+    mark: SessionMark,
+    broken: AtomicBool,
+    /// It still works, but is not to be anybody else's.
+    retired: AtomicBool,
+    /// The steps that are prepared, and how often the server had forgotten everything when that was learnt.
+    known: AtomicU32,
+    known_since: AtomicU64,
+    /// The number of the last request that took steps along which must not be hit by a cancellation.
+    steps_sent: AtomicU64,
+}
+
+impl Wire {
+    pub(super) fn new(Connected { client, task, servers, link }: Connected) -> Self {
+        Self {
+            client,
+            task,
+            servers,
+            link,
+            names: Arc::default(),
+            new_schema: NewSchema::default(),
+            in_transaction: AtomicBool::new(false),
+            lent: AtomicBool::new(false),
+            mark: SessionMark::default(),
+            broken: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            known: AtomicU32::new(0),
+            known_since: AtomicU64::new(0),
+            steps_sent: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.is_condemned() && !self.link.sight().is_ended && !self.client.is_closed()
+    }
+
+    /// A fault with what the server has said of it, if it is the end of the connection.
+    pub(super) fn lost(&self, fault: Fault) -> Fault {
+        match self.link.last_words() {
+            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, &words),
+            _ => fault,
+        }
+    }
+
+    /// How often the server was seen to forget all that was prepared.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.link.sight().forgotten
+    }
+
+    pub(super) fn is_condemned(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// The connection is not to be used again.
+    pub(super) fn condemn(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// The connection is thrown away when its user is done with it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// What was left behind in the session.
+    pub(super) fn mark(&self) -> &SessionMark {
+        &self.mark
+    }
+
+    /// Notes what a statement that is about to be sent leaves behind: prepared steps may be among what it takes away.
+    pub(super) fn note(&self, effect: SessionEffect) {
+        if effect != SessionEffect::None {
+            self.mark.note(effect);
+            self.forget_steps();
+        }
+    }
+
+    /// Lends the client. Until the loan is said to be over, anything may be outstanding.
+    pub(crate) fn lend(self: &Arc<Self>) -> Loan {
+        self.lent.store(true, Ordering::Release);
+        self.note(SessionEffect::Reset);
+        Loan(Arc::clone(self))
+    }
+
+    /// Nothing of the native client is outstanding.
+    pub(super) fn end_loan(&self) {
+        self.lent.store(false, Ordering::Release);
+        self.forget_steps();
+    }
+
+    /// Whether a change of the schema is not committed, or was undone.
+    pub(super) fn has_new_schema(&self) -> bool {
+        self.new_schema.is_there()
+    }
+
+    pub(super) fn note_new_schema(&self) {
+        if self.is_in_transaction() {
+            self.new_schema.note();
+        }
+    }
+
+    pub(super) fn take_undone_schema(&self) -> bool {
+        self.new_schema.take_undone()
+    }
+
+    pub(super) fn end_transaction(&self) {
+        self.new_schema.settle();
+        self.in_transaction.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.in_transaction.load(Ordering::Acquire)
+    }
+
+    /// What the native client has begun.
+    pub(super) fn adopt_transaction(&self) {
+        self.in_transaction.store(true, Ordering::Release);
+    }
+
+    pub(super) fn state(&self) -> State {
+        let sight = self.link.sight();
+        if self.is_condemned() || sight.is_ended || self.client.is_closed() {
+            State::Broken
+        } else if sight.is_busy || self.lent.load(Ordering::Acquire) {
+            State::Busy
+        } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
+            State::Broken
+        } else if self.mark.is_set() {
+            State::Handled
+        } else if self.is_in_transaction() || sight.status != Status::Idle {
+            State::Transaction
+        } else {
+            State::Idle
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.link.sight().is_busy || self.lent.load(Ordering::Acquire)
+    }
+
+    /// Whether steps are outstanding that must not be hit by a cancellation, which would take more than a statement along.
+    pub(super) fn has_steps_outstanding(&self) -> bool {
+        self.link.sight().answered < self.steps_sent.load(Ordering::Acquire)
+    }
+
+    // --- prepared steps ---
+
+    /// The steps that are prepared, as far as the server has not forgotten them.
+    fn known(&self, sight: Sight) -> Known {
+        if self.known_since.swap(sight.forgotten, Ordering::AcqRel) != sight.forgotten {
+            self.known.store(0, Ordering::Release);
+        }
+        Known(self.known.load(Ordering::Acquire))
+    }
+
+    pub(super) fn learn(&self, flight: &InFlight) {
+        if flight.learnt != Known::default() && self.known_since.load(Ordering::Acquire) == flight.forgotten {
+            self.known.fetch_or(flight.learnt.0, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn forget_steps(&self) {
+        self.known.store(0, Ordering::Release);
+    }
+
+    // --- sending ---
+
+    /// Takes the steps that a flight owes, and puts them into the buffer with what `send` adds to them. The ledger is locked
+    /// meanwhile, and this is the one place where steps are taken.
+    ///
+    /// # Errors
+    /// Nothing was sent: nothing may be, or the connection is dead.
+    fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, Fault> {
+        if !self.is_alive() {
+            return Err(self.lost(classify::unsent()));
+        }
+        let owed = owing.take().map_err(Fault::kept)?;
+        Ok(send(&owed))
+    }
+
+    /// Sends the owed steps and a request, which ends in Sync, as one group.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, Fault> {
+        let needs_transaction = owing.needs_transaction();
+        self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
+    }
+
+    /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
+    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+        let flight = self.take(owing, |owed| {
+            let all: Steps = owed.iter().chain(steps).cloned().collect();
+            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
+        })?;
+        let Some(flight) = flight else { return Ok(()) };
+        self.land(flight, "", |_, _| false).await.map_err(Stopped::into_fault)
+    }
+
+    /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
+    /// the transaction that the steps begin it does not run either.
+    pub(super) fn depart_text(&self, owing: &dyn Flight, text: &str) -> Result<(Option<InFlight>, InFlight), Fault> {
+        let needs_transaction = owing.needs_transaction();
+        self.take(owing, |steps| {
+            let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
+            let in_transaction = needs_transaction || begins(steps);
+            let ticket = self.link.send(|out, sight| {
+                let is_guarded = in_transaction && sight.status == Status::Idle;
+                message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
+            });
+            (ahead, InFlight::new(ticket, &[], false, Known::default(), 0))
+        })
+    }
+
+    fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
+        let (mut is_guarded, mut learnt, mut forgotten) = (false, Known::default(), 0);
+        let begins = begins(steps);
+        if !steps.is_empty() {
+            self.new_schema.sent(steps);
+        }
+        if begins {
+            self.in_transaction.store(true, Ordering::Release);
+        }
+        let ticket = self.link.send(|out, sight| {
+            self.names.write_closed(out);
+            // The answer to BEGIN may be under way still: should it have failed, the statement must not run.
+            is_guarded = needs_transaction && !begins && sight.status == Status::Idle;
+            if is_guarded || !steps.is_empty() {
+                forgotten = sight.forgotten;
+                learnt = steps::write(steps, is_guarded, self.known(sight), out);
+            }
+            if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
+                self.steps_sent.store(sight.sent + 1, Ordering::Release);
+            }
+            out.extend_from_slice(request);
+        });
+        InFlight::new(ticket, steps, is_guarded, learnt, forgotten)
+    }
+}
+
+/// The native client is lent. Forgotten about, it leaves the connection busy.
+pub(crate) struct Loan(Arc<Wire>);
+
+impl Loan {
+    /// The loan is over, and what was asked for is answered.
+    pub(crate) fn over(&self) {
+        self.0.end_loan();
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
