@@ -61,9 +61,10 @@ impl Spot {
         }
         if pace.untimed > 0 {
             pace.untimed -= 1;
-            let held_up = HeldUp::new();
+            let _held_up = HeldUp::new();
             let out = work();
-            if held_up.has_lingered() {
+            // It was found at it for longer than brief work takes.
+            if HELD_UP.get().is_some_and(|calls| calls > LINGERS) {
                 *pace = Pace::default();
             }
             return out;
@@ -93,11 +94,6 @@ impl HeldUp {
     fn new() -> Self {
         HELD_UP.set(Some(0));
         Self
-    }
-
-    /// Whether the work was found at it for longer than brief work takes.
-    fn has_lingered(&self) -> bool {
-        HELD_UP.get().is_some_and(|calls| calls > LINGERS)
     }
 }
 
