@@ -132,9 +132,9 @@ impl PostgresConnection {
     ) -> Result<(), Fault> {
         let (steps, text) = self.wire.depart_text(debt, sql)?;
         if let Some(steps) = steps {
-            self.wire.land(steps, "", |_, _| false).await.map_err(Stopped::into_fault)?;
+            self.wire.land(steps, "", |_, _| false).await.map_err(|stopped| stopped.fault)?;
         }
-        self.wire.land(text, sql, read).await.map_err(Stopped::into_fault)
+        self.wire.land(text, sql, read).await.map_err(|stopped| stopped.fault)
     }
 
     /// A cached statement has failed. It is run once more if the server no longer accepted it as prepared, wherever that
@@ -171,7 +171,7 @@ impl PostgresConnection {
     async fn execute_new(&self, debt: &dyn Debt, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         let prepared = self.prepare(debt, query).await?;
         let request = self.bind(&prepared, query).map_err(|refused| refused_at(refused, query))?;
-        self.execute(debt, &prepared, query, request, want).await.map_err(Stopped::into_fault)
+        self.execute(debt, &prepared, query, request, want).await.map_err(|stopped| stopped.fault)
     }
 
     /// The request that runs a prepared statement.
