@@ -133,9 +133,9 @@ impl PostgresConnection {
     ) -> Result<(), Fault> {
         let (steps, text) = self.wire.depart_text(owing, sql)?;
         if let Some(steps) = steps {
-            self.wire.land(steps, "", |_, _| false).await.map_err(Stopped::into_fault)?;
+            self.wire.land(steps, "", |_, _| false).await.map_err(|stopped| stopped.fault)?;
         }
-        self.wire.land(text, sql, read).await.map_err(Stopped::into_fault)
+        self.wire.land(text, sql, read).await.map_err(|stopped| stopped.fault)
     }
 
     /// A cached statement has failed. It is run once more if the server no longer accepted it as prepared, wherever that
@@ -172,7 +172,7 @@ impl PostgresConnection {
     async fn execute_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         let prepared = self.prepare(owing, query).await?;
         let request = self.bind(&prepared, query).map_err(|refused| refused_at(refused, query))?;
-        self.execute(owing, &prepared, query, request, want).await.map_err(Stopped::into_fault)
+        self.execute(owing, &prepared, query, request, want).await.map_err(|stopped| stopped.fault)
     }
 
     /// The request that runs a prepared statement.

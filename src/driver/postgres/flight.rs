@@ -20,11 +20,11 @@ pub(super) enum Failure {
     /// The server has answered in a way that is not understood.
     Unclear,
     /// The guard has failed: no transaction is open, or one that is aborted.
-    Guard(Told),
+    Guard(Box<Told>),
     /// A step has failed, and what stands behind it did not run.
-    Step(Told),
+    Step(Box<Told>),
     /// The statement has failed.
-    Statement(Told),
+    Statement(Box<Told>),
 }
 
 /// A request under way.
@@ -117,7 +117,7 @@ impl InFlight {
         match tag {
             b'Z' => return Some(self.failed.take().map_or(Ok(()), |failure| Err(*failure))),
             b'E' => {
-                let told = Told::parse(body);
+                let told = Box::new(Told::parse(body));
                 let ends_session = told.ends_session();
                 let failure = match self.answered {
                     answered if self.is_guarded && answered < GUARDS => Failure::Guard(told),

@@ -29,12 +29,6 @@ impl From<Fault> for Box<Stopped> {
     }
 }
 
-impl Stopped {
-    pub(super) fn into_fault(self: Box<Self>) -> Fault {
-        self.fault
-    }
-}
-
 impl Wire {
     /// Reads the answer to its end; `read` gets what belongs to the statement.
     pub(super) async fn land(
@@ -56,8 +50,8 @@ impl Wire {
     ) -> Result<(), Fault> {
         match poll_fn(|cx| flight.poll_answer(cx, &mut read)).await {
             Ok(()) => Ok(()),
-            Err(Failure::Statement(told)) if !told.ends_session() => Err(classify::control(told)),
-            Err(failure) => Err(self.stopped(flight, failure, "").into_fault()),
+            Err(Failure::Statement(told)) if !told.ends_session() => Err(classify::control(*told)),
+            Err(failure) => Err(self.stopped(flight, failure, "").fault),
         }
     }
 
@@ -94,18 +88,18 @@ impl Wire {
             Failure::Revoked => classify::revoked(),
             Failure::Ended => classify::lost(self.link.failure(), sql),
             Failure::Unclear => classify::not_understood(sql),
-            Failure::Statement(told) => classify::statement(told, sql),
+            Failure::Statement(told) => classify::statement(*told, sql),
             // The transaction is open, and aborted: so would the statement have failed.
-            Failure::Guard(told) if &*told.code == "25P02" => classify::statement(told, sql),
-            Failure::Guard(told) if told.ends_session() => classify::statement(told, sql),
+            Failure::Guard(told) if &*told.code == "25P02" => classify::statement(*told, sql),
+            Failure::Guard(told) if told.ends_session() => classify::statement(*told, sql),
             Failure::Guard(told) => {
                 let text = "the transaction is not open any more: its BEGIN has failed, or it was ended from elsewhere";
-                let error = Error::new(ErrorKind::RolledBack, text).with_source(told).with_statement(sql);
+                let error = Error::new(ErrorKind::RolledBack, text).with_source(*told).with_statement(sql);
                 Fault::new(Verdict::Gone, error)
             }
             Failure::Step(told) => match flight.failed_step() {
-                Some(step) => classify::step(told, step),
-                None => classify::control(told),
+                Some(step) => classify::step(*told, step),
+                None => classify::control(*told),
             },
         }
     }

@@ -32,7 +32,7 @@ impl PostgresConnection {
         self.scratch.put(request);
         let mut described = Described::default();
         let landed = self.wire.land(flight, query.sql, |tag, body| described.read(tag, body)).await;
-        landed.map_err(|stopped| untouched(stopped.into_fault()))?;
+        landed.map_err(|stopped| untouched(stopped.fault))?;
         let Described { params, columns } = described;
         let oids = || params.iter().chain(columns.iter().map(|(_, oid)| oid));
         if let Some(text) = self.types.look_up(oids()) {

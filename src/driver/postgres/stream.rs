@@ -69,7 +69,7 @@ fn reading(gatherer: &mut Gatherer) -> impl FnMut(u8, &[u8]) -> bool {
 
 impl Rows {
     fn end(&mut self, flight: InFlight, result: Result<(), Failure>) {
-        self.failure = result.err().map(|failure| self.wire.stopped(flight, failure, &self.sql).into_fault());
+        self.failure = result.err().map(|failure| self.wire.stopped(flight, failure, &self.sql).fault);
     }
 }
 

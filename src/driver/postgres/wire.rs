@@ -21,7 +21,6 @@ use super::{
     link::{Link, Sight, Status},
     message,
     names::Names,
-    outcome::Stopped,
     schema::NewSchema,
     steps::{self, GUARD_TEXT, Known},
 };
@@ -244,7 +243,7 @@ impl Wire {
             (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
         })?;
         let Some(flight) = flight else { return Ok(()) };
-        self.land(flight, "", |_, _| false).await.map_err(Stopped::into_fault)
+        self.land(flight, "", |_, _| false).await.map_err(|stopped| stopped.fault)
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
