@@ -98,7 +98,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("smallvec", &["control.rs", "driver/postgres/decode.rs", "driver/sqlite/", "model/", "runtime/"]),
+    ("smallvec", &["control.rs", "driver/postgres/", "driver/sqlite/", "model/", "runtime/"]),
     ("socket2", &["driver/postgres/socket.rs"]),
     ("tokio", &["db/", "driver/", "outlive.rs", "runtime/", "sync/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
