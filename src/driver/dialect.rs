@@ -125,7 +125,7 @@ impl Dialect {
     }
 
     /// The text of several steps, as one message.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "mysql", test))]
     pub(crate) fn render_all(self, steps: &[Control]) -> Cow<'static, str> {
         if let [step] = steps {
             return self.render(step);

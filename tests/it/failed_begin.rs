@@ -1,5 +1,5 @@
-//! Cancellations from outside, at any moment of blocks that are nested and of statements that are joined. Fault kind: a BEGIN
-//! that failed alone let the statement behind it commit.
+//! A BEGIN that fails alone, by whatever: nothing runs outside the transaction that it was to begin. Fault kind: statements
+//! that were pipelined behind it, or stood behind it in a request of their own, were committed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +12,7 @@ const CANCEL: &str = "select count(*) filter (where pg_cancel_backend(pid)) from
                       where application_name = 'cancel_storm' and state = 'active'";
 
 async fn put(db: &Database, id: i32) -> Result<u64, Error> {
-    db.execute("insert into item values ($1, 'put')", params![id]).await
+    db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")]).await
 }
 
 /// rules 19, 31: as many blocks as it takes for a hundred cancellations
@@ -35,7 +35,7 @@ async fn no_row_is_there_without_its_transaction_whatever_is_cancelled() {
             let work = db.atomic(|| async {
                 // What cannot know whether BEGIN has succeeded, a text of several statements, and a savepoint.
                 tokio::try_join!(put(db, first), put(db, first + 1))?;
-                db.batch(&format!("insert into item values ({}, 'put'); select 1", first + 2)).await?;
+                db.batch(&format!("insert into item values ({0}, 'item {0}'); select 1", first + 2)).await?;
                 db.atomic(|| put(db, first + 3)).await
             });
             match work.await {
@@ -54,4 +54,29 @@ async fn no_row_is_there_without_its_transaction_whatever_is_cancelled() {
     let rows: Vec<i32> = rows.iter().map(|row| row.get(0).expect("an id")).collect();
     assert_eq!(rows, kept);
     assert!(failed > 0, "the storm has hit something");
+}
+
+/// rule 19: BEGIN has a wrong word when it comes to the server; what is joined with it is on its way already
+#[tokio::test]
+async fn nothing_runs_behind_a_begin_that_has_failed() {
+    let (backend, proxy) =
+        Backend::postgres().await.with_items().await.behind_proxy_with(|options| options.max_connections(1));
+    let db = &backend.db;
+    put(db, 1).await.expect("it is prepared");
+    proxy.forge(Some(("BEGIN", "BEGXN")));
+    let joined = db.atomic(|| async {
+        let text = db.batch("insert into item values (4, 'item 4')");
+        let (first, second, third) = tokio::join!(put(db, 2), put(db, 3), text);
+        let failed = [first.is_err(), second.is_err(), third.is_err()];
+        assert_eq!(failed, [true; 3], "none of them has run");
+        first
+    });
+    assert_eq!(joined.await.expect_err("BEGIN has failed").code(), Some("42601"));
+    let text = db.atomic(|| db.batch("insert into item values (5, 'item 5')"));
+    text.await.expect_err("BEGIN has failed");
+    proxy.forge(None);
+    db.atomic(|| put(db, 6)).await.expect("the next one works");
+    backend.settled().await;
+    let rows = backend.observer().query("select id from item order by id", ()).await.expect("the rows");
+    assert_eq!(rows.iter().map(|row| row.get(0).expect("an id")).collect::<Vec<i32>>(), [1, 6]);
 }
