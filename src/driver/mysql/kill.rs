@@ -1,13 +1,14 @@
 //! Ends the statement of a session, from a connection of its own.
 
 use std::{
+    io,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use futures_util::future::{Either, select};
-use mysql_async::{Conn, Opts, prelude::Queryable as _};
+use mysql_async::{Conn, Error as Native, Opts, prelude::Queryable as _};
 use tokio::time::{Instant, timeout};
 
 use super::detached::end_session;
@@ -16,8 +17,12 @@ use super::detached::end_session;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long one request may take, its connection included.
-const REQUEST: Duration = Duration::from_secs(1);
+/// How long the connection for a request may take.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long the answer to a request may take. As it may hit whatever comes next, the session is given up without one: so it
+/// is waited for much longer, as a busy machine may take its time.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Who can end the statements of one session.
 #[derive(Debug, Clone)]
@@ -81,32 +86,34 @@ impl Killer {
     /// Makes one request. What it is to end may end by itself meanwhile; then a request that was not sent yet is dropped,
     /// and one that was is waited for.
     async fn ask_until<T>(&self, request: &Request, over: Pin<&mut impl Future<Output = T>>) -> Option<T> {
-        let asked = pin!(timeout(REQUEST, self.kill(request)));
+        let asked = pin!(self.kill(request));
         let (out, asked) = match select(over, asked).await {
             Either::Left((out, asked)) if request.is_unanswered() => (Some(out), asked.await),
             Either::Left((out, _unsent)) => return Some(out),
             Either::Right((asked, _)) => (None, asked),
         };
-        match asked {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server"),
-            Err(_elapsed) => tracing::debug!(target: "nestling", "a KILL QUERY was not answered in time"),
+        if let Err(error) = asked {
+            tracing::debug!(target: "nestling", %error, "a KILL QUERY did not reach the server, or was not answered");
         }
         out
     }
 
     /// Asks the server to end what the session is at. It may come too late, and then hit what comes next: whoever uses
     /// the session sees to that.
-    async fn kill(&self, request: &Request) -> Result<(), mysql_async::Error> {
-        let mut helper = Conn::new(self.opts.clone()).await?;
+    async fn kill(&self, request: &Request) -> Result<(), Native> {
+        let mut helper = within(CONNECT, Conn::new(self.opts.clone())).await?;
         request.is_sent.store(true, Ordering::Release);
-        let answer = helper.query_drop(format!("KILL QUERY {}", self.id)).await;
+        let answer = within(ANSWER, helper.query_drop(format!("KILL QUERY {}", self.id))).await;
         // A server's error is an answer as well.
-        let is_answer = matches!(answer, Ok(()) | Err(mysql_async::Error::Server(_)));
+        let is_answer = matches!(answer, Ok(()) | Err(Native::Server(_)));
         request.is_answered.store(is_answer, Ordering::Release);
         answer?;
-        helper.disconnect().await
+        within(CONNECT, helper.disconnect()).await
     }
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T, Native>>) -> Result<T, Native> {
+    timeout(time, work).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
 }
 
 /// How far a request has come.
