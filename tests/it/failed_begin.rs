@@ -15,6 +15,27 @@ async fn put(db: &Database, id: i32) -> Result<u64, Error> {
     db.execute("insert into item values ($1, $2)", params![id, format!("item {id}")]).await
 }
 
+/// rule 56: BEGIN and the steps of savepoints are prepared where statements are kept, and parsed each time where none is
+#[tokio::test]
+async fn without_a_cache_no_step_is_prepared() {
+    let steps = "select count(*) from pg_prepared_statements where name like '\\_c%'";
+    for (capacity, expected) in [(0, 0), (8, 3)] {
+        let backend = Backend::postgres().await;
+        let backend = backend.with(|options| options.max_connections(1).statement_cache_capacity(capacity));
+        let db = &backend.db;
+        let count = || async {
+            for _ in 0..2 {
+                db.atomic(|| async { db.query_one("select 1", ()).await.map(drop) }).await?;
+            }
+            // A release is sent with this, and the savepoint and the BEGIN were before.
+            db.query_one(steps, ()).await?.get::<i64>(0)
+        };
+        let found = db.atomic(count).await.expect("a number");
+        assert_eq!(found, expected, "with room for {capacity}");
+        assert_eq!(db.atomic(count).await.expect("a number"), expected);
+    }
+}
+
 /// rules 19, 31: as many blocks as it takes for a hundred cancellations
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_row_is_there_without_its_transaction_whatever_is_cancelled() {

@@ -52,7 +52,7 @@ pub(crate) struct PostgresConnection {
 
 impl PostgresConnection {
     pub(super) fn new(connected: Connected, statement_cache: usize, hstore: bool) -> Self {
-        let (wire, cache) = (Arc::new(Wire::new(connected)), Cache::new(statement_cache));
+        let (wire, cache) = (Arc::new(Wire::new(connected, statement_cache > 0)), Cache::new(statement_cache));
         Self { wire, cache, types: Types::default(), scratch: Scratch::default(), hstore, forgotten: AtomicU64::new(0) }
     }
 

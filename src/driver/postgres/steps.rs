@@ -56,21 +56,22 @@ fn name(place: u32) -> [u8; 4] {
     [b'_', b'c', digit(place / 10), digit(place % 10)]
 }
 
-/// Writes steps, ahead of which the guard stands if `guarded`. Gives what is prepared on the way.
-pub(super) fn write(steps: &[Control], guarded: bool, known: Known, out: &mut BytesMut) -> Known {
+/// Writes steps, ahead of which the guard stands if `guarded`. Those that are not `known` are prepared on the way, which is
+/// what it gives; where nothing is to be prepared, nothing can be known.
+pub(super) fn write(steps: &[Control], guarded: bool, known: Option<Known>, out: &mut BytesMut) -> Known {
     let mut learnt = Known::default();
     if guarded {
         write_step(&Control::Savepoint(GUARD), known, &mut learnt, out);
         write_step(&Control::Release(GUARD), known, &mut learnt, out);
     }
     for step in steps {
-        write_step(step, Known(known.0 | learnt.0), &mut learnt, out);
+        write_step(step, known.map(|known| Known(known.0 | learnt.0)), &mut learnt, out);
     }
     learnt
 }
 
-fn write_step(step: &Control, known: Known, learnt: &mut Known, out: &mut BytesMut) {
-    if let Some(place) = place(step) {
+fn write_step(step: &Control, known: Option<Known>, learnt: &mut Known, out: &mut BytesMut) {
+    if let (Some(place), Some(known)) = (place(step), known) {
         let name = name(place);
         if !known.has(place) {
             // Somebody may have prepared it since it was known, or half of an earlier attempt may have come through.

@@ -49,6 +49,7 @@ pub(crate) struct Wire {
     broken: AtomicBool,
     /// It still works, but is not to be anybody else's.
     retired: AtomicBool,
+    prepares_steps: bool,
     /// The steps that are prepared, and how often the server had forgotten everything when that was learnt.
     known: AtomicU32,
     known_since: AtomicU64,
@@ -57,8 +58,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(Connected { client, task, servers, link }: Connected) -> Self {
+    /// `prepares_steps` tells whether steps may be prepared statements: behind a pooler each transaction may be in another
+    /// session of the server.
+    pub(super) fn new(Connected { client, task, servers, link }: Connected, prepares_steps: bool) -> Self {
         Self {
+            prepares_steps,
             client,
             task,
             servers,
@@ -194,12 +198,15 @@ impl Wire {
 
     // --- prepared steps ---
 
-    /// The steps that are prepared, as far as the server has not forgotten them.
-    fn known(&self, sight: Sight) -> Known {
+    /// The steps that are prepared, as far as the server has not forgotten them, if any are to be.
+    fn known(&self, sight: Sight) -> Option<Known> {
+        if !self.prepares_steps {
+            return None;
+        }
         if self.known_since.swap(sight.forgotten, Ordering::AcqRel) != sight.forgotten {
             self.known.store(0, Ordering::Release);
         }
-        Known(self.known.load(Ordering::Acquire))
+        Some(Known(self.known.load(Ordering::Acquire)))
     }
 
     pub(super) fn learn(&self, flight: &InFlight) {
