@@ -16,7 +16,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
 };
-use nestling::{Context, Database, Dialect, Error, params};
+use nestling::{Context, Database, Dialect, Error, Status, params};
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::keeping::Kept;
@@ -186,6 +186,19 @@ impl Machine {
 
     /// Drops a statement with the very poll that sends it.
     async fn abandon(&self) -> Result<Outcome, Error> {
+        loop {
+            let outcome = self.drop_sent().await?;
+            // A clean-up may have sent something during that poll, from another thread. Then the statement was not sent, and
+            // left no trace.
+            let is_lost = self.db.in_transaction() && self.db.status() == Status::Open;
+            if outcome != Outcome::Dropped || !is_lost {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// As [`abandon`](Self::abandon), unless others send.
+    async fn drop_sent(&self) -> Result<Outcome, Error> {
         let mut statement = pin!(self.db.query(self.endless(), params![]));
         poll_fn(|cx| {
             // What is sent between two polls is another's: the clean-up of a block that was dropped, for instance.
