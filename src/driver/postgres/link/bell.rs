@@ -2,6 +2,7 @@
 //! the socket is used: a socket may wake its reader on the spot.
 
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +27,18 @@ struct Wakers {
     slots: SmallVec<[Option<Waker>; 4]>,
     /// The task of tokio-postgres has something to do on the socket.
     wants_theirs: bool,
+    /// How many hold the lock of the link's state, in which nobody is woken: a waker may drop a future that needs it.
+    silent: usize,
+    /// Who is to be woken behind it.
+    due: Vec<Waker>,
+}
+
+impl Wakers {
+    /// Who can be woken now, of those who are to be.
+    fn out(&mut self, wakers: impl IntoIterator<Item = Waker>) -> Vec<Waker> {
+        self.due.extend(wakers);
+        if self.silent == 0 { mem::take(&mut self.due) } else { Vec::new() }
+    }
 }
 
 /// The wakers of all who wait for the socket.
@@ -41,6 +54,19 @@ impl Bell {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nobody is woken until as many calls of [`speak`](Self::speak).
+    pub(super) fn hush(&self) {
+        self.wakers().silent += 1;
+    }
+
+    pub(super) fn speak(&self) {
+        let mut wakers = self.wakers();
+        wakers.silent -= 1;
+        let out = wakers.out([]);
+        drop(wakers);
+        out.into_iter().for_each(Waker::wake);
+    }
+
     /// How often it has rung. To be asked before the socket is looked at.
     pub(super) fn rung(&self) -> u64 {
         self.rung.load(Ordering::Acquire)
@@ -52,8 +78,9 @@ impl Bell {
     pub(super) fn store(&self, who: Who, waker: &Waker, since: u64) {
         let mut wakers = self.wakers();
         if self.rung() != since {
+            let out = wakers.out([waker.clone()]);
             drop(wakers);
-            return waker.wake_by_ref();
+            return out.into_iter().for_each(Waker::wake);
         }
         let place = match who {
             Who::Theirs => &mut wakers.theirs,
@@ -84,8 +111,10 @@ impl Bell {
             Who::Theirs => wakers.theirs.take(),
             Who::Slot(slot) => wakers.slots.get_mut(slot).and_then(Option::take),
         };
+        let Some(waker) = waker else { return };
+        let out = wakers.out([waker]);
         drop(wakers);
-        waker.into_iter().for_each(Waker::wake);
+        out.into_iter().for_each(Waker::wake);
     }
 
     /// Forgets a waker.
@@ -99,8 +128,9 @@ impl Bell {
         let mut wakers = self.wakers();
         let theirs = wakers.theirs.take();
         let slots: SmallVec<[Waker; 4]> = wakers.slots.iter_mut().filter_map(Option::take).collect();
+        let out = wakers.out(theirs.into_iter().chain(slots));
         drop(wakers);
-        theirs.into_iter().chain(slots).for_each(Waker::wake);
+        out.into_iter().for_each(Waker::wake);
     }
 
     /// The socket can be read or written. All who wait for an answer are woken, as one of them may be kept and not polled;
@@ -110,8 +140,9 @@ impl Bell {
         let slots: SmallVec<[Waker; 4]> = wakers.slots.iter_mut().filter_map(Option::take).collect();
         let theirs = if wakers.wants_theirs || slots.is_empty() { wakers.theirs.take() } else { None };
         self.rung.fetch_add(1, Ordering::AcqRel);
+        let out = wakers.out(slots.into_iter().chain(theirs));
         drop(wakers);
-        slots.into_iter().chain(theirs).for_each(Waker::wake);
+        out.into_iter().for_each(Waker::wake);
     }
 }
 

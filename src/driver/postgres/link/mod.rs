@@ -16,6 +16,7 @@ mod ticket;
 
 use std::{
     fmt, io,
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -68,6 +69,36 @@ pub(super) struct Sight {
     /// How many requests were sent, and how many of them were answered.
     pub(super) sent: u64,
     pub(super) answered: u64,
+}
+
+/// The state, locked. Who is to be woken meanwhile is woken behind the unlock.
+struct Guard<'l> {
+    /// There until the drop.
+    state: Option<MutexGuard<'l, State>>,
+    bell: &'l Bell,
+}
+
+const LOCKED: &str = "only the drop unlocks the state";
+
+impl Deref for Guard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.state.as_ref().expect(LOCKED)
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.state.as_mut().expect(LOCKED)
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        drop(self.state.take());
+        self.bell.speak();
+    }
 }
 
 /// The socket of one session, and who waits for what on it.
@@ -128,9 +159,11 @@ impl Link {
         state.pump(&mut Context::from_waker(&self.waker), &self.bell);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> Guard<'_> {
         // A panic in here can only come of a transport that panics, and is its end.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bell.hush();
+        Guard { state: Some(state), bell: &self.bell }
     }
 
     /// Waits for something to be there for one of the clients, which `take` takes.
