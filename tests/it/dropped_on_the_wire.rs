@@ -139,7 +139,7 @@ on_every_server! {
                 };
                 proxy.release();
                 backend.settled().await;
-                backend.sessions_come_to(backend.db.stats().connections).await;
+                backend.sessions_are_those_of(&backend.db).await;
                 backend.observer().batch("delete from item").await.expect("the table is free");
                 all_is_well(&backend, what).await;
                 if let Some(out) = out {

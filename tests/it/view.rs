@@ -6,6 +6,9 @@ use nestling::{Database, params};
 
 use crate::harness::Backend;
 
+/// How long the server and the pool may take until they are what they must become: more than a busy machine needs.
+const SETTLES: Duration = Duration::from_secs(20);
+
 impl Backend {
     /// How many transactions of the database under test the server itself sees open.
     pub(crate) async fn open_at_server(&self) -> i64 {
@@ -45,7 +48,7 @@ impl Backend {
     /// Waits until the server sees no transaction of the database under test, and all its connections are idle.
     ///
     /// # Panics
-    /// If that does not come within five seconds.
+    /// If that does not come within twenty seconds.
     pub(crate) async fn settled(&self) {
         self.settled_with(&self.db).await;
     }
@@ -59,7 +62,7 @@ impl Backend {
             if open == 0 && stats.connections == stats.idle && stats.transactions == 0 && stats.waiting == 0 {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(5), "not settled: {open} open at the server, {stats:?}");
+            assert!(start.elapsed() < SETTLES, "not settled: {open} open at the server, {stats:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -91,13 +94,24 @@ impl Backend {
 
     /// Waits until the server sees so many sessions of the database under test. Not on SQLite.
     pub(crate) async fn sessions_come_to(&self, wanted: u64) {
+        self.sessions_come_to_those(|| wanted).await;
+    }
+
+    /// Waits until the server sees as many sessions as `db` has connections: a connection that somebody has begun to make
+    /// may still be added while one waits. Not on SQLite.
+    pub(crate) async fn sessions_are_those_of(&self, db: &Database) {
+        self.sessions_come_to_those(|| db.stats().connections).await;
+    }
+
+    async fn sessions_come_to_those(&self, wanted: impl Fn() -> u64) {
         let start = Instant::now();
         loop {
             let seen = self.sessions_at_server().await;
+            let wanted = wanted();
             if u64::try_from(seen) == Ok(wanted) {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(5), "{seen} sessions at the server instead of {wanted}");
+            assert!(start.elapsed() < SETTLES, "{seen} sessions at the server instead of {wanted}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -148,11 +162,11 @@ impl Backend {
     /// Waits until a statement whose text has `part` in it runs at the server, or none does.
     ///
     /// # Panics
-    /// If that does not come within five seconds.
+    /// If that does not come within twenty seconds.
     pub(crate) async fn runs_at_server(&self, part: &str, wanted: bool) {
         let start = Instant::now();
         while self.running_at_server().await.iter().any(|text| text.contains(part)) != wanted {
-            assert!(start.elapsed() < Duration::from_secs(5), "{part}: running is not {wanted}");
+            assert!(start.elapsed() < SETTLES, "{part}: running is not {wanted}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -64,7 +64,7 @@ async fn storm(backend: &Backend, db: &Database, seed: u64) -> Result<(), String
     is_whole(db).await?;
     backend.settled_with(db).await;
     if db.dialect() != Dialect::Sqlite {
-        backend.sessions_come_to(db.stats().connections).await;
+        backend.sessions_are_those_of(db).await;
         let locks = backend.locks_at_server().await;
         if locks != 0 {
             return Err(format!("{locks} locks are left at the server"));

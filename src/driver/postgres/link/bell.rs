@@ -31,6 +31,8 @@ struct Wakers {
     silent: usize,
     /// Who is to be woken behind it.
     due: Vec<Waker>,
+    /// Whose waker is dropped behind it: what a drop does is foreign as well.
+    gone: Vec<Waker>,
 }
 
 impl Wakers {
@@ -63,7 +65,9 @@ impl Bell {
         let mut wakers = self.wakers();
         wakers.silent -= 1;
         let out = wakers.out([]);
+        let gone = if wakers.silent == 0 { mem::take(&mut wakers.gone) } else { Vec::new() };
         drop(wakers);
+        drop(gone);
         out.into_iter().for_each(Waker::wake);
     }
 
@@ -72,7 +76,7 @@ impl Bell {
         self.rung.load(Ordering::Acquire)
     }
 
-    /// Keeps a waker until it rings. If it has rung `since` the socket was looked at, the waker is woken at once: others may
+    /// Keeps a waker until it rings; to be called between [`hush`](Self::hush) and [`speak`](Self::speak). If it has rung `since` the socket was looked at, the waker is woken at once: others may
     /// have heard it, who are kept and not polled. So it is where the socket was not looked at because the task has used up
     /// its time, which the socket tells by ringing on the spot.
     pub(super) fn store(&self, who: Who, waker: &Waker, since: u64) {
@@ -95,8 +99,7 @@ impl Bell {
             Some(known) if known.will_wake(waker) => None,
             _ => place.replace(waker.clone()),
         };
-        drop(wakers);
-        drop(before);
+        wakers.gone.extend(before);
     }
 
     /// Whether the task of tokio-postgres is to be woken as well when others wait.

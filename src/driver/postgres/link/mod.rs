@@ -190,3 +190,5 @@ impl fmt::Debug for Link {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waker_tests;

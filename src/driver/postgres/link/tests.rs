@@ -1,12 +1,6 @@
-//! The link between an in-memory server and its two clients: whose an answer is, wherever it is cut, and who is woken.
+//! The link between an in-memory server and its two clients: whose an answer is, wherever it is cut.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Wake,
-};
+use std::{future::poll_fn, io, pin::Pin};
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
@@ -47,7 +41,7 @@ impl TlsStream for Pipe {
     }
 }
 
-fn linked(room: usize) -> (Arc<Link>, Facade, DuplexStream) {
+pub(super) fn linked(room: usize) -> (Arc<Link>, Facade, DuplexStream) {
     let (client, server) = duplex(room);
     let link = Link::new(Box::new(Pipe(client)));
     link.log_in();
@@ -55,21 +49,21 @@ fn linked(room: usize) -> (Arc<Link>, Facade, DuplexStream) {
     (link, facade, server)
 }
 
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
     [&[tag], &length[..], body].concat()
 }
 
 /// The answer to the query of a number: a row that has it, a tag, and the status.
-fn answer(number: u8, status: u8) -> Vec<u8> {
+pub(super) fn answer(number: u8, status: u8) -> Vec<u8> {
     [message(b'D', &[number]), message(b'C', b"SELECT 1\0"), message(b'Z', &[status])].concat()
 }
 
-fn ask(link: &Arc<Link>, number: u8) -> Ticket {
+pub(super) fn ask(link: &Arc<Link>, number: u8) -> Ticket {
     link.send(|out, _| out.extend_from_slice(&message(b'Q', &[number])))
 }
 
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     future.now_or_never()
 }
 
@@ -96,17 +90,8 @@ fn read(facade: &mut Facade, into: &mut Vec<u8>) {
     }
 }
 
-fn say(server: &mut DuplexStream, bytes: &[u8]) {
+pub(super) fn say(server: &mut DuplexStream, bytes: &[u8]) {
     now(unconstrained(server.write_all(bytes))).expect("there is room").expect("the link lives");
-}
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
 }
 
 #[test]
@@ -220,26 +205,6 @@ fn an_answer_that_nobody_waits_for_is_read_and_thrown_away() {
             assert_eq!(heard, answer(2, b'I'), "cut at {cut}");
         }
     }
-}
-
-#[test]
-fn the_usual_answer_wakes_the_one_who_waits() {
-    let (link, mut facade, mut server) = linked(4096);
-    let [ours, theirs] = [Arc::new(Count::default()), Arc::new(Count::default())];
-    let wakers = [Waker::from(Arc::clone(&ours)), Waker::from(Arc::clone(&theirs))];
-    let mut bytes = [0; 8];
-    let mut idle = ReadBuf::new(&mut bytes);
-    assert!(Pin::new(&mut facade).poll_read(&mut Context::from_waker(&wakers[1]), &mut idle).is_pending());
-    let mut ticket = ask(&link, 1);
-    assert!(ticket.poll(&Context::from_waker(&wakers[0])).is_pending());
-    say(&mut server, &answer(1, b'I'));
-    assert!(ticket.poll(&Context::from_waker(&wakers[0])).is_ready());
-    drop(ticket);
-    let woken = || [&ours, &theirs].map(|count| count.0.load(Ordering::Acquire));
-    assert_eq!(woken(), [1, 0]);
-    // Nobody waits: what comes is for the task of tokio-postgres, the end of the connection too.
-    drop(server);
-    assert_eq!(woken(), [1, 1]);
 }
 
 #[test]
