@@ -118,7 +118,13 @@ impl Database {
         let held = local::held(self.id(), None);
         let mut replays = 0;
         loop {
-            let lease = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
+            let pool = &self.inner().pool;
+            let at_hand = if trace::is_on() { None } else { pool.lease_at_hand(held) };
+            let lease = match at_hand {
+                Some(lease) => lease,
+                // Boxed, as those who need not wait would carry it.
+                None => Box::pin(trace::acquire(self.inner(), None, pool.lease(held))).await?,
+            };
             let flight = DbFlight::alone(self.inner());
             let work = lease.connection().run(&flight, query, want);
             let result = trace::statement(&flight, query, work).await;

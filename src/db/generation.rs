@@ -19,10 +19,10 @@ use super::{
     lease::Lease,
     line::{Asked, Keeping, Line, Place, Waiting},
     pool::closed,
-    slot::{Connector, is_fit, is_trusted},
+    slot::{Connector, is_fit, is_recent},
 };
 use crate::{
-    driver::random,
+    driver::{State, random},
     error::{Error, ErrorKind, ServerClass},
     runtime::{Waited, within, within_unless_stuck},
 };
@@ -50,6 +50,21 @@ impl Generation {
         Self { options, counters, connector, line, is_stocking: AtomicBool::new(false) }
     }
 
+    /// A connection for which nobody need wait, if there is one.
+    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Lease> {
+        let Options { max_connections, min_connections, .. } = self.options;
+        if held >= max_connections as usize || (min_connections > 0 && !self.is_stocking.load(Ordering::Acquire)) {
+            return None;
+        }
+        let mut place = self.line.take_recent()?;
+        let borrowed = place.borrowed.as_mut()?;
+        if borrowed.connection.state() == State::Idle {
+            return Some(Lease::new(place));
+        }
+        borrowed.condemned = true;
+        None
+    }
+
     /// Waits for a connection. `held` tells how many of this database the task has already.
     ///
     /// # Cancel safety
@@ -75,7 +90,11 @@ impl Generation {
     /// The lease of a place, if a connection has come with it that can be used as it is.
     fn trusted(&self, place: Place) -> Result<Lease, Place> {
         match &place.borrowed {
-            Some(borrowed) if is_trusted(borrowed, &self.connector.trust) => Ok(Lease::new(place)),
+            Some(borrowed)
+                if is_recent(borrowed, &self.connector.trust) && borrowed.connection.state() == State::Idle =>
+            {
+                Ok(Lease::new(place))
+            }
             _ => Err(place),
         }
     }

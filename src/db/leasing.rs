@@ -92,8 +92,34 @@ impl DbSession {
         {
             return Ok(lease);
         }
-        // Boxed, as it is done once for a transaction, and all its statements would carry it.
-        Box::pin(self.take_lease(frame)).await
+        match self.lease_at_hand(frame) {
+            Some(lease) => Ok(lease),
+            // Boxed, as it is done once for a transaction, and all its statements would carry it.
+            None => Box::pin(self.take_lease(frame)).await,
+        }
+    }
+
+    /// A connection for which nobody need wait, if no other statement is at leasing one.
+    fn lease_at_hand(&self, frame: &Arc<Frame<Self>>) -> Option<Arc<Lease>> {
+        if self.is_cancelling.load(Ordering::Acquire) || trace::is_on() {
+            return None;
+        }
+        let looking = self.look()?;
+        let held = local::held(self.database_id(), Some(self));
+        let lease = self.inner().pool.lease_at_hand(held)?;
+        let outcome = take_seat(frame, Ok(lease));
+        drop(looking);
+        outcome.ok().and_then(|()| self.taken())
+    }
+
+    /// The one that looks for a connection, if nobody else does or has one.
+    fn look(&self) -> Option<Looking<'_>> {
+        let mut seat = self.seat();
+        if !matches!(*seat, Seat::Empty) {
+            return None;
+        }
+        *seat = Seat::Leasing(None);
+        Some(Looking(self))
     }
 
     async fn take_lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, Fault> {
@@ -147,10 +173,16 @@ impl DbSession {
 
 /// Leases a connection for the session of a block, which then has it.
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
-    let trunk = frame.trunk();
-    let (session, inner) = (trunk.session(), trunk.session().inner());
+    let inner = frame.trunk().session().inner();
     let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
-    let membership = inner.registry.enter(trunk);
+    take_seat(&frame, lease)
+}
+
+/// Gives the session of a block what has come of its wait for a connection.
+fn take_seat(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
+    let trunk = frame.trunk();
+    let session = trunk.session();
+    let membership = session.inner().registry.enter(trunk);
     let (outcome, unused) = {
         let mut seat = session.seat();
         match lease {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    slot::{Borrowed, Trust},
+    slot::{Borrowed, Trust, is_recent},
     sweep::{self, Sweeping},
 };
 
@@ -125,6 +125,19 @@ impl Line {
         books.next += 1;
         books.queue.push_back(Queued { number, hand });
         Asked::Later(Waiting { line: Arc::clone(self), number: Some(number), handed })
+    }
+
+    /// A place with the connection that was used last, if that was just now and nobody else waits for one.
+    pub(super) fn take_recent(self: &Arc<Self>) -> Option<Place> {
+        let mut books = self.books();
+        let is_free = books.free > 0 && books.short == 0 && !self.is_closed();
+        if !is_free || !books.ready.last().is_some_and(|borrowed| is_recent(borrowed, &self.trust)) {
+            return None;
+        }
+        books.free -= 1;
+        let borrowed = books.ready.pop();
+        self.restock(books);
+        Some(Place { line: Arc::clone(self), borrowed })
     }
 
     /// A place for a connection that is to lie ready, if fewer do than are to and nobody else has a use for it.

@@ -190,6 +190,14 @@ impl Pool {
         .shared()
     }
 
+    /// A connection for which nobody need wait, if there is one.
+    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Lease> {
+        require_runtime().ok()?;
+        let Phase::Open(generation) = &self.door().phase else { return None };
+        let generation = Arc::clone(generation);
+        generation.lease_at_hand(held)
+    }
+
     /// Waits for a connection. `held` tells how many of this database the task has already.
     ///
     /// # Cancel safety

@@ -234,9 +234,9 @@ impl Drop for Borrowed {
     }
 }
 
-/// Whether a connection that was idle can be used as it is: it was used just now, and none was found dead since.
-pub(super) fn is_trusted(slot: &Slot, trust: &Trust) -> bool {
-    slot.seen == trust.epoch() && slot.idle_since.elapsed() <= TRUSTED && slot.connection.state() == State::Idle
+/// Whether a connection that is idle can be used as it is: it was used just now, and none was found dead since.
+pub(super) fn is_recent(slot: &Slot, trust: &Trust) -> bool {
+    slot.seen == trust.epoch() && slot.idle_since.elapsed() <= TRUSTED
 }
 
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.

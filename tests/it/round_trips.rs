@@ -1,6 +1,8 @@
 //! What transactions cost: round trips counted on the wire by a proxy, and the same by `stats()`, on PostgreSQL with
 //! statements that are prepared already; and by `stats()` alone on SQLite.
 
+use std::time::Duration;
+
 use nestling::{Database, Error, Isolation};
 
 use crate::wire::{Cost, STATEMENT, Wire, statement, steps_in};
@@ -158,6 +160,8 @@ async fn four_joined_statements_cost_one_round_trip_together() {
             || async { tokio::try_join!(statement(db), statement(db), statement(db), statement(db)).map(|_| ()) };
         ok(db.atomic(body).await);
     };
+    // However slow this machine is, no answer comes before all of them were sent.
+    wire.proxy.set_delay(Duration::from_millis(50));
     let (counts, cost) = wire.warm(joined).await;
     assert_eq!(counts.flights, 2);
     // Those that cannot know yet whether BEGIN has succeeded do not run outside a transaction.
@@ -177,7 +181,7 @@ async fn a_query_outside_a_block_costs_one_round_trip() {
     assert_eq!(counts.sequence(), [STATEMENT]);
     assert_eq!(cost, Cost { statements: 1, flights: 1, owed: 0, cancelled: 0, sent: 0 });
     // A connection that has been idle for longer is not asked whether it lives either.
-    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     let (counts, _) = wire.cold(async || ok(statement(&wire.db).await)).await;
     assert_eq!((counts.flights, counts.sequence()), (1, vec![STATEMENT]));
 }

@@ -144,13 +144,13 @@ impl MysqlConnection {
             let steps = take(flight, &[])?;
             if rides && turn.server.takes_together(&steps, &text) && (steps.is_empty() || !mem::take(&mut is_doubtful))
             {
-                let command = Command::Text { steps, tail: Some(text) };
+                let command = Command::Text { steps: Box::new(steps), tail: Some(text) };
                 return self.carry_out(turn, command).await.map(|(answer, _)| answer);
             }
             if steps.is_empty() {
                 break;
             }
-            let worked = self.carry_out(turn, Command::Text { steps, tail: None }).await?;
+            let worked = self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
             let gone = || Fault::kept(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
             turn = worked.1.ok_or_else(gone)?;
         }
@@ -327,7 +327,7 @@ impl Connection for MysqlConnection {
                     if steps.is_empty() {
                         return Ok(());
                     }
-                    self.carry_out(turn, Command::Text { steps, tail: None }).await?;
+                    self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
                     Ok(())
                 }
             }

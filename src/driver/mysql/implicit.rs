@@ -1,7 +1,10 @@
 //! Which statements commit the transaction that they run in, as far as their text tells. The server's status flags tell it
 //! for sure, but only afterwards; this is for what must be known before, and for errors, which have no flags.
 
-use crate::tokens::{Doubt, Reading, Syntax, Token, Tokens};
+use crate::{
+    error::{Error, ErrorKind},
+    tokens::{Doubt, Reading, Syntax, Token, Tokens},
+};
 
 /// What such a statement begins with.
 const FIRST: [&str; 21] = [
@@ -112,6 +115,16 @@ fn is_committing(first: Token<'_>, mut rest: Tokens<'_>) -> bool {
     // Temporary tables are the session's own: they come and go without a commit.
     let is_temporary = rest.find(|token| !token.is_any(&["OR", "REPLACE"])).is_some_and(|token| token.is("TEMPORARY"));
     !(is_temporary && first.is_any(&["CREATE", "DROP"]))
+}
+
+/// The error of a statement behind which the transaction is over.
+pub(super) fn error(sql: &str) -> Error {
+    let text = if commits(sql) {
+        "the statement has committed the transaction that it ran in, as MySQL does for it implicitly"
+    } else {
+        "the statement has ended the transaction that it ran in, by a COMMIT or a ROLLBACK of its own"
+    };
+    Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)
 }
 
 #[cfg(test)]

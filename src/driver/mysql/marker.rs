@@ -4,13 +4,7 @@
 //!
 //! Used by the commands; see `docs/decisions/mysql-marker.md`. It must not know blocks.
 
-use super::{
-    classify,
-    known::Known,
-    placeholders::Text,
-    upkeep::RETAKES,
-    wire::{Wire, implicit_commit},
-};
+use super::{classify, implicit, known::Known, placeholders::Text, upkeep::RETAKES, wire::Wire};
 use crate::{
     control::Control,
     driver::{Answer, Dialect},
@@ -68,6 +62,6 @@ impl Wire {
             }
         }
         // Its own error says more than what it led to.
-        Err(self.went(result.err().map_or_else(|| implicit_commit(sql), |fault| fault.error)))
+        Err(self.went(result.err().map_or_else(|| implicit::error(sql), |fault| fault.error)))
     }
 }

@@ -1,6 +1,6 @@
 //! Statements that the server has prepared: their rows at once, or one by one.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use mysql_async::{
     BinaryProtocol, Conn, Error as Native, QueryResult, Statement, TextProtocol, Value,
@@ -17,15 +17,24 @@ use crate::{
 
 impl Wire {
     /// Runs a statement as a prepared one.
-    pub(super) async fn prepared(&mut self, text: &Text, params: Vec<Value>, wanted: Wanted) -> Result<Answer, Fault> {
+    ///
+    /// What is large is lent, as futures keep a copy of each value that is moved into them.
+    pub(super) async fn prepared(
+        &mut self,
+        text: &Text,
+        params: &mut Vec<Value>,
+        wanted: &Wanted,
+    ) -> Result<Answer, Fault> {
         let sql = &*text.sql;
         let was_open = self.note_text(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             return Box::pin(self.unprepared(text, was_open, wanted)).await;
         };
-        let conn = &mut self.conn;
-        let read = async move {
-            let rows = read::<BinaryProtocol>(&mut conn.exec_iter(&statement, params).await?, text, wanted).await?;
+        let (conn, statement) = (&mut self.conn, &statement);
+        let read = async {
+            let mut result = conn.exec_iter(statement, mem::take(params)).await?;
+            let rows = read::<BinaryProtocol>(&mut result, text, wanted).await?;
+            drop(result);
             no_error_behind(conn).await.map(|()| rows)
         };
         // Apart, as a command is to have little with it while it waits for its rows.
@@ -66,7 +75,7 @@ impl Wire {
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: Wanted) -> Result<Answer, Fault> {
+    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: &Wanted) -> Result<Answer, Fault> {
         let sql = &*text.sql;
         let conn = &mut self.conn;
         let read = async move {
@@ -212,17 +221,18 @@ struct Read {
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
     text: &Text,
-    Wanted { want, reader }: Wanted,
+    Wanted { want, reader }: &Wanted,
 ) -> Result<Read, Native> {
     let mut read = Read { rows: Vec::new(), returned: 0, has_more: false };
-    let mut is_wanted = want == Want::Rows;
-    if let Some(reader) = &reader {
+    let mut is_wanted = *want == Want::Rows;
+    if let Some(reader) = reader {
         reader.begin();
     }
     while !result.is_empty() {
         let has_rows = !result.columns_ref().is_empty();
-        read.has_more |= want == Want::Rows && has_rows && !is_wanted;
-        let mut gathered = (is_wanted && has_rows).then(|| Gatherer::new(text.shape.of(result.columns())));
+        read.has_more |= *want == Want::Rows && has_rows && !is_wanted;
+        // Boxed, so that the future of a statement is not of the size for which allocators are slow.
+        let mut gathered = (is_wanted && has_rows).then(|| Box::new(Gatherer::new(text.shape.of(result.columns()))));
         is_wanted &= !has_rows;
         while let Some(row) = result.next().await? {
             let Some(gathered) = &mut gathered else { continue };

@@ -131,7 +131,7 @@ impl Wire {
             return Fault::kept(error);
         }
         // Such a statement commits before it finds out that it fails.
-        self.went(if implicit::commits(sql) { implicit_commit(sql).with_source(error) } else { error })
+        self.went(if implicit::commits(sql) { implicit::error(sql).with_source(error) } else { error })
     }
 
     /// The transaction has ended by itself.
@@ -147,51 +147,58 @@ impl Wire {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {
-            return Err(self.went(implicit_commit(sql().as_ref())));
+            return Err(self.went(implicit::error(sql().as_ref())));
         }
         Ok(())
     }
 
     /// Sends steps, and behind them a statement without parameters whose rows nobody wants, as one message.
-    pub(super) async fn text(&mut self, steps: &[Control], tail: Option<&Text>) -> Result<Answer, Fault> {
-        let was_open = self.note(steps)?;
-        if let Some(tail) = tail {
-            self.refuse_to_commit(was_open, &tail.sql)?;
-            self.refuse_to_write(was_open, &tail.sql)?;
-            self.shown.mark().note(tail.effect);
+    #[expect(clippy::manual_async_fn, reason = "as `run_text`")]
+    pub(super) fn text(
+        &mut self,
+        steps: &[Control],
+        tail: Option<&Text>,
+    ) -> impl Future<Output = Result<Answer, Fault>> {
+        async move {
+            let was_open = self.note(steps)?;
+            if let Some(tail) = tail {
+                self.refuse_to_commit(was_open, &tail.sql)?;
+                self.refuse_to_write(was_open, &tail.sql)?;
+                self.shown.mark().note(tail.effect);
+            }
+            let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
+            let (text, ahead) = marker::message(steps, is_marked, tail);
+            if let Err(error) = self.server.check_text(text.len()) {
+                // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
+                return Err(self.went(error));
+            }
+            let sql = || tail.map_or_else(|| without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
+            let (through, result) = self.run_text(&text, usize::MAX).await;
+            self.is_marked = is_marked && (result.is_ok() || through >= ahead);
+            let error = match result {
+                Ok(answer) => return self.conclude(was_open, sql).map(|()| answer),
+                Err(error) => error,
+            };
+            if through >= ahead {
+                return Err(self.judge(error, &sql(), was_open).await);
+            }
+            // Nothing behind the step, or behind the marker, has run.
+            let is_killed = classify::is_killed(&error);
+            if is_killed && is_marked && through + 1 == ahead {
+                self.shown.set(Known::Transaction);
+                return Err(Fault::kept(classify::statement(error, &sql())));
+            }
+            if is_killed && Box::pin(self.retake(steps, through)).await {
+                return Err(Fault::kept(classify::statement(error, &sql())));
+            }
+            let is_told = matches!(error, Native::Server(_));
+            let mut fault = self.judge_step(error, steps, was_open).await;
+            if fault.verdict == Verdict::Lost && (tail.is_none() || is_told) {
+                // Nothing of the caller's was sent, or the server has ended the session ahead of it.
+                fault.verdict = Verdict::Unsent;
+            }
+            Err(fault)
         }
-        let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
-        let (text, ahead) = marker::message(steps, is_marked, tail);
-        if let Err(error) = self.server.check_text(text.len()) {
-            // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
-            return Err(self.went(error));
-        }
-        let sql = || tail.map_or_else(|| without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
-        let (through, result) = self.run_text(&text, usize::MAX).await;
-        self.is_marked = is_marked && (result.is_ok() || through >= ahead);
-        let error = match result {
-            Ok(answer) => return self.conclude(was_open, sql).map(|()| answer),
-            Err(error) => error,
-        };
-        if through >= ahead {
-            return Err(self.judge(error, &sql(), was_open).await);
-        }
-        // Nothing behind the step, or behind the marker, has run.
-        let is_killed = classify::is_killed(&error);
-        if is_killed && is_marked && through + 1 == ahead {
-            self.shown.set(Known::Transaction);
-            return Err(Fault::kept(classify::statement(error, &sql())));
-        }
-        if is_killed && self.retake(steps, through).await {
-            return Err(Fault::kept(classify::statement(error, &sql())));
-        }
-        let is_told = matches!(error, Native::Server(_));
-        let mut fault = self.judge_step(error, steps, was_open).await;
-        if fault.verdict == Verdict::Lost && (tail.is_none() || is_told) {
-            // Nothing of the caller's was sent, or the server has ended the session ahead of it.
-            fault.verdict = Verdict::Unsent;
-        }
-        Err(fault)
     }
 
     /// A step failed: the transaction as a whole cannot be relied on.
@@ -207,40 +214,47 @@ impl Wire {
     /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
     /// and an error in one comes when the one before it is read to its end. Those behind the first `waited_for` take no
     /// time: what does not come in a while will never come.
-    pub(super) async fn run_text(&mut self, text: &str, waited_for: usize) -> (usize, Result<Answer, Native>) {
-        let mut through = 0;
-        let mut answer = Answer::count(0);
-        let mut result = match self.conn.query_iter(text).await {
-            Ok(result) => result,
-            Err(error) => return (through, Err(error)),
-        };
-        while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
-            if !has_rows {
-                // Before it is read to its end, which is where the next one begins.
-                answer.affected += result.affected_rows();
-                let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
-                answer.last_insert_id = last.or(answer.last_insert_id);
-            }
-            if result.is_empty() {
-                // The only one, or the last: nothing is left to be read.
-                return (through + 1, Ok(answer));
-            }
-            // This reads on to the beginning of what comes next.
-            let end = if through + 1 < waited_for {
-                read_on(&mut result).await
-            } else {
-                // Boxed, for the timer that few texts need.
-                let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
-                end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
-            };
-            through += 1;
-            match end {
-                Ok(rows) => answer.affected += rows,
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
+    pub(super) fn run_text(
+        &mut self,
+        text: &str,
+        waited_for: usize,
+    ) -> impl Future<Output = (usize, Result<Answer, Native>)> {
+        async move {
+            let mut through = 0;
+            let mut answer = Answer::count(0);
+            let mut result = match self.conn.query_iter(text).await {
+                Ok(result) => result,
                 Err(error) => return (through, Err(error)),
+            };
+            while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
+                if !has_rows {
+                    // Before it is read to its end, which is where the next one begins.
+                    answer.affected += result.affected_rows();
+                    let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
+                    answer.last_insert_id = last.or(answer.last_insert_id);
+                }
+                if result.is_empty() {
+                    // The only one, or the last: nothing is left to be read.
+                    return (through + 1, Ok(answer));
+                }
+                // This reads on to the beginning of what comes next.
+                let end = if through + 1 < waited_for {
+                    read_on(&mut result).await
+                } else {
+                    // Boxed, for the timer that few texts need.
+                    let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
+                    end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
+                };
+                through += 1;
+                match end {
+                    Ok(rows) => answer.affected += rows,
+                    Err(error) => return (through, Err(error)),
+                }
             }
+            // The error of a further one is told here.
+            (through, result.next().await.map(|_none| answer))
         }
-        // The error of a further one is told here.
-        (through, result.next().await.map(|_none| answer))
     }
 
     /// A batch that commits half-way is not sent: the statements behind would run on their own.
@@ -311,7 +325,10 @@ impl Wire {
     /// Ends the transaction, and sets back what was set for it, by one message.
     pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, Fault> {
         let was_open = self.note(steps)?;
-        let text = [Dialect::Mysql.render_all(steps).into_owned(), self.restoration()].concat();
+        let mut text = Dialect::Mysql.render_all(steps);
+        if !self.locals.is_empty() {
+            text.to_mut().push_str(&self.restoration());
+        }
         let waited_for = if self.locals.is_empty() { usize::MAX } else { steps.len() };
         let (through, error) = match self.run_text(&text, waited_for).await {
             (_, Ok(_)) => {
@@ -368,15 +385,6 @@ async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<
         rows += 1;
     }
     Ok(rows)
-}
-
-pub(super) fn implicit_commit(sql: &str) -> Error {
-    let text = if implicit::commits(sql) {
-        "the statement has committed the transaction that it ran in, as MySQL does for it implicitly"
-    } else {
-        "the statement has ended the transaction that it ran in, by a COMMIT or a ROLLBACK of its own"
-    };
-    Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)
 }
 
 /// The text of steps for an error: what variables are set to may be a secret.

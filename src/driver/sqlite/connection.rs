@@ -182,7 +182,8 @@ impl SqliteConnection {
         loop {
             let (number, result) = match place::here() {
                 Place::Spot(spot) => self.fly_on_spot(flight, more, &attempts, spot, &mut here).await,
-                Place::Thread => self.fly_on_thread(flight, more, &attempts, own()).await,
+                // Boxed, as work on the spot would carry it.
+                Place::Thread => Box::pin(self.fly_on_thread(flight, more, &attempts, own())).await,
             };
             let wait = match result {
                 Ok(out) => return Ok(out),

@@ -148,33 +148,48 @@ pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
 /// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
 /// cannot be relied on.
 pub(super) fn take_steps(held: &mut Held, steps: &[Control]) -> Result<(), Stopped> {
-    if steps.is_empty() && held.left.is_empty() {
+    let is_first = held.left.is_empty();
+    if is_first && steps.is_empty() {
         return Ok(());
     }
-    held.left.extend_from_slice(steps);
-    if let Some(at) = held.left.iter().rposition(|step| matches!(step, Control::Rollback)) {
-        held.left.drain(..at);
-        held.lost = None;
+    if is_first {
+        return take_all(held, steps);
     }
-    if matches!(held.left.first(), Some(Control::Begin(_))) {
+    held.left.extend_from_slice(steps);
+    let left = std::mem::take(&mut held.left);
+    take_all(held, &left)
+}
+
+/// Takes steps; those that must wait are left.
+fn take_all(held: &mut Held, steps: &[Control]) -> Result<(), Stopped> {
+    let undone = steps.iter().rposition(|step| matches!(step, Control::Rollback));
+    let steps = &steps[undone.unwrap_or(0)..];
+    if matches!(steps.first(), Some(Control::Begin(_) | Control::Rollback)) {
         held.lost = None;
     }
     // A statement without steps that was on its way already is refused by its need of a transaction.
-    if let Some(error) = held.lost.clone().filter(|_| !held.left.is_empty()) {
-        held.left.clear();
-        return Err(Fault::new(Verdict::Gone, error).into());
+    if let Some(error) = &held.lost {
+        return Err(Fault::new(Verdict::Gone, error.clone()).into());
     }
-    while let Some(step) = held.left.first().cloned() {
-        let text = Dialect::Sqlite.render(&step);
-        if step.begins_writing() {
-            held.writing.take(true, held.spot).map_err(Stopped::Waits)?;
+    for (at, step) in steps.iter().enumerate() {
+        let taken = take_step_or_wait(held, step);
+        if let Err(halt) = taken {
+            held.left.extend_from_slice(&steps[at..]);
+            return Err(match halt {
+                Halt::Failed(error) => step_failed(held, error),
+                Halt::Waits(wait) => Stopped::Waits(wait),
+            });
         }
-        if let Err(error) = take_step(held, &step, &text) {
-            return Err(step_failed(held, classify::statement(error, &text)));
-        }
-        held.left.remove(0);
     }
     Ok(())
+}
+
+fn take_step_or_wait(held: &mut Held, step: &Control) -> Result<(), Halt> {
+    if step.begins_writing() {
+        held.writing.take(true, held.spot).map_err(Halt::Waits)?;
+    }
+    let text = Dialect::Sqlite.render(step);
+    take_step(held, step, &text).map_err(|error| classify::statement(error, &text).into())
 }
 
 /// What it means that the first of the steps that are left has failed.

@@ -95,13 +95,13 @@ impl WriteLock {
     }
 
     /// Takes the lock if it is free, and nobody has waited for longer than who has the ticket of that number.
-    pub(super) fn try_take(self: &Arc<Self>, writer: Writer, ticket: Option<u64>) -> Option<WriteGuard> {
+    pub(super) fn try_take(self: &Arc<Self>, writer: &Writer, ticket: Option<u64>) -> Option<WriteGuard> {
         let mut state = lock(&self.state);
         if !state.lets_in(ticket) {
             return None;
         }
         let connection = writer.connection;
-        state.holder = Some(Holder { writer, since: Instant::now(), ends: false });
+        state.holder = Some(Holder { writer: writer.clone(), since: Instant::now(), ends: false });
         // Others who waited on the same connection need not wait any more.
         let with_it = |waiter: &&mut Waiter| waiter.connection == connection;
         let woken: Vec<_> = state.queue.iter_mut().filter(with_it).filter_map(|waiter| waiter.waker.take()).collect();
@@ -259,49 +259,49 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_lock_is_had_in_order_of_arrival() {
         let lock = Arc::<WriteLock>::default();
-        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let guard = lock.try_take(&writer(0), None).expect("it is free");
         let tickets: Vec<_> = (1..4).map(|connection| lock.queue(connection)).collect();
-        assert!(lock.try_take(writer(9), None).is_none());
+        assert!(lock.try_take(&writer(9), None).is_none());
         drop(guard);
-        assert!(lock.try_take(writer(9), None).is_none(), "the first in the queue has it");
+        assert!(lock.try_take(&writer(9), None).is_none(), "the first in the queue has it");
         for (ticket, connection) in tickets.into_iter().zip(1..) {
             ticket.ready().now_or_never().expect("its turn has come");
-            let guard = lock.try_take(writer(connection), Some(ticket.number())).expect("it is the first");
+            let guard = lock.try_take(&writer(connection), Some(ticket.number())).expect("it is the first");
             drop(ticket);
             drop(guard);
         }
-        assert!(lock.try_take(writer(9), None).is_some());
+        assert!(lock.try_take(&writer(9), None).is_some());
     }
 
     #[tokio::test]
     async fn a_ticket_that_is_given_up_or_not_polled_keeps_nobody_waiting() {
         let lock = Arc::<WriteLock>::default();
-        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let guard = lock.try_take(&writer(0), None).expect("it is free");
         let (kept, given_up, last) = (lock.queue(1), lock.queue(2), lock.queue(3));
         let mut never_polled_again = pin!(kept.ready());
         assert!(poll!(&mut never_polled_again).is_pending());
         drop(guard);
         drop(given_up);
         last.ready().await;
-        let guard = lock.try_take(writer(3), Some(last.number())).expect("the first did not take it");
+        let guard = lock.try_take(&writer(3), Some(last.number())).expect("the first did not take it");
         drop(last);
         // It has kept its place.
         let other = lock.queue(4);
         drop(guard);
         assert!(poll!(&mut never_polled_again).is_ready());
-        assert!(lock.try_take(writer(4), Some(other.number())).is_none());
-        assert!(lock.try_take(writer(1), Some(kept.number())).is_some());
+        assert!(lock.try_take(&writer(4), Some(other.number())).is_none());
+        assert!(lock.try_take(&writer(1), Some(kept.number())).is_some());
     }
 
     #[tokio::test]
     async fn who_waits_on_a_connection_that_has_got_the_lock_waits_no_more() {
         let lock = Arc::<WriteLock>::default();
-        let guard = lock.try_take(writer(0), None).expect("it is free");
+        let guard = lock.try_take(&writer(0), None).expect("it is free");
         let (one, other) = (lock.queue(1), lock.queue(1));
         let mut waiting = pin!(other.ready());
         assert!(poll!(&mut waiting).is_pending());
         drop(guard);
-        let _held = lock.try_take(writer(1), Some(one.number())).expect("it is the first");
+        let _held = lock.try_take(&writer(1), Some(one.number())).expect("it is the first");
         waiting.await;
     }
 }

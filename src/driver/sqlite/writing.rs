@@ -97,11 +97,11 @@ impl Writing {
         let Some(lock) = self.lock.as_ref().filter(|_| self.guard.is_none()) else { return Ok(()) };
         let writer = Writer { connection: self.connection, in_block, name: self.name.take() };
         self.guard = match self.blocks {
-            None => lock.try_take(writer.clone(), self.ticket).or_else(|| {
+            None => lock.try_take(&writer, self.ticket).or_else(|| {
                 if lock.is_ending() {
                     spot.run(|| wait_for_end(lock));
                 }
-                lock.try_take(writer, self.ticket)
+                lock.try_take(&writer, self.ticket)
             }),
             Some(patience) => self.wait(lock, &writer, patience),
         };
@@ -112,7 +112,7 @@ impl Writing {
     fn wait(&self, lock: &Arc<WriteLock>, writer: &Writer, patience: Duration) -> Option<WriteGuard> {
         let (ticket, start) = (lock.queue(self.connection), Instant::now());
         loop {
-            let guard = lock.try_take(writer.clone(), Some(ticket.number()));
+            let guard = lock.try_take(writer, Some(ticket.number()));
             if guard.is_some() || start.elapsed() >= patience || self.stop.stops() {
                 return guard;
             }

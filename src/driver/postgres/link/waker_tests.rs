@@ -57,7 +57,7 @@ struct Holds {
 }
 
 impl Holds {
-    fn new(ticket: Ticket) -> (Waker, mpsc::Receiver<()>) {
+    fn waker(ticket: Ticket) -> (Waker, mpsc::Receiver<()>) {
         let (woken, told) = mpsc::channel();
         (Waker::from(Arc::new(Self { ticket: Mutex::new(Some(ticket)), woken })), told)
     }
@@ -137,7 +137,7 @@ fn a_waker_may_drop_another_request_when_it_is_woken() {
         link.log_in();
         let mut first = ask(&link, 1);
         let mut second = ask(&link, 2);
-        let (waker, told) = Holds::new(ask(&link, 3));
+        let (waker, told) = Holds::waker(ask(&link, 3));
         assert!(second.poll(&Context::from_waker(&waker)).is_pending());
         // The answer of the second is read by who waits for the first, and its waker is woken by that read.
         said.lock().unwrap().extend([answer(1, b'I'), answer(2, b'I')].concat());
@@ -153,7 +153,7 @@ fn a_waker_may_drop_another_request_when_it_is_dropped() {
     ends(|| {
         let (link, _facade, _server) = linked(4096);
         let mut first = ask(&link, 1);
-        let (waker, told) = Holds::new(ask(&link, 2));
+        let (waker, told) = Holds::waker(ask(&link, 2));
         assert!(first.poll(&Context::from_waker(&waker)).is_pending());
         drop(waker);
         told.try_recv().expect_err("the link has it");
@@ -167,7 +167,7 @@ fn a_waker_may_drop_another_request_when_the_session_ends() {
     ends(|| {
         let (link, facade, server) = linked(4096);
         let mut first = ask(&link, 1);
-        let (waker, told) = Holds::new(ask(&link, 2));
+        let (waker, told) = Holds::waker(ask(&link, 2));
         assert!(first.poll(&Context::from_waker(&waker)).is_pending());
         drop(waker);
         drop(server);
