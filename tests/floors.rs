@@ -11,6 +11,8 @@ use std::{
 
 #[path = "floors/plan.rs"]
 mod plan;
+#[path = "floors/rules.rs"]
+mod rules;
 
 use plan::{FLOORS, FOREIGN};
 
