@@ -1,13 +1,9 @@
 //! The rules of `docs/semantics.md`: each rule that a test, the code or a page names stands there, and each rule that is
 //! built has a test that names it. Text alone, no database.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use super::everywhere;
+use super::{everywhere, links::pages};
 
 /// One rule of the page.
 struct Rule {
@@ -63,14 +59,6 @@ fn named(text: &str) -> Vec<u32> {
         }
     }
     found
-}
-
-/// All pages of the repository.
-fn pages() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = [root.to_owned(), root.join("docs"), root.join("docs/decisions")];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
 fn semantics() -> String {
