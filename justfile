@@ -20,9 +20,29 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
 
+# Clippy with every feature by itself and every pair; --few leaves the pairs out
+features *args:
+    .ci/features {{ args }}
+
+# Builds with the lowest Rust that Cargo.toml names
+msrv:
+    .ci/msrv
+
+# Licences, bans, sources and advisories of the dependencies, by cargo-deny (cargo install --locked cargo-deny)
+deny:
+    cargo deny --locked check
+
+# What would be published, and how large it is
+package *args:
+    cargo package --workspace --no-verify --locked {{ args }}
+
 # The documentation, with warnings as errors
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+# The documentation as docs.rs makes it, where each item tells its feature; takes a nightly Rust
+docs-rs:
+    RUSTDOCFLAGS="--cfg docsrs -D warnings" cargo +nightly doc --workspace --no-deps --all-features --target-dir target/docs-rs
 
 # The main job; e.g. just movies --database-url postgres://…
 movies *args:

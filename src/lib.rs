@@ -75,6 +75,8 @@
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 
+// docs.rs sets this cfg: each item then tells the feature that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(dead_code, reason = "without a back end nothing can be opened")

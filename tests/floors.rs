@@ -1,5 +1,6 @@
 //! The architecture, checked on the sources: imports go downwards only, no two rooms import each other, each foreign crate
-//! stays in its place, every file says what it is for, and none grows too long. No database, no crate, plain std.
+//! stays in its place, every file says what it is for, and none grows too long; and the pages: rules and links. No database,
+//! no crate, plain std.
 
 #![allow(clippy::unwrap_used, reason = "a source file that cannot be read fails the test")]
 
@@ -9,8 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "floors/links.rs"]
+mod links;
 #[path = "floors/plan.rs"]
 mod plan;
+#[path = "floors/rules.rs"]
+mod rules;
 
 use plan::{FLOORS, FOREIGN};
 
