@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::backend::Backend;
+
 pub(crate) const USAGE: &str = "\
-usage: benches/peers/run.sh [--quick] [--json] [--only PEER]... [--backend NAME]... [--render]
+usage: benches/peers/run.sh [--quick] [--json] [--only PEER]... [--backend NAME]... [--render | --instructions]
 
   --quick          a check that ends within three minutes; writes its report beside the build, not into docs/
   --json           prints the figures on stdout instead of the tables
   --only PEER      only this peer, as the tables call it; may be repeated. Nothing is written into docs/
   --backend NAME   only postgres, mariadb or sqlite; may be repeated. Nothing is written into docs/
-  --render         measures nothing: writes the report anew from the figures of the last full run, with notes.md as it is now";
+  --render         measures nothing: writes the report anew from the figures of the last full run, with notes.md as it is now
+  --instructions   measures no time: counts the client's instructions with callgrind, and writes that table into docs/ alone; takes --backend";
 
 /// What is to be done.
 #[derive(Debug, Default)]
@@ -19,6 +22,7 @@ pub(crate) struct Args {
     pub(crate) quick: bool,
     pub(crate) json: bool,
     pub(crate) render: bool,
+    pub(crate) instructions: bool,
     pub(crate) only: Vec<String>,
     pub(crate) backends: Vec<String>,
     /// The folder of the comparison, of its programs, and of the Python, which `run.sh` tells.
@@ -37,6 +41,7 @@ impl Args {
                 "--quick" => args.quick = true,
                 "--json" => args.json = true,
                 "--render" => args.render = true,
+                "--instructions" => args.instructions = true,
                 "--only" => args.only.push(value()?),
                 "--backend" => args.backends.push(value()?),
                 "--folder" => args.folder = value()?.into(),
@@ -46,6 +51,19 @@ impl Args {
             }
         }
         Ok(args)
+    }
+
+    /// Whether a back end is to be measured.
+    pub(crate) fn wants(&self, backend: Backend) -> bool {
+        let is_named = |name: &String| {
+            name.eq_ignore_ascii_case(backend.title()) || name == "postgres" && backend == Backend::Postgres
+        };
+        self.backends.is_empty() || self.backends.iter().any(is_named)
+    }
+
+    /// The report.
+    pub(crate) fn report(&self) -> PathBuf {
+        self.folder.join("../../docs/benchmarks.md")
     }
 
     /// Whether all is measured, so that the report may go into `docs/`.
