@@ -3,6 +3,7 @@
 #
 #   benches/peers/run.sh             the whole comparison: about twelve minutes after the build
 #   benches/peers/run.sh --quick     a check: within three minutes after the build; its report stays beside the build
+#   benches/peers/run.sh --goals    only what the goals on processor time are about, in four minutes; its report stays beside the build
 #   benches/peers/run.sh --json      prints the figures on stdout instead of the tables
 #   benches/peers/run.sh --render    measures nothing: writes the report anew from the last whole run, with notes.md as it is now
 #   benches/peers/run.sh --instructions   counts the client's instructions with callgrind, two minutes after the build; writes that table alone

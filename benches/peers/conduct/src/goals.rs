@@ -6,7 +6,7 @@ use crate::{
     backend::Backend,
     fit,
     peers::{BARE_SQLITE, BB8, HELD_MYSQL, HELD_POSTGRES, NESTLING, SQLX, TOKIO_RUSQLITE, TOKIO_RUSQLITE_STATEMENTS},
-    plan::{LOOPBACK, Link},
+    plan::{GOALS, LOOPBACK, Link},
     record::{Cell, Conditions, Record},
 };
 
@@ -100,7 +100,7 @@ pub(crate) fn goals(record: &Record) -> Vec<Goal> {
     for (workload, wanted) in [(A, 0.92), (B, 0.78), (C, 0.9), (D(5), 0.55), (D(10), 0.55), (E(10), 0.62), (H, 0.55)] {
         goals.push(loads.processor(here, workload, wanted));
     }
-    for workload in [A, B, C, D(5), D(10), E(10), H] {
+    for workload in GOALS {
         goals.push(loads.ratio(here, workload, Against::Best, 1.0));
     }
     goals.push(loads.ratio(here, R(10_000), Against::One(HELD_POSTGRES), 0.85));

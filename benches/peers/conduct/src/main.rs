@@ -101,7 +101,11 @@ async fn measure(args: &Args) -> Result<Record> {
         record.versions.insert("peewee-async".into(), version);
     }
     let wanted = |backend: &Backend| args.wants(*backend);
-    let loads: Vec<Load> = plan::loads(args.quick).into_iter().filter(|load| wanted(&load.backend)).collect();
+    let loads: Vec<Load> = plan::loads(args.quick)
+        .into_iter()
+        .filter(|load| wanted(&load.backend))
+        .filter_map(|load| if args.goals { load.for_goals() } else { Some(load) })
+        .collect();
     for delay in [1, 4] {
         let took = proxy::measured(Duration::from_millis(delay.into()))?;
         record.delays.insert(delay, took.as_secs_f64() * 1e3);
@@ -113,11 +117,13 @@ async fn measure(args: &Args) -> Result<Record> {
     for backend in Backend::ALL.into_iter().filter(wanted) {
         let url = url(backend, &scratch)?;
         let mut stage = Stage::set(backend, &url, &programs, &args.only, &mut record).await?;
-        stage.count(&mut record, &mut progress).await?;
+        if !args.goals {
+            stage.count(&mut record, &mut progress).await?;
+        }
         for load in loads.iter().filter(|load| load.backend == backend) {
             stage.run(load, &mut record, &mut progress).await?;
         }
-        if backend == Backend::Postgres {
+        if backend == Backend::Postgres && !args.goals {
             extra::crowd(&mut stage, args.quick, &mut record, &mut progress).await?;
             extra::waiting(&stage, &mut record, &mut progress).await?;
             extra::growth(&mut stage, args.quick, &mut record, &mut progress).await?;

@@ -93,6 +93,18 @@ pub(crate) fn loads(quick: bool) -> Vec<Load> {
     loads
 }
 
+/// What the goals on processor time are about.
+pub(crate) const GOALS: [Workload; 7] =
+    [Workload::A, Workload::B, Workload::C, Workload::D(5), Workload::D(10), Workload::E(10), Workload::H];
+
+impl Load {
+    /// The load that the goals on processor time are about, with nothing else; nothing for others.
+    pub(crate) fn for_goals(self) -> Option<Self> {
+        let is_meant = (self.backend, self.link, self.tasks) == (Backend::Postgres, LOOPBACK, POOL);
+        is_meant.then(|| Self { workloads: GOALS.to_vec(), with_defaults: false, ..self })
+    }
+}
+
 /// The sizes at which growth is measured.
 pub(crate) const SIZES: [u32; 12] = [1, 2, 5, 10, 20, 30, 40, 50, 63, 70, 85, 100];
 

@@ -109,6 +109,11 @@ pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
+/// Client and server together.
+fn processor_of_one(figures: &Figures) -> f64 {
+    (figures.cpu + figures.server) as f64 / figures.ops.max(1) as f64
+}
+
 impl Cell {
     /// Operations a second: the median of the rounds.
     pub(crate) fn rate(&self) -> f64 {
@@ -142,9 +147,19 @@ impl Cell {
 
     /// How much of another's processor time: the median of the rounds' own ratios.
     pub(crate) fn processor_by(&self, other: &Self) -> f64 {
-        let each = |one: &Figures| (one.cpu + one.server) as f64 / one.ops.max(1) as f64;
         let pairs = self.rounds.iter().zip(&other.rounds);
-        median(pairs.map(|(own, others)| each(own) / each(others).max(f64::MIN_POSITIVE))).unwrap_or_default()
+        let ratio = |(own, others)| processor_of_one(own) / processor_of_one(others).max(f64::MIN_POSITIVE);
+        median(pairs.map(ratio)).unwrap_or_default()
+    }
+
+    /// How far the rounds are from one another, the largest and the smallest figure by the median: in processor time for
+    /// one operation, and in throughput.
+    pub(crate) fn spreads(&self) -> [f64; 2] {
+        [processor_of_one, Figures::rate].map(|figure: fn(&Figures) -> f64| {
+            let most = self.rounds.iter().map(figure).fold(f64::MIN, f64::max);
+            let least = self.rounds.iter().map(figure).fold(f64::MAX, f64::min);
+            (most - least) / median(self.rounds.iter().map(figure)).unwrap_or(f64::MAX).max(f64::MIN_POSITIVE)
+        })
     }
 
     /// How much faster than another: the median of the rounds' own ratios, as neighbours share the machine's moods.

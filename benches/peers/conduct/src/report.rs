@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     backend::Backend,
     plan::{LOOPBACK, Link},
-    record::{Cell, Conditions, Record},
+    record::{Cell, Conditions, Record, median},
     sections,
 };
 
@@ -34,6 +34,9 @@ pub(crate) fn report(record: &Record, notes: &str, instructions: &str, pictures:
     }
     add("## How it is measured");
     add(METHOD);
+    if let Some(spreads) = spreads(record) {
+        add(&spreads);
+    }
     if record.awake {
         add(AWAKE);
     }
@@ -105,6 +108,18 @@ pub(crate) fn report(record: &Record, notes: &str, instructions: &str, pictures:
     text
 }
 
+/// How far the rounds of one figure are from one another, with 16 tasks on a server: the median of all figures.
+fn spreads(record: &Record) -> Option<String> {
+    let is_meant = |cell: &&Cell| cell.backend != Backend::Sqlite && cell.link == LOOPBACK && cell.tasks == 16;
+    let of = |which: usize| median(record.cells.iter().filter(is_meant).map(|cell| cell.spreads()[which] * 100.0));
+    Some(format!(
+        "With 16 tasks on a server, the largest and the smallest figure among a cell's rounds are {:.0} % of their median apart in processor time and \
+         {:.0} % in throughput: the median of all cells.",
+        of(0)?,
+        of(1)?
+    ))
+}
+
 /// The tables of one back end: processor time, then throughput, then how long an operation takes with a delay.
 fn loads(record: &Record, backend: Backend, add: &mut impl FnMut(&str)) {
     let micros: [(&str, fn(&Cell) -> f64); 3] = [
@@ -155,8 +170,8 @@ Round trips are counted, and delays made, by a proxy that hands each chunk on at
 Nested blocks of any depth are written as functions that call themselves, so that every peer pays for boxed futures there.
 
 The main figure is processor time: of the client, by `getrusage` of its program, and of the server, by `/proc` of all its processes, for themselves and in the kernel, divided \
-by the operations. It depends little on what else the machine does. Throughput is the second figure: with client and server on the same processors it follows from the first one, and \
-from chance. The server's includes what it does in the background meanwhile.";
+by the operations. Throughput is the second figure: with client and server on the same processors it follows from the first one, and from what else the machine does. Processor time is not \
+free of that either, as caches are shared. The server's includes what it does in the background meanwhile.";
 
 const INSTRUCTIONS: &str = "\
 `just instructions` counts the client's instructions for one operation with callgrind, and writes this table alone. One connection, one thread; connecting and first uses are not \
