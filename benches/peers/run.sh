@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares nestling with its peers on private servers, and writes docs/benchmarks.md.
 #
-#   benches/peers/run.sh             the whole comparison: about twelve minutes after the build
+#   benches/peers/run.sh             the whole comparison: some twenty minutes after the build
 #   benches/peers/run.sh --quick     a check: within three minutes after the build; its report stays beside the build
 #   benches/peers/run.sh --goals    only what the goals on processor time are about, in four minutes; its report stays beside the build
 #   benches/peers/run.sh --json      prints the figures on stdout instead of the tables
