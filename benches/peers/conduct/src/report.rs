@@ -120,9 +120,12 @@ fn spreads(record: &Record) -> Option<String> {
     ))
 }
 
+/// What a table shows of a cell.
+type Value = fn(&Cell) -> f64;
+
 /// The tables of one back end: processor time, then throughput, then how long an operation takes with a delay.
 fn loads(record: &Record, backend: Backend, add: &mut impl FnMut(&str)) {
-    let micros: [(&str, fn(&Cell) -> f64); 3] = [
+    let micros: [(&str, Value); 3] = [
         ("client and server together", |cell| cell.processor() / 1e3),
         ("the client alone", |cell| cell.client() / 1e3),
         ("the server alone", |cell| cell.server() / 1e3),
@@ -192,7 +195,7 @@ grows where many sessions read at once and the younger transactions are more tha
 /// What the terminal shows at the end: the goals and the tables of the loads that they are about.
 pub(crate) fn summary(record: &Record) -> String {
     let mut out = String::new();
-    let mut add = |title: &str, load: Conditions, value: fn(&Cell) -> f64| {
+    let mut add = |title: &str, load: Conditions, value: Value| {
         let Some(table) = sections::load_table(record, load, value) else { return };
         let (backend, link, tasks) = load;
         let plural = if tasks == 1 { "" } else { "s" };
