@@ -59,3 +59,7 @@ bench *args:
 # nestling beside its peers, on private servers; writes docs/benchmarks.md. --quick is a check of three minutes
 bench-peers *args:
     benches/peers/run.sh {{ args }}
+
+# Instructions of one operation, counted with callgrind beside the bare drivers'; writes that table of docs/benchmarks.md. --backend NAME for a part
+instructions *args:
+    benches/peers/run.sh --instructions {{ args }}

@@ -4,7 +4,7 @@
 //!
 //! Times vary with whatever else the machine does. To decide between two versions, count instructions: run one benchmark
 //! under `valgrind --tool=callgrind` with `--sample-count 1 --sample-size N` for some N and for twice as many, and take
-//! the difference.
+//! the difference. Whole operations, on the servers too, are counted by `just instructions`.
 
 use std::hint::black_box;
 

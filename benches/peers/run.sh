@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Compares nestling with its peers on private servers, and writes docs/benchmarks.md.
 #
-#   benches/peers/run.sh             the whole comparison: about twelve minutes after the build
+#   benches/peers/run.sh             the whole comparison: some twenty minutes after the build
 #   benches/peers/run.sh --quick     a check: within three minutes after the build; its report stays beside the build
+#   benches/peers/run.sh --goals    only what the goals on processor time are about, in four minutes; its report stays beside the build
 #   benches/peers/run.sh --json      prints the figures on stdout instead of the tables
 #   benches/peers/run.sh --render    measures nothing: writes the report anew from the last whole run, with notes.md as it is now
+#   benches/peers/run.sh --instructions   counts the client's instructions with callgrind, two minutes after the build; writes that table alone
 #   benches/peers/run.sh --only PEER, --backend postgres|mariadb|sqlite   a part; may be repeated; the report stays beside the build
 set -euo pipefail
 
@@ -35,6 +37,24 @@ case " $* " in *' --help '* | *' -h '*)
     exit
     ;;
 esac
+
+install_valgrind() {
+    command -v valgrind >/dev/null && return 0
+    local root=()
+    ((EUID == 0)) || root=(sudo)
+    say 'installing valgrind'
+    if ! command -v apt-get >/dev/null || ! "${root[@]}" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends valgrind' >&2 </dev/null; then
+        say 'valgrind is missing and could not be installed: please install it by hand'
+        exit 1
+    fi
+}
+
+if [[ " $* " == *' --instructions '* ]]; then
+    install_valgrind
+    say 'building'
+    (cd "$here" && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet --package conduct --package drivers)
+    exec "$repo/tests/run.sh" --without-mysql with-servers -- "$target/release/conduct" --folder "$here" --bin "$target/release" "$@"
+fi
 
 say 'building'
 for workspace in "$here" "$here/sqlx" "$here/others"; do

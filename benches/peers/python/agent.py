@@ -8,7 +8,7 @@ import itertools
 import json
 import sys
 import time
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import peewee
 import peewee_async
@@ -232,11 +232,13 @@ async def answer(request, state):
     await close()
     if request["do"] == "open":
         url, state["connections"] = urlsplit(request["url"]), request["connections"]
+        # By a unix socket the query tells where: a URL's host cannot be a path.
+        named = {name: values[0] for name, values in parse_qs(url.query).items()}
         database.init(
             url.path.lstrip("/"),
-            user=url.username,
-            host=url.hostname,
-            port=url.port,
+            user=named.get("user", url.username),
+            host=named.get("host", url.hostname),
+            port=int(named.get("port", url.port or 5432)),
             max_connections=request["connections"],
         )
         await database.aio_connect()

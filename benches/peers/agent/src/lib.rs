@@ -13,6 +13,7 @@ mod workload;
 pub use anyhow::{Result, anyhow, bail};
 
 pub use crate::{
+    measure::repeat,
     peer::{BoxFuture, Job, Peer, Refused},
     protocol::{Figures, Reply, Request, Setup},
     serve::serve,

@@ -3,7 +3,6 @@
 //! Used by the agent's main loop. What an operation reads is checked each time, so that no peer is fast by being wrong.
 
 use std::{
-    fs,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
+};
 
 use crate::{ACCOUNTS, Figures, Job, Peer, SCALE, Workload};
 
@@ -70,6 +73,7 @@ pub(crate) async fn measure<P: Peer>(
         nanos,
         warm: warm.nanos.len() as u64,
         cpu,
+        server: 0,
         median: if seen.nanos.is_empty() { 0 } else { at(0.5) },
         p99: if seen.nanos.is_empty() { 0 } else { at(0.99) },
         longest: seen.nanos.last().copied().unwrap_or_default(),
@@ -118,6 +122,18 @@ async fn run<P: Peer>(peer: &Arc<P>, workload: Workload, tasks: usize, until: Un
         all.first_error = all.first_error.or(first_error);
     }
     Ok(all)
+}
+
+/// Runs a workload so many times, one after the other, as the only task.
+///
+/// # Errors
+/// An operation fails, or has read what is not there.
+pub async fn repeat<P: Peer>(peer: &P, workload: Workload, times: u64) -> Result<()> {
+    let mut keys = Keys::new(0);
+    for _ in 0..times {
+        one(peer, workload, Job { task: 0, key: keys.next() }).await?;
+    }
+    Ok(())
 }
 
 /// One operation, and whether it has read what is there.
@@ -175,11 +191,9 @@ impl Keys {
     }
 }
 
-/// How long this program has been on the processor, in nanoseconds; exact to a hundredth of a second.
+/// How long this program has been on the processor, for itself and in the kernel, in nanoseconds.
 fn processor_time() -> Result<u64> {
-    let Ok(text) = fs::read_to_string("/proc/self/stat") else { return Ok(0) };
-    // Behind the name in parentheses, which may have spaces.
-    let rest = text.rsplit(')').next().unwrap_or_default();
-    let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>();
-    Ok(ticks.context("/proc/self/stat")? * 10_000_000)
+    let used = getrusage(UsageWho::RUSAGE_SELF)?;
+    let micros = |time: TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
+    Ok((micros(used.user_time()) + micros(used.system_time())) * 1_000)
 }

@@ -48,6 +48,9 @@ pub struct Figures {
     pub warm: u64,
     /// Time on the processor, of the whole program.
     pub cpu: u64,
+    /// Time on the processor, of the server's processes; the conductor's to fill in.
+    #[serde(default)]
+    pub server: u64,
     /// How long the operations took.
     pub median: u64,
     pub p99: u64,

@@ -1,12 +1,14 @@
 //! [`Backend`]: a database server, and the conductor's own connection to it: it makes the tables, and looks at what a run
 //! has left in them.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use agent::{ACCOUNTS, Outcome, SCALE, WIDE_ROWS};
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
+
+use crate::processes::Processes;
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub(crate) enum Admin {
 /// A server that is ready to be measured.
 pub(crate) struct Server {
     pub(crate) url: String,
+    /// By its unix socket; nothing for SQLite, which is no server.
+    pub(crate) socket_url: Option<String>,
+    processes: Option<Processes>,
     pub(crate) version: String,
     pub(crate) admin: Admin,
     /// What the tables held when they were looked at last.
@@ -105,14 +110,21 @@ impl Server {
                 Admin::Sqlite(connection)
             }
         };
-        let mut server =
-            Self { url: url.into(), version: String::new(), admin, seen: Outcome { entries: 0, balance: 0 } };
+        let mut server = Self {
+            url: url.into(),
+            socket_url: None,
+            processes: None,
+            version: String::new(),
+            admin,
+            seen: Outcome { entries: 0, balance: 0 },
+        };
         let version = match backend {
             Backend::Postgres => "show server_version",
             Backend::MariaDb => "select version()",
             Backend::Sqlite => "select sqlite_version()",
         };
         server.version = server.text(version).await?;
+        server.find().await?;
         for table in ["entry", "account", "wide"] {
             server.run(&format!("drop table if exists {table}")).await?;
         }
@@ -131,6 +143,35 @@ impl Server {
             Backend::Sqlite => server.run("analyze").await?,
         }
         Ok(server)
+    }
+
+    /// Finds its processes and its unix socket. It runs on this machine.
+    async fn find(&mut self) -> Result<()> {
+        match self.admin {
+            Admin::Postgres(_) => {
+                let backend = self.number("select pg_backend_pid()::bigint").await?;
+                self.processes = Some(Processes::of_child(backend.try_into()?)?);
+                let folder = self.text("select split_part(current_setting('unix_socket_directories'), ',', 1)").await?;
+                let config: tokio_postgres::Config = self.url.parse()?;
+                let (user, database) = (config.get_user().context("a user")?, config.get_dbname().context("a name")?);
+                let port = config.get_ports().first().context("a port")?;
+                self.socket_url = Some(format!("postgres:///{database}?host={folder}&port={port}&user={user}"));
+            }
+            Admin::MariaDb(_) => {
+                let path = self.text("select @@pid_file").await?;
+                let id = fs::read_to_string(&path).with_context(|| path.clone())?;
+                self.processes = Some(Processes::of(id.trim().parse().context(path)?));
+                let socket = self.text("select @@socket").await?;
+                self.socket_url = Some(format!("{}?socket={socket}", self.url));
+            }
+            Admin::Sqlite(_) => {}
+        }
+        Ok(())
+    }
+
+    /// How long its processes have been on the processor, in nanoseconds.
+    pub(crate) fn processor_time(&self) -> Result<u64> {
+        self.processes.map_or(Ok(0), Processes::time)
     }
 
     /// Runs statements without results.

@@ -35,6 +35,12 @@ pub(crate) struct Agent {
     replies: Lines<BufReader<ChildStdout>>,
 }
 
+/// Has a program's errors capture no backtraces, whatever the shell is set to: H makes an error in each operation, and
+/// not with each peer.
+pub(crate) fn without_backtraces(command: &mut Command) {
+    command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
+}
+
 impl Agent {
     /// Starts the program of a peer; nothing if it cannot be had on this machine.
     pub(crate) fn start(programs: &Programs, peer: &'static Peer, defaults: bool) -> Result<Option<Self>> {
@@ -51,6 +57,7 @@ impl Agent {
                 command
             }
         };
+        without_backtraces(&mut command);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = started.with_context(|| format!("the agent of {} cannot be started", peer.name))?;
         let requests = child.stdin.take().context("a pipe was asked for")?;

@@ -13,7 +13,7 @@ use tokio::{process::Command, time::timeout};
 use crate::{
     backend::Admin,
     peers::{BB8, DEADPOOL, HELD_POSTGRES, NESTLING, SQLX},
-    plan::{OPEN, SIZES},
+    plan::{LOOPBACK, OPEN, SIZES},
     progress::Progress,
     record::{Crowd, Growth, OpenSavepoints, Record, median},
     rounds::Stage,
@@ -22,7 +22,7 @@ use crate::{
 /// 64 tasks in a loop on 8 connections.
 pub(crate) async fn crowd(stage: &mut Stage, quick: bool, record: &mut Record, progress: &mut Progress) -> Result<()> {
     let (rounds, millis) = if quick { (1, 200) } else { (5, 1_000) };
-    let url = stage.url(0)?;
+    let url = stage.url(LOOPBACK)?;
     let chosen = chosen(stage, &[NESTLING, BB8, DEADPOOL, SQLX]);
     let mut crowds: Vec<Crowd> =
         chosen.iter().map(|&number| Crowd { peer: stage.agents[number].label(), rounds: Vec::new() }).collect();
@@ -66,7 +66,7 @@ pub(crate) async fn waiting(stage: &Stage, record: &mut Record, progress: &mut P
 /// all of them.
 pub(crate) async fn growth(stage: &mut Stage, quick: bool, record: &mut Record, progress: &mut Progress) -> Result<()> {
     let (rounds, ops) = if quick { (1, 5) } else { (7, 12) };
-    let url = stage.url(0)?;
+    let url = stage.url(LOOPBACK)?;
     let chosen = chosen(stage, &[NESTLING, HELD_POSTGRES]);
     for &number in &chosen {
         stage.agents[number].open(&url, 1, 1).await?;

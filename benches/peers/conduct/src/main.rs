@@ -8,9 +8,11 @@ mod crew;
 mod extra;
 mod fit;
 mod goals;
+mod instructions;
 mod peers;
 mod pictures;
 mod plan;
+mod processes;
 mod progress;
 mod proxy;
 mod record;
@@ -34,6 +36,17 @@ use crate::{
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::read()?;
+    if args.instructions {
+        let scratch = Scratch::make()?;
+        let mut urls = Vec::new();
+        for backend in Backend::ALL.into_iter().filter(|backend| args.wants(*backend)) {
+            urls.push((backend, url(backend, &scratch)?));
+        }
+        return tokio::select! {
+            counted = instructions::run(&args, &urls) => counted,
+            () = stopped()? => bail!("stopped"),
+        };
+    }
     let kept = args.bin.join("benchmark-figures.json");
     let record = if args.render {
         let text = fs::read_to_string(&kept).with_context(|| format!("{}: no full run is kept", kept.display()))?;
@@ -50,7 +63,7 @@ async fn main() -> Result<()> {
         fs::write(&kept, &figures)?;
     }
     let docs = if args.is_full() { args.folder.join("../../docs") } else { args.bin.join("benchmark-check") };
-    write(&record, &args.folder, &docs)?;
+    write(&record, &args, &docs)?;
     if args.json {
         println!("{figures}");
     } else {
@@ -61,15 +74,17 @@ async fn main() -> Result<()> {
 }
 
 /// Writes the report and its pictures.
-fn write(record: &Record, folder: &Path, docs: &Path) -> Result<()> {
-    let notes = fs::read_to_string(folder.join("notes.md")).unwrap_or_default();
+fn write(record: &Record, args: &Args, docs: &Path) -> Result<()> {
+    let notes = fs::read_to_string(args.folder.join("notes.md")).unwrap_or_default();
+    let last = fs::read_to_string(args.report()).context("the last report, whose table of instructions stays")?;
+    let instructions = instructions::kept(&last).map_or_else(instructions::unknown, str::to_owned);
     let pictures = pictures::pictures(record);
     fs::create_dir_all(docs.join("benchmarks"))?;
     for (name, _, picture) in &pictures {
         fs::write(docs.join(format!("benchmarks/{name}.svg")), picture)?;
     }
     let named: Vec<(&str, &str)> = pictures.iter().map(|(name, about, _)| (*name, *about)).collect();
-    fs::write(docs.join("benchmarks.md"), report::report(record, &notes, &named))?;
+    fs::write(docs.join("benchmarks.md"), report::report(record, &notes, &instructions, &named))?;
     Ok(())
 }
 
@@ -85,13 +100,12 @@ async fn measure(args: &Args) -> Result<Record> {
     if let Some(version) = args.python.as_deref().and_then(|python| about::python_package(python, "peewee-async")) {
         record.versions.insert("peewee-async".into(), version);
     }
-    let wanted = |backend: &Backend| {
-        args.backends.is_empty()
-            || args.backends.iter().any(|name| {
-                name.eq_ignore_ascii_case(backend.title()) || name == "postgres" && *backend == Backend::Postgres
-            })
-    };
-    let loads: Vec<Load> = plan::loads(args.quick).into_iter().filter(|load| wanted(&load.backend)).collect();
+    let wanted = |backend: &Backend| args.wants(*backend);
+    let loads: Vec<Load> = plan::loads(args.quick)
+        .into_iter()
+        .filter(|load| wanted(&load.backend))
+        .filter_map(|load| if args.goals { load.for_goals() } else { Some(load) })
+        .collect();
     for delay in [1, 4] {
         let took = proxy::measured(Duration::from_millis(delay.into()))?;
         record.delays.insert(delay, took.as_secs_f64() * 1e3);
@@ -101,17 +115,15 @@ async fn measure(args: &Args) -> Result<Record> {
     let mut progress = Progress::new(steps(&loads, args));
     let scratch = Scratch::make()?;
     for backend in Backend::ALL.into_iter().filter(wanted) {
-        let url = match backend {
-            Backend::Postgres => std::env::var("NESTLING_POSTGRES_URL").context("NESTLING_POSTGRES_URL")?,
-            Backend::MariaDb => std::env::var("NESTLING_MYSQL_URL").context("NESTLING_MYSQL_URL")?,
-            Backend::Sqlite => format!("sqlite://{}", scratch.0.join("bench.db").display()),
-        };
+        let url = url(backend, &scratch)?;
         let mut stage = Stage::set(backend, &url, &programs, &args.only, &mut record).await?;
-        stage.count(&mut record, &mut progress).await?;
+        if !args.goals {
+            stage.count(&mut record, &mut progress).await?;
+        }
         for load in loads.iter().filter(|load| load.backend == backend) {
             stage.run(load, &mut record, &mut progress).await?;
         }
-        if backend == Backend::Postgres {
+        if backend == Backend::Postgres && !args.goals {
             extra::crowd(&mut stage, args.quick, &mut record, &mut progress).await?;
             extra::waiting(&stage, &mut record, &mut progress).await?;
             extra::growth(&mut stage, args.quick, &mut record, &mut progress).await?;
@@ -122,6 +134,15 @@ async fn measure(args: &Args) -> Result<Record> {
     progress.clear();
     record.seconds = progress.elapsed().as_secs_f64();
     Ok(record)
+}
+
+/// Where a back end is: `run.sh` tells, or its file.
+fn url(backend: Backend, scratch: &Scratch) -> Result<String> {
+    Ok(match backend {
+        Backend::Postgres => std::env::var("NESTLING_POSTGRES_URL").context("NESTLING_POSTGRES_URL")?,
+        Backend::MariaDb => std::env::var("NESTLING_MYSQL_URL").context("NESTLING_MYSQL_URL")?,
+        Backend::Sqlite => format!("sqlite://{}", scratch.0.join("bench.db").display()),
+    })
 }
 
 /// Comes when the program is asked to end.

@@ -6,6 +6,7 @@ use crate::{
     backend::Backend,
     fit,
     peers::{HELD_POSTGRES, NESTLING, PEERS},
+    plan::{LOOPBACK, Link},
     record::Record,
     svg::{Anchor, Svg},
     table::number,
@@ -16,7 +17,7 @@ pub(crate) fn pictures(record: &Record) -> Vec<(&'static str, &'static str, Stri
     let all = [
         ("round-trips", "Round trips of one transaction by the depth of its savepoints", round_trips(record)),
         ("throughput", "Five savepoints inside one another: throughput by delay", throughput(record)),
-        ("overhead", "Throughput beside the bare driver's", overhead(record)),
+        ("overhead", "Processor time beside the bare driver's", overhead(record)),
         ("growth", "How the time of a transaction grows with its depth", growth(record)),
     ];
     all.into_iter().filter_map(|(name, about, picture)| Some((name, about, picture?.finish(about)))).collect()
@@ -128,7 +129,7 @@ fn throughput(record: &Record) -> Option<Svg> {
             .filter(|peer| peer.backend == Backend::Postgres)
             .enumerate()
             .filter_map(|(colour, peer)| {
-                let cell = record.cell(Backend::Postgres, delay, 16, Workload::D(5), peer.title, false)?;
+                let cell = record.cell((Backend::Postgres, Link::Tcp(delay), 16), Workload::D(5), peer.title, false)?;
                 Some((colour, peer.title, cell.rate()))
             })
             .collect();
@@ -156,9 +157,9 @@ fn overhead(record: &Record) -> Option<Svg> {
         [Workload::A, Workload::B, Workload::C, Workload::D(5), Workload::E(10), Workload::H, Workload::R(10_000)];
     let mut rows = Vec::new();
     for workload in workloads {
-        let cell = |peer| record.cell(Backend::Postgres, 0, 16, workload, peer, false);
+        let cell = |peer| record.cell((Backend::Postgres, LOOPBACK, 16), workload, peer, false);
         if let (Some(own), Some(bare)) = (cell(NESTLING), cell(HELD_POSTGRES)) {
-            rows.push((workload, own.ratio_to(bare)));
+            rows.push((workload, own.processor_by(bare)));
         }
     }
     let most = rows.iter().map(|row| row.1).fold(1.0, f64::max);
@@ -167,7 +168,7 @@ fn overhead(record: &Record) -> Option<Svg> {
     }
     let mut svg = Svg::new(720.0, 110.0 + rows.len() as f64 * 34.0);
     svg.text(20.0, 28.0, Anchor::Start, "title", "nestling beside the bare driver");
-    let about = "PostgreSQL without delay, 16 tasks; throughput of tokio-postgres on held connections = 1";
+    let about = "PostgreSQL without delay, 16 tasks; processor time of client and server; tokio-postgres on held connections = 1";
     svg.text(20.0, 46.0, Anchor::Start, "small", about);
     let (left, width) = (390.0, 260.0);
     let bottom = 70.0 + rows.len() as f64 * 34.0;

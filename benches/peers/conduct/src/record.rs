@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agent::{Figures, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Backend;
+use crate::{backend::Backend, plan::Link};
 
 /// One run of the comparison.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -33,12 +33,14 @@ pub(crate) struct Record {
     pub(crate) open_savepoints: Vec<OpenSavepoints>,
 }
 
+/// What a load is about: the server, how it is reached, and how many tasks work at once.
+pub(crate) type Conditions = (Backend, Link, usize);
+
 /// One peer at one workload under one load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) backend: Backend,
-    /// Added to each round trip, in milliseconds.
-    pub(crate) delay: u32,
+    pub(crate) link: Link,
     pub(crate) tasks: usize,
     pub(crate) workload: Workload,
     pub(crate) peer: String,
@@ -107,6 +109,11 @@ pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
+/// Client and server together.
+fn processor_of_one(figures: &Figures) -> f64 {
+    (figures.cpu + figures.server) as f64 / figures.ops.max(1) as f64
+}
+
 impl Cell {
     /// Operations a second: the median of the rounds.
     pub(crate) fn rate(&self) -> f64 {
@@ -118,10 +125,41 @@ impl Cell {
         median(self.rounds.iter().map(|figures| figures.median as f64)).unwrap_or_default()
     }
 
-    /// Time on the client's processor for one operation, in nanoseconds, all rounds together.
-    pub(crate) fn cpu(&self) -> f64 {
-        let (cpu, ops) = self.rounds.iter().fold((0, 0), |(cpu, ops), one| (cpu + one.cpu, ops + one.ops));
-        cpu as f64 / ops.max(1) as f64
+    /// Processor time of the client for one operation, in nanoseconds, all rounds together.
+    pub(crate) fn client(&self) -> f64 {
+        self.for_one(|figures| figures.cpu)
+    }
+
+    /// The same of the server.
+    pub(crate) fn server(&self) -> f64 {
+        self.for_one(|figures| figures.server)
+    }
+
+    /// Processor time of client and server together for one operation, in nanoseconds, all rounds together.
+    pub(crate) fn processor(&self) -> f64 {
+        self.for_one(|figures| figures.cpu + figures.server)
+    }
+
+    fn for_one(&self, pick: fn(&Figures) -> u64) -> f64 {
+        let (sum, ops) = self.rounds.iter().fold((0, 0), |(sum, ops), one| (sum + pick(one), ops + one.ops));
+        sum as f64 / ops.max(1) as f64
+    }
+
+    /// How much of another's processor time: the median of the rounds' own ratios.
+    pub(crate) fn processor_by(&self, other: &Self) -> f64 {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        let ratio = |(own, others)| processor_of_one(own) / processor_of_one(others).max(f64::MIN_POSITIVE);
+        median(pairs.map(ratio)).unwrap_or_default()
+    }
+
+    /// How far the rounds are from one another, the largest and the smallest figure by the median: in processor time for
+    /// one operation, and in throughput.
+    pub(crate) fn spreads(&self) -> [f64; 2] {
+        [processor_of_one, Figures::rate].map(|figure: fn(&Figures) -> f64| {
+            let most = self.rounds.iter().map(figure).fold(f64::MIN, f64::max);
+            let least = self.rounds.iter().map(figure).fold(f64::MAX, f64::min);
+            (most - least) / median(self.rounds.iter().map(figure)).unwrap_or(f64::MAX).max(f64::MIN_POSITIVE)
+        })
     }
 
     /// How much faster than another: the median of the rounds' own ratios, as neighbours share the machine's moods.
@@ -145,16 +183,14 @@ impl Crowd {
 impl Record {
     pub(crate) fn cell(
         &self,
-        backend: Backend,
-        delay: u32,
-        tasks: usize,
+        (backend, link, tasks): Conditions,
         workload: Workload,
         peer: &str,
         defaults: bool,
     ) -> Option<&Cell> {
         self.cells.iter().find(|cell| {
             cell.backend == backend
-                && cell.delay == delay
+                && cell.link == link
                 && cell.tasks == tasks
                 && cell.workload == workload
                 && cell.peer == peer

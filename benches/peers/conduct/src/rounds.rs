@@ -12,7 +12,7 @@ use crate::{
     backend::{Backend, Server},
     crew::{Agent, Programs},
     peers::PEERS,
-    plan::{Load, POOL},
+    plan::{LOOPBACK, Link, Load, POOL},
     progress::Progress,
     proxy::Proxy,
     record::{Cell, Record, Trips},
@@ -62,11 +62,13 @@ impl Stage {
         Ok(Self { backend, server, agents, proxies: HashMap::new(), programs: programs.clone() })
     }
 
-    /// The server's URL, behind a proxy that adds so many milliseconds to a round trip.
-    pub(crate) fn url(&mut self, delay: u32) -> Result<String> {
-        if delay == 0 {
-            return Ok(self.server.url.clone());
-        }
+    /// The server's URL; with a delay, of a proxy that adds so many milliseconds to a round trip.
+    pub(crate) fn url(&mut self, link: Link) -> Result<String> {
+        let delay = match link {
+            LOOPBACK => return Ok(self.server.url.clone()),
+            Link::Socket => return self.server.socket_url.clone().context("a server without a socket"),
+            Link::Tcp(delay) => delay,
+        };
         let direct = &self.server.url;
         let proxy = match self.proxies.entry(delay) {
             Entry::Occupied(there) => there.into_mut(),
@@ -77,7 +79,7 @@ impl Stage {
 
     /// Measures a load.
     pub(crate) async fn run(&mut self, load: &Load, record: &mut Record, progress: &mut Progress) -> Result<()> {
-        let url = self.url(load.delay)?;
+        let url = self.url(load.link)?;
         let mut cells: HashMap<(usize, Workload), Vec<Figures>> = HashMap::new();
         let chosen: Vec<usize> = (0..self.agents.len())
             .filter(|&number| load.with_defaults || !self.agents[number].defaults)
@@ -92,9 +94,9 @@ impl Stage {
                     // Whoever comes first in one round comes later in the next.
                     let number = chosen[(step + round) % chosen.len()];
                     progress.step(&format!(
-                        "{}, {} ms, {} tasks: {workload} {}",
+                        "{}, {}, {} tasks: {workload} {}",
                         self.backend.title(),
-                        load.delay,
+                        load.link.words().unwrap_or_else(|| "no delay".into()),
                         load.tasks,
                         self.agents[number].label()
                     ));
@@ -109,7 +111,7 @@ impl Stage {
                 let agent = &self.agents[number];
                 record.cells.push(Cell {
                     backend: self.backend,
-                    delay: load.delay,
+                    link: load.link,
                     tasks: load.tasks,
                     workload,
                     peer: agent.peer.title.to_owned(),
@@ -132,7 +134,11 @@ impl Stage {
     ) -> Result<Figures> {
         self.server.before_run().await?;
         let agent = &mut self.agents[number];
-        let figures = agent.run(workload, tasks, millis, ops).await?;
+        let before = self.server.processor_time()?;
+        let mut figures = agent.run(workload, tasks, millis, ops).await?;
+        let server = self.server.processor_time()?.saturating_sub(before);
+        // Without the share of the warm-up, which the client's has not in it either.
+        figures.server = (server as f64 * figures.ops as f64 / (figures.ops + figures.warm).max(1) as f64) as u64;
         let label = agent.label();
         if figures.errors > 0 {
             let first = figures.first_error.as_deref().unwrap_or_default();
@@ -148,7 +154,7 @@ impl Stage {
         if self.backend == Backend::Sqlite {
             return Ok(());
         }
-        let url = self.url(COUNTING)?;
+        let url = self.url(Link::Tcp(COUNTING))?;
         for number in 0..self.agents.len() {
             progress.step(&format!("{}: round trips of {}", self.backend.title(), self.agents[number].label()));
             self.agents[number].open(&url, 1, 1).await?;

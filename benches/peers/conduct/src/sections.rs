@@ -9,7 +9,7 @@ use crate::{
     fit,
     goals::goals,
     peers::{NESTLING, PEERS},
-    record::{Cell, Record},
+    record::{Cell, Conditions, Record},
     table::{Table, number},
 };
 
@@ -89,25 +89,21 @@ pub(crate) fn trips_table(record: &Record, backend: Backend) -> String {
 }
 
 /// One value of each cell of a load.
-pub(crate) fn load_table(
-    record: &Record,
-    (backend, delay, tasks): (Backend, u32, usize),
-    value: fn(&Cell) -> f64,
-) -> Option<String> {
+pub(crate) fn load_table(record: &Record, conditions: Conditions, value: fn(&Cell) -> f64) -> Option<String> {
     let mut workloads: Vec<Workload> = Workload::ALL.into_iter().chain([Workload::M]).collect();
     let is_there = |workload: Workload| {
         let mut cells = record.cells.iter();
-        cells.any(|cell| (cell.backend, cell.delay, cell.tasks, cell.workload) == (backend, delay, tasks, workload))
+        cells.any(|cell| ((cell.backend, cell.link, cell.tasks), cell.workload) == (conditions, workload))
     };
     workloads.retain(|&workload| is_there(workload));
     if workloads.is_empty() {
         return None;
     }
     let of = |peer: &str, defaults: bool| {
-        let cell = |&workload: &Workload| record.cell(backend, delay, tasks, workload, peer, defaults).map(value);
+        let cell = |&workload: &Workload| record.cell(conditions, workload, peer, defaults).map(value);
         workloads.iter().map(cell).collect()
     };
-    let lines = lines(backend, of);
+    let lines = lines(conditions.0, of);
     Some(table_of(&workloads, lines))
 }
 

@@ -29,7 +29,7 @@ impl ManageConnection for Manager {
     }
 }
 
-pub(crate) struct Bb8(Pool<Manager>);
+pub struct Bb8(Pool<Manager>);
 
 impl Bb8 {
     async fn connection(&self) -> Result<PooledConnection<'_, Manager>> {

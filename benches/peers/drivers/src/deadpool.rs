@@ -10,7 +10,7 @@ use crate::{
     tokio_postgres::wide,
 };
 
-pub(crate) struct Deadpool(Pool);
+pub struct Deadpool(Pool);
 
 async fn write(transaction: &Transaction<'_>, job: Job) -> Result<()> {
     let insert = transaction.prepare_cached(sql::INSERT).await?;

@@ -52,7 +52,7 @@ struct WideRow {
     active: bool,
 }
 
-pub(crate) struct DieselAsync(Pool<AsyncPgConnection>);
+pub struct DieselAsync(Pool<AsyncPgConnection>);
 
 type Connection = AsyncPgConnection;
 

@@ -1,18 +1,7 @@
 //! The agents of nestling, of the drivers it stands on, and of their pools: `drivers PEER` serves one of them.
 
-mod bb8_pool;
-mod deadpool;
-mod diesel;
-mod mysql_async;
-mod mysql_held;
-mod mysql_pool;
-mod nestling;
-mod postgres_held;
-mod rusqlite_thread;
-mod sql;
-mod tokio_postgres;
-
 use agent::{Result, bail, serve};
+use drivers::{bb8_pool, deadpool, diesel, mysql_held, mysql_pool, nestling, postgres_held, rusqlite_thread};
 
 fn main() -> Result<()> {
     let peer = std::env::args().nth(1);

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::mysql_async as on;
 
-pub(crate) struct Held(Vec<Mutex<Conn>>);
+pub struct Held(Vec<Mutex<Conn>>);
 
 impl Held {
     async fn connection(&self, job: Job) -> Result<MutexGuard<'_, Conn>> {

@@ -6,7 +6,7 @@ use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
 
 use crate::mysql_async as on;
 
-pub(crate) struct MysqlPool(Pool);
+pub struct MysqlPool(Pool);
 
 impl Peer for MysqlPool {
     async fn open(setup: &Setup) -> Result<Self> {

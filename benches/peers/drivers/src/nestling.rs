@@ -6,7 +6,7 @@ use nestling::{Database, Error, Model, params};
 
 use crate::sql::{NOTE, numbered as sql};
 
-pub(crate) struct Nestling {
+pub struct Nestling {
     db: Database,
 }
 

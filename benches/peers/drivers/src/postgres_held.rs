@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::tokio_postgres::Connection;
 
-pub(crate) struct Held(Vec<Mutex<Connection>>);
+pub struct Held(Vec<Mutex<Connection>>);
 
 impl Held {
     async fn connection(&self, job: Job) -> Result<MutexGuard<'_, Connection>> {

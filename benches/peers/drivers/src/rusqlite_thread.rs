@@ -8,7 +8,7 @@ use rusqlite::{Connection, Savepoint, TransactionBehavior, params};
 
 use crate::sql::{NOTE, marked as sql};
 
-pub(crate) struct OneThread(Vec<Mutex<Connection>>);
+pub struct OneThread(Vec<Mutex<Connection>>);
 
 fn write(connection: &Connection, job: Job) -> rusqlite::Result<()> {
     connection.prepare_cached(sql::INSERT)?.execute(params![job.key, job.task as i64, NOTE])?;
