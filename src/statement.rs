@@ -14,6 +14,8 @@ mod session_effect;
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(unused_imports, reason = "without a driver nobody asks")
 )]
+#[cfg(feature = "postgres")]
+pub(crate) use self::session_effect::session_keeps;
 pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},
