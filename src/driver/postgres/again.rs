@@ -85,7 +85,7 @@ impl PostgresConnection {
 
     async fn execute_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Box<Stopped>> {
         let prepared = self.prepare(owing, query).await?;
-        let Some(name) = &prepared.name else {
+        let Some(name) = prepared.name.as_ref().filter(|_| self.wire.naming.has_names()) else {
             return self.execute_unnamed(owing, &prepared, query, want).await;
         };
         let request = self.bind(name.bytes(), &prepared, query).map_err(|refused| refused_at(refused, query))?;

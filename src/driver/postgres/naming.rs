@@ -43,6 +43,11 @@ impl Naming {
         self.0.load(Ordering::Relaxed) == Stage::Named as u8
     }
 
+    /// Whether statements have names, or may come to have.
+    pub(super) fn may_have_names(&self) -> bool {
+        self.0.load(Ordering::Relaxed) <= Stage::Named as u8
+    }
+
     pub(super) fn is_unknown(&self) -> bool {
         self.0.load(Ordering::Relaxed) == Stage::Unknown as u8
     }

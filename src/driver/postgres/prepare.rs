@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     cache::Prepared, connection::PostgresConnection, described::Described, flight::InFlight, limits, message,
-    outcome::Stopped, rows::Shape,
+    names::Name, outcome::Stopped, rows::Shape,
 };
 use crate::{
     driver::Query,
@@ -17,28 +17,24 @@ impl PostgresConnection {
     /// Prepares a statement, behind the owed steps, and keeps it; where statements have no names, it is described.
     pub(super) async fn prepare(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Arc<Prepared>, Box<Stopped>> {
         limits::check_text(query.sql)?;
-        let (described, probe, name) = {
-            // While it is not known whether names are kept, one is tried, and not relied on.
-            let name = self.wire.may_have_names().then(|| self.wire.names.name());
-            let text = name.as_ref().map_or(&b""[..], |name| name.bytes());
-            let mut request = self.scratch.take();
-            message::parse(text, query.sql, &[], &mut request);
-            message::describe(text, &mut request);
-            message::sync(&mut request);
-            let (probe, flight) = self.wire.depart_first(owing, &request).map_err(untouched)?;
-            self.scratch.put(request);
-            (self.describe(flight, query), probe, name)
-        };
+        // While it is not known whether names are kept, one is given, and not relied on.
+        let name = self.wire.naming.may_have_names().then(|| self.wire.names.name());
+        let text = name.as_ref().map_or(&b""[..], Name::bytes);
+        let mut request = self.scratch.take();
+        message::parse(text, query.sql, &[], &mut request);
+        message::describe(text, &mut request);
+        message::sync(&mut request);
+        let (probe, flight) = self.wire.depart_first(owing, &request).map_err(untouched)?;
+        self.scratch.put(request);
         if let Some(probe) = probe {
             self.wire.learn_naming(probe).await;
         }
-        let described = described.await?;
+        let described = self.describe(flight, query).await?;
         self.look_up_types(owing, &described).await.map_err(untouched)?;
-        let name = name.filter(|_| self.wire.naming.has_names());
         let shape = Shape::new(&described.typed_columns(&self.types), self.hstore);
         let mut prepared = Prepared::new(name, self.types.of(&described.params), shape, query.sql);
-        if prepared.name.is_none() {
-            prepared.row = described.row.into();
+        if !self.wire.naming.has_names() {
+            prepared.row = Some(described.row.into());
         }
         let prepared = Arc::new(prepared);
         self.cache.put(query.sql, Arc::clone(&prepared));

@@ -35,8 +35,8 @@ impl PostgresConnection {
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, Fault> {
-        // What was prepared by name before has no description of its columns.
-        if self.wire.naming.has_names() || prepared.name.is_some() {
+        // What was prepared where names are kept is not described.
+        if self.wire.naming.has_names() || prepared.row.is_none() {
             return self.run_new(owing, query, want).await;
         }
         match self.execute_unnamed(owing, prepared, query, want).await {
@@ -165,7 +165,7 @@ impl Expected {
     /// Takes what describes the rows that come. False if it is not understood.
     pub(super) fn compare(&mut self, tag: u8, body: &[u8]) -> bool {
         let body = if tag == b'T' { body } else { &[] };
-        if *body == *self.prepared.row {
+        if self.prepared.row.as_deref() == Some(body) {
             return true;
         }
         let mut described = Described::default();

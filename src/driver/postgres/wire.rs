@@ -227,11 +227,6 @@ impl Wire {
 
     // --- names ---
 
-    /// Whether a statement may be given a name, be it to see whether that is kept.
-    pub(super) fn may_have_names(&self) -> bool {
-        self.naming.has_names() || self.may_probe()
-    }
-
     /// Whether the server can be asked whether names are kept: where that is not known, and no transaction would have it for
     /// its first statement.
     fn may_probe(&self) -> bool {
