@@ -10,12 +10,12 @@
 )]
 mod session_effect;
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::session_effect::session_keeps;
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(unused_imports, reason = "without a driver nobody asks")
 )]
-#[cfg(feature = "postgres")]
-pub(crate) use self::session_effect::session_keeps;
 pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},

@@ -272,6 +272,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 4
 max_client_conn = 1000
+server_idle_timeout = 10
 INI
     chmod 644 "$config"
     start "$base/pgbouncer.log" "$postgres_user" "${program[@]}" -q "$config"

@@ -165,7 +165,9 @@ pub(crate) fn session_keeps(sql: &str) -> bool {
                     }
                 }
                 Some(_) if token.is("DROP") && last[0].is("ON") && last[1].is("COMMIT") => of_statement = Nothing,
-                Some(first) => of_statement = of_statement.max(of_word(first, last[1], token, &tokens, Syntax::Postgres)),
+                Some(first) => {
+                    of_statement = of_statement.max(of_word(first, last[1], token, &tokens, Syntax::Postgres));
+                }
             }
             last = [last[1], token];
         }

@@ -84,7 +84,8 @@ mod tests {
         let mut cut = Described::default();
         assert!(!cut.read(b'T', &body[..body.len() - 1]) && !cut.read(b'G', b""));
         // What is said of a bound statement is compared with this.
-        let formats: Vec<usize> = described.row.iter().zip(&body).enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+        let formats: Vec<usize> =
+            described.row.iter().zip(&body).enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
         assert_eq!(formats, [body.len() - 20, body.len() - 1]);
     }
 }

@@ -121,7 +121,8 @@ impl Driver for PostgresDriver {
     fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let connected = self.dial.connect(wait, &session).await?;
-            let connection = PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
+            let connection =
+                PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })

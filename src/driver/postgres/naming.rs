@@ -70,7 +70,9 @@ impl Naming {
     /// A name of ours was gone, or taken, although nothing of ours has had that done.
     pub(super) fn lost_name(&self) {
         if self.0.fetch_max(Stage::ByTransaction as u8, Ordering::Relaxed) < Stage::Unnamed as u8 {
-            warn("a prepared statement was lost: the server is behind a pooler that gives each transaction another session");
+            warn(
+                "a prepared statement was lost: the server is behind a pooler that gives each transaction another session",
+            );
         }
     }
 }
@@ -128,10 +130,7 @@ mod tests {
 
     #[test]
     fn a_probe_tells_a_server_from_a_pooler() {
-        assert_eq!(
-            Answer::read(b"\0\x02\0\0\0\x03123\0\0\0\x011"),
-            Some(Answer { process: 123, is_named: true })
-        );
+        assert_eq!(Answer::read(b"\0\x02\0\0\0\x03123\0\0\0\x011"), Some(Answer { process: 123, is_named: true }));
         assert_eq!(Answer::read(b"\0\x02\0\0\0\x03123\0\0\0\x02"), None);
         assert!(learnt(7, true).has_names(), "the server itself");
         assert!(learnt(8, false).has_names(), "a pooler that has names of its own for statements");

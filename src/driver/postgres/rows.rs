@@ -142,6 +142,11 @@ impl Gatherer {
         is_understood
     }
 
+    /// Keeps a row back if its types are not known yet.
+    pub(super) fn keep_back(&mut self, body: &[u8]) -> bool {
+        self.expected.as_mut().is_some_and(|expected| expected.keep_back(body))
+    }
+
     /// What the columns are now, once all is read.
     pub(super) fn take_expected(&mut self) -> Option<Box<Expected>> {
         self.expected.take()
@@ -155,11 +160,6 @@ impl Gatherer {
 
     /// Takes a row, by the body of its message. False if it is not understood.
     pub(super) fn push(&mut self, body: &[u8]) -> bool {
-        if let Some(expected) = &mut self.expected
-            && expected.keep_back(body)
-        {
-            return true;
-        }
         if self.batch.count == ROWS_TOGETHER || self.batch.bytes.len() > LARGE {
             let (bytes, values) = (self.batch.bytes.len(), self.batch.values.len());
             match &self.reader {

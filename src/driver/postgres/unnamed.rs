@@ -8,9 +8,9 @@ use bytes::BytesMut;
 
 use super::{
     cache::Prepared,
+    classify,
     connection::{PostgresConnection, refused_at},
     described::Described,
-    classify,
     encode::{self, Refused},
     message,
     outcome::Stopped,
@@ -85,7 +85,7 @@ impl PostgresConnection {
         }
         let mut affected = 0;
         let read = |tag, body: &[u8]| match tag {
-            b'D' if holds => rows.push(body),
+            b'D' if holds => rows.keep_back(body) || rows.push(body),
             b'T' | b'n' if holds => rows.describe(tag, body),
             b'C' => {
                 affected = message::affected(body);

@@ -27,7 +27,10 @@ async fn what_would_reach_other_clients_is_refused() {
         refused(db.atomic(|| db.execute(sql, ())).await.expect_err(sql));
         refused(db.connection(|| db.execute(sql, ())).await.expect_err(sql));
     }
-    let row = db.query_one("select current_setting('statement_timeout'), count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())", ()).await;
+    let left =
+        "select current_setting('statement_timeout'), count(*) from pg_locks join pg_database d on d.oid = database
+                where locktype = 'advisory' and datname = current_database()";
+    let row = db.query_one(left, ()).await;
     assert_eq!(row.and_then(|row| row.to::<(String, i64)>()).unwrap(), ("0".to_owned(), 0));
 }
 
