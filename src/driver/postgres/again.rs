@@ -22,8 +22,10 @@ impl PostgresConnection {
     pub(super) async fn run_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
         match self.execute_new(owing, query, want).await {
             Ok(answer) => Ok(answer),
-            // It was prepared just now. What it rests on is of today.
-            Err(stopped) if stopped.lost_name => self.after(owing, stopped, query, want).await,
+            // It was prepared just now. What it rests on is of today, unless a pooler has kept it.
+            Err(stopped) if stopped.lost_name || self.is_kept_stale(&stopped) => {
+                self.after(owing, stopped, query, want).await
+            }
             Err(stopped) => Err(stopped.fault),
         }
     }
@@ -65,6 +67,9 @@ impl PostgresConnection {
             return None;
         }
         self.cache.forget(query.sql);
+        if classify::is_stale_statement(fault) {
+            self.wire.naming.found_stale();
+        }
         if !classify::is_stale_statement(fault) && !effects::only_touches_rows(query.sql) {
             return None;
         }
@@ -72,6 +77,10 @@ impl PostgresConnection {
             return Some(Vec::new());
         }
         back(paid.last())
+    }
+
+    fn is_kept_stale(&self, stopped: &Stopped) -> bool {
+        self.wire.naming.is_by_pooler() && classify::is_stale_statement(&stopped.fault)
     }
 
     /// A name was lost: by something that has changed the session, or to a pooler. What is prepared anew for the first reason

@@ -2,7 +2,7 @@
 //! whichever server session is free, so that a name may not be there, and statements must go unnamed. Used by the wire and
 //! the connection; one value is shared by all connections of a pool. It sends nothing.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::BytesMut;
 
@@ -30,49 +30,74 @@ pub(super) enum Stage {
 
 /// Whether statements have names. It goes from one [`Stage`] to a later one, never back.
 #[derive(Debug)]
-pub(super) struct Naming(AtomicU8);
+pub(super) struct Naming {
+    stage: AtomicU8,
+    /// A pooler keeps the statements, and may keep them for longer than they are good.
+    by_pooler: AtomicBool,
+}
 
 impl Naming {
+    /// What is said to be `Named` from the start is so of a pooler.
     pub(super) fn new(stage: Stage) -> Self {
-        Self(AtomicU8::new(stage as u8))
+        Self { stage: AtomicU8::new(stage as u8), by_pooler: AtomicBool::new(stage == Stage::Named) }
     }
 
     /// Whether statements have names.
     #[inline]
     pub(super) fn has_names(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Stage::Named as u8
+        self.stage.load(Ordering::Relaxed) == Stage::Named as u8
     }
 
     /// Whether statements have names, or may come to have.
     pub(super) fn may_have_names(&self) -> bool {
-        self.0.load(Ordering::Relaxed) <= Stage::Named as u8
+        self.stage.load(Ordering::Relaxed) <= Stage::Named as u8
     }
 
     pub(super) fn is_unknown(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Stage::Unknown as u8
+        self.stage.load(Ordering::Relaxed) == Stage::Unknown as u8
     }
 
     /// Whether what a statement leaves in its session is another client's with the next transaction.
     pub(super) fn is_by_transaction(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Stage::ByTransaction as u8
+        self.stage.load(Ordering::Relaxed) == Stage::ByTransaction as u8
     }
 
     /// Takes the answer to the probe, which was sent in the session of this key.
     pub(super) fn learn(&self, answer: Answer, key: Option<Key>) {
         let is_server = key.is_some_and(|key| key.process == answer.process);
         if is_server || !answer.is_named {
-            self.0.fetch_max(Stage::Named as u8, Ordering::Relaxed);
-        } else if self.0.fetch_max(Stage::Unnamed as u8, Ordering::Relaxed) < Stage::Unnamed as u8 {
-            warn("the server is behind a pooler that does not keep prepared statements for its clients");
+            self.by_pooler.fetch_or(!is_server, Ordering::Relaxed);
+            self.stage.fetch_max(Stage::Named as u8, Ordering::Relaxed);
+        } else {
+            self.give_up(
+                Stage::Unnamed,
+                "the server is behind a pooler that does not keep prepared statements for its clients",
+            );
+        }
+    }
+
+    /// Whether a pooler keeps the statements: prepared anew, one may be as it was.
+    pub(super) fn is_by_pooler(&self) -> bool {
+        self.by_pooler.load(Ordering::Relaxed)
+    }
+
+    /// The server no longer accepts a statement. A pooler that keeps it would give it out again for the same text.
+    pub(super) fn found_stale(&self) {
+        if self.is_by_pooler() {
+            self.give_up(Stage::Unnamed, "a pooler keeps prepared statements that the server no longer accepts");
         }
     }
 
     /// A name of ours was gone, or taken, although nothing of ours has had that done.
     pub(super) fn lost_name(&self) {
-        if self.0.fetch_max(Stage::ByTransaction as u8, Ordering::Relaxed) < Stage::Unnamed as u8 {
-            warn(
-                "a prepared statement was lost: the server is behind a pooler that gives each transaction another session",
-            );
+        let what =
+            "a prepared statement was lost: the server is behind a pooler that gives each transaction another session";
+        self.give_up(Stage::ByTransaction, what);
+    }
+
+    fn give_up(&self, stage: Stage, what: &str) {
+        if self.stage.fetch_max(stage as u8, Ordering::Relaxed) < Stage::Unnamed as u8 {
+            warn(what);
         }
     }
 }
@@ -144,5 +169,15 @@ mod tests {
         assert!(!naming.has_names() && !naming.is_by_transaction());
         naming.lost_name();
         assert!(naming.is_by_transaction());
+    }
+
+    #[test]
+    fn a_stale_statement_is_a_reason_where_a_pooler_keeps_it() {
+        for (naming, keeps) in [(learnt(7, true), true), (learnt(8, false), false), (Naming::new(Stage::Named), false)]
+        {
+            assert!(naming.has_names());
+            naming.found_stale();
+            assert_eq!(naming.has_names(), keeps);
+        }
     }
 }

@@ -91,6 +91,24 @@ through_every_pooler! {
             .await;
     }
 
+    /// rules 2 and 31: a pooler that keeps statements gives out the same one for the same text
+    async fn a_changed_table_is_not_noticed_in_any_session(pooled) {
+        let pooled = super::super::Pooled { backend: pooled.backend.with_items().await, ..pooled };
+        let db = &pooled.backend.db;
+        db.execute("insert into item values (1, 'one')", ()).await.expect("a row");
+        let read = || async { Ok::<_, Error>(db.query_one("select * from item", ()).await?.len()) };
+        assert_eq!(read().await.expect("a row"), 2);
+        for (added, column) in ["a", "b", "c"].into_iter().enumerate() {
+            let change = format!("alter table item add column {column} int4 default 5");
+            pooled.backend.observer().batch(&change).await.expect("another column");
+            let occupied = pooled.occupy(added % 2).await;
+            let width = if added == 0 { db.atomic(read).await } else { read().await };
+            assert_eq!(width.expect(column), 3 + added);
+            assert_eq!(db.atomic(|| db.atomic(read)).await.expect(column), 3 + added);
+            occupied.release().await;
+        }
+    }
+
     /// rule 36: nothing of ours is left at the server where statements have no names
     async fn no_statement_is_left_at_the_server(pooled) {
         let db = &pooled.backend.db;
