@@ -10,6 +10,8 @@
 )]
 mod session_effect;
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::session_effect::session_keeps;
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(unused_imports, reason = "without a driver nobody asks")

@@ -4,8 +4,9 @@
 #   tests/run.sh [ARGS...]                the tests: cargo test --workspace --all-features ARGS...
 #   tests/run.sh with-servers -- CMD...   CMD, with the servers' addresses in its environment; ends as CMD ends
 #   tests/run.sh servers                  only the servers: prints the exports on stdout and stays until Ctrl-C or TERM
-#   tests/run.sh --without-mysql ...      any of these without MySQL, whose tests are then left out (MariaDB's are not): Debian's stable suite packages
-#                                         no MySQL, so tests/mysql-server.sh fetches one from its unstable suite, once, into the user's cache
+#   tests/run.sh --without-mysql ...      any of these without MySQL and the newer PgBouncer, whose tests are then left out (those of MariaDB and of the
+#                                         other PgBouncer are not): Debian's stable suite packages neither, so tests/unstable.sh fetches them from its
+#                                         unstable suite, once, into the user's cache
 #
 # The servers listen on free ports of 127.0.0.1 and keep their data in one temporary folder, which is removed at the end. Nothing that runs on this
 # machine is touched, and every process is stopped by its own id.
@@ -14,6 +15,8 @@
 #
 # What the tests get:
 #   NESTLING_POSTGRES_URL, NESTLING_MYSQL_URL (MariaDB), NESTLING_MYSQL9_URL (MySQL)   an empty database `nestling`, no password
+#   NESTLING_PGBOUNCER_URL, NESTLING_NEWER_PGBOUNCER_URL   that PostgreSQL behind PgBouncers: four server sessions for each database, one transaction at
+#                                         a time; the newer one keeps prepared statements for its clients
 #   NESTLING_MARIADBD, NESTLING_MYSQL9_PROGRAM, NESTLING_MYSQL9_ROOT, NESTLING_MYSQL_USER   MariaDB's program, MySQL's and its folder, and who runs them
 #   NESTLING_POSTGRES_BIN, NESTLING_POSTGRES_USER, NESTLING_SCRATCH   the programs, the unprivileged user and a folder for private servers to kill
 set -euo pipefail
@@ -23,6 +26,7 @@ base=''                # the folder of this run
 groups_started=()      # process groups (each its leader's pid), in order of start
 postgres_bin='' postgres_user='' mariadb_user='' mariadbd='' postgres_port='' mariadb_port=''
 wants_mysql=yes mysql_root='' mysql_port=''
+pgbouncer='' pgbouncer_root='' poolers=()
 began=$EPOCHREALTIME
 
 # --- talking -------------------------------------------------------------------------------------------------------------------------------------
@@ -47,6 +51,7 @@ find_postgres() {
 find_mariadb() {
     mariadbd=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mariadbd) && command -v mariadb-install-db >/dev/null && command -v my_print_defaults >/dev/null
 }
+find_pgbouncer() { pgbouncer=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v pgbouncer); }
 find_compiler() { command -v cc >/dev/null; } # for the SQLite that is compiled in
 
 install_missing() {
@@ -55,6 +60,7 @@ install_missing() {
     find_postgres || packages+=(postgresql)
     # The core packages have the programs (my_print_defaults is the client's) and nothing that starts one; `mariadb-server` would start a service.
     find_mariadb || packages+=(mariadb-server-core mariadb-client-core)
+    find_pgbouncer || packages+=(pgbouncer)
     ((${#packages[@]})) || return 0
 
     command -v apt-get >/dev/null || fail "missing: ${packages[*]}, and there is no apt-get to install them; please install them by hand"
@@ -64,12 +70,14 @@ install_missing() {
     fi
     say "installing ${packages[*]}"
     # Debian's postgresql makes and starts a cluster `main` when it is installed. A drop-in of our own, there only while apt runs, keeps it from that
-    # without changing anyone's configuration or the machine's policy on services.
+    # without changing anyone's configuration. Nor is PgBouncer's service started: where the machine has no policy on services, one that says no is there while apt runs.
     local drop_in=/etc/postgresql-common/createcluster.d/nestling-tests.conf
     local install='
         drop_in=$1; shift
         had_folder=no; [ -d "${drop_in%/*}" ] && had_folder=yes
-        trap "rm -f \"$drop_in\"; [ $had_folder = yes ] || rmdir --ignore-fail-on-non-empty \"${drop_in%/*}\"" EXIT
+        policy=/usr/sbin/policy-rc.d; [ -e "$policy" ] && policy=
+        trap "rm -f \"$drop_in\" $policy; [ $had_folder = yes ] || rmdir --ignore-fail-on-non-empty \"${drop_in%/*}\"" EXIT
+        [ -z "$policy" ] || { printf "#!/bin/sh\nexit 101\n" >"$policy" && chmod 755 "$policy"; } || exit 1
         mkdir -p "${drop_in%/*}" && echo "create_main_cluster = false" >"$drop_in" || exit 1
         export DEBIAN_FRONTEND=noninteractive
         options="-qq -o Dpkg::Use-Pty=0"
@@ -85,6 +93,7 @@ install_missing() {
     find_compiler || fail 'no C compiler (cc) after installing gcc'
     find_postgres || fail 'no PostgreSQL server programs under /usr/lib/postgresql/*/bin after installing postgresql'
     find_mariadb || fail 'no mariadbd or mariadb-install-db after installing mariadb-server-core'
+    find_pgbouncer || fail 'no pgbouncer after installing pgbouncer'
     say "installed"
 }
 
@@ -144,7 +153,8 @@ clean_up() {
     for ((index = ${#groups_started[@]} - 1; index >= 0; index--)); do
         pid=${groups_started[index]}
         # QUIT is PostgreSQL's immediate stop: the data is thrown away anyhow.
-        if [[ $pid == "${postgres_pid:-}" ]]; then stop_group "$pid" QUIT; else stop_group "$pid" TERM; fi
+        # QUIT is PgBouncer's too, of which newer ones wait for their clients upon TERM.
+        if [[ " ${postgres_pid:-} ${poolers[*]:-} " == *" $pid "* ]]; then stop_group "$pid" QUIT; else stop_group "$pid" TERM; fi
     done
     if [[ -n $base ]]; then
         rm -rf -- "$base" 2>/dev/null || { sleep 0.5; rm -rf -- "$base"; } || true
@@ -221,7 +231,7 @@ prepare_mysql() {
     cache=$("$repo/tests/mysql-server.sh" unpack) || fail 'no MySQL (see above)'
     mysql_root=$cache
     # The server's user may not be allowed to look into the folder of this repository.
-    install -m 755 "$repo/tests/mysql-server.sh" "$base/mysql-server.sh"
+    install -m 755 "$repo/tests/mysql-server.sh" "$repo/tests/unstable.sh" "$base/"
     as_user "$mariadb_user"
     if ! "${as[@]}" test -r "$cache/usr/sbin/mysqld" 2>/dev/null; then
         mysql_root=$base/mysql-root
@@ -244,6 +254,56 @@ run_mysql() {
         --bind-address=127.0.0.1 --port="$port" --socket="$base/sockets/mysql.sock" --pid-file="$base/mysql-tmp/mysql.pid" --mysqlx=OFF --skip-log-bin \
         --secure-file-priv=NULL --init-file="$base/mysql-init.sql" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M \
         --max-connections=300 --skip-name-resolve --innodb-doublewrite=OFF
+}
+
+# In front of the PostgreSQL. Each database has four server sessions, which its clients share transaction by transaction.
+pgbouncer_ready() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+run_pgbouncer() {
+    local config=$base/pgbouncer-$port.ini program=("$pgbouncer")
+    if [[ $pgbouncer_root ]]; then program=("$base/pgbouncer.sh" exec "$pgbouncer_root"); fi
+    cat >"$config" <<INI
+[databases]
+* = host=127.0.0.1 port=$postgres_port user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+max_client_conn = 1000
+server_idle_timeout = 10
+INI
+    chmod 644 "$config"
+    start "$base/pgbouncer.log" "$postgres_user" "${program[@]}" -q "$config"
+    poolers+=("$started")
+}
+
+# As prepare_mysql.
+prepare_pgbouncer() {
+    local cache as
+    [[ -x ${XDG_CACHE_HOME:-$HOME/.cache}/nestling/pgbouncer/usr/sbin/pgbouncer ]] || say "fetching a newer PgBouncer (once; some seconds)"
+    cache=$("$repo/tests/pgbouncer.sh" unpack) || fail 'no newer PgBouncer (see above)'
+    pgbouncer_root=$cache
+    install -m 755 "$repo/tests/pgbouncer.sh" "$repo/tests/unstable.sh" "$base/"
+    as_user "$postgres_user"
+    if ! "${as[@]}" test -r "$cache/usr/sbin/pgbouncer" 2>/dev/null; then
+        pgbouncer_root=$base/pgbouncer-root
+        cp -al -- "$cache" "$pgbouncer_root" 2>/dev/null || { rm -rf -- "$pgbouncer_root" && cp -a -- "$cache" "$pgbouncer_root"; }
+    fi
+}
+
+start_poolers() {
+    pgbouncer_root=''
+    serve PgBouncer "$base/pgbouncer.log" pgbouncer_ready run_pgbouncer
+    export NESTLING_PGBOUNCER_URL=postgres://postgres@127.0.0.1:$port/nestling
+    say "PgBouncer $(version_of "$pgbouncer") on port $port"
+    if [[ $wants_mysql ]]; then
+        prepare_pgbouncer
+        serve PgBouncer "$base/pgbouncer.log" pgbouncer_ready run_pgbouncer
+        export NESTLING_NEWER_PGBOUNCER_URL=postgres://postgres@127.0.0.1:$port/nestling
+        say "PgBouncer $("$repo/tests/pgbouncer.sh" exec "$pgbouncer_root" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1) on port $port"
+    fi
 }
 
 start_servers() {
@@ -296,6 +356,8 @@ SQL
     "$postgres_bin/psql" -X -q -h "$base/sockets" -p "$port" -U postgres -d postgres -c 'CREATE DATABASE nestling' >>"$base/postgres.log" 2>&1 || give_up PostgreSQL "$base/postgres.log"
     say "PostgreSQL $(version_of "$postgres_bin/postgres") on port $postgres_port, up in $(seconds_since "$since") s"
 
+    start_poolers
+
     wait "$install" || give_up 'MariaDB (mariadb-install-db)' "$base/install.log"
     serve MariaDB "$base/mariadb.log" mariadb_ready run_mariadb
     mariadb_port=$port
@@ -333,7 +395,7 @@ with_servers() {
 stay() {
     local name
     start_servers
-    for name in NESTLING_POSTGRES_URL NESTLING_MYSQL_URL NESTLING_MYSQL9_URL NESTLING_MARIADBD NESTLING_MYSQL9_PROGRAM NESTLING_MYSQL9_ROOT \
+    for name in NESTLING_POSTGRES_URL NESTLING_PGBOUNCER_URL NESTLING_NEWER_PGBOUNCER_URL NESTLING_MYSQL_URL NESTLING_MYSQL9_URL NESTLING_MARIADBD NESTLING_MYSQL9_PROGRAM NESTLING_MYSQL9_ROOT \
         NESTLING_MYSQL_USER NESTLING_POSTGRES_BIN NESTLING_POSTGRES_USER NESTLING_SCRATCH; do
         if [[ -n ${!name:-} ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
     done
@@ -370,11 +432,11 @@ case ${1:-} in
             with_servers cargo test --workspace --all-features "$@"
             say 'the tests have passed'
         else
-            # The path of every test that needs MySQL ends so; no other has this in it.
-            skip=(--skip ::mysql9)
+            # The path of every test that needs what comes from there ends so; no other has this in it.
+            skip=(--skip ::mysql9 --skip ::newer_pgbouncer)
             [[ " $* " == *' -- '* ]] || skip=(-- "${skip[@]}")
             with_servers cargo test --workspace --all-features "$@" "${skip[@]}"
-            say 'the tests have passed, without those of MySQL: not run: all whose path ends in ::mysql9'
+            say 'the tests have passed, without those of MySQL and the newer PgBouncer: not run: all whose path ends in ::mysql9 or ::newer_pgbouncer'
         fi
         ;;
 esac

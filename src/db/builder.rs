@@ -112,8 +112,8 @@ impl DatabaseBuilder {
     /// How many prepared statements each connection keeps. Defaults to 256.
     ///
     /// Their texts have up to 4 MiB together; a statement of more than 512 KiB is not kept. On MySQL and MariaDB a text
-    /// counts once for each set of types that its values have had. With 0 a statement is closed once it has run, on
-    /// PostgreSQL once the next one comes; there control steps are not prepared either.
+    /// counts once for each set of types that its values have had. With 0 a statement is closed once it has run. On
+    /// PostgreSQL nothing is prepared with 0, control steps included: statements are sent as a whole each time.
     pub fn statement_cache_capacity(mut self, statements: usize) -> Self {
         self.statement_cache = statements;
         self

@@ -72,6 +72,13 @@ impl Database {
     /// | `?mode=rw` | yes | yes | no |
     /// | `?mode=rwc` (default) | yes | yes | yes |
     ///
+    /// # PostgreSQL behind a pooler
+    /// `?pgbouncer=true` says that a pooler (PgBouncer, for instance) gives each transaction whichever server session is free.
+    /// Statements are then not prepared, but sent as a whole each time, in one round trip, and what would outlive its
+    /// transaction in the session is refused with `Unsupported`. `?pgbouncer=false` says that prepared statements are
+    /// kept, as by a pooler with one session for each client. Without the option the server is asked, beside the
+    /// first statement.
+    ///
     /// # TLS
     /// With the feature `tls`, options of the URL say how much is asked for, by the names that each server's own clients
     /// have for it:

@@ -140,6 +140,43 @@ pub(crate) fn session_effect(sql: &str, syntax: Syntax) -> SessionEffect {
     worst
 }
 
+/// Whether a text of PostgreSQL leaves something in its session for certain, as far as its words tell: not as CALL, DO and
+/// EXECUTE may, nor as a temporary table that goes with the transaction.
+#[cfg(feature = "postgres")]
+pub(crate) fn session_keeps(sql: &str) -> bool {
+    const CERTAIN: [&str; 7] = ["SET", "LISTEN", "PREPARE", "DECLARE", "DISCARD", "DEALLOCATE", "LOAD"];
+    let mut keeps = false;
+    Syntax::Postgres.each_reading(|reading| {
+        let mut tokens = Tokens::new(sql, reading);
+        let mut first: Option<Token<'_>> = None;
+        let mut last = [Token::Mark(b';'); 2];
+        let mut of_statement = Nothing;
+        while let Some(token) = tokens.next() {
+            match first {
+                _ if token.is_mark(b";") => {
+                    keeps |= of_statement != Nothing;
+                    (first, of_statement) = (None, Nothing);
+                }
+                None if token.is_mark(b"(") => {}
+                None => {
+                    first = Some(token);
+                    if token.is_any(&CERTAIN) {
+                        of_statement = of_first(token, tokens.clone(), Syntax::Postgres);
+                    }
+                }
+                Some(_) if token.is("DROP") && last[0].is("ON") && last[1].is("COMMIT") => of_statement = Nothing,
+                Some(first) => {
+                    of_statement = of_statement.max(of_word(first, last[1], token, &tokens, Syntax::Postgres));
+                }
+            }
+            last = [last[1], token];
+        }
+        keeps |= of_statement != Nothing;
+        Some(tokens.doubt())
+    });
+    keeps
+}
+
 /// The effect in one reading, and what others might see otherwise.
 fn scan(sql: &str, syntax: Syntax, reading: Reading) -> (SessionEffect, Doubt) {
     let mut tokens = Tokens::new(sql, reading);

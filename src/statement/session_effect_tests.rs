@@ -108,3 +108,38 @@ fn what_a_statement_leaves_behind_is_known_by_its_words() {
         }
     }
 }
+
+/// What is refused behind a pooler that gives each transaction another session.
+#[cfg(feature = "postgres")]
+#[test]
+fn what_is_certain_to_stay_is_told_from_what_may() {
+    let stays = [
+        "set x = 1",
+        "listen a",
+        "prepare a as select 1",
+        "deallocate all",
+        "select pg_advisory_lock(1)",
+        "select set_config('a.b', $1, false)",
+        "create temp table a (b int)",
+        "create temp table a (b int) on commit drop; create temp table c (d int)",
+        "declare a cursor with hold for select 1",
+        "select 1; set x = 1",
+    ];
+    let goes = [
+        "select 1",
+        "call p()",
+        "do $$ begin end $$",
+        "execute a",
+        "notice this",
+        "set local x = 1",
+        "set constraints all deferred",
+        "deallocate a",
+        "reset all",
+        "select pg_advisory_xact_lock(1)",
+        "create temp table a (b int) on commit drop",
+        "create temp table a on commit drop as select 1",
+        "select 'set x = 1'",
+    ];
+    assert_eq!(stays.map(session_keeps), [true; 10]);
+    assert_eq!(goes.map(session_keeps), [false; 13]);
+}

@@ -18,11 +18,13 @@ async fn put(db: &Database, id: i32) -> Result<u64, Error> {
 /// rule 56: BEGIN and the steps of savepoints are prepared where statements are kept, and parsed each time where none is
 #[tokio::test]
 async fn without_a_cache_no_step_is_prepared() {
-    let steps = "select count(*) from pg_prepared_statements where name like '\\_c%'";
+    let steps = "select count(*) from pg_prepared_statements where statement ~ '^(BEGIN|SAVEPOINT|RELEASE|ROLLBACK)'";
     for (capacity, expected) in [(0, 0), (8, 3)] {
         let backend = Backend::postgres().await;
         let backend = backend.with(|options| options.max_connections(1).statement_cache_capacity(capacity));
         let db = &backend.db;
+        // Before its first answer a pool does not know whether names are kept.
+        db.query_one("select 1", ()).await.expect("a row");
         let count = || async {
             for _ in 0..2 {
                 db.atomic(|| async { db.query_one("select 1", ()).await.map(drop) }).await?;

@@ -13,7 +13,7 @@ use nestling::{Database, DatabaseBuilder, Dialect, params};
 
 use crate::{proxy::Proxy, recorder::keep_listening, servers};
 
-/// Runs a test on every back end: on PostgreSQL, MariaDB and MySQL, on SQLite where it may block (a multi-thread runtime),
+/// Runs a test on every back end: on PostgreSQL, with names for statements and without, MariaDB and MySQL, on SQLite where it may block (a multi-thread runtime),
 /// and on SQLite where it may not (a current-thread one).
 macro_rules! on_every_backend {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
@@ -27,6 +27,11 @@ macro_rules! on_every_backend {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres_without_names() {
+                test($crate::harness::Backend::postgres_without_names().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +57,7 @@ macro_rules! on_every_backend {
     )+};
 }
 
-/// Runs a test on PostgreSQL and on SQLite: for what MySQL and MariaDB do not have.
+/// Runs a test on PostgreSQL, with names for statements and without, and on SQLite: for what MySQL and MariaDB do not have.
 macro_rules! on_postgres_and_sqlite {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
         mod $name {
@@ -65,6 +70,11 @@ macro_rules! on_postgres_and_sqlite {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres_without_names() {
+                test($crate::harness::Backend::postgres_without_names().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +113,7 @@ macro_rules! on_mysql_and_mariadb {
     )+};
 }
 
-/// Runs a test on every back end that is a server: on PostgreSQL, MariaDB and MySQL.
+/// Runs a test on every back end that is a server: on PostgreSQL, with names for statements and without, MariaDB and MySQL.
 macro_rules! on_every_server {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
         mod $name {
@@ -116,6 +126,11 @@ macro_rules! on_every_server {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 test($crate::harness::Backend::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres_without_names() {
+                test($crate::harness::Backend::postgres_without_names().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,6 +155,8 @@ pub(crate) struct Backend {
     pub(crate) observer: Database,
     /// Who we are at the server, so that tests that run at the same time do not see each other.
     pub(crate) name: String,
+    /// No statement is to be kept at the server.
+    is_nameless: bool,
     _folder: Option<Folder>,
 }
 
@@ -153,7 +170,28 @@ impl Backend {
         let url = format!("{base}{join}application_name={name}&options=-c%20search_path%3D{name}");
         let observer_url = format!("{base}{join}application_name={name}_observer&options=-c%20search_path%3D{name}");
         let observer = Database::builder(&observer_url).max_connections(2).build().expect("the URL of the test server");
-        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, _folder: None }
+        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, is_nameless: false, _folder: None }
+    }
+
+    /// A PostgreSQL where statements go without names, as they do behind a pooler.
+    pub(crate) async fn postgres_without_names() -> Self {
+        Self { is_nameless: true, ..Self::postgres().await }.with(|options| options)
+    }
+
+    /// A database of its own behind a pooler, which has sessions for each database apart. The observer is at the server.
+    pub(crate) async fn behind_pooler(pooler: &str) -> Self {
+        let name = unique();
+        let base = servers::postgres_url();
+        let admin = Database::builder(&base).max_connections(1).build().expect("the URL of the test server");
+        admin.batch(&format!("create database {name}")).await.expect("a database for the test");
+        let of = |base: &str, application: &str| {
+            let (server, _) = base.rsplit_once('/').expect("a URL with a database");
+            format!("{server}/{name}?application_name={application}")
+        };
+        let observer = Database::builder(&of(&base, &format!("{name}_observer"))).max_connections(2).build();
+        let url = of(pooler, &name);
+        let observer = observer.expect("the URL of the test server");
+        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, is_nameless: false, _folder: None }
     }
 
     pub(crate) async fn mariadb() -> Self {
@@ -172,7 +210,7 @@ impl Backend {
         let (server, _) = base.rsplit_once('/').expect("a URL with a database");
         let url = format!("{server}/{name}");
         let observer = Database::builder(&url).max_connections(2).build().expect("the URL of the test server");
-        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, _folder: None }
+        Self { db: Database::open(&url).expect("a valid URL"), url, observer, name, is_nameless: false, _folder: None }
     }
 
     pub(crate) async fn sqlite() -> Self {
@@ -181,7 +219,7 @@ impl Backend {
         let url = format!("sqlite://{}", folder.0.join("test.db").display());
         let observer = Database::builder(&url).max_connections(2).busy_timeout(Duration::ZERO).build();
         let db = Database::open(&url).expect("a valid URL");
-        Self { db, observer: observer.expect("a valid URL"), url, name, _folder: Some(folder) }
+        Self { db, observer: observer.expect("a valid URL"), url, name, is_nameless: false, _folder: Some(folder) }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -199,7 +237,8 @@ impl Backend {
 
     /// Options for another handle to the same database.
     pub(crate) fn builder(&self) -> DatabaseBuilder {
-        Database::builder(&self.url)
+        let options = Database::builder(&self.url);
+        if self.is_nameless { options.statement_cache_capacity(0) } else { options }
     }
 
     /// Puts a database with other options in place of the one under test.

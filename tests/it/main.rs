@@ -73,6 +73,7 @@ mod own_table;
 mod panics;
 mod parameters;
 mod pinned;
+mod pooler;
 mod prefetch;
 mod programs;
 mod protocol_limits;

@@ -32,6 +32,16 @@ pub(crate) fn mysql9_url() -> String {
     setting("NESTLING_MYSQL9_URL")
 }
 
+/// The URL of the shared PostgreSQL behind a PgBouncer.
+pub(crate) fn pgbouncer_url() -> String {
+    setting("NESTLING_PGBOUNCER_URL")
+}
+
+/// The URL of the shared PostgreSQL behind a PgBouncer that keeps prepared statements for its clients.
+pub(crate) fn newer_pgbouncer_url() -> String {
+    setting("NESTLING_NEWER_PGBOUNCER_URL")
+}
+
 fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `tests/run.sh`, or evaluate in this shell the exports that `tests/run.sh servers` prints in another"))

@@ -11,7 +11,7 @@
 mod cut;
 mod killed;
 pub(crate) mod seed;
-mod storm;
+pub(crate) mod storm;
 
 /// Runs an `async fn` on every back end, on a runtime of several threads and on one of a single thread.
 macro_rules! suite_on_every_backend {

@@ -19,20 +19,28 @@ use crate::{
 /// A prepared statement with what its rows have in common.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) name: Name,
+    /// At the server, if names are kept there.
+    pub(super) name: Option<Name>,
     pub(super) params: Box<[Type]>,
     pub(super) shape: Arc<Shape>,
+    /// What described the columns, where names may not be kept.
+    pub(super) row: Option<Box<[u8]>>,
     /// Whether it may change what other statements were prepared for.
     pub(super) changes_schema: bool,
     pub(super) effect: SessionEffect,
 }
 
 impl Prepared {
-    /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(name: Name, params: Vec<Type>, columns: &[(String, Type)], sql: &str, hstore: bool) -> Self {
+    pub(super) fn new(name: Option<Name>, params: Vec<Type>, shape: Shape, sql: &str) -> Self {
         let (changes_schema, effect) = (effects::may_change_schema(sql), session_effect(sql, Syntax::Postgres));
-        let shape = Arc::new(Shape::new(columns, hstore));
-        Self { name, params: params.into(), shape, changes_schema, effect }
+        Self { name, params: params.into(), shape: Arc::new(shape), row: None, changes_schema, effect }
+    }
+
+    /// The same statement with other columns.
+    pub(super) fn with_columns(&self, shape: Arc<Shape>, row: Box<[u8]>) -> Self {
+        let Self { name: _, params, shape: _, row: _, changes_schema, effect } = self;
+        let (changes_schema, effect) = (*changes_schema, *effect);
+        Self { name: None, params: params.clone(), shape, row: Some(row), changes_schema, effect }
     }
 }
 

@@ -176,6 +176,11 @@ fn class(told: &Told) -> ServerClass {
     }
 }
 
+/// Whether a prepared statement is not there, or there already.
+pub(super) fn is_about_name(told: &Told) -> bool {
+    matches!(&*told.code, "26000" | "42P05")
+}
+
 /// Whether the server does not know a statement that it had prepared.
 pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
     fault.error.code() == Some("26000")

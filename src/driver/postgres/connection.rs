@@ -1,6 +1,6 @@
 //! One session at a PostgreSQL server: statements are prepared once, cached, and pipelined; control steps ride ahead of
-//! them. The order of things on the wire is the affair of [`Wire`]; how statements are prepared, of `prepare.rs`; how
-//! transactions end, of `ending.rs`.
+//! them. The order of things on the wire is the affair of [`Wire`]; how statements are prepared, of `prepare.rs`; what goes
+//! without a name, of `unnamed.rs`; what is sent once more, of `again.rs`; how transactions end, of `ending.rs`.
 
 use std::{
     any::Any,
@@ -15,10 +15,10 @@ use futures_util::future::BoxFuture;
 
 use super::{
     cache::{Cache, Prepared},
-    classify,
     dial::Connected,
     encode::{self, Refused},
     hstore, limits, message,
+    naming::Naming,
     outcome::Stopped,
     rows::Gatherer,
     scratch::Scratch,
@@ -36,12 +36,15 @@ use crate::{
     tokens::Syntax,
 };
 
+/// How many statements are known where none is to be kept at the server.
+const DESCRIPTIONS: usize = 256;
+
 /// A connection to PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PostgresConnection {
     pub(super) wire: Arc<Wire>,
     pub(super) cache: Cache,
-    pub(super) types: Types,
+    pub(super) types: Arc<Types>,
     /// Where requests are written before they are sent.
     pub(super) scratch: Scratch,
     /// Whether values of hstore are read and written.
@@ -51,9 +54,12 @@ pub(crate) struct PostgresConnection {
 }
 
 impl PostgresConnection {
-    pub(super) fn new(connected: Connected, statement_cache: usize, hstore: bool) -> Self {
-        let (wire, cache) = (Arc::new(Wire::new(connected, statement_cache > 0)), Cache::new(statement_cache));
-        Self { wire, cache, types: Types::default(), scratch: Scratch::default(), hstore, forgotten: AtomicU64::new(0) }
+    pub(super) fn new(connected: Connected, statement_cache: usize, naming: Arc<Naming>, hstore: bool) -> Self {
+        // What is kept of a statement without a name is nothing at the server.
+        let capacity = if statement_cache == 0 { DESCRIPTIONS } else { statement_cache };
+        let (wire, cache) = (Arc::new(Wire::new(connected, naming)), Cache::new(capacity));
+        let (types, scratch) = (Arc::default(), Scratch::default());
+        Self { wire, cache, types, scratch, hstore, forgotten: AtomicU64::new(0) }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -73,12 +79,15 @@ impl PostgresConnection {
             Box::pin(self.settle_schema(owing)).await?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
-            return Box::pin(self.execute_new(owing, query, want)).await;
+            return Box::pin(self.run_new(owing, query, want)).await;
         };
-        let request = match self.bind(&cached, query) {
+        let Some(name) = cached.name.as_ref().filter(|_| self.wire.naming.has_names()) else {
+            return Box::pin(self.run_unnamed(owing, &cached, query, want)).await;
+        };
+        let request = match self.bind(name.bytes(), &cached, query) {
             Ok(request) => request,
             // The columns that the statement refers to may have other types by now.
-            Err(Refused::Misfit(_)) => return Box::pin(self.execute_new(owing, query, want)).await,
+            Err(Refused::Misfit(_)) => return Box::pin(self.run_new(owing, query, want)).await,
             Err(refused) => return Err(refused_at(refused, query)),
         };
         match self.execute(owing, &cached, query, request, want).await {
@@ -90,7 +99,7 @@ impl PostgresConnection {
     /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
     /// on that were prepared since.
     async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), Fault> {
-        self.wire.fly_steps(owing, &[]).await?;
+        self.fly(owing, &[]).await?;
         if self.wire.take_undone_schema() {
             self.cache.clear();
         }
@@ -115,6 +124,7 @@ impl PostgresConnection {
 
     async fn batch(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Answer, Fault> {
         limits::check_text(query.sql)?;
+        self.refuse_lasting(query.sql)?;
         self.wire.note(session_effect(query.sql, Syntax::Postgres));
         self.simple(owing, query.sql, |tag, _| matches!(tag, b'T' | b'D' | b'C' | b'I')).await?;
         self.forget_forgotten();
@@ -131,60 +141,27 @@ impl PostgresConnection {
         sql: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), Fault> {
-        let (steps, text) = self.wire.depart_text(owing, sql)?;
-        if let Some(steps) = steps {
-            self.wire.land(steps, "", |_, _| false).await.map_err(|stopped| stopped.fault)?;
+        let (steps, mut text) = self.wire.depart_text(owing, sql)?;
+        if let Some(steps) = steps
+            && let Err(stopped) = self.wire.land(steps, "", |_, _| false).await
+        {
+            // The text has not run: what is ahead of it has found no transaction.
+            self.fly_again(owing, *stopped).await?;
+            text = self.wire.depart_text(owing, sql)?.1;
         }
         self.wire.land(text, sql, read).await.map_err(|stopped| stopped.fault)
     }
 
-    /// A cached statement has failed. It is run once more if the server no longer accepted it as prepared, wherever that
-    /// loses nothing: outside a transaction, or where the flight had begun the transaction or the savepoint itself.
-    async fn after(
-        &self,
-        owing: &dyn Flight,
-        stopped: Box<Stopped>,
-        query: Query<'_>,
-        want: Want,
-    ) -> Result<Answer, Fault> {
-        let Stopped { fault, paid, by_step } = *stopped;
-        let back = if by_step && classify::is_forgotten_statement(&fault) {
-            // The server has forgotten a step. None of this has run, if the transaction was to begin with it.
-            let begin = paid.iter().position(|step| matches!(step, Control::Begin(_)));
-            begin.map(|begin| [&[Control::Rollback], &paid[begin..]].concat())
-        } else if by_step || !classify::may_be_stale(&fault) {
-            None
-        } else {
-            self.cache.forget(query.sql);
-            if !classify::is_stale_statement(&fault) && !effects::only_touches_rows(query.sql) {
-                return Err(fault);
-            }
-            if !self.wire.is_in_transaction() {
-                return self.execute_new(owing, query, want).await;
-            }
-            back(paid.last())
-        };
-        let Some(back) = back else { return Err(fault) };
-        self.wire.fly_steps(owing, &back).await?;
-        self.execute_new(owing, query, want).await
-    }
-
-    async fn execute_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        let prepared = self.prepare(owing, query).await?;
-        let request = self.bind(&prepared, query).map_err(|refused| refused_at(refused, query))?;
-        self.execute(owing, &prepared, query, request, want).await.map_err(|stopped| stopped.fault)
-    }
-
     /// The request that runs a prepared statement.
-    fn bind(&self, prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
+    pub(super) fn bind(&self, name: &[u8], prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
-        encode::bind(&prepared.name.text(), query.params, &prepared.params, &mut request)?;
+        encode::bind(name, query.params, &prepared.params, &mut request)?;
         message::execute(&mut request);
         message::sync(&mut request);
         Ok(request)
     }
 
-    async fn execute(
+    pub(super) async fn execute(
         &self,
         owing: &dyn Flight,
         prepared: &Arc<Prepared>,
@@ -221,31 +198,28 @@ impl PostgresConnection {
                 Answer::rows(all.take(), affected)
             }
             Want::Stream => {
-                let shape = Arc::clone(&prepared.shape);
-                Box::pin(stream::start(Arc::clone(&self.wire), flight, shape, query.sql)).await?
+                let rows = Gatherer::new(Arc::clone(&prepared.shape), None);
+                Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?
             }
         };
+        self.has_run(prepared);
+        Ok(answer)
+    }
+
+    /// Takes note of what a statement has changed.
+    #[inline]
+    pub(super) fn has_run(&self, prepared: &Prepared) {
         if prepared.effect != SessionEffect::None {
             self.forget_forgotten();
         }
         if prepared.changes_schema {
             self.schema_changed();
         }
-        Ok(answer)
     }
 }
 
-fn refused_at(refused: Refused, query: Query<'_>) -> Fault {
+pub(super) fn refused_at(refused: Refused, query: Query<'_>) -> Fault {
     Fault::kept(refused.into_error().with_statement(query.sql))
-}
-
-/// The steps that lead back to where a flight's own statement began, if the steps it took along end in one that allows it.
-fn back(last: Option<&Control>) -> Option<Vec<Control>> {
-    match last? {
-        Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name.clone())]),
-        begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin.clone()]),
-        Control::Set(_) | Control::Restore(_) | Control::Release(_) | Control::Commit | Control::Rollback => None,
-    }
 }
 
 impl Drop for PostgresConnection {
@@ -264,7 +238,7 @@ impl Connection for PostgresConnection {
             match steps.split_last() {
                 Some((Control::Commit, before)) => self.commit(owing, before).await,
                 Some((Control::Rollback, _)) => self.rollback(owing).await,
-                _ => self.wire.fly_steps(owing, steps).await,
+                _ => self.fly(owing, steps).await,
             }
         })
     }

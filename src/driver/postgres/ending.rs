@@ -77,6 +77,10 @@ impl PostgresConnection {
         self.wire.end_transaction();
         // On a pinned connection the transaction alone ends: the session is its owner's still.
         match self.wire.mark().get() {
+            // What it was left in is another session by now, and this one is another client's with the next transaction.
+            SessionEffect::Reset if !ends_transaction && self.wire.naming.is_by_transaction() => {
+                self.wire.mark().clear();
+            }
             SessionEffect::Reset if !ends_transaction => {
                 self.end(owing, RESET, |tag, _| matches!(tag, b'C' | b'T' | b'D')).await?;
                 self.wire.mark().clear();

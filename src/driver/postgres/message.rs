@@ -2,6 +2,7 @@
 //! requests; parameters are the affair of `encode.rs`.
 
 use bytes::{BufMut as _, BytesMut};
+use postgres_types::Type;
 
 /// Runs the unnamed portal to its end.
 const EXECUTE: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
@@ -24,12 +25,15 @@ fn put_name(name: &[u8], out: &mut BytesMut) {
     out.put_u8(0);
 }
 
-/// Prepares a text, the types of whose parameters the server finds out.
-pub(super) fn parse(name: &[u8], text: &str, out: &mut BytesMut) {
+/// Prepares a text, whose first parameters are of these types; the server finds out the others.
+pub(super) fn parse(name: &[u8], text: &str, types: &[Type], out: &mut BytesMut) {
+    // More than this no statement has.
+    let count = u16::try_from(types.len()).unwrap_or(u16::MAX);
     message(b'P', out, |out| {
         put_name(name, out);
         put_name(text.as_bytes(), out);
-        out.put_i16(0);
+        out.put_u16(count);
+        types.iter().take(count.into()).for_each(|ty| out.put_u32(ty.oid()));
     });
 }
 
@@ -47,6 +51,11 @@ pub(super) fn close(name: &[u8], out: &mut BytesMut) {
         out.put_u8(b'S');
         put_name(name, out);
     });
+}
+
+/// Asks for the columns of what was bound last.
+pub(super) fn describe_bound(out: &mut BytesMut) {
+    out.put_slice(b"D\0\0\0\x06P\0");
 }
 
 /// Binds texts to a prepared statement. They go as bytes, which is how a text and a `bytea` are alike.

@@ -1,6 +1,7 @@
 //! PostgreSQL: connect and log in by tokio-postgres, which is lent as the native client too; run, control, classify errors
 //! and convert values by requests of our own on the same socket. It knows no pool, no frames, no models.
 
+mod again;
 mod array;
 mod cache;
 mod cancel;
@@ -12,6 +13,7 @@ mod connector;
 #[path = "no_tls.rs"]
 mod connector;
 mod decode;
+mod described;
 mod dial;
 mod encode;
 mod ending;
@@ -21,6 +23,7 @@ mod limits;
 mod link;
 mod message;
 mod names;
+mod naming;
 mod negotiate;
 mod outcome;
 mod prepare;
@@ -35,11 +38,12 @@ mod stream;
 mod tls;
 mod told;
 mod types;
+mod unnamed;
 #[cfg(feature = "tls")]
 mod verifier;
 mod wire;
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio_postgres::{
@@ -48,7 +52,11 @@ use tokio_postgres::{
 };
 
 pub(crate) use self::{connection::PostgresConnection, wire::Wire};
-use self::{dial::Dial, tls::Tls};
+use self::{
+    dial::Dial,
+    naming::{Naming, Stage},
+    tls::Tls,
+};
 use super::{Connection, Dialect, Driver, SessionToken, url};
 use crate::error::{Error, ErrorKind};
 
@@ -57,6 +65,8 @@ pub(crate) struct PostgresDriver {
     dial: Dial,
     servers: Vec<String>,
     statement_cache: usize,
+    /// Whether statements have names, for all connections.
+    naming: Arc<Naming>,
     hstore: bool,
     connect_timeout: Option<Duration>,
 }
@@ -64,7 +74,8 @@ pub(crate) struct PostgresDriver {
 impl PostgresDriver {
     /// Reads a URL, as libpq takes it. `hstore` tells whether values of that type are read and written.
     pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
-        let (url, tls) = Tls::take(url)?;
+        let (url, stage) = take_pooler(url, statement_cache)?;
+        let (url, tls) = Tls::take(&url)?;
         let mut config: Config = url.parse().map_err(|source| {
             let error = Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid");
             // It quotes names of options, which are parts of a password where that is not escaped.
@@ -88,15 +99,30 @@ impl PostgresDriver {
         }
         let dial = Dial::new(config, &tls)?;
         let servers = dial.servers().map(ToString::to_string).collect();
-        Ok(Self { dial, servers, statement_cache, hstore, connect_timeout })
+        let naming = Arc::new(Naming::new(stage));
+        Ok(Self { dial, servers, statement_cache, naming, hstore, connect_timeout })
     }
+}
+
+/// Takes the option out of a URL that tells of a pooler, and what is known before the first connection.
+fn take_pooler(url: &str, statement_cache: usize) -> Result<(String, Stage), Error> {
+    let (url, [pooler]) = url::take(url, ["pgbouncer"])?;
+    let stage = match pooler.as_deref() {
+        Some("true") => Stage::ByTransaction,
+        None | Some("false") if statement_cache == 0 => Stage::Unnamed,
+        Some("false") => Stage::Named,
+        None => Stage::Unknown,
+        Some(_) => return Err(Error::new(ErrorKind::Config, "pgbouncer is one of true and false")),
+    };
+    Ok((url, stage))
 }
 
 impl Driver for PostgresDriver {
     fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let connected = self.dial.connect(wait, &session).await?;
-            let connection = PostgresConnection::new(connected, self.statement_cache, self.hstore);
+            let connection =
+                PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
@@ -117,10 +143,11 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dial: _, servers, statement_cache, hstore, connect_timeout } = self;
+        let Self { dial: _, servers, statement_cache, naming, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
             .field("servers", servers)
             .field("statement_cache", statement_cache)
+            .field("naming", naming)
             .field("hstore", hstore)
             .field("connect_timeout", connect_timeout)
             .finish_non_exhaustive()

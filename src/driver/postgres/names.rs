@@ -1,85 +1,177 @@
 //! [`Names`]: what prepared statements are called, and which of them are to be closed. One that nobody has any more is closed
 //! with the next message. Used by the wire and the cache.
+//!
+//! No two connections use one name, of this process or another: through a pooler a name may reach a session in which
+//! another client has prepared statements, and must not run one of those.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    process,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
 };
 
 use bytes::BytesMut;
 
 use super::message;
 
+const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
+
+/// How many random digits a connection's names have: 54 bits.
+const RANDOM: usize = 9;
+
+/// How long a name may be: one mark, the random digits, and those of a number of 36 bits.
+const LONGEST: usize = 1 + RANDOM + 6;
+
+/// The first number of a statement. Those below, of one digit, are for control steps.
+const FIRST: u64 = 64;
+
 /// The names of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
-    next: AtomicU32,
-    closed: Mutex<Vec<u32>>,
+    prefix: Text,
+    next: AtomicU64,
+    closed: Mutex<Vec<Text>>,
 }
 
 impl Names {
-    fn closed(&self) -> MutexGuard<'_, Vec<u32>> {
+    /// Names that no other connection has.
+    pub(super) fn new() -> Self {
+        // A process that was forked has the keys of its parent.
+        let random = RandomState::new().hash_one((process::id(), SystemTime::now()));
+        let mut prefix = Text { bytes: [0; LONGEST], length: 0 };
+        prefix.push(b'_');
+        for digit in 0..RANDOM {
+            prefix.push(DIGITS[(random >> (6 * digit) & 63) as usize]);
+        }
+        Self { prefix, next: AtomicU64::new(FIRST), closed: Mutex::default() }
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Vec<Text>> {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A name that no statement has had so far.
     pub(super) fn name(self: &Arc<Self>) -> Name {
-        Name { number: self.next.fetch_add(1, Ordering::Relaxed), names: Arc::clone(self) }
+        Name { text: self.once(), names: Arc::clone(self) }
     }
 
-    /// Writes what closes the statements that nobody has any more.
-    pub(super) fn write_closed(&self, out: &mut BytesMut) {
-        for number in self.closed().drain(..) {
-            message::close(&text(number), out);
+    /// As [`name`](Self::name), for a statement that is closed by the request that makes it.
+    pub(super) fn once(&self) -> Text {
+        let mut text = self.prefix;
+        let mut rest = self.next.fetch_add(1, Ordering::Relaxed);
+        while rest > 0 && text.length < LONGEST {
+            text.push(DIGITS[(rest & 63) as usize]);
+            rest >>= 6;
         }
+        text
+    }
+
+    /// The name of a prepared step.
+    pub(super) fn of_step(&self, place: u8) -> Text {
+        let mut text = self.prefix;
+        text.push(DIGITS[usize::from(place & 63)]);
+        text
+    }
+
+    /// Whether a text of the server's speaks of one of these names.
+    pub(super) fn stand_in(&self, text: &str) -> bool {
+        text.contains(self.prefix.as_str())
+    }
+
+    /// Writes what closes the statements that nobody has any more; nothing if the server has no statements.
+    pub(super) fn write_closed(&self, has_names: bool, out: &mut BytesMut) {
+        for name in self.closed().drain(..) {
+            if has_names {
+                message::close(name.bytes(), out);
+            }
+        }
+    }
+}
+
+/// A name, as it goes over the wire.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Text {
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // All of its bytes are ASCII.
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
     }
 }
 
 /// The name of a prepared statement, which is closed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Name {
-    number: u32,
+    text: Text,
     names: Arc<Names>,
 }
 
 impl Name {
-    /// As it goes over the wire.
-    pub(super) fn text(&self) -> [u8; 10] {
-        text(self.number)
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.text.bytes()
     }
 }
 
 impl Drop for Name {
     fn drop(&mut self) {
-        self.names.closed().push(self.number);
+        self.names.closed().push(self.text);
     }
-}
-
-/// Neither tokio-postgres nor anybody else calls a statement so.
-fn text(number: u32) -> [u8; 10] {
-    let mut text = *b"_p00000000";
-    let mut rest = number;
-    for digit in text[2..].iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
-        rest >>= 4;
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn what_is_dropped_is_closed_once() {
-        let names = Arc::new(Names::default());
+        let names = Arc::new(Names::new());
         let (first, second) = (names.name(), names.name());
-        assert_eq!((&first.text(), &second.text()), (b"_p00000000", b"_p00000001"));
+        assert_ne!(first.bytes(), second.bytes());
+        let text = second.text;
         drop(second);
         let mut out = BytesMut::new();
-        names.write_closed(&mut out);
-        assert_eq!(out, &b"C\0\0\0\x10S_p00000001\0"[..]);
-        names.write_closed(&mut out);
-        assert_eq!(out.len(), 17);
+        names.write_closed(true, &mut out);
+        assert_eq!(out, [&b"C\0\0\0\x12S"[..], text.bytes(), b"\0"].concat());
+        names.write_closed(true, &mut out);
+        assert_eq!(out.len(), 19);
+        drop(first);
+        out.clear();
+        names.write_closed(false, &mut out);
+        names.write_closed(true, &mut out);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn no_two_connections_use_one_name() {
+        let all: Vec<_> = (0..100).map(|_| Arc::new(Names::new())).collect();
+        let mut seen = HashSet::new();
+        for names in &all {
+            for number in 0..200 {
+                let text = if number < FIRST { names.of_step(number as u8) } else { names.once() };
+                assert!(names.stand_in(&format!("statement \"{}\" is gone", text.as_str())));
+                assert!(seen.insert(text.bytes().to_vec()));
+            }
+        }
+        assert!(!all[0].stand_in(all[1].of_step(1).as_str()));
     }
 }

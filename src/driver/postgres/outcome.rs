@@ -21,11 +21,21 @@ pub(super) struct Stopped {
     pub(super) paid: Steps,
     /// One of the steps has failed.
     pub(super) by_step: bool,
+    /// The server does not know a name of ours, or knows it as another's: this has not run.
+    pub(super) lost_name: bool,
+    /// The parameters did not fit to the types that the statement had: nothing was sent.
+    pub(super) is_misfit: bool,
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self { fault, paid: Steps::new(), by_step: false, lost_name: false, is_misfit: false }
+    }
 }
 
 impl From<Fault> for Box<Stopped> {
     fn from(fault: Fault) -> Self {
-        Self::new(Stopped { fault, paid: Steps::new(), by_step: false })
+        Self::new(fault.into())
     }
 }
 
@@ -68,6 +78,7 @@ impl Wire {
     /// What it means that a flight has failed.
     pub(super) fn stopped(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<Stopped> {
         let by_step = matches!(failure, Failure::Step(_));
+        let lost_name = self.has_lost_name(&failure);
         let mut fault = self.lost(self.judge(&flight, failure, sql));
         if fault.verdict == Verdict::Lost {
             // It is so for everybody, be it that the socket stands: nobody knows what is to come.
@@ -80,7 +91,16 @@ impl Wire {
         if by_step {
             self.forget_steps();
         }
-        Box::new(Stopped { fault, paid: flight.paid, by_step })
+        Box::new(Stopped { paid: flight.paid, by_step, lost_name, ..Stopped::from(fault) })
+    }
+
+    /// Whether a flight has failed as a name of ours is not there, or is taken.
+    fn has_lost_name(&self, failure: &Failure) -> bool {
+        let told = match failure {
+            Failure::Guard(told) | Failure::Step(told) | Failure::Statement(told) => told,
+            Failure::Revoked | Failure::Ended | Failure::Unclear => return false,
+        };
+        classify::is_about_name(told) && self.names.stand_in(&told.message)
     }
 
     fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> Fault {

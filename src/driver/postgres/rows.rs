@@ -8,7 +8,10 @@ use std::{mem, sync::Arc};
 use postgres_types::Type;
 use smallvec::SmallVec;
 
-use super::decode::{self, cell};
+use super::{
+    decode::{self, cell},
+    unnamed::Expected,
+};
 use crate::{
     cell::{Cell, Mismatch},
     driver::Reader,
@@ -113,6 +116,8 @@ pub(super) struct Gatherer {
     batch: Batch,
     rows: Vec<Row>,
     reader: Option<Arc<dyn Reader>>,
+    /// What the columns were when a statement without a name was described.
+    expected: Option<Box<Expected>>,
 }
 
 impl Gatherer {
@@ -120,7 +125,37 @@ impl Gatherer {
         if let Some(reader) = &reader {
             reader.begin();
         }
-        Self { shape, batch: Batch::default(), rows: Vec::new(), reader }
+        Self { shape, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
+    }
+
+    /// Rows of a statement without a name, whose columns may have become others.
+    pub(super) fn expecting(expected: Expected, reader: Option<Arc<dyn Reader>>) -> Self {
+        let shape = Arc::clone(expected.shape());
+        Self { expected: Some(Box::new(expected)), ..Self::new(shape, reader) }
+    }
+
+    /// Takes what describes the rows that come. False if it is not understood, or not awaited.
+    pub(super) fn describe(&mut self, tag: u8, body: &[u8]) -> bool {
+        let Some(expected) = &mut self.expected else { return false };
+        let is_understood = expected.compare(tag, body);
+        self.shape = Arc::clone(expected.shape());
+        is_understood
+    }
+
+    /// Keeps a row back if its types are not known yet.
+    pub(super) fn keep_back(&mut self, body: &[u8]) -> bool {
+        self.expected.as_mut().is_some_and(|expected| expected.keep_back(body))
+    }
+
+    /// What the columns are now, once all is read.
+    pub(super) fn take_expected(&mut self) -> Option<Box<Expected>> {
+        self.expected.take()
+    }
+
+    /// Takes the rows that were kept back, now that their types are known.
+    pub(super) fn resume(&mut self, shape: Arc<Shape>, rows: &[Vec<u8>]) -> bool {
+        self.shape = shape;
+        rows.iter().all(|row| self.push(row))
     }
 
     /// Takes a row, by the body of its message. False if it is not understood.

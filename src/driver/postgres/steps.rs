@@ -7,14 +7,14 @@ use std::fmt::Write as _;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::message;
+use super::{message, names::Names};
 use crate::{
     control::{Control, Locals, Name, Settings},
     driver::Dialect,
 };
 
 /// The levels whose savepoints are prepared, and that of the guard.
-const LEVELS: u32 = 9;
+const LEVELS: u8 = 9;
 
 /// The level of the savepoint that tells whether a transaction is open: no block has it.
 const GUARD: Name = Name::Level(0);
@@ -30,13 +30,13 @@ pub(super) const GUARD_TEXT: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";
 pub(super) struct Known(pub(super) u32);
 
 impl Known {
-    fn has(self, place: u32) -> bool {
+    fn has(self, place: u8) -> bool {
         self.0 & (1 << place) != 0
     }
 }
 
 /// The place of a step among those that are prepared.
-fn place(step: &Control) -> Option<u32> {
+fn place(step: &Control) -> Option<u8> {
     let (kind, name) = match step {
         Control::Begin(settings) if settings.is_empty() => return Some(0),
         Control::Savepoint(name) => (0, name),
@@ -45,46 +45,51 @@ fn place(step: &Control) -> Option<u32> {
         _ => return None,
     };
     match name {
-        Name::Level(level) if *level < LEVELS => Some(1 + kind * LEVELS + level),
-        _ => None,
+        Name::Level(level) => {
+            let level = u8::try_from(*level).ok().filter(|level| *level < LEVELS)?;
+            Some(1 + kind * LEVELS + level)
+        }
+        Name::Given(_) => None,
     }
 }
 
-/// The name of a prepared step: no statement of ours or of others is called so.
-fn name(place: u32) -> [u8; 4] {
-    let digit = |digit: u32| b'0' + u8::try_from(digit).unwrap_or_default();
-    [b'_', b'c', digit(place / 10), digit(place % 10)]
+/// The steps that are prepared, and the names of their connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prepares<'n> {
+    pub(super) known: Known,
+    pub(super) names: &'n Names,
 }
 
-/// Writes steps, ahead of which the guard stands if `guarded`. Those that are not `known` are prepared on the way, which is
-/// what it gives; where nothing is to be prepared, nothing can be known.
-pub(super) fn write(steps: &[Control], guarded: bool, known: Option<Known>, out: &mut BytesMut) -> Known {
+/// Writes steps, ahead of which the guard stands if `guarded`. Those that are not known are prepared on the way, which is
+/// what it gives. With nothing given for what is prepared, nothing is.
+pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> Known {
     let mut learnt = Known::default();
     if guarded {
-        write_step(&Control::Savepoint(GUARD), known, &mut learnt, out);
-        write_step(&Control::Release(GUARD), known, &mut learnt, out);
+        write_step(&Control::Savepoint(GUARD), prepares, &mut learnt, out);
+        write_step(&Control::Release(GUARD), prepares, &mut learnt, out);
     }
     for step in steps {
-        write_step(step, known.map(|known| Known(known.0 | learnt.0)), &mut learnt, out);
+        write_step(step, prepares, &mut learnt, out);
     }
     learnt
 }
 
-fn write_step(step: &Control, known: Option<Known>, learnt: &mut Known, out: &mut BytesMut) {
-    if let (Some(place), Some(known)) = (place(step), known) {
-        let name = name(place);
-        if !known.has(place) {
+fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut Known, out: &mut BytesMut) {
+    if let (Some(place), Some(Prepares { known, names })) = (place(step), prepares) {
+        let name = names.of_step(place);
+        let name = name.bytes();
+        if !known.has(place) && !learnt.has(place) {
             // Somebody may have prepared it since it was known, or half of an earlier attempt may have come through.
-            message::close(&name, out);
-            message::parse(&name, &Dialect::Postgres.render(step), out);
+            message::close(name, out);
+            message::parse(name, &Dialect::Postgres.render(step), &[], out);
             learnt.0 |= 1 << place;
         }
-        message::bind_texts(&name, &[], out);
+        message::bind_texts(name, &[], out);
         message::execute(out);
         return;
     }
     for (text, params) in commands(step) {
-        message::parse(b"", &text, out);
+        message::parse(b"", &text, &[], out);
         message::bind_texts(b"", &params, out);
         message::execute(out);
     }
@@ -184,16 +189,18 @@ mod tests {
 
     #[test]
     fn the_steps_of_all_blocks_have_names_of_their_own() {
-        let level = Name::Level;
+        let level = |at: u8| Name::Level(at.into());
         let steps = (0..LEVELS).flat_map(|at| {
             [Control::Savepoint(level(at)), Control::Release(level(at)), Control::RollbackTo(level(at))]
         });
-        let mut names: Vec<_> =
-            steps.chain([Control::Begin(Settings::default())]).map(|step| name(place(&step).unwrap())).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!((names.len(), count), (28, 28));
+        let mut places: Vec<_> =
+            steps.chain([Control::Begin(Settings::default())]).map(|step| place(&step).unwrap()).collect();
+        let count = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!((places.len(), count), (28, 28));
+        // One digit of a name, and one bit of those that are known.
+        assert!(places.iter().all(|place| *place < 32));
         assert_eq!(place(&Control::Savepoint(level(LEVELS))), None);
         assert_eq!(place(&Control::Rollback), None);
     }

@@ -13,7 +13,7 @@ use futures_util::Stream;
 use super::{
     flight::{Failure, InFlight},
     outcome::Stopped,
-    rows::{Gatherer, Shape},
+    rows::Gatherer,
     wire::Wire,
 };
 use crate::{driver::Answer, fault::Fault, row::Row};
@@ -35,10 +35,9 @@ struct Rows {
 pub(super) async fn start(
     wire: Arc<Wire>,
     mut flight: InFlight,
-    shape: Arc<Shape>,
+    mut gatherer: Gatherer,
     sql: &str,
 ) -> Result<Answer, Box<Stopped>> {
-    let mut gatherer = Gatherer::new(shape, None);
     let ended = poll_fn(|cx| {
         loop {
             let ended = ready!(flight.poll_piece(cx, &mut reading(&mut gatherer)));
@@ -63,6 +62,7 @@ pub(super) async fn start(
 fn reading(gatherer: &mut Gatherer) -> impl FnMut(u8, &[u8]) -> bool {
     |tag, body| match tag {
         b'D' => gatherer.push(body),
+        b'T' | b'n' => gatherer.describe(tag, body),
         _ => matches!(tag, b'C' | b'I'),
     }
 }

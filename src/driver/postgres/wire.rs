@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -21,8 +22,10 @@ use super::{
     link::{Link, Sight, Status},
     message,
     names::Names,
+    naming::{Answer, Naming},
+    outcome::Stopped,
     schema::NewSchema,
-    steps::{self, GUARD_TEXT, Known},
+    steps::{self, GUARD_TEXT, Known, Prepares},
 };
 use crate::{
     control::{Control, Steps},
@@ -49,7 +52,10 @@ pub(crate) struct Wire {
     broken: AtomicBool,
     /// It still works, but is not to be anybody else's.
     retired: AtomicBool,
-    prepares_steps: bool,
+    /// Whether statements have names, steps among them.
+    pub(super) naming: Arc<Naming>,
+    /// Something may have changed the session since it began, and made it forget what was prepared.
+    was_changed: AtomicBool,
     /// The steps that are prepared, and how often the server had forgotten everything when that was learnt.
     known: AtomicU32,
     known_since: AtomicU64,
@@ -58,16 +64,15 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// `prepares_steps` tells whether steps may be prepared statements: behind a pooler each transaction may be in another
-    /// session of the server.
-    pub(super) fn new(Connected { client, task, servers, link }: Connected, prepares_steps: bool) -> Self {
+    pub(super) fn new(Connected { client, task, servers, link }: Connected, naming: Arc<Naming>) -> Self {
         Self {
-            prepares_steps,
+            naming,
+            was_changed: AtomicBool::new(false),
             client,
             task,
             servers,
             link,
-            names: Arc::default(),
+            names: Arc::new(Names::new()),
             new_schema: NewSchema::default(),
             in_transaction: AtomicBool::new(false),
             lent: AtomicBool::new(false),
@@ -124,6 +129,7 @@ impl Wire {
     pub(super) fn note(&self, effect: SessionEffect) {
         if effect != SessionEffect::None {
             self.mark.note(effect);
+            self.was_changed.store(true, Ordering::Release);
             self.forget_steps();
         }
     }
@@ -199,14 +205,14 @@ impl Wire {
     // --- prepared steps ---
 
     /// The steps that are prepared, as far as the server has not forgotten them, if any are to be.
-    fn known(&self, sight: Sight) -> Option<Known> {
-        if !self.prepares_steps {
+    fn prepares(&self, sight: Sight) -> Option<Prepares<'_>> {
+        if !self.naming.has_names() {
             return None;
         }
         if self.known_since.swap(sight.forgotten, Ordering::AcqRel) != sight.forgotten {
             self.known.store(0, Ordering::Release);
         }
-        Some(Known(self.known.load(Ordering::Acquire)))
+        Some(Prepares { known: Known(self.known.load(Ordering::Acquire)), names: &self.names })
     }
 
     pub(super) fn learn(&self, flight: &InFlight) {
@@ -217,6 +223,56 @@ impl Wire {
 
     pub(super) fn forget_steps(&self) {
         self.known.store(0, Ordering::Release);
+    }
+
+    // --- names ---
+
+    /// Whether the server can be asked whether names are kept: where that is not known, and no transaction would have it for
+    /// its first statement.
+    fn may_probe(&self) -> bool {
+        if !self.naming.is_unknown() || self.is_in_transaction() {
+            return false;
+        }
+        let sight = self.link.sight();
+        !sight.is_busy && sight.status == Status::Idle
+    }
+
+    /// A name of ours was lost. True if that tells that the server is behind a pooler: nothing else can have taken it.
+    pub(super) fn tells_of_pooler(&self) -> bool {
+        !self.was_changed.load(Ordering::Acquire) && self.forgotten() == 0
+    }
+
+    /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
+    /// asked whether names are kept: it costs no round trip.
+    pub(super) fn depart_first(
+        &self,
+        owing: &dyn Flight,
+        request: &[u8],
+    ) -> Result<(Option<InFlight>, InFlight), Fault> {
+        let needs_transaction = owing.needs_transaction();
+        self.take(owing, |owed| {
+            let probe = self.may_probe().then(|| {
+                let ticket = self.link.send(|out, _| Answer::ask(&self.names.once(), out));
+                InFlight::new(ticket, &[], false, Known::default(), 0)
+            });
+            (probe, self.send_group(owed, needs_transaction, request))
+        })
+    }
+
+    /// Waits for the answer to the probe. Without one nothing is known, and what is behind it tells why.
+    pub(super) async fn learn_naming(&self, mut probe: InFlight) {
+        let mut answer = None;
+        let mut read = |tag, body: &[u8]| {
+            if tag == b'D' {
+                answer = Answer::read(body);
+            }
+            true
+        };
+        if poll_fn(|cx| probe.poll_answer(cx, &mut read)).await.is_ok()
+            && let Some(answer) = answer
+        {
+            self.naming.learn(answer, self.link.key());
+        }
     }
 
     // --- sending ---
@@ -244,13 +300,13 @@ impl Wire {
     }
 
     /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
-    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<Stopped>> {
         let flight = self.take(owing, |owed| {
             let all: Steps = owed.iter().chain(steps).cloned().collect();
             (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
         })?;
         let Some(flight) = flight else { return Ok(()) };
-        self.land(flight, "", |_, _| false).await.map_err(|stopped| stopped.fault)
+        self.land(flight, "", |_, _| false).await
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
@@ -278,12 +334,12 @@ impl Wire {
             self.in_transaction.store(true, Ordering::Release);
         }
         let ticket = self.link.send(|out, sight| {
-            self.names.write_closed(out);
+            self.names.write_closed(self.naming.has_names(), out);
             // The answer to BEGIN may be under way still: should it have failed, the statement must not run.
             is_guarded = needs_transaction && !begins && sight.status == Status::Idle;
             if is_guarded || !steps.is_empty() {
                 forgotten = sight.forgotten;
-                learnt = steps::write(steps, is_guarded, self.known(sight), out);
+                learnt = steps::write(steps, is_guarded, self.prepares(sight), out);
             }
             if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
                 self.steps_sent.store(sight.sent + 1, Ordering::Release);

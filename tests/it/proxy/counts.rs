@@ -105,6 +105,9 @@ impl Counts {
             Meaning::Execute(text) => (StepKind::Execute, text.as_str()),
             Meaning::Outcome(_) | Meaning::Other => return meaning,
         };
+        if text.starts_with(PROBE) {
+            return meaning;
+        }
         let flight = self.flights_of.get(&connection).copied().unwrap_or_default();
         if is_control(text) && kind != StepKind::Simple {
             self.add_control(kind, text, connection, flight);
@@ -127,6 +130,9 @@ impl Counts {
         }
     }
 }
+
+/// What a pool asks once of whoever answers, beside its first statement.
+const PROBE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements";
 
 /// What keeps a text of several statements from running outside the transaction that it is for.
 const GUARD: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";

@@ -29,7 +29,7 @@ const CONNECTIONS: u32 = 4;
 /// How long a storm may take: far longer than any does that does not hang.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-async fn prepared(backend: Backend) -> Backend {
+pub(crate) async fn prepared(backend: Backend) -> Backend {
     let schema = "create table account (id bigint primary key, balance bigint not null);
                   create table entry (task bigint not null, round bigint not null, part bigint not null)";
     backend.observer().batch(schema).await.expect("the tables of the test");
@@ -46,10 +46,33 @@ async fn reset(backend: &Backend) {
 }
 
 async fn storm(backend: &Backend, db: &Database, seed: u64) -> Result<(), String> {
+    let tolds = run(backend, db, seed, TASKS).await?;
+    is_whole(db).await?;
+    backend.settled_with(db).await;
+    if db.dialect() != Dialect::Sqlite {
+        backend.sessions_are_those_of(db).await;
+        let locks = backend.locks_at_server().await;
+        if locks != 0 {
+            return Err(format!("{locks} locks are left at the server"));
+        }
+    }
+    compare(backend, &tolds).await
+}
+
+/// A storm of so many tasks behind a pooler, whose sessions are not ours.
+pub(crate) async fn behind_pooler(backend: &Backend, db: &Database, seed: u64, tasks: i64) -> Result<(), String> {
+    let tolds = run(backend, db, seed, tasks).await?;
+    is_whole(db).await?;
+    backend.settled_with(db).await;
+    compare(backend, &tolds).await
+}
+
+/// Runs the tasks of a storm.
+async fn run(backend: &Backend, db: &Database, seed: u64, count: i64) -> Result<Tolds, String> {
     reset(backend).await;
     let tolds = Arc::new(Tolds::default());
     let mut tasks = JoinSet::new();
-    for number in 0..TASKS {
+    for number in 0..count {
         let dice = Dice::new(seed ^ ((number as u64 + 1) << 40));
         let task = Task::new(db.clone(), number, dice, Arc::clone(&tolds));
         tasks.spawn(task.rounds(ROUNDS));
@@ -61,16 +84,7 @@ async fn storm(backend: &Backend, db: &Database, seed: u64) -> Result<(), String
         Ok::<_, String>(())
     };
     timeout(PATIENCE, all).await.map_err(|_| format!("the storm does not end: {:?}", db.stats()))??;
-    is_whole(db).await?;
-    backend.settled_with(db).await;
-    if db.dialect() != Dialect::Sqlite {
-        backend.sessions_are_those_of(db).await;
-        let locks = backend.locks_at_server().await;
-        if locks != 0 {
-            return Err(format!("{locks} locks are left at the server"));
-        }
-    }
-    compare(backend, &tolds).await
+    Ok(Arc::into_inner(tolds).expect("all tasks have ended"))
 }
 
 /// Checks that as many connections as there may be can be had at once, and that each answers its user.

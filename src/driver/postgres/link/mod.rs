@@ -10,6 +10,7 @@ mod bell;
 mod deal;
 mod facade;
 mod frontend;
+mod key;
 mod message;
 mod state;
 mod ticket;
@@ -30,6 +31,7 @@ use self::{
 };
 pub(super) use self::{
     facade::Facade,
+    key::Key,
     message::messages,
     ticket::{Gone, Ticket},
 };
@@ -124,6 +126,11 @@ impl Link {
     /// The session has logged in: from here on there are requests and answers.
     pub(super) fn log_in(&self) {
         self.state().log_in();
+    }
+
+    /// Which process the server has said it is.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.state().key()
     }
 
     /// Sends a request, which `write` adds to what is to be sent, and which MUST be answered by one ReadyForQuery. It leaves

@@ -17,6 +17,7 @@ use super::{
     Sight, Status, Transport,
     bell::Bell,
     frontend::{Scan, Sent},
+    key::{Key, KeyScan},
     ticket::Gone,
 };
 use crate::driver::postgres::told::Told;
@@ -59,6 +60,7 @@ pub(super) struct State {
     /// Gone with the stream of tokio-postgres.
     pub(super) transport: Option<Transport>,
     is_logged_in: bool,
+    keys: KeyScan,
     pub(super) out: BytesMut,
     /// The transport may keep what was written.
     pub(super) is_unflushed: bool,
@@ -88,6 +90,7 @@ impl State {
         Self {
             transport: Some(transport),
             is_logged_in: false,
+            keys: KeyScan::default(),
             out: BytesMut::new(),
             is_unflushed: false,
             write_failed: false,
@@ -109,6 +112,11 @@ impl State {
 
     pub(super) fn log_in(&mut self) {
         self.is_logged_in = true;
+        self.keys.end();
+    }
+
+    pub(super) fn key(&self) -> Option<Key> {
+        self.keys.key
     }
 
     pub(super) fn is_logged_in(&self) -> bool {
@@ -273,10 +281,11 @@ impl State {
 
     /// Reads for tokio-postgres, which logs in.
     pub(super) fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.transport.as_mut() {
-            Some(transport) => Pin::new(transport).poll_read(cx, buf),
-            None => Poll::Ready(Ok(())),
-        }
+        let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
+        let before = buf.filled().len();
+        let result = Pin::new(transport).poll_read(cx, buf);
+        self.keys.look_at(&buf.filled()[before..]);
+        result
     }
 
     /// Writes for tokio-postgres, which logs in.

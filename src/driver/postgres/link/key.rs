@@ -1,0 +1,52 @@
+//! [`Key`]: which process the server says it is, read from what passes while tokio-postgres logs in, which does not tell.
+
+use bytes::{Buf as _, BytesMut};
+
+use super::message::{HEAD, length};
+
+/// What names a session in a cancel request, without its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::driver::postgres) struct Key {
+    pub(in crate::driver::postgres) process: i32,
+}
+
+/// Looks for the key among the messages of a login.
+#[derive(Debug, Default)]
+pub(super) struct KeyScan {
+    partial: BytesMut,
+    pub(super) key: Option<Key>,
+}
+
+impl KeyScan {
+    /// Takes what was read.
+    pub(super) fn look_at(&mut self, bytes: &[u8]) {
+        self.partial.extend_from_slice(bytes);
+        while let Some(length) = length(&self.partial).filter(|length| *length <= self.partial.len()) {
+            if self.partial[0] == b'K' {
+                let process = self.partial[HEAD..length].first_chunk();
+                self.key = process.map(|process| Key { process: i32::from_be_bytes(*process) });
+            }
+            self.partial.advance(length);
+        }
+    }
+
+    /// The login is over.
+    pub(super) fn end(&mut self) {
+        self.partial = BytesMut::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_however_it_comes() {
+        let login = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x07aK\0K\0\0\0\x0c\0\0\x01\x02secrZ\0\0\0\x05I";
+        for size in 1..=login.len() {
+            let mut scan = KeyScan::default();
+            login.chunks(size).for_each(|chunk| scan.look_at(chunk));
+            assert_eq!(scan.key, Some(Key { process: 258 }), "in pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Statements without names: each execution is one group, which parses the text anew with the types of its parameters, so
+//! that it rests on nothing that another session of the server may lack. What the columns are is compared with what was
+//! said when the statement was described. Used by the connection where names are not kept.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::{
+    cache::Prepared,
+    classify,
+    connection::{PostgresConnection, refused_at},
+    described::Described,
+    encode::{self, Refused},
+    message,
+    outcome::Stopped,
+    rows::{Gatherer, Shape},
+    stream,
+    types::Types,
+};
+use crate::{
+    driver::{Answer, Query, Want},
+    error::{Error, ErrorKind},
+    fault::Fault,
+    owed::Flight,
+    statement::{SessionEffect, session_keeps},
+};
+
+impl PostgresConnection {
+    /// Runs a statement that is known by its description, or, where names have come to be kept, prepares it.
+    pub(super) async fn run_unnamed(
+        &self,
+        owing: &dyn Flight,
+        prepared: &Arc<Prepared>,
+        query: Query<'_>,
+        want: Want,
+    ) -> Result<Answer, Fault> {
+        // What was prepared where names are kept is not described.
+        if self.wire.naming.has_names() || prepared.row.is_none() {
+            return self.run_new(owing, query, want).await;
+        }
+        match self.execute_unnamed(owing, prepared, query, want).await {
+            Ok(answer) => Ok(answer),
+            // The columns that the statement refers to may have other types by now.
+            Err(stopped) if stopped.is_misfit => self.run_new(owing, query, want).await,
+            Err(stopped) => self.after(owing, stopped, query, want).await,
+        }
+    }
+
+    /// The request that parses and runs a statement.
+    fn parse_and_bind(&self, prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
+        let mut request = self.scratch.take();
+        message::parse(b"", query.sql, &prepared.params, &mut request);
+        encode::bind(b"", query.params, &prepared.params, &mut request)?;
+        message::describe_bound(&mut request);
+        message::execute(&mut request);
+        message::sync(&mut request);
+        Ok(request)
+    }
+
+    pub(super) async fn execute_unnamed(
+        &self,
+        owing: &dyn Flight,
+        prepared: &Arc<Prepared>,
+        query: Query<'_>,
+        want: Want,
+    ) -> Result<Answer, Box<Stopped>> {
+        if prepared.effect != SessionEffect::None {
+            self.refuse_lasting(query.sql)?;
+        }
+        let request = self.parse_and_bind(prepared, query).map_err(|refused| {
+            let is_misfit = matches!(refused, Refused::Misfit(_));
+            Box::new(Stopped { is_misfit, ..Stopped::from(refused_at(refused, query)) })
+        })?;
+        self.wire.note(prepared.effect);
+        let flight = self.wire.depart(owing, &request)?;
+        self.scratch.put(request);
+        let holds = want == Want::Rows;
+        let expected = Expected::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
+        let mut rows = Gatherer::expecting(expected, query.reader.filter(|_| holds).cloned());
+        if want == Want::Stream {
+            let answer = Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?;
+            self.has_run(prepared);
+            return Ok(answer);
+        }
+        let mut affected = 0;
+        let read = |tag, body: &[u8]| match tag {
+            b'D' if holds => rows.keep_back(body) || rows.push(body),
+            b'T' | b'n' if holds => rows.describe(tag, body),
+            b'C' => {
+                affected = message::affected(body);
+                true
+            }
+            _ => matches!(tag, b'D' | b'T' | b'n' | b'I'),
+        };
+        self.wire.land(flight, query.sql, read).await?;
+        if !holds {
+            self.has_run(prepared);
+            return Ok(Answer::count(affected));
+        }
+        self.settle_columns(owing, prepared, query, &mut rows).await?;
+        self.has_run(prepared);
+        Ok(Answer::rows(rows.take(), affected))
+    }
+
+    /// All rows are here. If their columns were not those that were expected, they are from now on.
+    async fn settle_columns(
+        &self,
+        owing: &dyn Flight,
+        prepared: &Prepared,
+        query: Query<'_>,
+        rows: &mut Gatherer,
+    ) -> Result<(), Fault> {
+        let Some(found) = rows.take_expected().and_then(|expected| expected.found) else { return Ok(()) };
+        let Found { described, mut shape, kept_back } = found;
+        if let Some(kept_back) = kept_back {
+            self.look_up_types(owing, &described).await?;
+            shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
+            if !rows.resume(Arc::clone(&shape), &kept_back) {
+                return Err(classify::not_understood(query.sql));
+            }
+        }
+        self.cache.put(query.sql, Arc::new(prepared.with_columns(shape, described.row.into())));
+        Ok(())
+    }
+
+    /// Refuses what would be left behind in a session that is another client's with the next transaction.
+    pub(super) fn refuse_lasting(&self, sql: &str) -> Result<(), Fault> {
+        if !self.wire.naming.is_by_transaction() || !session_keeps(sql) {
+            return Ok(());
+        }
+        let text = "this would outlive its transaction, and behind a pooler that gives each transaction another session it \
+                    would reach other clients and not this one: use SET LOCAL or set_local in a block, \
+                    pg_advisory_xact_lock, ON COMMIT DROP, or a connection to the server itself";
+        Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)))
+    }
+}
+
+/// The columns that a statement without a name had when it was described, and those that its rows turn out to have.
+pub(super) struct Expected {
+    prepared: Arc<Prepared>,
+    types: Arc<Types>,
+    hstore: bool,
+    /// Whether rows are kept back whose types must be looked up first. A stream cannot wait for that.
+    holds: bool,
+    found: Option<Found>,
+}
+
+/// Other columns than were expected.
+struct Found {
+    described: Described,
+    shape: Arc<Shape>,
+    kept_back: Option<Vec<Vec<u8>>>,
+}
+
+impl Expected {
+    fn new(prepared: Arc<Prepared>, types: Arc<Types>, hstore: bool, holds: bool) -> Self {
+        Self { prepared, types, hstore, holds, found: None }
+    }
+
+    pub(super) fn shape(&self) -> &Arc<Shape> {
+        self.found.as_ref().map_or(&self.prepared.shape, |found| &found.shape)
+    }
+
+    /// Takes what describes the rows that come. False if it is not understood.
+    pub(super) fn compare(&mut self, tag: u8, body: &[u8]) -> bool {
+        let body = if tag == b'T' { body } else { &[] };
+        if self.prepared.row.as_deref() == Some(body) {
+            return true;
+        }
+        let mut described = Described::default();
+        let is_understood = body.is_empty() || described.read(tag, body);
+        let is_unknown = self.types.look_up(described.oids()).is_some();
+        let shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
+        let kept_back = (is_unknown && self.holds).then(Vec::new);
+        self.found = Some(Found { described, shape, kept_back });
+        is_understood
+    }
+
+    /// Keeps a row back if its types are not known yet.
+    pub(super) fn keep_back(&mut self, row: &[u8]) -> bool {
+        let Some(Found { kept_back: Some(rows), .. }) = &mut self.found else { return false };
+        rows.push(row.to_vec());
+        true
+    }
+}
