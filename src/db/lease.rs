@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -37,8 +37,8 @@ pub(super) struct Lease {
     was_at_rest: bool,
     /// How often the session had replaced its connection when this one was leased.
     epoch: u64,
-    /// How many answers have come over it.
-    answers: AtomicU64,
+    /// Whether an answer has come over it.
+    has_answers: AtomicBool,
     condemned: AtomicBool,
     /// The native client is lent: the caller's own code speaks over it.
     lent: AtomicBool,
@@ -61,7 +61,7 @@ impl Lease {
             was_at_rest: borrowed.was_at_rest,
             place: Mutex::new(Some(place)),
             epoch: 0,
-            answers: AtomicU64::new(0),
+            has_answers: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             lent: AtomicBool::new(false),
         }
@@ -107,11 +107,11 @@ impl Lease {
 
     /// An answer came, good or bad: from now on a loss of the connection loses work.
     pub(super) fn answered(&self) {
-        self.answers.fetch_add(1, Ordering::AcqRel);
+        self.has_answers.store(true, Ordering::Release);
     }
 
     pub(super) fn has_answers(&self) -> bool {
-        self.answers.load(Ordering::Acquire) > 0
+        self.has_answers.load(Ordering::Acquire)
     }
 
     /// Whether the connection lay idle before it was borrowed, rather than being made for this.

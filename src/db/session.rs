@@ -91,11 +91,9 @@ impl DbSession {
     /// Whether a statement that was lost with `lease`, and may run again, can do so on another connection: the body has seen
     /// nothing if no answer ever came over this one. The steps that it had paid are then owed again.
     pub(super) fn replaces(&self, lease: &Arc<Lease>, trunk: &Trunk<Self>) -> bool {
-        if lease.has_answers() {
-            return false;
-        }
         let mut seat = self.seat();
         match &*seat {
+            _ if lease.has_answers() => false,
             Seat::Taken(current, _) if Arc::ptr_eq(current, lease) => {
                 let old = std::mem::replace(&mut *seat, Seat::Empty);
                 // Before anybody can lease anew: a flight over the next connection would find nothing owed, and a
@@ -117,7 +115,13 @@ impl DbSession {
     /// An answer came over `lease`, good or bad: from now on a loss of the connection loses work. False if that
     /// connection was replaced meanwhile, as another statement of the same flight saw it die first: then nothing of
     /// what was answered stands, and the statement is to be sent again as well.
+    #[inline]
     pub(super) fn answered(&self, lease: &Arc<Lease>) -> bool {
+        // After its first answer a connection is not replaced.
+        lease.has_answers() || self.answered_first(lease)
+    }
+
+    fn answered_first(&self, lease: &Arc<Lease>) -> bool {
         let seat = self.seat();
         match &*seat {
             Seat::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,

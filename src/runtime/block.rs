@@ -127,7 +127,7 @@ impl<S: Session> Block<S> {
     /// A block with a session of its own: there is nobody to wait for.
     fn outermost(around: &Context<S>, opening: Opening, name: Option<Arc<str>>, session: S) -> Self {
         let trunk = Arc::new(Trunk::new(session, opening.step()));
-        let frame = Frame::new(trunk, None, around.clone(), opening, name);
+        let frame = Frame::new(trunk, None, around.clone(), opening, Settings::default(), name);
         Self { frame: Held(Arc::new(frame)), stage: Stage::Open }
     }
 
@@ -139,8 +139,8 @@ impl<S: Session> Block<S> {
         locals: Settings,
     ) -> Result<Opened<'p, S>, Error> {
         let step = opening.step();
-        let frame = Frame::new(Arc::clone(parent.trunk()), Some(parent), around.clone(), opening, name);
-        let frame = Arc::new(frame.with_locals(locals));
+        let trunk = Arc::clone(parent.trunk());
+        let frame = Arc::new(Frame::new(trunk, Some(parent), around.clone(), opening, locals, name));
         match turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame)))? {
             None => Self::entered(parent, Held(frame), step).map(Opened::Now),
             Some(wait) => Ok(Opened::Later(Box::pin(async move {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::{Frame, Session, turnstile::SentAway};
 
 /// What is left of frames that were closed. Dropped, it wakes those who waited in them and may free frames of other
@@ -11,20 +9,20 @@ use super::{Frame, Session, turnstile::SentAway};
 #[must_use = "it is dropped once no lock is held"]
 pub(super) struct Closed<S: Session> {
     was_open: bool,
-    waiting: SmallVec<[SentAway<Frame<S>>; 1]>,
-    inside: Vec<Arc<Frame<S>>>,
+    _waiting: Option<SentAway<Frame<S>>>,
+    /// The frames that were open inside, with those who waited in them.
+    inside: Vec<(Option<SentAway<Frame<S>>>, Arc<Frame<S>>)>,
 }
 
 impl<S: Session> Closed<S> {
     /// A frame that was closed just now, with those who waited in it; `None` if it had been closed before.
     pub(super) fn new(waiting: Option<SentAway<Frame<S>>>) -> Self {
-        Self { was_open: waiting.is_some(), waiting: waiting.into_iter().collect(), inside: Vec::new() }
+        Self { was_open: waiting.is_some(), _waiting: waiting, inside: Vec::new() }
     }
 
     /// A frame inside was closed with it.
     pub(super) fn and_inside(&mut self, waiting: Option<SentAway<Frame<S>>>, frame: Arc<Frame<S>>) {
-        self.waiting.extend(waiting);
-        self.inside.push(frame);
+        self.inside.push((waiting, frame));
     }
 
     /// Whether the frame was open: the end of one that was not is not owed, as an outer one took it along.

@@ -84,6 +84,7 @@ impl<S: Session> Frame<S> {
         parent: Option<&Arc<Self>>,
         outer: Context<S>,
         opening: Opening,
+        locals: Settings,
         name: Option<Arc<str>>,
     ) -> Self {
         let above = parent.map_or(0, |parent| parent.label.depth);
@@ -98,19 +99,13 @@ impl<S: Session> Frame<S> {
             parent,
             outer,
             opening,
-            locals: Settings::default(),
+            locals,
             label: Label { name, depth },
             turnstile: Turnstile::new(),
             doom: OnceLock::new(),
             echo: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
         }
-    }
-
-    /// The frame of a savepoint with settings of its own.
-    pub(super) fn with_locals(mut self, locals: Settings) -> Self {
-        self.locals = locals;
-        self
     }
 
     /// The settings of this block's own, as a step; none if it has none.
