@@ -10,9 +10,11 @@ use super::{Frame, Session, turnstile::SentAway};
 pub(super) struct Closed<S: Session> {
     was_open: bool,
     _waiting: Option<SentAway<Frame<S>>>,
-    /// The frames that were open inside, with those who waited in them.
-    inside: Vec<(Option<SentAway<Frame<S>>>, Arc<Frame<S>>)>,
+    inside: Vec<Inside<S>>,
 }
+
+/// A frame that was closed with the one around it, and those who waited in it.
+type Inside<S> = (Option<SentAway<Frame<S>>>, Arc<Frame<S>>);
 
 impl<S: Session> Closed<S> {
     /// A frame that was closed just now, with those who waited in it; `None` if it had been closed before.
