@@ -155,17 +155,16 @@ on_every_server! {
     async fn a_dropped_connect_does_not_take_others_along(backend) {
         let (backend, proxy) = backend.behind_proxy_with(|options| options.max_connections(2));
         proxy.stall_at(3);
-        let other = tokio::spawn({
-            let db = backend.db.clone();
-            async move { db.connect().await }
-        });
+        let mut other = Box::pin(backend.db.connect());
+        // Both are under way before the one is dropped: each branch is polled once before the first message is held.
         tokio::select! {
             biased;
-            _ = proxy.stalled() => {}
             out = backend.db.connect() => panic!("it cannot have ended: {out:?}"),
+            out = &mut other => panic!("nor can the other: {out:?}"),
+            _ = proxy.stalled() => {}
         }
         proxy.release();
-        other.await.expect("no panic").expect("the other connects");
+        other.await.expect("the other connects");
         assert!(backend.db.is_connected());
         assert_eq!(proxy.counts().connections, 1, "they shared one attempt");
     }
