@@ -124,7 +124,9 @@ impl Ledger {
     pub(crate) fn take(&mut self) -> Steps {
         let steps = mem::take(&mut self.owed);
         self.open.truncate(self.kept);
-        self.open.extend(steps.iter().filter(|step| step.opens()).cloned());
+        for step in steps.iter().filter(|step| step.opens()) {
+            self.open.push(step.clone());
+        }
         self.kept = self.open.len();
         self.tally.sent += count(steps.len());
         steps

@@ -290,7 +290,7 @@ impl Database {
                     if result.is_ok() {
                         session.answered(&lease);
                     }
-                    return result.map_err(|fault| frame.fail(examine(self.inner(), &lease, Some(frame), fault)));
+                    return result.map_err(|fault| frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)));
                 }
             }
         }

@@ -2,7 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
+use super::{
+    Database, RowStream,
+    flight::DbFlight,
+    health::examine,
+    lease::{Lease, Sole},
+    local,
+    session::DbSession,
+    trace,
+};
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     effects,
@@ -21,20 +29,30 @@ impl Database {
         local::with_current(|context| context?.innermost(self.id()).cloned())
     }
 
+    /// Where a statement belongs: in the innermost block that the task has open, or else on a connection of its own,
+    /// besides so many that the task has.
+    fn place(&self) -> Result<Arc<Frame<DbSession>>, usize> {
+        local::with_current(|context| {
+            let Some(context) = context else { return Err(0) };
+            let frame = context.innermost(self.id()).cloned();
+            frame.ok_or_else(|| context.count_sessions(self.id(), DbSession::is_taken))
+        })
+    }
+
     /// Runs a statement wherever it belongs.
     ///
     /// # Cancel safety
     /// Dropped before it is sent, it leaves no trace. Dropped in flight, the server is asked to stop it: outside a block
     /// nothing else happens, inside one the block can only be rolled back.
     pub(super) async fn dispatch(&self, query: Query<'_>, want: Want) -> Result<Answer, Error> {
-        match self.frame() {
-            Some(frame) => {
+        match self.place() {
+            Ok(frame) => {
                 let _turn = frame.statement().await?;
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
             }
-            None => {
-                let (answer, lease) = self.alone(query, want).await?;
-                if let Some(under_way) = lease.give_back(None, None) {
+            Err(held) => {
+                let (answer, sole) = self.alone(held, query, want).await?;
+                if let Some(under_way) = sole.give_back() {
                     // It ends early at the end of its runtime alone, which nobody outlives here.
                     let _ = under_way.await;
                 }
@@ -45,9 +63,13 @@ impl Database {
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its turn and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
-        let Some(frame) = self.frame() else {
-            let (answer, lease) = self.alone(query, Want::Stream).await?;
-            return Ok(RowStream::new(self.inner(), answer, Arc::new(lease), Arc::new(StreamUse::new()), None));
+        let frame = match self.place() {
+            Ok(frame) => frame,
+            Err(held) => {
+                let (answer, sole) = self.alone(held, query, Want::Stream).await?;
+                let (lease, usage) = (Arc::new(Lease::from(sole)), Arc::new(StreamUse::new()));
+                return Ok(RowStream::new(self.inner(), answer, lease, usage, None));
+            }
         };
         let usage = Arc::new(StreamUse::new());
         let turn = frame.stream(&usage).await?;
@@ -74,12 +96,12 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = DbFlight::of(self.inner(), frame, lease.epoch());
-            let work = lease.connection().run(&flight, query, want);
+            let work = || lease.connection().run(&flight, query, want);
             let result = trace::statement(&flight, query, work).await;
             flight.landed();
             // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
-            match result.map_err(|fault| examine(self.inner(), &lease, Some(frame), fault)) {
+            match result.map_err(|fault| examine(self.inner(), lease.made(), Some(frame), fault)) {
                 Err(fault) if is_lost(&fault) => {
                     let again = fault.verdict == Verdict::Unsent || self.may_run_twice(query, frame, &lease);
                     if !again || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
@@ -112,24 +134,24 @@ impl Database {
             && effects::only_touches_rows(query.sql)
     }
 
-    /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2).
-    async fn alone(&self, query: Query<'_>, want: Want) -> Result<(Answer, Lease), Error> {
+    /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2). The task has
+    /// `held` connections of the database.
+    async fn alone(&self, held: usize, query: Query<'_>, want: Want) -> Result<(Answer, Sole), Error> {
         self.inner().counters.statements.add(1);
-        let held = local::held(self.id(), None);
         let mut replays = 0;
         loop {
             let pool = &self.inner().pool;
             let at_hand = if trace::is_on() { None } else { pool.lease_at_hand(held) };
-            let lease = match at_hand {
-                Some(lease) => lease,
+            let sole = match at_hand {
+                Some(sole) => sole,
                 // Boxed, as those who need not wait would carry it.
                 None => Box::pin(trace::acquire(self.inner(), None, pool.lease(held))).await?,
             };
             let flight = DbFlight::alone(self.inner());
-            let work = lease.connection().run(&flight, query, want);
+            let work = || sole.connection().run(&flight, query, want);
             let result = trace::statement(&flight, query, work).await;
-            match result.map_err(|fault| examine(self.inner(), &lease, None, fault)) {
-                Ok(answer) => return Ok((answer, lease)),
+            match result.map_err(|fault| examine(self.inner(), sole.made(), None, fault)) {
+                Ok(answer) => return Ok((answer, sole)),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {
                     replays += 1;

@@ -11,12 +11,12 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     builder::Options,
     counters::Counters,
-    lease::Lease,
+    lease::Sole,
     line::{Asked, Keeping, Line, Place, Waiting},
     pool::closed,
     slot::{Connector, is_fit, is_recent},
@@ -51,15 +51,16 @@ impl Generation {
     }
 
     /// A connection for which nobody need wait, if there is one.
-    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Lease> {
+    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Sole> {
         let Options { max_connections, min_connections, .. } = self.options;
         if held >= max_connections as usize || (min_connections > 0 && !self.is_stocking.load(Ordering::Acquire)) {
             return None;
         }
+        let handle = Handle::try_current().ok()?;
         let mut place = self.line.take_recent()?;
         let borrowed = place.borrowed.as_mut()?;
         if borrowed.connection.state() == State::Idle {
-            return Some(Lease::new(place));
+            return Some(Sole::new(place, Some(handle)));
         }
         borrowed.condemned = true;
         None
@@ -69,7 +70,7 @@ impl Generation {
     ///
     /// # Cancel safety
     /// Dropped while it waits, it leaves the queue; dropped while it connects, the connection goes.
-    pub(super) async fn lease(self: &Arc<Self>, held: usize) -> Result<Lease, Error> {
+    pub(super) async fn lease(self: &Arc<Self>, held: usize) -> Result<Sole, Error> {
         if held >= self.options.max_connections as usize {
             return Err(self.late(held));
         }
@@ -88,19 +89,19 @@ impl Generation {
     }
 
     /// The lease of a place, if a connection has come with it that can be used as it is.
-    fn trusted(&self, place: Place) -> Result<Lease, Place> {
+    fn trusted(&self, place: Place) -> Result<Sole, Place> {
         match &place.borrowed {
             Some(borrowed)
                 if is_recent(borrowed, &self.connector.trust) && borrowed.connection.state() == State::Idle =>
             {
-                Ok(Lease::new(place))
+                Ok(Sole::new(place, Handle::try_current().ok()))
             }
             _ => Err(place),
         }
     }
 
     /// Waits for a place, in order of arrival.
-    async fn queue(&self, waiting: Waiting, held: usize) -> Result<Lease, Error> {
+    async fn queue(&self, waiting: Waiting, held: usize) -> Result<Sole, Error> {
         let counted = self.counters.waiting.during();
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
         let most = self.options.max_connections as usize;
@@ -125,12 +126,12 @@ impl Generation {
 
     /// Finds a connection for whoever has a place: an idle one, or else a new one. One may have come with it that lay
     /// idle for a while.
-    async fn fill(&self, mut place: Place, left: Duration) -> Result<Lease, Error> {
+    async fn fill(&self, mut place: Place, left: Duration) -> Result<Sole, Error> {
         let mut refusal = None;
         let found = within(left, self.checkout(&mut place, &mut refusal)).await?;
         found.ok_or_else(|| self.slow(refusal))??;
         // Closed while it was made: whoever closed the database did not wait for this one.
-        if place.is_late() { Err(closed()) } else { Ok(Lease::new(place)) }
+        if place.is_late() { Err(closed()) } else { Ok(Sole::new(place, Handle::try_current().ok())) }
     }
 
     /// Puts a connection into a place, one that can be used. A server that has none to give for now is asked again.

@@ -43,7 +43,8 @@ impl Database {
         let (pool, wait) = (&self.inner().pool, self.inner().options.connect_timeout);
         let mut retries = 0;
         loop {
-            let lease = trace::acquire(self.inner(), None, pool.lease(local::held(self.id(), None))).await?;
+            let held = local::held(self.id(), None);
+            let lease = Lease::from(trace::acquire(self.inner(), None, pool.lease(held)).await?);
             let sign = lease.connection().run(&(), SIGN_OF_LIFE, Want::Batch);
             let Ok(answer) = timeout(wait, sign).await else {
                 lease.condemn();
@@ -57,23 +58,23 @@ impl Database {
                     retries += 1;
                     pool.distrust();
                 }
-                Err(fault) => return Err(examine(self.inner(), &lease, None, fault).error),
+                Err(fault) => return Err(examine(self.inner(), lease.made(), None, fault).error),
             }
         }
     }
 }
 
-/// Looks at what went wrong with a flight: an error that says that the server is not what it was opened for retires all
+/// Looks at what went wrong with a flight over a connection that was `made` in some epoch of its pool: an error that says that the server is not what it was opened for retires all
 /// connections to it. Running the transaction again may then help; but not where it is the transaction that may not write,
 /// nor where something outside a transaction may have taken effect.
-pub(super) fn examine(inner: &Inner, lease: &Lease, frame: Option<&Frame<DbSession>>, fault: Fault) -> Fault {
+pub(super) fn examine(inner: &Inner, made: u64, frame: Option<&Frame<DbSession>>, fault: Fault) -> Fault {
     if fault.error.class() != ServerClass::WrongServer {
         return fault;
     }
     let is_lost = is_lost(&fault);
     let may_not_write = frame.and_then(Frame::settings).is_some_and(|settings| settings.read_only() == Some(true));
     if !may_not_write || is_lost {
-        inner.pool.retire(lease);
+        inner.pool.retire(made);
     }
     let is_outside = frame.is_none_or(|frame| !frame.in_transaction());
     if (may_not_write && !is_lost) || (is_outside && is_lost) {

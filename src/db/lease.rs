@@ -1,5 +1,5 @@
-//! A lease: one connection, borrowed from the pool. It goes back idle, or it is thrown away, in whatever way its user
-//! came to an end.
+//! A borrowed connection: that of one statement, which has it to itself, or a lease, which many share. It goes back idle, or
+//! it is thrown away, in whatever way its user came to an end.
 
 use std::{
     fmt,
@@ -26,6 +26,55 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A cancellation under way, for all who wait until it is over.
 pub(super) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
+/// A connection borrowed for one statement, which shares it with nobody. Its drop gives it back.
+pub(super) struct Sole {
+    /// With the connection in it, until it is given back.
+    place: Option<Place>,
+}
+
+const BORROWED: &str = "only giving it back takes the connection away";
+
+impl Sole {
+    /// The place must have its connection. `handle` is that of the runtime that it is borrowed on, if there is one.
+    pub(super) fn new(mut place: Place, handle: Option<Handle>) -> Self {
+        if let Some(borrowed) = &mut place.borrowed {
+            borrowed.arrive(handle);
+        }
+        Self { place: Some(place) }
+    }
+
+    fn borrowed(&self) -> &Borrowed {
+        self.place.as_ref().and_then(|place| place.borrowed.as_ref()).expect(BORROWED)
+    }
+
+    pub(super) fn connection(&self) -> &dyn Connection {
+        &*self.borrowed().connection
+    }
+
+    /// The epoch of the pool in which the connection was made.
+    pub(super) fn made(&self) -> u64 {
+        self.borrowed().made
+    }
+
+    /// Whether the database was closed since the connection was asked for.
+    pub(super) fn is_late(&self) -> bool {
+        self.place.as_ref().is_none_or(Place::is_late)
+    }
+
+    /// Gives the connection back, as [`Lease::give_back`] does.
+    pub(super) fn give_back(mut self) -> Option<JoinHandle<()>> {
+        give_back(self.place.take()?, None, None, false)
+    }
+}
+
+impl Drop for Sole {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            drop(give_back(place, None, None, false));
+        }
+    }
+}
+
 /// A borrowed connection. Several may hold the lease; what gives the connection back is the end of the block that it was
 /// borrowed for, or the drop. A future of that block that is kept beyond its end holds a lease that has nothing any more.
 pub(super) struct Lease {
@@ -50,23 +99,23 @@ pub(super) struct User {
     pub(super) name: Option<Arc<str>>,
 }
 
-impl Lease {
-    /// The place must have its connection.
-    pub(super) fn new(mut place: Place) -> Self {
-        place.borrowed.iter_mut().for_each(Borrowed::arrive);
-        let borrowed = place.borrowed.as_ref().expect("a lease is made of a place that has its connection");
+impl From<Sole> for Lease {
+    fn from(mut sole: Sole) -> Self {
+        let borrowed = sole.borrowed();
         Self {
             connection: Arc::clone(&borrowed.connection),
             made: borrowed.made,
             was_at_rest: borrowed.was_at_rest,
-            place: Mutex::new(Some(place)),
+            place: Mutex::new(sole.place.take()),
             epoch: 0,
             has_answers: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             lent: AtomicBool::new(false),
         }
     }
+}
 
+impl Lease {
     fn place(&self) -> MutexGuard<'_, Option<Place>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,21 +184,31 @@ impl Lease {
     /// hands is made idle and thrown away. What is still to be done with it first goes on in the task that is returned.
     pub(super) fn give_back(&self, user: Option<User>, cancellation: Option<Cancellation>) -> Option<JoinHandle<()>> {
         let mut place = self.place().take()?;
-        let borrowed = place.borrowed.as_mut()?;
-        let is_lent = self.is_lent();
-        borrowed.condemned |= self.condemned.load(Ordering::Acquire);
-        match borrowed.connection.state() {
-            // One that is thrown away is rolled back as well: a future that is kept may hold it for long.
-            State::Idle if !is_lent && cancellation.is_none() => {
-                borrowed.was_seen_idle = true;
-                None
-            }
-            State::Broken => None,
-            State::Idle | State::Transaction | State::Handled | State::Busy => {
-                borrowed.connection.abandon();
-                let handle = borrowed.handle().clone();
-                Some(handle.spawn(clean_up(place, user, cancellation, is_lent)))
-            }
+        if self.condemned.load(Ordering::Acquire) {
+            place.borrowed.iter_mut().for_each(|borrowed| borrowed.condemned = true);
+        }
+        give_back(place, user, cancellation, self.is_lent())
+    }
+}
+
+fn give_back(
+    mut place: Place,
+    user: Option<User>,
+    cancellation: Option<Cancellation>,
+    is_lent: bool,
+) -> Option<JoinHandle<()>> {
+    let borrowed = place.borrowed.as_mut()?;
+    match borrowed.connection.state() {
+        // One that is thrown away is rolled back as well: a future that is kept may hold it for long.
+        State::Idle if !is_lent && cancellation.is_none() => {
+            borrowed.was_seen_idle = true;
+            None
+        }
+        State::Broken => None,
+        State::Idle | State::Transaction | State::Handled | State::Busy => {
+            borrowed.connection.abandon();
+            let handle = borrowed.handle().clone();
+            Some(handle.spawn(clean_up(place, user, cancellation, is_lent)))
         }
     }
 }
@@ -223,7 +282,7 @@ async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(
     match user {
         Some(User { inner, name }) => {
             let flight = DbFlight::alone(inner);
-            trace::ending(inner, name.as_deref(), &steps, connection.control(&flight, &steps)).await
+            trace::ending(inner, name.as_deref(), &steps, || connection.control(&flight, &steps)).await
         }
         None => connection.control(&(), &steps).await,
     }

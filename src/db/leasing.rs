@@ -107,7 +107,7 @@ impl DbSession {
         let looking = self.look()?;
         let held = local::held(self.database_id(), Some(self));
         let lease = self.inner().pool.lease_at_hand(held)?;
-        let outcome = take_seat(frame, Ok(lease));
+        let outcome = take_seat(frame, Ok(Lease::from(lease)));
         drop(looking);
         outcome.ok().and_then(|()| self.taken())
     }
@@ -175,7 +175,7 @@ impl DbSession {
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
     let inner = frame.trunk().session().inner();
     let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
-    take_seat(&frame, lease)
+    take_seat(&frame, lease.map(Lease::from))
 }
 
 /// Gives the session of a block what has come of its wait for a connection.

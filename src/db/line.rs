@@ -190,7 +190,8 @@ impl Line {
     fn keeps(&self, borrowed: &mut Borrowed) -> bool {
         let now = Instant::now();
         borrowed.idle_since = now;
-        let is_old = self.keeping.max_lifetime.is_some_and(|most| now.duration_since(borrowed.born) >= most);
+        let is_old =
+            self.keeping.max_lifetime.and_then(|most| borrowed.born.checked_add(most)).is_some_and(|end| end <= now);
         borrowed.condemned |= is_old || self.trust.is_stale(borrowed.made);
         borrowed.is_sound()
     }

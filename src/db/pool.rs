@@ -16,7 +16,7 @@ use super::{
     builder::Options,
     counters::Counters,
     generation::Generation,
-    lease::Lease,
+    lease::Sole,
     registry::Registry,
     slot::{Connector, Trust},
 };
@@ -135,10 +135,10 @@ impl Pool {
         self.trust.distrust();
     }
 
-    /// The server of a lease is not what it was opened for: none of the connections that were made before now is used
+    /// The server of a connection, which was `made` in some epoch, is not what it was opened for: none of the connections that were made before now is used
     /// again. Those that lie ready are closed, and the others at their return.
-    pub(super) fn retire(&self, lease: &Lease) {
-        if self.trust.retire(lease.made())
+    pub(super) fn retire(&self, made: u64) {
+        if self.trust.retire(made)
             && let Phase::Open(generation) = &self.door().phase
         {
             generation.line.sweep();
@@ -191,8 +191,7 @@ impl Pool {
     }
 
     /// A connection for which nobody need wait, if there is one.
-    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Lease> {
-        require_runtime().ok()?;
+    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Sole> {
         let Phase::Open(generation) = &self.door().phase else { return None };
         let generation = Arc::clone(generation);
         generation.lease_at_hand(held)
@@ -202,7 +201,7 @@ impl Pool {
     ///
     /// # Cancel safety
     /// As [`Generation::lease`].
-    pub(super) async fn lease(&self, held: usize) -> Result<Lease, Error> {
+    pub(super) async fn lease(&self, held: usize) -> Result<Sole, Error> {
         require_runtime()?;
         self.generation()?.lease(held).await
     }

@@ -75,7 +75,7 @@ impl RowStream {
     fn failed(&self, fault: Fault) -> Error {
         let frame = self.place.as_ref().map(|(frame, _)| frame);
         let fault = match &self.lease {
-            Some(lease) => examine(&self.inner, lease, frame.map(|frame| &**frame), fault),
+            Some(lease) => examine(&self.inner, lease.made(), frame.map(|frame| &**frame), fault),
             None => fault,
         };
         match frame {

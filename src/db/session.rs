@@ -223,7 +223,7 @@ impl DbSession {
             let steps = [Control::Rollback];
             let flight = DbFlight::alone(&inner);
             // Should it fail, the connection goes all the same.
-            let _ = trace::ending(&inner, name.as_deref(), &steps, connection.control(&flight, &steps)).await;
+            let _ = trace::ending(&inner, name.as_deref(), &steps, || connection.control(&flight, &steps)).await;
             drop(lease.give_back(None, None));
         })
     }
@@ -252,7 +252,7 @@ impl Session for DbSession {
         session.cancelled(&lease).await?;
         let flight = DbFlight::ending(&session.inner, &trunk);
         let name = session.name();
-        let work = lease.connection().control(&flight, &steps);
+        let work = || lease.connection().control(&flight, &steps);
         let work = trace::ending(&session.inner, name.as_deref(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As a block that is dropped: what is not rolled back in time goes with its connection.
@@ -269,7 +269,7 @@ impl Session for DbSession {
             work.await
         };
         session.ended();
-        result.map_err(|fault| examine(&session.inner, &lease, None, fault))
+        result.map_err(|fault| examine(&session.inner, lease.made(), None, fault))
     }
 
     fn pipelines(&self) -> bool {

@@ -198,8 +198,8 @@ impl Borrowed {
     }
 
     /// It is somebody's from here on, who may be on another runtime than the one before.
-    pub(super) fn arrive(&mut self) {
-        if let Ok(handle) = Handle::try_current() {
+    pub(super) fn arrive(&mut self, handle: Option<Handle>) {
+        if let Some(handle) = handle {
             self.handle = handle;
         }
         self.was_at_rest = mem::replace(&mut self.was_used, true);
@@ -236,7 +236,7 @@ impl Drop for Borrowed {
 
 /// Whether a connection that is idle can be used as it is: it was used just now, and none was found dead since.
 pub(super) fn is_recent(slot: &Slot, trust: &Trust) -> bool {
-    slot.seen == trust.epoch() && slot.idle_since.elapsed() <= TRUSTED
+    slot.seen == trust.epoch() && Instant::now() <= slot.idle_since + TRUSTED
 }
 
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     control::{Control, Name},
-    driver::{Answer, Query},
+    driver::{Answer, Query, Running},
     error::{Error, shown},
     fault::Fault,
     runtime::{Frame, Opening},
@@ -165,16 +165,16 @@ impl Drop for Watch {
 }
 
 /// Watches a statement, with the steps that its flight paid.
-pub(super) async fn statement(
+pub(super) async fn statement<'q>(
     flight: &DbFlight<'_>,
     query: Query<'_>,
-    work: impl Future<Output = Result<Answer, Fault>>,
+    work: impl FnOnce() -> Running<'q, Answer>,
 ) -> Result<Answer, Fault> {
     if !is_on() {
-        return work.await;
+        return work().await;
     }
     // Boxed, so that statements that nobody watches do not carry it.
-    Box::pin(watched(flight, query, work)).await
+    Box::pin(watched(flight, query, async { work().await })).await
 }
 
 async fn watched(
@@ -222,14 +222,14 @@ async fn watched_wait<T>(
 }
 
 /// Watches the end of a transaction, whose root is called `name`.
-pub(super) async fn ending(
+pub(super) async fn ending<'s>(
     inner: &Inner,
     name: Option<&str>,
     steps: &[Control],
-    work: impl Future<Output = Result<(), Fault>>,
+    work: impl FnOnce() -> Running<'s, ()>,
 ) -> Result<(), Fault> {
     if !is_on() {
-        return work.await;
+        return work().await;
     }
     let span = if matches!(steps.last(), Some(Control::Commit)) {
         tracing::debug_span!(
@@ -241,7 +241,7 @@ pub(super) async fn ending(
         )
     };
     let mut watch = Watch::new(span);
-    let result = work.instrument(watch.span.clone()).await;
+    let result = async { work().await }.instrument(watch.span.clone()).await;
     watch.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     result
 }

@@ -125,7 +125,7 @@ impl Dialect {
     }
 
     /// The text of several steps, as one message.
-    #[cfg(any(feature = "mysql", test))]
+    #[cfg(any(feature = "mysql", feature = "postgres", test))]
     pub(crate) fn render_all(self, steps: &[Control]) -> Cow<'static, str> {
         if let [step] = steps {
             return self.render(step);

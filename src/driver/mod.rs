@@ -42,7 +42,10 @@ mod url;
 
 use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
 
-use futures_util::{future::BoxFuture, stream::BoxStream};
+use futures_util::{
+    future::{BoxFuture, Either, Ready},
+    stream::BoxStream,
+};
 
 pub use self::dialect::Dialect;
 pub(crate) use self::{
@@ -148,14 +151,17 @@ pub(crate) enum State {
     Broken,
 }
 
-/// One session at a server.
+/// The work of a connection: done by the call itself where nothing had to be waited for, or else still to be awaited.
+pub(crate) type Running<'a, T> = Either<Ready<Result<T, Fault>>, BoxFuture<'a, Result<T, Fault>>>;
+
+/// One session at a server. What it is asked for MUST be asked for by the task that awaits it, in the poll that does.
 pub(crate) trait Connection: Debug + Send + Sync + 'static {
     /// Runs a statement, behind the steps that its flight takes along.
-    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>>;
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer>;
 
     /// Sends control steps on their own. A last `Rollback` leaves the connection idle from whatever state it was in,
     /// or fails; a last `Commit` succeeds only if the server has committed.
-    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>>;
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()>;
 
     /// Asks the server to stop what it is at, and waits until it has.
     fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()>;

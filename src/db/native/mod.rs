@@ -56,8 +56,8 @@ impl Database {
             Some(frame) => self.lend_in_frame(&frame, body).await,
             None => {
                 let held = local::held(self.id(), None);
-                let lease = Arc::new(trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?);
-                body(lease).await.map_err(|fault| fault.error)?
+                let sole = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
+                body(Arc::new(Lease::from(sole))).await.map_err(|fault| fault.error)?
             }
         }
     }
@@ -82,7 +82,7 @@ impl Database {
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(examine(self.inner(), &lease, Some(frame), fault)).into());
+            return Err(frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
         // Kept and polled at last, it must not touch a connection that is maybe somebody else's by now (rule 6).

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     control::{Control, Steps},
-    driver::{Answer, Connection, Query, SessionToken, State, Want, chunks::chunks},
+    driver::{Answer, Connection, Query, Running, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
     fault::{Fault, Sparing, Verdict},
     owed::Flight,
@@ -312,25 +312,24 @@ fn broken() -> Fault {
 }
 
 impl Connection for MysqlConnection {
-    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, flight, query, want))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
+        Either::Right(Box::pin(Self::run(self, flight, query, want)))
     }
 
-    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move {
-            match steps.last() {
-                Some(Control::Commit) => self.commit(flight, steps).await,
-                Some(Control::Rollback) => self.rollback(flight).await,
-                _ => {
-                    let turn = self.turn().await?;
-                    let steps = take(flight, steps)?;
-                    if steps.is_empty() {
-                        return Ok(());
-                    }
-                    self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
-                    Ok(())
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
+        // Each boxed by itself, as a box that could hold any of them costs much more.
+        Either::Right(match steps.last() {
+            Some(Control::Commit) => Box::pin(self.commit(flight, steps)),
+            Some(Control::Rollback) => Box::pin(self.rollback(flight)),
+            _ => Box::pin(async move {
+                let turn = self.turn().await?;
+                let steps = take(flight, steps)?;
+                if steps.is_empty() {
+                    return Ok(());
                 }
-            }
+                self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
+                Ok(())
+            }),
         })
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 
 use super::{
     cache::{Cache, Prepared},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Query, State, Want},
+    driver::{Answer, Connection, Query, Running, State, Want},
     effects,
     fault::{Fault, Sparing},
     owed::Flight,
@@ -229,17 +229,16 @@ impl Drop for PostgresConnection {
 }
 
 impl Connection for PostgresConnection {
-    fn run<'a>(&'a self, owing: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, owing, query, want))
+    fn run<'a>(&'a self, owing: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
+        Either::Right(Box::pin(Self::run(self, owing, query, want)))
     }
 
-    fn control<'a>(&'a self, owing: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move {
-            match steps.split_last() {
-                Some((Control::Commit, before)) => self.commit(owing, before).await,
-                Some((Control::Rollback, _)) => self.rollback(owing).await,
-                _ => self.fly(owing, steps).await,
-            }
+    fn control<'a>(&'a self, owing: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
+        // Each boxed by itself, as a box that could hold any of them costs much more.
+        Either::Right(match steps.last() {
+            Some(Control::Commit) => Box::pin(self.commit(owing, steps)),
+            Some(Control::Rollback) => Box::pin(self.rollback(owing)),
+            _ => Box::pin(self.fly(owing, steps)),
         })
     }
 

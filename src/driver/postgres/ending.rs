@@ -27,13 +27,8 @@ enum End {
 }
 
 impl PostgresConnection {
-    pub(super) async fn commit(&self, owing: &dyn Flight, before: &[Control]) -> Result<(), Fault> {
-        let mut text = String::new();
-        for step in before {
-            text.push_str(&Dialect::Postgres.render(step));
-            text.push_str("; ");
-        }
-        text.push_str("COMMIT");
+    pub(super) async fn commit(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+        let text = Dialect::Postgres.render_all(steps);
         let mut end = None;
         let read = |tag, body: &[u8]| {
             if tag == b'C' {
@@ -61,8 +56,9 @@ impl PostgresConnection {
                 Err(fault)
             }
             Err(fault) => {
-                // What stands ahead of COMMIT has failed. Should this fail too, the state tells: the connection goes.
-                let _ = self.rollback(owing).await;
+                // What stands ahead of COMMIT has failed. Should this fail too, the state tells: the connection goes. Boxed,
+                // as every COMMIT would carry it.
+                let _ = Box::pin(self.rollback(owing)).await;
                 Err(fault)
             }
         }

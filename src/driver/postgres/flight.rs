@@ -50,8 +50,11 @@ impl InFlight {
     pub(super) fn new(ticket: Ticket, paid: &[Control], is_guarded: bool, learnt: Known, forgotten: u64) -> Self {
         let guards = if is_guarded { GUARDS } else { 0 };
         let ahead = guards + paid.iter().map(steps::count).sum::<usize>();
-        let paid = paid.iter().cloned().collect();
-        Self { ticket, paid, is_guarded, ahead, answered: 0, bound: 0, learnt, forgotten, failed: None }
+        let mut steps = Steps::new();
+        for step in paid {
+            steps.push(step.clone());
+        }
+        Self { ticket, paid: steps, is_guarded, ahead, answered: 0, bound: 0, learnt, forgotten, failed: None }
     }
 
     /// Whether all steps are known to have succeeded.

@@ -7,10 +7,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, ready};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot},
     task::coop,
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    driver::{Answer, Connection, Query, State, Want},
+    driver::{Answer, Connection, Query, Running, State, Want},
     error::{Error, ErrorKind},
     fault::{Fault, Sparing, Verdict},
     owed::Flight,
@@ -72,6 +73,14 @@ const BROKEN: u8 = 2;
 const NEVER_CLOSED: &str = "the turns of a connection are never closed";
 
 impl Shared {
+    /// The turn, if nobody has it and the task need not yield.
+    fn turn_at_hand(&self) -> Option<SemaphorePermit<'_>> {
+        let Poll::Ready(progress) = coop::poll_proceed(&mut Context::from_waker(Waker::noop())) else { return None };
+        let turn = self.turn.try_acquire().ok()?;
+        progress.made_progress();
+        Some(turn)
+    }
+
     async fn turn(&self) -> SemaphorePermit<'_> {
         // Nearly always it is free, and trying costs half of what waiting does. The task yields now and then all the same,
         // with nothing in its hands.
@@ -165,11 +174,38 @@ impl SqliteConnection {
     }
 
     /// Takes the owed steps and `more`, and does the work, wherever that may be done, and again for as long as it stops
-    /// to wait for a lock. `own` makes the work fit for another thread.
-    pub(super) async fn fly<T, W>(
+    /// to wait for a lock. `own` makes the work fit for another thread. Where there is nothing to wait for, it is done
+    /// when this returns.
+    pub(super) fn fly<'a, T, W>(
+        &'a self,
+        flight: &'a dyn Flight,
+        more: &'a [Control],
+        mut here: impl FnMut(&mut Held) -> Result<T, Stopped> + Send + 'a,
+        own: impl Fn() -> W + Send + 'a,
+    ) -> Running<'a, T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+    {
+        let mut stopped = None;
+        if let Place::Spot(spot) = place::here()
+            && let Some(turn) = self.shared.turn_at_hand()
+        {
+            match self.fly_on_spot(turn, flight, more, &Attempts::default(), spot, &mut here) {
+                (_, Ok(out)) => return Either::Left(ready(Ok(out))),
+                (_, Err(Stopped::Failed(fault))) => return Either::Left(ready(Err(fault))),
+                (number, Err(Stopped::Waits(wait))) => stopped = Some((number, wait)),
+            }
+        }
+        Either::Right(Box::pin(self.fly_later(flight, more, stopped, here, own)))
+    }
+
+    /// As [`fly`](Self::fly), where there is something to wait for: the turn, or what the first attempt has `stopped` for.
+    async fn fly_later<T, W>(
         &self,
         flight: &dyn Flight,
-        more: &[Control],
+        mut more: &[Control],
+        mut stopped: Option<(u64, Wait)>,
         mut here: impl FnMut(&mut Held) -> Result<T, Stopped>,
         own: impl Fn() -> W,
     ) -> Result<T, Fault>
@@ -178,31 +214,35 @@ impl SqliteConnection {
         W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
     {
         let mut attempts = Attempts::default();
-        let mut more = more;
         loop {
+            if let Some((number, wait)) = stopped {
+                if wait != Wait::Unpaid {
+                    // Its steps are taken ahead of whatever is next on the connection.
+                    more = &[];
+                    attempts.is_paid = true;
+                }
+                // Nothing is held: this future may be kept by somebody who does not poll it.
+                self.wait(wait, number, flight, &mut attempts).await?;
+            }
             let (number, result) = match place::here() {
-                Place::Spot(spot) => self.fly_on_spot(flight, more, &attempts, spot, &mut here).await,
-                // Boxed, as work on the spot would carry it.
-                Place::Thread => Box::pin(self.fly_on_thread(flight, more, &attempts, own())).await,
+                Place::Spot(spot) => {
+                    let turn = self.shared.turn().await;
+                    self.fly_on_spot(turn, flight, more, &attempts, spot, &mut here)
+                }
+                Place::Thread => self.fly_on_thread(flight, more, &attempts, own()).await,
             };
-            let wait = match result {
+            match result {
                 Ok(out) => return Ok(out),
                 Err(Stopped::Failed(fault)) => return Err(fault),
-                Err(Stopped::Waits(wait)) => wait,
-            };
-            if wait != Wait::Unpaid {
-                // Its steps are taken ahead of whatever is next on the connection.
-                more = &[];
-                attempts.is_paid = true;
+                Err(Stopped::Waits(wait)) => stopped = Some((number, wait)),
             }
-            // Nothing is held: this future may be kept by somebody who does not poll it. Boxed, as it is seldom needed.
-            Box::pin(self.wait(wait, number, flight, &mut attempts)).await?;
         }
     }
 
-    /// One attempt at a piece of work in place.
-    async fn fly_on_spot<T>(
+    /// One attempt at a piece of work in place, by who has the turn.
+    fn fly_on_spot<T>(
         &self,
+        _turn: SemaphorePermit<'_>,
         flight: &dyn Flight,
         more: &[Control],
         attempts: &Attempts,
@@ -210,7 +250,6 @@ impl SqliteConnection {
         work: impl FnOnce(&mut Held) -> Result<T, Stopped>,
     ) -> (u64, Result<T, Stopped>) {
         let shared = &self.shared;
-        let _turn = shared.turn().await;
         let number = shared.stop.issue();
         if shared.reserve(flight, attempts, spot).is_err() {
             return (number, Err(Stopped::Waits(Wait::Unpaid)));
@@ -265,22 +304,6 @@ impl SqliteConnection {
         self.worker.queue(job).map_err(|source| Fault { error: broken().error.with_source(source), ..broken() })?;
         Ok(answered)
     }
-
-    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
-        if want == Want::Stream {
-            // Boxed, as all statements would carry it.
-            return Box::pin(self.stream(flight, query)).await;
-        }
-        let own = || {
-            let (sql, params) = owned(query);
-            let reader = query.reader.cloned();
-            move |held: &mut Held| {
-                let query = Query { reader: reader.as_ref(), ..Query::new(&sql, &params) };
-                job::run(held, query, want)
-            }
-        };
-        self.fly(flight, &[], |held| job::run(held, query, want), own).await
-    }
 }
 
 pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
@@ -299,28 +322,39 @@ impl Drop for SqliteConnection {
 }
 
 impl Connection for SqliteConnection {
-    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(Self::run(self, flight, query, want))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
+        if want == Want::Stream {
+            return Either::Right(Box::pin(self.stream(flight, query)));
+        }
+        let own = move || {
+            let (sql, params) = owned(query);
+            let reader = query.reader.cloned();
+            move |held: &mut Held| {
+                let query = Query { reader: reader.as_ref(), ..Query::new(&sql, &params) };
+                job::run(held, query, want)
+            }
+        };
+        self.fly(flight, &[], move |held| job::run(held, query, want), own)
     }
 
-    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move {
-            let shared = &self.shared;
-            // In a transaction it alone is rolled back: the session is still that of whoever has pinned it.
-            let resets = matches!(steps.last(), Some(Control::Rollback))
-                && shared.state.load(Ordering::Acquire) == IDLE
-                && shared.handled.load(Ordering::Acquire);
-            let work = move |held: &mut Held| if resets { job::reset(held) } else { Ok(()) };
-            self.fly(flight, steps, work, || work).await?;
-            if resets && !shared.in_memory {
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
+        let shared = &self.shared;
+        // In a transaction it alone is rolled back: the session is still that of whoever has pinned it.
+        let resets = matches!(steps.last(), Some(Control::Rollback))
+            && shared.state.load(Ordering::Acquire) == IDLE
+            && shared.handled.load(Ordering::Acquire);
+        if !resets {
+            return self.fly(flight, steps, |_| Ok(()), || |_: &mut Held| Ok(()));
+        }
+        Either::Right(Box::pin(async move {
+            self.fly(flight, steps, job::reset, || job::reset).await?;
+            if !shared.in_memory {
                 // Attached files, temporary tables, pragmas, hooks: nobody can know what is set now. So it goes.
                 shared.state.store(BROKEN, Ordering::Release);
             }
-            if resets {
-                shared.handled.store(false, Ordering::Release);
-            }
+            shared.handled.store(false, Ordering::Release);
             Ok(())
-        })
+        }))
     }
 
     fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {

@@ -157,7 +157,9 @@ impl Span {
 
 impl Copier {
     pub(super) fn new(columns: Arc<Columns>) -> Self {
-        Self { columns, count: 0, slots: Vec::new(), heap: Vec::new() }
+        // Room for the first row, which often is the only one.
+        let slots = Vec::with_capacity(columns.len());
+        Self { columns, count: 0, slots, heap: Vec::new() }
     }
 
     /// Copies the row that a statement has stepped to.

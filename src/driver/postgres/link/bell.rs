@@ -10,7 +10,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// Whose waker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +30,33 @@ struct Wakers {
     /// How many hold the lock of the link's state, in which nobody is woken: a waker may drop a future that needs it.
     silent: usize,
     /// Who is to be woken behind it.
-    due: Vec<Waker>,
+    due: Few,
     /// Whose waker is dropped behind it: what a drop does is foreign as well.
-    gone: Vec<Waker>,
+    gone: Few,
 }
+
+/// Nearly always one.
+type Few = SmallVec<[Waker; 2]>;
 
 impl Wakers {
     /// Who can be woken now, of those who are to be.
-    fn out(&mut self, wakers: impl IntoIterator<Item = Waker>) -> Vec<Waker> {
+    fn out(&mut self, wakers: Few) -> Few {
+        if self.silent == 0 && self.due.is_empty() {
+            return wakers;
+        }
         self.due.extend(wakers);
-        if self.silent == 0 { mem::take(&mut self.due) } else { Vec::new() }
+        if self.silent == 0 { mem::take(&mut self.due) } else { Few::new() }
+    }
+
+    /// Who waits for answers.
+    fn waiting(&mut self) -> Few {
+        let mut waiting = Few::new();
+        for waker in &mut self.slots {
+            if let Some(waker) = waker.take() {
+                waiting.push(waker);
+            }
+        }
+        waiting
     }
 }
 
@@ -64,8 +81,10 @@ impl Bell {
     pub(super) fn speak(&self) {
         let mut wakers = self.wakers();
         wakers.silent -= 1;
-        let out = wakers.out([]);
-        let gone = if wakers.silent == 0 { mem::take(&mut wakers.gone) } else { Vec::new() };
+        if wakers.silent > 0 || (wakers.due.is_empty() && wakers.gone.is_empty()) {
+            return;
+        }
+        let (out, gone) = (mem::take(&mut wakers.due), mem::take(&mut wakers.gone));
         drop(wakers);
         drop(gone);
         out.into_iter().for_each(Waker::wake);
@@ -82,7 +101,7 @@ impl Bell {
     pub(super) fn store(&self, who: Who, waker: &Waker, since: u64) {
         let mut wakers = self.wakers();
         if self.rung() != since {
-            let out = wakers.out([waker.clone()]);
+            let out = wakers.out(smallvec![waker.clone()]);
             drop(wakers);
             return out.into_iter().for_each(Waker::wake);
         }
@@ -99,7 +118,9 @@ impl Bell {
             Some(known) if known.will_wake(waker) => None,
             _ => place.replace(waker.clone()),
         };
-        wakers.gone.extend(before);
+        if let Some(before) = before {
+            wakers.gone.push(before);
+        }
     }
 
     /// Whether the task of tokio-postgres is to be woken as well when others wait.
@@ -115,7 +136,7 @@ impl Bell {
             Who::Slot(slot) => wakers.slots.get_mut(slot).and_then(Option::take),
         };
         let Some(waker) = waker else { return };
-        let out = wakers.out([waker]);
+        let out = wakers.out(smallvec![waker]);
         drop(wakers);
         out.into_iter().for_each(Waker::wake);
     }
@@ -130,8 +151,9 @@ impl Bell {
     pub(super) fn ring_all(&self) {
         let mut wakers = self.wakers();
         let theirs = wakers.theirs.take();
-        let slots: SmallVec<[Waker; 4]> = wakers.slots.iter_mut().filter_map(Option::take).collect();
-        let out = wakers.out(theirs.into_iter().chain(slots));
+        let mut waiting = wakers.waiting();
+        waiting.extend(theirs);
+        let out = wakers.out(waiting);
         drop(wakers);
         out.into_iter().for_each(Waker::wake);
     }
@@ -140,10 +162,14 @@ impl Bell {
     /// the task of tokio-postgres if it has something to do there, or nobody else waits.
     fn ring(&self) {
         let mut wakers = self.wakers();
-        let slots: SmallVec<[Waker; 4]> = wakers.slots.iter_mut().filter_map(Option::take).collect();
-        let theirs = if wakers.wants_theirs || slots.is_empty() { wakers.theirs.take() } else { None };
+        let mut waiting = wakers.waiting();
+        if (wakers.wants_theirs || waiting.is_empty())
+            && let Some(theirs) = wakers.theirs.take()
+        {
+            waiting.push(theirs);
+        }
         self.rung.fetch_add(1, Ordering::AcqRel);
-        let out = wakers.out(slots.into_iter().chain(theirs));
+        let out = wakers.out(waiting);
         drop(wakers);
         out.into_iter().for_each(Waker::wake);
     }

@@ -64,7 +64,7 @@ impl AsyncWrite for Facade {
 
 impl TlsStream for Facade {
     fn channel_binding(&self) -> ChannelBinding {
-        self.0.state().channel_binding()
+        self.0.quiet().channel_binding()
     }
 }
 

@@ -125,34 +125,34 @@ impl Link {
 
     /// The session has logged in: from here on there are requests and answers.
     pub(super) fn log_in(&self) {
-        self.state().log_in();
+        self.quiet().log_in();
     }
 
     /// Which process the server has said it is.
     pub(super) fn key(&self) -> Option<Key> {
-        self.state().key()
+        self.quiet().key()
     }
 
     /// Sends a request, which `write` adds to what is to be sent, and which MUST be answered by one ReadyForQuery. It leaves
     /// the client with the first poll of the ticket, behind all that was sent before.
     pub(super) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, Sight)) -> Ticket {
-        let slot = self.state().send(write);
+        let slot = self.quiet().send(write);
         Ticket::new(Arc::clone(self), slot)
     }
 
     /// What is known of the connection now.
     pub(super) fn sight(&self) -> Sight {
-        self.state().sight()
+        self.quiet().sight()
     }
 
     /// What the server has said when it ended the session.
     pub(super) fn last_words(&self) -> Option<Told> {
-        self.state().last_words()
+        self.quiet().last_words()
     }
 
     /// What the socket has failed with.
     pub(super) fn failure(&self) -> Option<Arc<io::Error>> {
-        self.state().failure()
+        self.quiet().failure()
     }
 
     /// Takes all requests from those who wait for them. Their answers are read and thrown away.
@@ -166,19 +166,28 @@ impl Link {
         state.pump(&mut Context::from_waker(&self.waker), &self.bell);
     }
 
-    fn state(&self) -> Guard<'_> {
+    /// The state, for what wakes nobody and drops no waker.
+    fn quiet(&self) -> MutexGuard<'_, State> {
         // A panic in here can only come of a transport that panics, and is its end.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> Guard<'_> {
+        self.hushed(self.quiet())
+    }
+
+    fn hushed<'l>(&'l self, state: MutexGuard<'l, State>) -> Guard<'l> {
         self.bell.hush();
         Guard { state: Some(state), bell: &self.bell }
     }
 
     /// Waits for something to be there for one of the clients, which `take` takes.
     fn poll_for<T>(&self, cx: &Context<'_>, who: bell::Who, mut take: impl FnMut(&mut State) -> Option<T>) -> Poll<T> {
-        let mut state = self.state();
+        let mut state = self.quiet();
         if let Some(taken) = take(&mut state) {
             return Poll::Ready(taken);
         }
+        let mut state = self.hushed(state);
         let since = self.bell.rung();
         self.pump(&mut state);
         if let Some(taken) = take(&mut state) {

@@ -237,6 +237,16 @@ impl State {
         }
     }
 
+    /// As [`leave`](Self::leave), if all of the answer has come: then no waker is kept, as it was woken with that. False if
+    /// nothing was done.
+    pub(super) fn leave_answered(&mut self, slot: usize) -> bool {
+        let is_answered = matches!(self.slots[slot].stage, Stage::Answered);
+        if is_answered {
+            self.slots[slot] = Slot::default();
+        }
+        is_answered
+    }
+
     /// Nobody waits for a slot any more. True if its answer is outstanding.
     pub(super) fn leave(&mut self, slot: usize, bell: &Bell) -> bool {
         let before = mem::take(&mut self.slots[slot]);
