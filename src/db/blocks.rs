@@ -247,17 +247,19 @@ impl Database {
 
     /// Opens a root or a savepoint, whichever is due.
     pub(super) async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
-        require_runtime()?;
         let context = local::current().unwrap_or_default();
         let frame = context.innermost(self.id());
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(plan, parent)?;
                 let locals = plan.settings.locals_alone();
-                self.inner().dialect.check_settings(&locals)?;
+                if !locals.is_empty() {
+                    self.inner().dialect.check_settings(&locals)?;
+                }
                 Block::savepoint_with(&context, parent, locals, plan.name.clone())?
             }
             None => {
+                require_runtime()?;
                 self.inner().dialect.check_settings(&plan.settings)?;
                 let session = || DbSession::new(self.inner());
                 Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session)?
@@ -342,7 +344,7 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    let result = Scope::make(block.context(), body).await;
+    let result = Scope::lazy(block.context(), body).await;
     end(block, result).await
 }
 

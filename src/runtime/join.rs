@@ -29,7 +29,7 @@ where
     }
 
     let mut mark = Mark(Some(frame));
-    let result = Scope::make(around.joining(frame), body).await;
+    let result = Scope::lazy(around.joining(frame), body).await;
     mark.0 = None;
     if let Err(error) = &result {
         frame.decide(Fate::RollbackOnly(cause_of(error)));

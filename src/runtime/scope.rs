@@ -52,18 +52,28 @@ impl<S: Session> fmt::Debug for Entered<'_, S> {
     }
 }
 
-/// A future with a context of its own.
+/// What runs in a scope.
+#[pin_project(project = Place)]
+enum Body<F, M> {
+    /// To be made by the first poll.
+    Unmade(Option<M>),
+    Made(#[pin] F),
+    /// It has ended, and was dropped.
+    Gone,
+}
+
+/// A future with a context of its own, which may be made inside it.
 #[pin_project(PinnedDrop)]
-pub(crate) struct Scope<F, S: Session> {
+pub(crate) struct Scope<F, S: Session, M = fn() -> F> {
     #[pin]
-    body: Option<F>,
+    body: Body<F, M>,
     context: Option<Context<S>>,
 }
 
 impl<F, S: Session> Scope<F, S> {
     #[inline]
     pub(crate) fn new(context: Context<S>, body: F) -> Self {
-        Self { body: Some(body), context: Some(context) }
+        Self { body: Body::Made(body), context: Some(context) }
     }
 
     /// As [`new`](Self::new), with a body that is made inside the context already.
@@ -74,40 +84,54 @@ impl<F, S: Session> Scope<F, S> {
             let _entered = Entered::new(&mut context);
             body()
         };
-        Self { body: Some(body), context }
+        Self { body: Body::Made(body), context }
     }
 }
 
-impl<F: Future, S: Session> Future for Scope<F, S> {
+impl<F, S: Session, M: FnOnce() -> F> Scope<F, S, M> {
+    /// As [`make`](Scope::make), but the body is made by the first poll: that way the context is put in place once.
+    #[inline]
+    pub(crate) fn lazy(context: Context<S>, body: M) -> Self {
+        Self { body: Body::Unmade(Some(body)), context: Some(context) }
+    }
+}
+
+const ENDED: &str = "a scope is not polled after it was ready";
+
+impl<F: Future, S: Session, M: FnOnce() -> F> Future for Scope<F, S, M> {
     type Output = F::Output;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let _entered = Entered::new(this.context);
-        let body = this.body.as_mut().as_pin_mut().expect("a scope is not polled after it was ready");
+        if let Place::Unmade(make) = this.body.as_mut().project() {
+            let make = make.take().expect(ENDED);
+            this.body.set(Body::Made(make()));
+        }
+        let Place::Made(body) = this.body.as_mut().project() else { panic!("{ENDED}") };
         let out = body.poll(cx);
         if out.is_ready() {
             // The body goes while its context is still in place: its own drops may look for it.
-            this.body.set(None);
+            this.body.set(Body::Gone);
         }
         out
     }
 }
 
 #[pinned_drop]
-impl<F, S: Session> PinnedDrop for Scope<F, S> {
+impl<F, S: Session, M> PinnedDrop for Scope<F, S, M> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         // Nearly always it has ended, and is gone already.
-        if this.body.is_some() {
+        if !matches!(*this.body, Body::Gone) {
             let _entered = Entered::new(this.context);
-            this.body.set(None);
+            this.body.set(Body::Gone);
         }
     }
 }
 
-impl<F, S: Session> fmt::Debug for Scope<F, S> {
+impl<F, S: Session, M> fmt::Debug for Scope<F, S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
     }

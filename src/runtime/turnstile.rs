@@ -53,7 +53,7 @@ struct Queued<G> {
 /// or a block on the same session.
 #[must_use = "it is dropped once no lock is held"]
 pub(super) struct SentAway<G> {
-    _waiting: VecDeque<Queued<G>>,
+    _waiting: Option<VecDeque<Queued<G>>>,
 }
 
 /// Those who have just been let in, to be told of it outside the lock.
@@ -120,8 +120,7 @@ impl<G> Turns<G> {
 
     /// All who wait. Their drop wakes them, so it MUST come outside every lock.
     fn send_away(&mut self) -> SentAway<G> {
-        let waiting = self.line.as_mut().map(|line| std::mem::take(&mut line.queue));
-        SentAway { _waiting: waiting.unwrap_or_default() }
+        SentAway { _waiting: self.line.as_mut().map(|line| std::mem::take(&mut line.queue)) }
     }
 }
 
@@ -147,7 +146,7 @@ impl<G> Turnstile<G> {
         }
         // Who queues up just now looks at `closed` after it has set `queued`: one of the two sees the other.
         let has_queue = self.queued.load(Ordering::SeqCst);
-        Some(if has_queue { self.turns().send_away() } else { SentAway { _waiting: VecDeque::new() } })
+        Some(if has_queue { self.turns().send_away() } else { SentAway { _waiting: None } })
     }
 
     /// Whether anyone but a child block has a turn.

@@ -103,9 +103,14 @@ async fn a_panic_in_the_body_leaves_the_outer_context_as_it_was() {
     assert!(panicked.is_err() && current().is_none());
     drop(scope);
     let made = catch_unwind(AssertUnwindSafe(|| {
-        drop(Scope::make(context, || -> std::future::Ready<()> { panic!("the closure panics") }));
+        drop(Scope::make(context.clone(), || -> std::future::Ready<()> { panic!("the closure panics") }));
     }));
     assert!(made.is_err() && current().is_none());
+    let mut lazy = Box::pin(Scope::lazy(context, || -> std::future::Ready<()> { panic!("the closure panics") }));
+    let panicked = catch_unwind(AssertUnwindSafe(|| poll_once(&mut lazy)));
+    assert!(panicked.is_err() && current().is_none());
+    drop(lazy);
+    assert!(current().is_none());
 }
 
 /// rule 7
@@ -113,8 +118,9 @@ async fn a_panic_in_the_body_leaves_the_outer_context_as_it_was() {
 async fn a_body_is_made_inside_its_context() {
     let recorder = Recorder::of(1);
     let (_block, context) = opened(&recorder).await;
-    let inside = Scope::make(context, || std::future::ready(depth(&recorder))).await;
-    assert_eq!((inside, depth(&recorder)), (1, 0));
+    let make = || std::future::ready(depth(&recorder));
+    let inside = (Scope::make(context.clone(), make).await, Scope::lazy(context, make).await);
+    assert_eq!((inside, depth(&recorder)), ((1, 1), 0));
 }
 
 /// rule 7
