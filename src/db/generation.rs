@@ -101,7 +101,7 @@ impl Generation {
     }
 
     /// Waits for a place, in order of arrival.
-    async fn queue(&self, waiting: Waiting, held: usize) -> Result<Sole, Error> {
+    async fn queue(&self, mut waiting: Waiting, held: usize) -> Result<Sole, Error> {
         let counted = self.counters.waiting.during();
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
         let most = self.options.max_connections as usize;
@@ -110,7 +110,8 @@ impl Generation {
             let (streams, polls) = self.counters.streams.idle_here();
             (streams > 0 && held + streams >= most).then_some(polls)
         };
-        let place = match within_unless_stuck(wait, waiting.place(), all_here).await? {
+        // By reference, as a future that is moved into another one has room in both.
+        let place = match within_unless_stuck(wait, &mut waiting, all_here).await? {
             Waited::Ready(place) => place.ok_or_else(closed)?,
             Waited::Late => return Err(self.late(held)),
             Waited::Stuck => return Err(self.stuck(held)),

@@ -4,10 +4,12 @@
 use std::{
     collections::VecDeque,
     fmt,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -317,15 +319,14 @@ pub(super) struct Waiting {
     handed: oneshot::Receiver<Place>,
 }
 
-impl Waiting {
-    /// Waits for the place; `None` if the line was closed.
-    ///
-    /// # Cancel safety
-    /// Dropped, it leaves the queue and no trace.
-    pub(super) async fn place(mut self) -> Option<Place> {
-        let place = (&mut self.handed).await.ok();
+/// Waits for the place; `None` if the line was closed. It is no `async fn`, as 10,000 tasks may have one each.
+impl Future for Waiting {
+    type Output = Option<Place>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Place>> {
+        let place = ready!(Pin::new(&mut self.handed).poll(cx));
         self.number = None;
-        place
+        Poll::Ready(place.ok())
     }
 }
 
