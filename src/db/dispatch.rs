@@ -44,7 +44,7 @@ impl Database {
     /// # Cancel safety
     /// Dropped before it is sent, it leaves no trace. Dropped in flight, the server is asked to stop it: outside a block
     /// nothing else happens, inside one the block can only be rolled back.
-    pub(super) async fn dispatch(&self, query: Query<'_>, want: Want) -> Result<Answer, Error> {
+    pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
         match self.place() {
             Ok(frame) => {
                 let _turn = frame.statement().await?;
@@ -62,7 +62,7 @@ impl Database {
     }
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its turn and its connection until it ends.
-    pub(super) async fn dispatch_stream(&self, query: Query<'_>) -> Result<RowStream, Error> {
+    pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
         let frame = match self.place() {
             Ok(frame) => frame,
             Err(held) => {
@@ -87,7 +87,7 @@ impl Database {
     async fn in_frame(
         &self,
         frame: &Arc<Frame<DbSession>>,
-        query: Query<'_>,
+        query: &Query<'_>,
         want: Want,
     ) -> Result<(Answer, Arc<Lease>), Error> {
         self.inner().counters.statements.add(1);
@@ -96,7 +96,7 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = DbFlight::of(self.inner(), frame, lease.epoch());
-            let work = || lease.connection().run(&flight, query, want);
+            let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
             flight.landed();
             // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
@@ -127,7 +127,7 @@ impl Database {
     /// with its transaction, which other databases than PostgreSQL do not promise of every table, and PostgreSQL not of
     /// everything that can be called. It is done for connections that died while they were at rest. On a pinned
     /// connection outside a transaction it may have been committed with the answer that was lost.
-    fn may_run_twice(&self, query: Query<'_>, frame: &Frame<DbSession>, lease: &Lease) -> bool {
+    fn may_run_twice(&self, query: &Query<'_>, frame: &Frame<DbSession>, lease: &Lease) -> bool {
         self.dialect() == Dialect::Postgres
             && frame.in_transaction()
             && lease.was_at_rest()
@@ -136,7 +136,7 @@ impl Database {
 
     /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2). The task has
     /// `held` connections of the database.
-    async fn alone(&self, held: usize, query: Query<'_>, want: Want) -> Result<(Answer, Sole), Error> {
+    async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, Sole), Error> {
         self.inner().counters.statements.add(1);
         let mut replays = 0;
         loop {
@@ -148,7 +148,7 @@ impl Database {
                 None => Box::pin(trace::acquire(self.inner(), None, pool.lease(held))).await?,
             };
             let flight = DbFlight::alone(self.inner());
-            let work = || sole.connection().run(&flight, query, want);
+            let work = || sole.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
             match result.map_err(|fault| examine(self.inner(), sole.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, sole)),

@@ -18,8 +18,8 @@ use crate::{
 pub(super) struct DbFlight<'f> {
     owing: Owing<'f>,
     inner: &'f Inner,
-    /// For whoever listens.
-    sent: Mutex<Option<Sent>>,
+    /// For whoever listens; boxed, as hardly anybody does, and all statements would carry it.
+    sent: Mutex<Option<Box<Sent>>>,
 }
 
 /// Whose steps a flight takes along.
@@ -78,7 +78,7 @@ impl<'f> DbFlight<'f> {
     }
 
     /// The steps that were sent, if they were kept and nobody has told of them yet.
-    pub(super) fn sent(&self) -> Option<Sent> {
+    pub(super) fn sent(&self) -> Option<Box<Sent>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -101,7 +101,7 @@ impl<'f> DbFlight<'f> {
         }
         if trace::is_on() {
             let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-            let sent = sent.get_or_insert_with(|| Sent { steps: Steps::new(), since: Instant::now() });
+            let sent = sent.get_or_insert_with(|| Box::new(Sent { steps: Steps::new(), since: Instant::now() }));
             sent.steps.extend(steps.iter().cloned());
         }
     }

@@ -73,7 +73,7 @@ impl Database {
         let params = params.into();
         statement::refuse_control(sql, self.dialect().syntax())?;
         let query = Query::new(sql, params.as_slice());
-        Ok(self.dispatch(query, Want::Count).await?.affected)
+        Ok(self.dispatch(&query, Want::Count).await?.affected)
     }
 
     /// Runs a query, and returns all its rows.
@@ -100,7 +100,7 @@ impl Database {
         let params = params.into();
         statement::refuse_control(sql, self.dialect().syntax())?;
         let query = Query::new(sql, params.as_slice());
-        Ok(self.dispatch(query, Want::Rows).await?.rows)
+        Ok(self.dispatch(&query, Want::Rows).await?.rows)
     }
 
     /// Runs a query that returns exactly one row.
@@ -175,7 +175,7 @@ impl Database {
     pub async fn stream(&self, sql: &str, params: impl Into<Params>) -> Result<RowStream, Error> {
         let params = params.into();
         statement::refuse_control(sql, self.dialect().syntax())?;
-        self.dispatch_stream(Query::new(sql, params.as_slice())).await
+        self.dispatch_stream(&Query::new(sql, params.as_slice())).await
     }
 
     /// Runs a text of several statements without parameters: a schema, for instance.
@@ -199,7 +199,7 @@ impl Database {
     /// ```
     pub async fn batch(&self, sql: &str) -> Result<(), Error> {
         statement::check_batch(sql, self.dialect().syntax())?;
-        self.dispatch(Query::new(sql, &[]), Want::Batch).await.map(|_| ())
+        self.dispatch(&Query::new(sql, &[]), Want::Batch).await.map(|_| ())
     }
 
     /// Runs a statement of `sea_query`, rendered for this database.
@@ -228,12 +228,12 @@ impl Database {
 
     /// Runs a text that was built here: it needs no look whether it is a control statement.
     pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Outcome, Error> {
-        let answer = self.dispatch(Query::new(sql, params.as_slice()), Want::Rows).await?;
+        let answer = self.dispatch(&Query::new(sql, params.as_slice()), Want::Rows).await?;
         Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id: answer.last_insert_id })
     }
 
     /// As [`send`](Self::send), for a stream of rows.
     pub(crate) async fn send_stream(&self, sql: &str, params: &Params) -> Result<RowStream, Error> {
-        self.dispatch_stream(Query::new(sql, params.as_slice())).await
+        self.dispatch_stream(&Query::new(sql, params.as_slice())).await
     }
 }

@@ -97,7 +97,7 @@ impl Database {
         let reading = Arc::new(Reading::new(read));
         let reader: Arc<dyn Reader> = Arc::<Reading<R>>::clone(&reading);
         let query = Query { reader: Some(&reader), ..Query::new(sql, params.as_slice()) };
-        let answer = self.dispatch(query, Want::Rows).await?;
+        let answer = self.dispatch(&query, Want::Rows).await?;
         reading.finish(&answer.rows)
     }
 }

@@ -27,7 +27,8 @@ const DROPPED: &str = "Dropped";
 
 /// Tells of the steps that a flight has sent.
 fn tell(flight: &DbFlight<'_>, outcome: &str) {
-    let Some(Sent { steps, since }) = flight.sent() else { return };
+    let Some(sent) = flight.sent() else { return };
+    let Sent { steps, since } = *sent;
     let root = flight.frame().and_then(root_name);
     let depths = depths(&steps, flight.frame().map_or(0, Frame::depth));
     for (step, depth) in steps.iter().zip(depths) {
@@ -167,7 +168,7 @@ impl Drop for Watch {
 /// Watches a statement, with the steps that its flight paid.
 pub(super) async fn statement<'q>(
     flight: &DbFlight<'_>,
-    query: Query<'_>,
+    query: &Query<'_>,
     work: impl FnOnce() -> Running<'q, Answer>,
 ) -> Result<Answer, Fault> {
     if !is_on() {
@@ -179,7 +180,7 @@ pub(super) async fn statement<'q>(
 
 async fn watched(
     flight: &DbFlight<'_>,
-    query: Query<'_>,
+    query: &Query<'_>,
     work: impl Future<Output = Result<Answer, Fault>>,
 ) -> Result<Answer, Fault> {
     let name = flight.frame().and_then(nearest_name);
