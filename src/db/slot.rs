@@ -243,8 +243,10 @@ pub(super) fn is_recent(slot: &Slot, trust: &Trust) -> bool {
 pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
         slot.was_used = true;
-        // Let the runtime look at the socket: a server that is gone has said so.
-        tokio::task::yield_now().await;
+        // Let the runtime look at the socket, and then the task that reads it: a server that is gone has said so.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
     }
     if slot.connection.state() == State::Idle && !trust.is_stale(slot.made) {
         let now = trust.epoch();
