@@ -127,25 +127,28 @@ async fn in_the_middle_of_a_block_it_is_an_error_and_the_block_can_be_tried_agai
     backend.settled().await;
 }
 
-/// rule 2: a bigger value fits once the column is wider, though the statement was prepared when it was not
+/// rules 2 and 31: a bigger value fits once the column is wider, though the statement was prepared, or described, when it was
+/// not
 #[tokio::test]
 async fn a_parameter_that_fits_by_now_is_taken() {
-    let backend = one_connection().await;
-    let db = &backend.db;
-    let sql = "insert into item values ($1, $2)";
-    db.execute(sql, params![1, "one"]).await.unwrap();
-    let error = db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap_err();
-    assert_eq!(error.to_string(), "parameter $1: i64 does not fit into int4");
-    backend.observer().batch("alter table item alter column id type bigint").await.unwrap();
-    assert_eq!(db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap(), 1);
-    let widen = db.atomic(|| async {
-        db.execute("delete from item where id = $1", params![1]).await?;
-        db.batch("alter table item alter column id type numeric").await?;
-        db.execute(sql, params![u64::MAX, "bigger"]).await
-    });
-    assert_eq!(widen.await.unwrap(), 1);
-    assert_eq!(backend.items().await, ["big", "bigger"]);
-    backend.settled().await;
+    for backend in [Backend::postgres().await, Backend::postgres_without_names().await] {
+        let backend = backend.with(|options| options.max_connections(1)).with_items().await;
+        let db = &backend.db;
+        let sql = "insert into item values ($1, $2)";
+        db.execute(sql, params![1, "one"]).await.unwrap();
+        let error = db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap_err();
+        assert_eq!(error.to_string(), "parameter $1: i64 does not fit into int4");
+        backend.observer().batch("alter table item alter column id type bigint").await.unwrap();
+        assert_eq!(db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap(), 1);
+        let widen = db.atomic(|| async {
+            db.execute("delete from item where id = $1", params![1]).await?;
+            db.batch("alter table item alter column id type numeric").await?;
+            db.execute(sql, params![u64::MAX, "bigger"]).await
+        });
+        assert_eq!(widen.await.unwrap(), 1);
+        assert_eq!(backend.items().await, ["big", "bigger"]);
+        backend.settled().await;
+    }
 }
 
 /// rule 2: DEALLOCATE and DISCARD take the prepared statements away from under us
