@@ -3,7 +3,11 @@
 
 use nestling::{Database, Error, ErrorKind, params};
 
-use crate::{harness::Backend, proxy::Proxy, servers};
+use crate::{
+    harness::Backend,
+    proxy::{Proxy, Side},
+    servers,
+};
 
 /// One connection, so that what was prepared on it is met again.
 async fn one_connection() -> Backend {
@@ -227,6 +231,29 @@ async fn the_server_keeps_no_more_statements_than_the_cache() {
     let kept = block.await.unwrap();
     assert!((1..=5).contains(&kept), "{kept} statements are prepared");
     backend.settled().await;
+}
+
+/// rules 36 and 37: it is dropped before it is known whether names are kept, and its block goes on without knowing that
+#[tokio::test]
+async fn a_first_statement_that_is_dropped_is_not_left_prepared() {
+    let backend = one_connection().await;
+    let proxy = Proxy::before(&servers::postgres_url());
+    let db = Database::builder(&proxy.url_for(backend.url())).max_connections(1).build().unwrap();
+    db.connect().await.unwrap();
+    let block = db.atomic(|| async {
+        proxy.stall_when(|message| message.from == Side::Server);
+        tokio::select! {
+            biased;
+            _ = proxy.stalled() => {}
+            answer = db.atomic(|| db.query("select 'dropped'", ())) => panic!("its answer is held: {answer:?}"),
+        }
+        proxy.release();
+        db.query("select 'next'", ()).await?;
+        let sql = "select statement from pg_prepared_statements where statement like 'select ''%'";
+        db.query(sql, ()).await?.iter().map(|row| row.get::<String>(0)).collect::<Result<Vec<_>, _>>()
+    });
+    assert_eq!(block.await.unwrap(), ["select 'next'"]);
+    assert_eq!(proxy.counts().connections, 1, "the block was not begun anew");
 }
 
 /// rule 2: seen on the wire, a warm statement is not prepared again, and a stale one exactly once
