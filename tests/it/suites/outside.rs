@@ -66,6 +66,9 @@ async fn storm(backend: &Backend, db: &Database, seed: u64, ends_sessions: bool)
     let counts = &manifest.counts;
     let (committed, hit) = (counts.committed.load(Ordering::Relaxed), counts.hit.load(Ordering::Relaxed));
     ended.map_err(|_| format!("the storm does not end: {committed} committed, {hit} hit, {:?}", db.stats()))??;
+    if counts.silent.load(Ordering::Relaxed) > 0 {
+        attack::end_all(backend).await;
+    }
     is_whole(db).await?;
     // No session is left in a transaction.
     backend.settled_with(db).await;

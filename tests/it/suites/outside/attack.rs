@@ -93,6 +93,16 @@ impl Attacker {
     }
 }
 
+/// Ends all sessions, as an administrator would where one is stuck. MySQL and MariaDB only.
+pub(super) async fn end_all(backend: &Backend) {
+    let sessions = backend.sessions_query().expect("a server has sessions");
+    let rows = backend.observer().query(&sessions, params![]).await.expect("the sessions");
+    for row in rows {
+        let session: i64 = row.get(0).expect("a number");
+        may_be_gone(backend.observer().batch(&format!("kill connection {session}")).await);
+    }
+}
+
 /// A session may have gone by itself (no such thread).
 fn may_be_gone(killed: Result<(), Error>) {
     assert!(killed.as_ref().map_or_else(|error| error.code() == Some("1094"), |()| true), "{killed:?}");

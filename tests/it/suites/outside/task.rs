@@ -24,6 +24,9 @@ use super::{
 /// may cost the session (`docs/limits.md`).
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// So may COMMIT, where it takes steps along: nobody can give that up, and what becomes of it is told by the server alone.
+const SILENCE_OF_COMMIT: Duration = Duration::from_secs(10);
+
 /// What may come of the attack beside cancelled statements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rights {
@@ -123,12 +126,24 @@ impl Worker {
     async fn root(self, root: Arc<Root>) -> Result<(), Wrong> {
         let key = self.opened(&root.block, None);
         let (db, worker, spawned) = (self.db.clone(), self.clone(), Arc::clone(&root));
-        let result = if root.is_spawned {
-            db.transaction(move || async move { worker.body(&spawned.block).await }).await
-        } else {
-            db.atomic(|| self.body(&root.block)).await
+        let work = async {
+            if root.is_spawned {
+                db.transaction(move || async move { worker.body(&spawned.block).await }).await
+            } else {
+                db.atomic(|| self.body(&root.block)).await
+            }
         };
-        self.ended(key, result)
+        if db.dialect() != Dialect::Mysql {
+            return self.ended(key, work.await);
+        }
+        match timeout(SILENCE_OF_COMMIT, work).await {
+            Ok(result) => self.ended(key, result),
+            Err(_elapsed) => {
+                self.manifest.counts.silent.fetch_add(1, Ordering::Relaxed);
+                self.manifest.ended(key, Outcome::Unknown);
+                Err(Wrong::Silence)
+            }
+        }
     }
 
     fn nested<'w>(&'w self, block: &'w Block, parent: i64) -> Ended<'w> {
