@@ -79,7 +79,7 @@ impl Attacker {
             self.observer.query_one(sql, params![sessions]).await.expect("signals");
         } else {
             let all: Vec<_> = sessions.iter().map(|session| format!("kill query {session}")).collect();
-            may_be_gone(self.observer.batch(&all.join("; ")).await);
+            may_be_gone(&self.observer.batch(&all.join("; ")).await);
         }
     }
 
@@ -88,7 +88,7 @@ impl Attacker {
             let sql = "select pg_terminate_backend($1)";
             self.observer.query_one(sql, params![session]).await.expect("a signal");
         } else {
-            may_be_gone(self.observer.batch(&format!("kill connection {session}")).await);
+            may_be_gone(&self.observer.batch(&format!("kill connection {session}")).await);
         }
     }
 }
@@ -99,11 +99,11 @@ pub(super) async fn end_all(backend: &Backend) {
     let rows = backend.observer().query(&sessions, params![]).await.expect("the sessions");
     for row in rows {
         let session: i64 = row.get(0).expect("a number");
-        may_be_gone(backend.observer().batch(&format!("kill connection {session}")).await);
+        may_be_gone(&backend.observer().batch(&format!("kill connection {session}")).await);
     }
 }
 
 /// A session may have gone by itself (no such thread).
-fn may_be_gone(killed: Result<(), Error>) {
+fn may_be_gone(killed: &Result<(), Error>) {
     assert!(killed.as_ref().map_or_else(|error| error.code() == Some("1094"), |()| true), "{killed:?}");
 }
