@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// A connection borrowed for one statement, which shares it with nobody. Its drop gives it back.
+#[derive(Debug)]
 pub(super) struct Sole {
     /// With the connection in it, until it is given back.
     place: Option<Place>,

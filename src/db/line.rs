@@ -274,6 +274,16 @@ impl Line {
     }
 }
 
+#[cfg(test)]
+impl Line {
+    /// As if the connections that lie ready had done so for longer.
+    pub(super) fn age(&self, by: Duration) {
+        for borrowed in &mut self.books().ready {
+            borrowed.idle_since = borrowed.idle_since.checked_sub(by).expect("the machine has run for longer");
+        }
+    }
+}
+
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("closed", &self.is_closed()).finish_non_exhaustive()

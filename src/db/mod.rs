@@ -29,6 +29,8 @@ mod session;
 mod slot;
 mod state;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod twin;
 mod writer;

@@ -13,7 +13,7 @@ use std::{
 
 use bb8::{AddError, ManageConnection, PooledConnection};
 use futures_util::FutureExt as _;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::yield_now};
 
 use crate::{
     driver::{Connection, Driver, Query, SessionToken, SessionTracker, State, Want},
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long an idle connection is trusted without giving the runtime a chance to see that it was closed.
 const TRUSTED: Duration = Duration::from_millis(500);
+
+/// How long the runtime is given to see that an idle connection was closed, where it cannot say that it has looked.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// What was learnt of the server, and so of all connections that were made before. It is counted in epochs.
 #[derive(Debug, Default)]
@@ -243,8 +246,15 @@ pub(super) fn is_recent(slot: &Slot, trust: &Trust) -> bool {
 pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
     if slot.idle_since.elapsed() > TRUSTED {
         slot.was_used = true;
-        // Let the runtime look at the socket: a server that is gone has said so.
-        tokio::task::yield_now().await;
+        // Let the runtime look at the socket, and then the task that reads it: a server that is gone has said so. By the
+        // clock too, as a runtime that stands still during a blocking call does not go on behind a yield.
+        let look = async {
+            for _ in 0..2 {
+                yield_now().await;
+            }
+        };
+        // Without a runtime there is nobody who could look.
+        let _ = within(GLANCE, look).await;
     }
     if slot.connection.state() == State::Idle && !trust.is_stale(slot.made) {
         let now = trust.epoch();

@@ -45,13 +45,20 @@ pub(crate) fn require_live_runtime() -> Result<(), Error> {
 /// # Errors
 /// `NoRuntime` where there is no clock to wait by. What is ready at once needs none.
 pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Option<F::Output>, Error> {
-    let mut future = pin!(future);
-    let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-    if let Poll::Ready(out) = first {
-        return Ok(Some(out));
-    }
-    require_live_runtime()?;
-    Ok(timeout(wait, future).await.ok())
+    let (mut future, mut clock) = (pin!(future), pin!(None));
+    poll_fn(|cx| {
+        // Once for each wake: polled twice, a future that yields would go on without the runtime's having had its turn.
+        if let Poll::Ready(out) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(Some(out)));
+        }
+        if clock.is_none() {
+            require_live_runtime()?;
+            clock.set(Some(sleep(wait)));
+        }
+        let clock = clock.as_mut().as_pin_mut().expect("it was set just now");
+        clock.poll(cx).map(|()| Ok(None))
+    })
+    .await
 }
 
 /// How long what is waited for may stand still before it is taken to be stuck.

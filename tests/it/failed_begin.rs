@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nestling::{Database, Error, params};
+use nestling::{Database, Error, ErrorKind, params};
 
 use crate::harness::Backend;
 
@@ -77,6 +77,31 @@ async fn no_row_is_there_without_its_transaction_whatever_is_cancelled() {
     let rows: Vec<i32> = rows.iter().map(|row| row.get(0).expect("an id")).collect();
     assert_eq!(rows, kept);
     assert!(failed > 0, "the storm has hit something");
+}
+
+/// rule 19: what tells whether the transaction is open fails for a reason of its own, as if it was cancelled: that is what the
+/// error says, and not that BEGIN has failed
+#[tokio::test]
+async fn a_guard_that_fails_tells_its_own_reason() {
+    let (backend, proxy) = Backend::postgres_without_names()
+        .await
+        .with_items()
+        .await
+        .behind_proxy_with(|options| options.max_connections(1));
+    let db = &backend.db;
+    put(db, 1).await.expect("it is described");
+    proxy.forge(Some(("SAVEPOINT _n0", "SELECT 1/0   ")));
+    let joined = db.atomic(|| async {
+        let (first, second) = tokio::join!(put(db, 2), put(db, 3));
+        assert_eq!(first.expect("it is what begins the transaction"), 1);
+        second
+    });
+    let error = joined.await.expect_err("it was not sure");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("22012")), "{error:?}");
+    proxy.forge(None);
+    db.atomic(|| put(db, 4)).await.expect("the next one works");
+    backend.settled().await;
+    assert_eq!(backend.items().await, ["item 1", "item 4"]);
 }
 
 /// rule 19: BEGIN has a wrong word when it comes to the server; what is joined with it is on its way already

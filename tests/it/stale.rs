@@ -137,6 +137,18 @@ on_one_thread! {
     }
 }
 
+/// rule 60: what is sent outside a block is not sent again, so it must not be sent over a connection that is known to be dead
+/// as soon as the runtime, which was kept busy, looks at it
+#[tokio::test]
+async fn a_connection_that_died_while_it_lay_idle_for_long_is_looked_at_before_it_is_used() {
+    let backend = with_dead_connections(Backend::postgres().await, 1).await;
+    // Longer than a connection is trusted.
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(insert(&backend.db, 1).await.expect("over another connection"), 1);
+    assert_eq!(backend.items().await, ["name 1"]);
+    backend.settled().await;
+}
+
 on_one_thread! {
     /// rule 60: the savepoints go along
     async fn the_first_flight_of_a_nested_block_is_sent_again_with_all_that_it_stands_in(backend) {

@@ -3,7 +3,11 @@
 
 use nestling::{Database, Error, ErrorKind, params};
 
-use crate::{harness::Backend, proxy::Proxy, servers};
+use crate::{
+    harness::Backend,
+    proxy::{Proxy, Side},
+    servers,
+};
 
 /// One connection, so that what was prepared on it is met again.
 async fn one_connection() -> Backend {
@@ -127,25 +131,28 @@ async fn in_the_middle_of_a_block_it_is_an_error_and_the_block_can_be_tried_agai
     backend.settled().await;
 }
 
-/// rule 2: a bigger value fits once the column is wider, though the statement was prepared when it was not
+/// rules 2 and 31: a bigger value fits once the column is wider, though the statement was prepared, or described, when it was
+/// not
 #[tokio::test]
 async fn a_parameter_that_fits_by_now_is_taken() {
-    let backend = one_connection().await;
-    let db = &backend.db;
-    let sql = "insert into item values ($1, $2)";
-    db.execute(sql, params![1, "one"]).await.unwrap();
-    let error = db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap_err();
-    assert_eq!(error.to_string(), "parameter $1: i64 does not fit into int4");
-    backend.observer().batch("alter table item alter column id type bigint").await.unwrap();
-    assert_eq!(db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap(), 1);
-    let widen = db.atomic(|| async {
-        db.execute("delete from item where id = $1", params![1]).await?;
-        db.batch("alter table item alter column id type numeric").await?;
-        db.execute(sql, params![u64::MAX, "bigger"]).await
-    });
-    assert_eq!(widen.await.unwrap(), 1);
-    assert_eq!(backend.items().await, ["big", "bigger"]);
-    backend.settled().await;
+    for backend in [Backend::postgres().await, Backend::postgres_without_names().await] {
+        let backend = backend.with(|options| options.max_connections(1)).with_items().await;
+        let db = &backend.db;
+        let sql = "insert into item values ($1, $2)";
+        db.execute(sql, params![1, "one"]).await.unwrap();
+        let error = db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap_err();
+        assert_eq!(error.to_string(), "parameter $1: i64 does not fit into int4");
+        backend.observer().batch("alter table item alter column id type bigint").await.unwrap();
+        assert_eq!(db.execute(sql, params![1_i64 << 40, "big"]).await.unwrap(), 1);
+        let widen = db.atomic(|| async {
+            db.execute("delete from item where id = $1", params![1]).await?;
+            db.batch("alter table item alter column id type numeric").await?;
+            db.execute(sql, params![u64::MAX, "bigger"]).await
+        });
+        assert_eq!(widen.await.unwrap(), 1);
+        assert_eq!(backend.items().await, ["big", "bigger"]);
+        backend.settled().await;
+    }
 }
 
 /// rule 2: DEALLOCATE and DISCARD take the prepared statements away from under us
@@ -224,6 +231,29 @@ async fn the_server_keeps_no_more_statements_than_the_cache() {
     let kept = block.await.unwrap();
     assert!((1..=5).contains(&kept), "{kept} statements are prepared");
     backend.settled().await;
+}
+
+/// rules 36 and 37: it is dropped before it is known whether names are kept, and its block goes on without knowing that
+#[tokio::test]
+async fn a_first_statement_that_is_dropped_is_not_left_prepared() {
+    let backend = one_connection().await;
+    let proxy = Proxy::before(&servers::postgres_url());
+    let db = Database::builder(&proxy.url_for(backend.url())).max_connections(1).build().unwrap();
+    db.connect().await.unwrap();
+    let block = db.atomic(|| async {
+        proxy.stall_when(|message| message.from == Side::Server);
+        tokio::select! {
+            biased;
+            _ = proxy.stalled() => {}
+            answer = db.atomic(|| db.query("select 'dropped'", ())) => panic!("its answer is held: {answer:?}"),
+        }
+        proxy.release();
+        db.query("select 'next'", ()).await?;
+        let sql = "select statement from pg_prepared_statements where statement like 'select ''%'";
+        db.query(sql, ()).await?.iter().map(|row| row.get::<String>(0)).collect::<Result<Vec<_>, _>>()
+    });
+    assert_eq!(block.await.unwrap(), ["select 'next'"]);
+    assert_eq!(proxy.counts().connections, 1, "the block was not begun anew");
 }
 
 /// rule 2: seen on the wire, a warm statement is not prepared again, and a stale one exactly once

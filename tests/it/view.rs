@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Database, params};
+use nestling::{Database, Dialect, params};
 
 use crate::harness::Backend;
 
@@ -36,6 +36,21 @@ impl Backend {
         let sql = "select count(*) from pg_stat_activity where application_name = $1";
         let row = self.observer.query_one(sql, params![self.name.clone()]).await.expect("the server's activity");
         row.get(0).expect("a count")
+    }
+
+    /// The query that lists the sessions of the database under test, all but the observer's own. None on SQLite.
+    pub(crate) fn sessions_query(&self) -> Option<String> {
+        let name = &self.name;
+        match self.db.dialect() {
+            Dialect::Postgres => {
+                Some(format!("select pid::bigint from pg_stat_activity where application_name = '{name}'"))
+            }
+            Dialect::Mysql => Some(format!(
+                "select cast(id as signed) from information_schema.processlist
+                 where db = '{name}' and id <> connection_id()"
+            )),
+            _ => None,
+        }
     }
 
     /// Ends all sessions of the database under test, as an administrator would. PostgreSQL only.

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use super::{
     link::{Gone, Ticket, messages},
-    steps::{self, GUARDS, Known},
+    prepared_steps::Preparing,
+    steps::{self, GUARDS},
     told::Told,
 };
 use crate::control::{Control, Steps};
@@ -40,21 +41,20 @@ pub(super) struct InFlight {
     answered: usize,
     /// How many portals were bound.
     bound: usize,
-    /// What is prepared if all steps succeed, and how often the server had forgotten everything when they were sent.
-    pub(super) learnt: Known,
-    pub(super) forgotten: u64,
+    /// What is prepared if all steps succeed.
+    pub(super) preparing: Preparing,
     failed: Option<Box<Failure>>,
 }
 
 impl InFlight {
-    pub(super) fn new(ticket: Ticket, paid: &[Control], is_guarded: bool, learnt: Known, forgotten: u64) -> Self {
+    pub(super) fn new(ticket: Ticket, paid: &[Control], is_guarded: bool, preparing: Preparing) -> Self {
         let guards = if is_guarded { GUARDS } else { 0 };
         let ahead = guards + paid.iter().map(steps::count).sum::<usize>();
         let mut steps = Steps::new();
         for step in paid {
             steps.push(step.clone());
         }
-        Self { ticket, paid: steps, is_guarded, ahead, answered: 0, bound: 0, learnt, forgotten, failed: None }
+        Self { ticket, paid: steps, is_guarded, ahead, answered: 0, bound: 0, preparing, failed: None }
     }
 
     /// Whether all steps are known to have succeeded.

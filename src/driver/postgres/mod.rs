@@ -27,6 +27,7 @@ mod naming;
 mod negotiate;
 mod outcome;
 mod prepare;
+mod prepared_steps;
 mod range;
 mod rows;
 mod schema;

@@ -82,12 +82,16 @@ impl Names {
         text.contains(self.prefix.as_str())
     }
 
-    /// Writes what closes the statements that nobody has any more; nothing if the server has no statements.
-    pub(super) fn write_closed(&self, has_names: bool, out: &mut BytesMut) {
+    /// Has a statement closed by the next request.
+    pub(super) fn close(&self, name: Text) {
+        self.closed().push(name);
+    }
+
+    /// Writes what closes the statements that nobody has any more. It does so too where it is not known whether names are
+    /// kept, or where they were given up: the server takes it for no error if it does not know a name.
+    pub(super) fn write_closed(&self, out: &mut BytesMut) {
         for name in self.closed().drain(..) {
-            if has_names {
-                message::close(name.bytes(), out);
-            }
+            message::close(name.bytes(), out);
         }
     }
 }
@@ -132,7 +136,7 @@ impl Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        self.names.closed().push(self.text);
+        self.names.close(self.text);
     }
 }
 
@@ -150,15 +154,14 @@ mod tests {
         let text = second.text;
         drop(second);
         let mut out = BytesMut::new();
-        names.write_closed(true, &mut out);
+        names.write_closed(&mut out);
         assert_eq!(out, [&b"C\0\0\0\x12S"[..], text.bytes(), b"\0"].concat());
-        names.write_closed(true, &mut out);
+        names.write_closed(&mut out);
         assert_eq!(out.len(), 19);
+        let text = first.text;
         drop(first);
-        out.clear();
-        names.write_closed(false, &mut out);
-        names.write_closed(true, &mut out);
-        assert!(out.is_empty());
+        names.write_closed(&mut out);
+        assert_eq!(out[19..], [&b"C\0\0\0\x12S"[..], text.bytes(), b"\0"].concat());
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Wire {
     /// Takes note of the steps that have succeeded.
     pub(super) fn settle(&self, flight: &InFlight) {
         if flight.steps_succeeded() {
-            self.learn(flight);
+            self.prepared_steps.learn(flight.preparing);
             if !flight.paid.is_empty() && !flight.begins() && flight.paid.contains(&Control::Rollback) {
                 self.end_transaction();
             }
@@ -89,7 +89,7 @@ impl Wire {
             }
         }
         if by_step {
-            self.forget_steps();
+            self.prepared_steps.forget();
         }
         Box::new(Stopped { paid: flight.paid, by_step, lost_name, ..Stopped::from(fault) })
     }
@@ -112,11 +112,13 @@ impl Wire {
             // The transaction is open, and aborted: so would the statement have failed.
             Failure::Guard(told) if &*told.code == "25P02" => classify::statement(*told, sql),
             Failure::Guard(told) if told.ends_session() => classify::statement(*told, sql),
-            Failure::Guard(told) => {
+            Failure::Guard(told) if &*told.code == "25P01" => {
                 let text = "the transaction is not open any more: its BEGIN has failed, or it was ended from elsewhere";
                 let error = Error::new(ErrorKind::RolledBack, text).with_source(*told).with_statement(sql);
                 Fault::new(Verdict::Gone, error)
             }
+            // The guard itself was cancelled, or its name was lost: nobody knows whether the transaction is open.
+            Failure::Guard(told) => classify::control(*told),
             Failure::Step(told) => match flight.failed_step() {
                 Some(step) => classify::step(*told, step),
                 None => classify::control(*told),

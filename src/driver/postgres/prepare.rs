@@ -31,6 +31,8 @@ impl PostgresConnection {
         }
         let described = self.describe(flight, query).await?;
         self.look_up_types(owing, &described).await.map_err(untouched)?;
+        // Where names turn out not to be kept, the next request closes this one: most likely it is in the same session.
+        let name = name.filter(|_| self.wire.naming.may_have_names());
         let shape = Shape::new(&described.typed_columns(&self.types), self.hstore);
         let mut prepared = Prepared::new(name, self.types.of(&described.params), shape, query.sql);
         if !self.wire.naming.has_names() {

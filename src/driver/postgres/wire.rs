@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -21,11 +21,12 @@ use super::{
     flight::{InFlight, begins},
     link::{Link, Sight, Status},
     message,
-    names::Names,
+    names::{Names, Text},
     naming::{Answer, Naming},
     outcome::Stopped,
+    prepared_steps::{PreparedSteps, Preparing},
     schema::NewSchema,
-    steps::{self, GUARD_TEXT, Known, Prepares},
+    steps::{self, GUARD_TEXT, Prepares},
 };
 use crate::{
     control::{Control, Steps},
@@ -56,9 +57,7 @@ pub(crate) struct Wire {
     pub(super) naming: Arc<Naming>,
     /// Something may have changed the session since it began, and made it forget what was prepared.
     was_changed: AtomicBool,
-    /// The steps that are prepared, and how often the server had forgotten everything when that was learnt.
-    known: AtomicU32,
-    known_since: AtomicU64,
+    pub(super) prepared_steps: PreparedSteps,
     /// The number of the last request that took steps along which must not be hit by a cancellation.
     steps_sent: AtomicU64,
 }
@@ -79,8 +78,7 @@ impl Wire {
             mark: SessionMark::default(),
             broken: AtomicBool::new(false),
             retired: AtomicBool::new(false),
-            known: AtomicU32::new(0),
-            known_since: AtomicU64::new(0),
+            prepared_steps: PreparedSteps::default(),
             steps_sent: AtomicU64::new(0),
         }
     }
@@ -209,20 +207,11 @@ impl Wire {
         if !self.naming.has_names() {
             return None;
         }
-        if self.known_since.swap(sight.forgotten, Ordering::AcqRel) != sight.forgotten {
-            self.known.store(0, Ordering::Release);
-        }
-        Some(Prepares { known: Known(self.known.load(Ordering::Acquire)), names: &self.names })
-    }
-
-    pub(super) fn learn(&self, flight: &InFlight) {
-        if flight.learnt != Known::default() && self.known_since.load(Ordering::Acquire) == flight.forgotten {
-            self.known.fetch_or(flight.learnt.0, Ordering::AcqRel);
-        }
+        Some(Prepares { known: self.prepared_steps.known(sight.forgotten), names: &self.names })
     }
 
     pub(super) fn forget_steps(&self) {
-        self.known.store(0, Ordering::Release);
+        self.prepared_steps.forget();
     }
 
     // --- names ---
@@ -244,23 +233,20 @@ impl Wire {
 
     /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
     /// asked whether names are kept: it costs no round trip.
-    pub(super) fn depart_first(
-        &self,
-        owing: &dyn Flight,
-        request: &[u8],
-    ) -> Result<(Option<InFlight>, InFlight), Fault> {
+    pub(super) fn depart_first(&self, owing: &dyn Flight, request: &[u8]) -> Result<(Option<Probe>, InFlight), Fault> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| {
             let probe = self.may_probe().then(|| {
-                let ticket = self.link.send(|out, _| Answer::ask(&self.names.once(), out));
-                InFlight::new(ticket, &[], false, Known::default(), 0)
+                let name = self.names.once();
+                let ticket = self.link.send(|out, _| Answer::ask(&name, out));
+                Probe { name, flight: InFlight::new(ticket, &[], false, Preparing::default()) }
             });
             (probe, self.send_group(owed, needs_transaction, request))
         })
     }
 
     /// Waits for the answer to the probe. Without one nothing is known, and what is behind it tells why.
-    pub(super) async fn learn_naming(&self, mut probe: InFlight) {
+    pub(super) async fn learn_naming(&self, Probe { name, mut flight }: Probe) {
         let mut answer = None;
         let mut read = |tag, body: &[u8]| {
             if tag == b'D' {
@@ -268,10 +254,10 @@ impl Wire {
             }
             true
         };
-        if poll_fn(|cx| probe.poll_answer(cx, &mut read)).await.is_ok()
-            && let Some(answer) = answer
-        {
-            self.naming.learn(answer, self.link.key());
+        match (poll_fn(|cx| flight.poll_answer(cx, &mut read)).await, answer) {
+            (Ok(()), Some(answer)) => self.naming.learn(answer, self.link.key()),
+            // It may have failed before its name was closed.
+            _ => self.names.close(name),
         }
     }
 
@@ -320,12 +306,12 @@ impl Wire {
                 let is_guarded = in_transaction && sight.status == Status::Idle;
                 message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
             });
-            (ahead, InFlight::new(ticket, &[], false, Known::default(), 0))
+            (ahead, InFlight::new(ticket, &[], false, Preparing::default()))
         })
     }
 
     fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
-        let (mut is_guarded, mut learnt, mut forgotten) = (false, Known::default(), 0);
+        let (mut is_guarded, mut preparing) = (false, Preparing::default());
         let begins = begins(steps);
         if !steps.is_empty() {
             self.new_schema.sent(steps);
@@ -334,20 +320,26 @@ impl Wire {
             self.in_transaction.store(true, Ordering::Release);
         }
         let ticket = self.link.send(|out, sight| {
-            self.names.write_closed(self.naming.has_names(), out);
+            self.names.write_closed(out);
             // The answer to BEGIN may be under way still: should it have failed, the statement must not run.
             is_guarded = needs_transaction && !begins && sight.status == Status::Idle;
             if is_guarded || !steps.is_empty() {
-                forgotten = sight.forgotten;
-                learnt = steps::write(steps, is_guarded, self.prepares(sight), out);
+                let prepared = steps::write(steps, is_guarded, self.prepares(sight), out);
+                preparing = self.prepared_steps.prepare(prepared, sight.forgotten);
             }
             if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
                 self.steps_sent.store(sight.sent + 1, Ordering::Release);
             }
             out.extend_from_slice(request);
         });
-        InFlight::new(ticket, steps, is_guarded, learnt, forgotten)
+        InFlight::new(ticket, steps, is_guarded, preparing)
     }
+}
+
+/// The question whether names are kept, under way, and the name that is asked for.
+pub(super) struct Probe {
+    name: Text,
+    flight: InFlight,
 }
 
 /// The native client is lent. Forgotten about, it leaves the connection busy.

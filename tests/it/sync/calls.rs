@@ -98,3 +98,24 @@ on_every_backend! {
         assert_eq!(waited.await.expect("no panic").unwrap(), 1);
     }
 }
+
+on_every_server! {
+    /// rule 60: what looks at such a connection first must not wait for a runtime that stands still
+    async fn a_connection_that_lay_idle_for_long_serves_a_call_that_blocks_its_runtime(backend) {
+        let backend = backend.with(|options| options.max_connections(1).acquire_timeout(Duration::from_secs(5)));
+        let db = backend.db.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                db.allow_sync(|sync| {
+                    sync.query("select 1", params![])?;
+                    // Longer than a connection is trusted.
+                    std::thread::sleep(Duration::from_millis(600));
+                    sync.query("select 1", params![]).map(|rows| rows.len())
+                })
+            })
+        });
+        let rows = tokio::task::spawn_blocking(|| thread.join()).await.expect("it waits").expect("no panic");
+        assert_eq!(rows.expect("the connection is there"), 1);
+    }
+}
