@@ -7,3 +7,4 @@ mod operators;
 mod reading;
 mod texts;
 mod writing;
+mod written;
