@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{assignment::Assignment, node::Node, selection::Selected, table::Table, traits::Model};
+use super::{
+    assignment::Assignment, node::Node, operator::listed, selection::Selected, table::Table, traits::Model,
+};
 use crate::{
     db::Writer,
     driver::Dialect,
@@ -214,9 +216,8 @@ impl Plan {
     /// The constraint that a conflict is about. Its index is found by its condition, which has no parameters then, nor
     /// names of tables.
     fn target(&self, Target { columns, condition, constraint }: &Target, to: &mut Writer) -> Result<()> {
-        let dialect = to.dialect();
         if let Some(constraint) = constraint {
-            if dialect != Dialect::Postgres {
+            if to.dialect() != Dialect::Postgres {
                 let text = "only PostgreSQL finds the constraint of an upsert by its name: give its columns";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
@@ -232,7 +233,7 @@ impl Plan {
         to.text(")");
         if let Some(condition) = condition {
             to.text(" WHERE ");
-            to.literal_expr(&condition.unqualified().render(dialect)?);
+            to.with_literals(|to| condition.unqualified().write(to))?;
         }
         Ok(())
     }
@@ -263,25 +264,17 @@ pub(super) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -
 
 /// What a statement that writes gives back.
 pub(super) fn write_returning(returning: &[Selected], to: &mut Writer) -> Result<()> {
-    for (at, Selected { node, name }) in returning.iter().enumerate() {
-        to.text(if at == 0 { " RETURNING " } else { ", " });
-        node.write(to)?;
-        if let Some(name) = name {
-            to.text(" AS ");
-            to.name(name);
-        }
+    if returning.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    to.text(" RETURNING ");
+    listed(returning, to, Selected::write)
 }
 
 impl Table {
     /// The name of the table, with its schema.
     pub(super) fn write(&self, to: &mut Writer) {
-        if let Some(schema) = self.schema {
-            to.name(schema);
-            to.text(".");
-        }
-        to.name(self.name);
+        to.table(self.schema, self.name);
     }
 
     /// The columns of the primary key, to be selected.

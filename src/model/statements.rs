@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     insert_plan::{Conflict, Given, Plan},
-    node::{Node, Source},
+    node::{Form as Apply, Node, Source},
+    operator::Operator,
     parts::{Distinct, Parts},
     table::Table,
 };
@@ -110,7 +111,7 @@ impl Form {
 
 /// The value of the key, if the condition is that the key is equal to a value.
 pub(super) fn key_value<'n>(table: &Table, source: &Source, condition: &'n Node) -> Option<&'n Value> {
-    let Node::Equal(two) = condition else { return None };
+    let Node::Apply(Apply::Binary(Operator::Equal), two) = condition else { return None };
     let [Node::Column(of, def), Node::Value(value)] = &**two else { return None };
     let [key] = table.primary_key else { return None };
     let plain = of == source && def.name == table.columns[*key].name;

@@ -31,17 +31,17 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" + $1 BETWEEN
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`small` + ? BETWEEN `k"d`.`small` - ? AND `k"d`.`small` * ? [1, 2, 2]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" + ? BETWEEN "k""d"."small" - ? AND "k""d"."small" * ? [1, 2, 2]
 -- not between and
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" BETWEEN $1 AND $2)) AND "k""d"."flag" = $3 [1, 2, true]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT (`k"d`.`small` BETWEEN ? AND ?)) AND `k"d`.`flag` = ? [1, 2, true]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" BETWEEN ? AND ?)) AND "k""d"."flag" = ? [1, 2, true]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" BETWEEN $1 AND $2) AND "k""d"."flag" = $3 [1, 2, true]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`small` BETWEEN ? AND ?) AND `k"d`.`flag` = ? [1, 2, true]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" BETWEEN ? AND ?) AND "k""d"."flag" = ? [1, 2, true]
 -- is null
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."note" IS NULL OR "k""d"."note" IS NOT NULL []
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`note` IS NULL OR `k"d`.`note` IS NOT NULL []
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."note" IS NULL OR "k""d"."note" IS NOT NULL []
 -- is null of a sum
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."real" + $1) IS NULL [1.5]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`real` + ?) IS NULL [1.5]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."real" + ?) IS NULL [1.5]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."real" + $1 IS NULL [1.5]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`real` + ? IS NULL [1.5]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."real" + ? IS NULL [1.5]
 -- is null of a comparison
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."small" = $1) IS NULL [1]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`small` = ?) IS NULL [1]
@@ -111,25 +111,25 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."small" = $1 OR "k"
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`small` = ? OR `k"d`.`name` > ?) AND (`k"d`.`flag` = ? OR `k"d`.`note` IS NULL) [1, "x", true]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."small" = ? OR "k""d"."name" > ?) AND ("k""d"."flag" = ? OR "k""d"."note" IS NULL) [1, "x", true]
 -- not and
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" = $1 AND "k""d"."name" > $2)) AND (NOT "k""d"."flag" = $3) [1, "x", true]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT (`k"d`.`small` = ? AND `k"d`.`name` > ?)) AND (NOT `k"d`.`flag` = ?) [1, "x", true]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" = ? AND "k""d"."name" > ?)) AND (NOT "k""d"."flag" = ?) [1, "x", true]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" = $1 AND "k""d"."name" > $2) AND NOT ("k""d"."flag" = $3) [1, "x", true]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`small` = ? AND `k"d`.`name` > ?) AND NOT (`k"d`.`flag` = ?) [1, "x", true]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" = ? AND "k""d"."name" > ?) AND NOT ("k""d"."flag" = ?) [1, "x", true]
 -- not not
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (NOT "k""d"."small" = $1) [1]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (NOT `k"d`.`small` = ?) [1]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (NOT "k""d"."small" = ?) [1]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (NOT ("k""d"."small" = $1)) [1]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (NOT (`k"d`.`small` = ?)) [1]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (NOT ("k""d"."small" = ?)) [1]
 -- not in or
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."small" = $1) OR (NOT "k""d"."note" IS NULL) [1]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT `k"d`.`small` = ?) OR (NOT `k"d`.`note` IS NULL) [1]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."small" = ?) OR (NOT "k""d"."note" IS NULL) [1]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" = $1) OR NOT ("k""d"."note" IS NULL) [1]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`small` = ?) OR NOT (`k"d`.`note` IS NULL) [1]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" = ?) OR NOT ("k""d"."note" IS NULL) [1]
 -- not of a flag
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."flag") OR "k""d"."flag" []
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT `k"d`.`flag`) OR `k"d`.`flag` []
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."flag") OR "k""d"."flag" []
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."flag" OR "k""d"."flag" []
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT `k"d`.`flag` OR `k"d`.`flag` []
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."flag" OR "k""d"."flag" []
 -- eq of not
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."small" = $1) = (NOT "k""d"."name" > $2) [1, "x"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT `k"d`.`small` = ?) = (NOT `k"d`.`name` > ?) [1, "x"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."small" = ?) = (NOT "k""d"."name" > ?) [1, "x"]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" = $1)) = (NOT ("k""d"."name" > $2)) [1, "x"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT (`k"d`.`small` = ?)) = (NOT (`k"d`.`name` > ?)) [1, "x"]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT ("k""d"."small" = ?)) = (NOT ("k""d"."name" > ?)) [1, "x"]
 -- raw and
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (1 = 1 or 2 = 2) AND "k""d"."small" = $1 [1]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (1 = 1 or 2 = 2) AND `k"d`.`small` = ? [1]
@@ -159,9 +159,9 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" = ANY($1) [a
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`small` IN (?, ?, ?) [1, 2, 3]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" IN (?, ?, ?) [1, 2, 3]
 -- not in texts
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."name" = ANY($1) [array ["\"a\"", "\"b\""]]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT `k"d`.`name` IN (?, ?) ["a", "b"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."name" IN (?, ?) ["a", "b"]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."name" = ANY($1)) [array ["\"a\"", "\"b\""]]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`name` IN (?, ?)) ["a", "b"]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."name" IN (?, ?)) ["a", "b"]
 -- in with null
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."real" = ANY($1) OR "k""d"."real" IS NULL [array ["1.5"]]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`real` IN (?) OR `k"d`.`real` IS NULL [1.5]
@@ -199,9 +199,9 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" IN (SELECT "
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`small` IN (SELECT `node`.`size` FROM `node` WHERE `node`.`name` = ?) ["x"]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" IN (SELECT "node"."size" FROM "node" WHERE "node"."name" = ?) ["x"]
 -- not in a query
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."small" IN (SELECT "node"."size" FROM "node") []
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT `k"d`.`small` IN (SELECT `node`.`size` FROM `node`) []
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT "k""d"."small" IN (SELECT "node"."size" FROM "node") []
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" IN (SELECT "node"."size" FROM "node")) []
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`small` IN (SELECT `node`.`size` FROM `node`)) []
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."small" IN (SELECT "node"."size" FROM "node")) []
 -- in a limited query
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."small" IN (SELECT "node"."size" FROM "node" LIMIT $1) [3u]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`small` IN (SELECT * FROM (SELECT `node`.`size` FROM `node` LIMIT ?) AS `nestling_rows`) [3u]
@@ -255,21 +255,21 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("pair"."left", "pair"."rig
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`pair`.`left`, `pair`.`right`) IN (/*nestling: values*/(0, _utf8mb4 x'61'), (1, _utf8mb4 x'61'), (2, _utf8mb4 x'61'), (3, _utf8mb4 x'61'), (4, _utf8mb4 x'61'), (5, _utf8mb4 x'61'), (6, _utf8mb4 x'61'), (7, _utf8mb4 x'61'), (8, _utf8mb4 x'61'), (9, _utf8mb4  … 119028 bytes []
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("pair"."left", "pair"."right") IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) [text of 53902]
 -- sums
-postgres: SELECT "k""d"."small" + $1 + $2, "k""d"."small" - ("k""d"."small" - $3), ("k""d"."small" + $4) - ("k""d"."small" - $5), "k""d"."small" + ("k""d"."small" + $6) FROM "s`1"."k""d" [1, 2, 1, 1, 1, 1]
-mysql: SELECT `k"d`.`small` + ? + ?, `k"d`.`small` - (`k"d`.`small` - ?), (`k"d`.`small` + ?) - (`k"d`.`small` - ?), `k"d`.`small` + (`k"d`.`small` + ?) FROM `s``1`.`k"d` [1, 2, 1, 1, 1, 1]
-sqlite: SELECT "k""d"."small" + ? + ?, "k""d"."small" - ("k""d"."small" - ?), ("k""d"."small" + ?) - ("k""d"."small" - ?), "k""d"."small" + ("k""d"."small" + ?) FROM "s`1"."k""d" [1, 2, 1, 1, 1, 1]
+postgres: SELECT "k""d"."small" + $1 + $2, "k""d"."small" - ("k""d"."small" - $3), "k""d"."small" + $4 - ("k""d"."small" - $5), "k""d"."small" + ("k""d"."small" + $6) FROM "s`1"."k""d" [1, 2, 1, 1, 1, 1]
+mysql: SELECT `k"d`.`small` + ? + ?, `k"d`.`small` - (`k"d`.`small` - ?), `k"d`.`small` + ? - (`k"d`.`small` - ?), `k"d`.`small` + (`k"d`.`small` + ?) FROM `s``1`.`k"d` [1, 2, 1, 1, 1, 1]
+sqlite: SELECT "k""d"."small" + ? + ?, "k""d"."small" - ("k""d"."small" - ?), "k""d"."small" + ? - ("k""d"."small" - ?), "k""d"."small" + ("k""d"."small" + ?) FROM "s`1"."k""d" [1, 2, 1, 1, 1, 1]
 -- products
-postgres: SELECT "k""d"."small" * $1 * $2, "k""d"."small" * ("k""d"."small" * $3), ("k""d"."small" + $4) * ("k""d"."small" - $5), ("k""d"."small" * $6) + ("k""d"."small" * $7), "k""d"."small" + ("k""d"."small" * $8) FROM "s`1"."k""d" [2, 3, 2, 1, 1, 2, 3, 2]
-mysql: SELECT `k"d`.`small` * ? * ?, `k"d`.`small` * (`k"d`.`small` * ?), (`k"d`.`small` + ?) * (`k"d`.`small` - ?), (`k"d`.`small` * ?) + (`k"d`.`small` * ?), `k"d`.`small` + (`k"d`.`small` * ?) FROM `s``1`.`k"d` [2, 3, 2, 1, 1, 2, 3, 2]
-sqlite: SELECT "k""d"."small" * ? * ?, "k""d"."small" * ("k""d"."small" * ?), ("k""d"."small" + ?) * ("k""d"."small" - ?), ("k""d"."small" * ?) + ("k""d"."small" * ?), "k""d"."small" + ("k""d"."small" * ?) FROM "s`1"."k""d" [2, 3, 2, 1, 1, 2, 3, 2]
+postgres: SELECT "k""d"."small" * $1 * $2, "k""d"."small" * ("k""d"."small" * $3), ("k""d"."small" + $4) * ("k""d"."small" - $5), "k""d"."small" * $6 + "k""d"."small" * $7, "k""d"."small" + "k""d"."small" * $8 FROM "s`1"."k""d" [2, 3, 2, 1, 1, 2, 3, 2]
+mysql: SELECT `k"d`.`small` * ? * ?, `k"d`.`small` * (`k"d`.`small` * ?), (`k"d`.`small` + ?) * (`k"d`.`small` - ?), `k"d`.`small` * ? + `k"d`.`small` * ?, `k"d`.`small` + `k"d`.`small` * ? FROM `s``1`.`k"d` [2, 3, 2, 1, 1, 2, 3, 2]
+sqlite: SELECT "k""d"."small" * ? * ?, "k""d"."small" * ("k""d"."small" * ?), ("k""d"."small" + ?) * ("k""d"."small" - ?), "k""d"."small" * ? + "k""d"."small" * ?, "k""d"."small" + "k""d"."small" * ? FROM "s`1"."k""d" [2, 3, 2, 1, 1, 2, 3, 2]
 -- quotients
-postgres: SELECT "k""d"."small" / $1, ("k""d"."small" / $2) / $3, "k""d"."small" / ("k""d"."small" / $4), ("k""d"."small" * $5) / $6, ("k""d"."small" * $7) % $8, ("k""d"."small" + $9) % $10, "k""d"."large" / $11 FROM "s`1"."k""d" [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
-mysql: SELECT `k"d`.`small` DIV ?, (`k"d`.`small` DIV ?) DIV ?, `k"d`.`small` DIV (`k"d`.`small` DIV ?), (`k"d`.`small` * ?) DIV ?, (`k"d`.`small` * ?) % ?, (`k"d`.`small` + ?) % ?, `k"d`.`large` DIV ? FROM `s``1`.`k"d` [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
-sqlite: SELECT "k""d"."small" / ?, ("k""d"."small" / ?) / ?, "k""d"."small" / ("k""d"."small" / ?), ("k""d"."small" * ?) / ?, ("k""d"."small" * ?) % ?, ("k""d"."small" + ?) % ?, "k""d"."large" / ? FROM "s`1"."k""d" [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
+postgres: SELECT "k""d"."small" / $1, "k""d"."small" / $2 / $3, "k""d"."small" / ("k""d"."small" / $4), "k""d"."small" * $5 / $6, "k""d"."small" * $7 % $8, ("k""d"."small" + $9) % $10, "k""d"."large" / $11 FROM "s`1"."k""d" [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
+mysql: SELECT `k"d`.`small` DIV ?, `k"d`.`small` DIV ? DIV ?, `k"d`.`small` DIV (`k"d`.`small` DIV ?), `k"d`.`small` * ? DIV ?, `k"d`.`small` * ? % ?, (`k"d`.`small` + ?) % ?, `k"d`.`large` DIV ? FROM `s``1`.`k"d` [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
+sqlite: SELECT "k""d"."small" / ?, "k""d"."small" / ? / ?, "k""d"."small" / ("k""d"."small" / ?), "k""d"."small" * ? / ?, "k""d"."small" * ? % ?, ("k""d"."small" + ?) % ?, "k""d"."large" / ? FROM "s`1"."k""d" [2, 2, 3, 2, 2, 3, 2, 3, 1, 2, 2u]
 -- quotients of others
-postgres: SELECT "k""d"."real" / $1, "k""d"."price" / $2, ("k""d"."price" / $3) / $4 FROM "s`1"."k""d" [2.0, 2d, 2d, 10d]
-mysql: SELECT `k"d`.`real` / ?, `k"d`.`price` / ?, (`k"d`.`price` / ?) / ? FROM `s``1`.`k"d` [2.0, 2d, 2d, 10d]
-sqlite: SELECT "k""d"."real" / ?, CAST("k""d"."price" AS REAL) / ?, CAST((CAST("k""d"."price" AS REAL) / ?) AS REAL) / ? FROM "s`1"."k""d" [2.0, 2d, 2d, 10d]
+postgres: SELECT "k""d"."real" / $1, "k""d"."price" / $2, "k""d"."price" / $3 / $4 FROM "s`1"."k""d" [2.0, 2d, 2d, 10d]
+mysql: SELECT `k"d`.`real` / ?, `k"d`.`price` / ?, `k"d`.`price` / ? / ? FROM `s``1`.`k"d` [2.0, 2d, 2d, 10d]
+sqlite: SELECT "k""d"."real" / ?, CAST("k""d"."price" AS REAL) / ?, CAST(CAST("k""d"."price" AS REAL) / ? AS REAL) / ? FROM "s`1"."k""d" [2.0, 2d, 2d, 10d]
 -- negative
 postgres: SELECT 0 - "k""d"."small", 0 - ("k""d"."small" + $1), 0 - (0 - "k""d"."small"), "k""d"."small" - (0 - "k""d"."small"), "k""d"."small" * (0 - "k""d"."small"), (0 - "k""d"."small") * $2 FROM "s`1"."k""d" [1, 2]
 mysql: SELECT 0 - `k"d`.`small`, 0 - (`k"d`.`small` + ?), 0 - (0 - `k"d`.`small`), `k"d`.`small` - (0 - `k"d`.`small`), `k"d`.`small` * (0 - `k"d`.`small`), (0 - `k"d`.`small`) * ? FROM `s``1`.`k"d` [1, 2]
@@ -299,21 +299,21 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."name" LIKE $1 ["a%"
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`name` LIKE ? ["a%"]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."name" LIKE ? ESCAPE '\' ["a%"]
 -- not like and
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."name" LIKE $1) AND "k""d"."name" LIKE "k""d"."name" ["a%"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT `k"d`.`name` LIKE ?) AND `k"d`.`name` LIKE `k"d`.`name` ["a%"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT "k""d"."name" LIKE ? ESCAPE '\') AND "k""d"."name" LIKE "k""d"."name" ESCAPE '\' ["a%"]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."name" LIKE $1) AND "k""d"."name" LIKE "k""d"."name" ["a%"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (`k"d`.`name` LIKE ?) AND `k"d`.`name` LIKE `k"d`.`name` ["a%"]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."name" LIKE ? ESCAPE '\') AND "k""d"."name" LIKE "k""d"."name" ESCAPE '\' ["a%"]
 -- ilike
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."name" ILIKE $1 ["a%"]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE LOWER(`k"d`.`name`) LIKE LOWER(?) ["a%"]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE LOWER("k""d"."name") LIKE LOWER(?) ESCAPE '\' ["a%"]
 -- ilike and
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (("k""d"."name" ILIKE $1) AND ("k""d"."note" ILIKE $2)) OR "k""d"."flag" ["a%", "b%"]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."name" ILIKE $1 AND "k""d"."note" ILIKE $2) OR "k""d"."flag" ["a%", "b%"]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (LOWER(`k"d`.`name`) LIKE LOWER(?) AND LOWER(`k"d`.`note`) LIKE LOWER(?)) OR `k"d`.`flag` ["a%", "b%"]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (LOWER("k""d"."name") LIKE LOWER(?) ESCAPE '\' AND LOWER("k""d"."note") LIKE LOWER(?) ESCAPE '\') OR "k""d"."flag" ["a%", "b%"]
 -- not ilike
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT ("k""d"."name" ILIKE $1) ["a%"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT LOWER(`k"d`.`name`) LIKE LOWER(?) ["a%"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT LOWER("k""d"."name") LIKE LOWER(?) ESCAPE '\' ["a%"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (LOWER(`k"d`.`name`) LIKE LOWER(?)) ["a%"]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (LOWER("k""d"."name") LIKE LOWER(?) ESCAPE '\') ["a%"]
 -- contains
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."name" LIKE $1 ESCAPE '!' OR ("k""d"."note" LIKE $2 ESCAPE '!' AND "k""d"."name" LIKE $3 ESCAPE '!') ["%5!%!_!!%", "x%", "%y"]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`name` LIKE ? ESCAPE '!' OR (`k"d`.`note` LIKE ? ESCAPE '!' AND `k"d`.`name` LIKE ? ESCAPE '!') ["%5!%!_!!%", "x%", "%y"]
@@ -395,9 +395,9 @@ postgres: SELECT NOW(), MAX("k""d"."at") FROM "s`1"."k""d" []
 mysql: SELECT UTC_TIMESTAMP(6), MAX(`k"d`.`at`) FROM `s``1`.`k"d` []
 sqlite: SELECT strftime('%Y-%m-%d %H:%M:%f', 'now'), MAX("k""d"."at") FROM "s`1"."k""d" []
 -- before now
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."at" < (NOW()) AND "k""d"."told" < (to_char(NOW() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')) []
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`at` < (UTC_TIMESTAMP(6)) AND `k"d`.`told` < (DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f+00:00')) []
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."at" < (strftime('%Y-%m-%d %H:%M:%f', 'now')) AND "k""d"."told" < (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')) []
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."at" < NOW() AND "k""d"."told" < to_char(NOW() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') []
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`at` < UTC_TIMESTAMP(6) AND `k"d`.`told` < DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f+00:00') []
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."at" < strftime('%Y-%m-%d %H:%M:%f', 'now') AND "k""d"."told" < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') []
 -- case
 postgres: SELECT (CASE WHEN ("k""d"."small" < $1 AND "k""d"."flag") THEN CAST($2 AS text) WHEN ("k""d"."flag") THEN "k""d"."name" ELSE CAST($3 AS text) END), (CASE WHEN ("k""d"."small" < $4 AND "k""d"."flag") THEN CAST($5 AS text) WHEN ("k""d"."flag") THEN "k""d"."name" END) FROM "s`1"."k""d" [3, "old", "new", 3, "old"]
 mysql: SELECT (CASE WHEN (`k"d`.`small` < ? AND `k"d`.`flag`) THEN CAST(? AS CHAR) WHEN (`k"d`.`flag`) THEN `k"d`.`name` ELSE CAST(? AS CHAR) END), (CASE WHEN (`k"d`.`small` < ? AND `k"d`.`flag`) THEN CAST(? AS CHAR) WHEN (`k"d`.`flag`) THEN `k"d`.`name` END) FROM `s``1`.`k"d` [3, "old", "new", 3, "old"]
@@ -407,9 +407,9 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (CASE WHEN ("k""d"."small" 
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (CASE WHEN (`k"d`.`small` < ? AND `k"d`.`flag`) THEN CAST(? AS CHAR) WHEN (`k"d`.`flag`) THEN `k"d`.`name` ELSE CAST(? AS CHAR) END) = ? OR (CASE WHEN (`k"d`.`small` < ? AND `k"d`.`flag`) THEN CAST(? AS CHAR) WHEN (`k"d`.`flag`) THEN `k"d`.`name` END) IS NULL [3, "old", "new", "old", 3, "old"]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (CASE WHEN ("k""d"."small" < ? AND "k""d"."flag") THEN ? WHEN ("k""d"."flag") THEN "k""d"."name" ELSE ? END) = ? OR (CASE WHEN ("k""d"."small" < ? AND "k""d"."flag") THEN ? WHEN ("k""d"."flag") THEN "k""d"."name" END) IS NULL [3, "old", "new", "old", 3, "old"]
 -- exists
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id") AND (NOT EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id" LIMIT $1)) [2u]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE EXISTS(SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` WHERE `node`.`parent_id` = `k"d`.`other_id`) AND (NOT EXISTS(SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` WHERE `node`.`parent_id` = `k"d`.`other_id` LIMIT ?)) [2u]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id") AND (NOT EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id" LIMIT ?)) [2u]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id") AND NOT EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id" LIMIT $1) [2u]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE EXISTS(SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` WHERE `node`.`parent_id` = `k"d`.`other_id`) AND NOT EXISTS(SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` WHERE `node`.`parent_id` = `k"d`.`other_id` LIMIT ?) [2u]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id") AND NOT EXISTS(SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id" LIMIT ?) [2u]
 -- exists with twice the same
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE EXISTS(SELECT "node"."id", "node"."id" AS "c1", "node"."size" + $1 AS "c2" FROM "node" WHERE "node"."parent_id" = "k""d"."other_id") [1]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE EXISTS(SELECT `node`.`id`, `node`.`id` AS `c1`, `node`.`size` + ? AS `c2` FROM `node` WHERE `node`.`parent_id` = `k"d`.`other_id`) [1]
@@ -440,12 +440,12 @@ mysql: SELECT JSON_EXTRACT(JSON_EXTRACT(`k"d`.`extra`, ?), ?), (CASE JSON_TYPE(J
 sqlite: SELECT ("k""d"."extra" -> ?) -> ?, (CASE JSON_TYPE("k""d"."extra" -> ?, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra" -> ?, ?) AS TEXT) END) FROM "s`1"."k""d" ["$.\"a\"", "$.\"b\"", "$.\"a\"", "$.\"b\"", "$.\"a\"", "$.\"b\""]
 -- part eq
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."extra" ->> CAST($1 AS text)) = $2 AND ("k""d"."extra" -> CAST($3 AS text)) IS NULL ["a", "x", "a"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE ((CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END)) = ? AND JSON_EXTRACT(`k"d`.`extra`, ?) IS NULL ["$.\"a\"", "$.\"a\"", "x", "$.\"a\""]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ((CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END)) = ? AND ("k""d"."extra" -> ?) IS NULL ["$.\"a\"", "$.\"a\"", "x", "$.\"a\""]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END) = ? AND JSON_EXTRACT(`k"d`.`extra`, ?) IS NULL ["$.\"a\"", "$.\"a\"", "x", "$.\"a\""]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END) = ? AND ("k""d"."extra" -> ?) IS NULL ["$.\"a\"", "$.\"a\"", "x", "$.\"a\""]
 -- part like
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."extra" ->> CAST($1 AS text)) LIKE $2 OR ("k""d"."extra" ->> CAST($3 AS text)) LIKE $4 ESCAPE '!' ["a", "x%", "b", "%y%"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE ((CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END)) LIKE ? OR ((CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END)) LIKE ? ESCAPE '!' ["$.\"a\"", "$.\"a\"", "x%", "$.\"b\"", "$.\"b\"", "%y%"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ((CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END)) LIKE ? ESCAPE '\' OR ((CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END)) LIKE ? ESCAPE '!' ["$.\"a\"", "$.\"a\"", "x%", "$.\"b\"", "$.\"b\"", "%y%"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END) LIKE ? OR (CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END) LIKE ? ESCAPE '!' ["$.\"a\"", "$.\"a\"", "x%", "$.\"b\"", "$.\"b\"", "%y%"]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END) LIKE ? ESCAPE '\' OR (CASE JSON_TYPE("k""d"."extra", ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(JSON_EXTRACT("k""d"."extra", ?) AS TEXT) END) LIKE ? ESCAPE '!' ["$.\"a\"", "$.\"a\"", "x%", "$.\"b\"", "$.\"b\"", "%y%"]
 -- part cast
 postgres: SELECT CAST("k""d"."extra" ->> CAST($1 AS text) AS bigint) FROM "s`1"."k""d" ["a"]
 mysql: SELECT CAST((CASE JSON_TYPE(JSON_EXTRACT(`k"d`.`extra`, ?)) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(JSON_EXTRACT(`k"d`.`extra`, ?)) END) AS SIGNED) FROM `s``1`.`k"d` ["$.\"a\"", "$.\"a\""]
@@ -455,29 +455,29 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE CAST("k""d"."extra" AS json
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE JSON_CONTAINS(`k"d`.`extra`, ?) [json [1,2]]
 sqlite: Unsupported: SQLite cannot tell whether JSON contains other JSON
 -- has key
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (CAST("k""d"."extra" AS jsonb) ? CAST($1 AS text)) AND (CAST("k""d"."extra" -> CAST($2 AS text) AS jsonb) ? CAST($3 AS text)) ["a\"b", "a", "c"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = (1) AND JSON_CONTAINS_PATH(JSON_EXTRACT(`k"d`.`extra`, ?), 'one', ?) = (1) ["$.\"a\\\"b\"", "$.\"a\"", "$.\"c\""]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE CAST("k""d"."extra" AS jsonb) ? CAST($1 AS text) AND CAST("k""d"."extra" -> CAST($2 AS text) AS jsonb) ? CAST($3 AS text) ["a\"b", "a", "c"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = 1 AND JSON_CONTAINS_PATH(JSON_EXTRACT(`k"d`.`extra`, ?), 'one', ?) = 1 ["$.\"a\\\"b\"", "$.\"a\"", "$.\"c\""]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE JSON_TYPE("k""d"."extra", ?) IS NOT NULL AND JSON_TYPE("k""d"."extra" -> ?, ?) IS NOT NULL ["$.\"a\\\"b\"", "$.\"a\"", "$.\"c\""]
 -- not has key
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT (CAST("k""d"."extra" AS jsonb) ? CAST($1 AS text))) OR (CAST("k""d"."extra" AS jsonb) ? CAST($2 AS text)) ["a", "b"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (NOT JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = (1)) OR JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = (1) ["$.\"a\"", "$.\"b\""]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE (NOT JSON_TYPE("k""d"."extra", ?) IS NOT NULL) OR JSON_TYPE("k""d"."extra", ?) IS NOT NULL ["$.\"a\"", "$.\"b\""]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (CAST("k""d"."extra" AS jsonb) ? CAST($1 AS text)) OR CAST("k""d"."extra" AS jsonb) ? CAST($2 AS text) ["a", "b"]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE NOT (JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = 1) OR JSON_CONTAINS_PATH(`k"d`.`extra`, 'one', ?) = 1 ["$.\"a\"", "$.\"b\""]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE NOT (JSON_TYPE("k""d"."extra", ?) IS NOT NULL) OR JSON_TYPE("k""d"."extra", ?) IS NOT NULL ["$.\"a\"", "$.\"b\""]
 -- map
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" -> CAST($1 AS text)) = $2 AND ("k""d"."map" ? CAST($3 AS text)) ["a", "b", "a"]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`map` -> CAST(? AS text)) = ? AND (`k"d`.`map` ? CAST(? AS text)) ["a", "b", "a"]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" -> CAST(? AS text)) = ? AND ("k""d"."map" ? CAST(? AS text)) ["a", "b", "a"]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" -> CAST($1 AS text)) = $2 AND "k""d"."map" ? CAST($3 AS text) ["a", "b", "a"]
+mysql: Unsupported: only PostgreSQL has hstore and its operator ->
+sqlite: Unsupported: only PostgreSQL has hstore and its operator ->
 -- map keys
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" ?& CAST($1 AS text[])) OR ("k""d"."map" ?| CAST($2 AS text[])) [array ["\"a\"", "\"b\""], array ["\"c\""]]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`map` ?& CAST(? AS text[])) OR (`k"d`.`map` ?| CAST(? AS text[])) [array ["\"a\"", "\"b\""], array ["\"c\""]]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" ?& CAST(? AS text[])) OR ("k""d"."map" ?| CAST(? AS text[])) [array ["\"a\"", "\"b\""], array ["\"c\""]]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."map" ?& CAST($1 AS text[]) OR "k""d"."map" ?| CAST($2 AS text[]) [array ["\"a\"", "\"b\""], array ["\"c\""]]
+mysql: Unsupported: only PostgreSQL has hstore and its operator ?&
+sqlite: Unsupported: only PostgreSQL has hstore and its operator ?&
 -- map contains
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" @> $1) AND (NOT ("k""d"."map" @> $2)) [HStore({"a": Some("b"), "c": None}), HStore({})]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE (`k"d`.`map` @> ?) AND (NOT (`k"d`.`map` @> ?)) [HStore({"a": Some("b"), "c": None}), HStore({})]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE ("k""d"."map" @> ?) AND (NOT ("k""d"."map" @> ?)) [HStore({"a": Some("b"), "c": None}), HStore({})]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."map" @> $1 AND NOT ("k""d"."map" @> $2) [HStore({"a": Some("b"), "c": None}), HStore({})]
+mysql: Unsupported: only PostgreSQL has hstore and its operator @>
+sqlite: Unsupported: only PostgreSQL has hstore and its operator @>
 -- map with
 postgres: SELECT "k""d"."map" || $1, "k""d"."map" - CAST($2 AS text[]), (("k""d"."map" || $3) - CAST($4 AS text[])) -> CAST($5 AS text) FROM "s`1"."k""d" [HStore({"a": Some("b"), "c": None}), array ["\"a\""], HStore({"a": Some("b"), "c": None}), array ["\"a\""], "c"]
-mysql: SELECT `k"d`.`map` || ?, `k"d`.`map` - CAST(? AS text[]), ((`k"d`.`map` || ?) - CAST(? AS text[])) -> CAST(? AS text) FROM `s``1`.`k"d` [HStore({"a": Some("b"), "c": None}), array ["\"a\""], HStore({"a": Some("b"), "c": None}), array ["\"a\""], "c"]
-sqlite: SELECT "k""d"."map" || ?, "k""d"."map" - CAST(? AS text[]), (("k""d"."map" || ?) - CAST(? AS text[])) -> CAST(? AS text) FROM "s`1"."k""d" [HStore({"a": Some("b"), "c": None}), array ["\"a\""], HStore({"a": Some("b"), "c": None}), array ["\"a\""], "c"]
+mysql: Unsupported: only PostgreSQL has hstore and its operator ||
+sqlite: Unsupported: only PostgreSQL has hstore and its operator ||
 -- map eq
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."map" = $1 [HStore({"a": Some("b"), "c": None})]
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`map` = ? [HStore({"a": Some("b"), "c": None})]
@@ -487,9 +487,9 @@ postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."uuid" = $1 AND "k""
 mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`uuid` = ? AND `k"d`.`plain` = ? [[00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00], 00000000-0000-0000-0000-000000000000]
 sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."uuid" = ? AND "k""d"."plain" = ? [[00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00, 00], 00000000-0000-0000-0000-000000000000]
 -- moments
-postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."told" = $1 OR ("k""d"."at" BETWEEN $2 AND $3) ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
-mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`told` = ? OR (`k"d`.`at` BETWEEN ? AND ?) ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
-sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."told" = ? OR ("k""d"."at" BETWEEN ? AND ?) ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
+postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."told" = $1 OR "k""d"."at" BETWEEN $2 AND $3 ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
+mysql: SELECT `k"d`.`id` FROM `s``1`.`k"d` WHERE `k"d`.`told` = ? OR `k"d`.`at` BETWEEN ? AND ? ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
+sqlite: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."told" = ? OR "k""d"."at" BETWEEN ? AND ? ["2024-05-06T07:08:09+00:00", 2024-05-06 07:08:09 UTC, 2024-05-06 07:08:09 UTC]
 -- columns of two forms
 postgres: SELECT "k""d"."id" FROM "s`1"."k""d" WHERE "k""d"."uuid" = "k""d"."plain" []
 mysql: Unsupported: two columns that store their values in different forms cannot be compared as they are
@@ -599,9 +599,9 @@ postgres: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" F
 mysql: Unsupported: MySQL and MariaDB have no FULL JOIN
 sqlite: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" FULL OUTER JOIN "node" AS "parent" ON "parent"."id" = "node"."parent_id" []
 -- a page
-postgres: SELECT "k""d"."id", "k""d"."flag", "k""d"."small", "k""d"."large", "k""d"."real", "k""d"."price", "k""d"."name", "k""d"."note", "k""d"."uuid", "k""d"."plain", "k""d"."told", "k""d"."at", "k""d"."bytes", "k""d"."tags", "k""d"."map", "k""d"."extra", "k""d"."other_id" FROM "s`1"."k""d" INNER JOIN "node" ON "k""d"."other_id" = "node"."id" WHERE "k""d"."flag" = $1 AND ("k""d"."small" BETWEEN $2 AND $3) AND "k""d"."name" LIKE $4 ESCAPE '!' AND "node"."size" = ANY($5) AND ("k""d"."note" IS NULL OR "k""d"."real" > $6) ORDER BY "k""d"."name" ASC, "k""d"."id" DESC LIMIT $7 OFFSET $8 [true, 1, 9, "a%", array ["1", "2", "3"], 0.5, 20u, 40u]
-mysql: SELECT `k"d`.`id`, `k"d`.`flag`, `k"d`.`small`, `k"d`.`large`, `k"d`.`real`, `k"d`.`price`, `k"d`.`name`, `k"d`.`note`, `k"d`.`uuid`, `k"d`.`plain`, `k"d`.`told`, `k"d`.`at`, `k"d`.`bytes`, `k"d`.`tags`, `k"d`.`map`, `k"d`.`extra`, `k"d`.`other_id` FROM `s``1`.`k"d` INNER JOIN `node` ON `k"d`.`other_id` = `node`.`id` WHERE `k"d`.`flag` = ? AND (`k"d`.`small` BETWEEN ? AND ?) AND `k"d`.`name` LIKE ? ESCAPE '!' AND `node`.`size` IN (?, ?, ?) AND (`k"d`.`note` IS NULL OR `k"d`.`real` > ?) ORDER BY `k"d`.`name` ASC, `k"d`.`id` DESC LIMIT ? OFFSET ? [true, 1, 9, "a%", 1, 2, 3, 0.5, 20u, 40u]
-sqlite: SELECT "k""d"."id", "k""d"."flag", "k""d"."small", "k""d"."large", "k""d"."real", "k""d"."price", "k""d"."name", "k""d"."note", "k""d"."uuid", "k""d"."plain", "k""d"."told", "k""d"."at", "k""d"."bytes", "k""d"."tags", "k""d"."map", "k""d"."extra", "k""d"."other_id" FROM "s`1"."k""d" INNER JOIN "node" ON "k""d"."other_id" = "node"."id" WHERE "k""d"."flag" = ? AND ("k""d"."small" BETWEEN ? AND ?) AND "k""d"."name" LIKE ? ESCAPE '!' AND "node"."size" IN (?, ?, ?) AND ("k""d"."note" IS NULL OR "k""d"."real" > ?) ORDER BY "k""d"."name" ASC, "k""d"."id" DESC LIMIT ? OFFSET ? [true, 1, 9, "a%", 1, 2, 3, 0.5, 20u, 40u]
+postgres: SELECT "k""d"."id", "k""d"."flag", "k""d"."small", "k""d"."large", "k""d"."real", "k""d"."price", "k""d"."name", "k""d"."note", "k""d"."uuid", "k""d"."plain", "k""d"."told", "k""d"."at", "k""d"."bytes", "k""d"."tags", "k""d"."map", "k""d"."extra", "k""d"."other_id" FROM "s`1"."k""d" INNER JOIN "node" ON "k""d"."other_id" = "node"."id" WHERE "k""d"."flag" = $1 AND "k""d"."small" BETWEEN $2 AND $3 AND "k""d"."name" LIKE $4 ESCAPE '!' AND "node"."size" = ANY($5) AND ("k""d"."note" IS NULL OR "k""d"."real" > $6) ORDER BY "k""d"."name" ASC, "k""d"."id" DESC LIMIT $7 OFFSET $8 [true, 1, 9, "a%", array ["1", "2", "3"], 0.5, 20u, 40u]
+mysql: SELECT `k"d`.`id`, `k"d`.`flag`, `k"d`.`small`, `k"d`.`large`, `k"d`.`real`, `k"d`.`price`, `k"d`.`name`, `k"d`.`note`, `k"d`.`uuid`, `k"d`.`plain`, `k"d`.`told`, `k"d`.`at`, `k"d`.`bytes`, `k"d`.`tags`, `k"d`.`map`, `k"d`.`extra`, `k"d`.`other_id` FROM `s``1`.`k"d` INNER JOIN `node` ON `k"d`.`other_id` = `node`.`id` WHERE `k"d`.`flag` = ? AND `k"d`.`small` BETWEEN ? AND ? AND `k"d`.`name` LIKE ? ESCAPE '!' AND `node`.`size` IN (?, ?, ?) AND (`k"d`.`note` IS NULL OR `k"d`.`real` > ?) ORDER BY `k"d`.`name` ASC, `k"d`.`id` DESC LIMIT ? OFFSET ? [true, 1, 9, "a%", 1, 2, 3, 0.5, 20u, 40u]
+sqlite: SELECT "k""d"."id", "k""d"."flag", "k""d"."small", "k""d"."large", "k""d"."real", "k""d"."price", "k""d"."name", "k""d"."note", "k""d"."uuid", "k""d"."plain", "k""d"."told", "k""d"."at", "k""d"."bytes", "k""d"."tags", "k""d"."map", "k""d"."extra", "k""d"."other_id" FROM "s`1"."k""d" INNER JOIN "node" ON "k""d"."other_id" = "node"."id" WHERE "k""d"."flag" = ? AND "k""d"."small" BETWEEN ? AND ? AND "k""d"."name" LIKE ? ESCAPE '!' AND "node"."size" IN (?, ?, ?) AND ("k""d"."note" IS NULL OR "k""d"."real" > ?) ORDER BY "k""d"."name" ASC, "k""d"."id" DESC LIMIT ? OFFSET ? [true, 1, 9, "a%", 1, 2, 3, 0.5, 20u, 40u]
 -- group
 postgres: SELECT "node"."size", COUNT(*) FROM "node" GROUP BY "node"."size" []
 mysql: SELECT `node`.`size`, COUNT(*) FROM `node` GROUP BY `node`.`size` []
@@ -628,7 +628,7 @@ mysql: SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM
 sqlite: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" ORDER BY "node"."parent_id" ASC NULLS LAST, "node"."parent_id" DESC NULLS FIRST []
 -- order by a condition
 postgres: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" ORDER BY "node"."size" > $1 AND "node"."id" < $2 DESC NULLS LAST [1, 2]
-mysql: SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` ORDER BY `node`.`size` > ? AND `node`.`id` < ? IS NULL ASC, `node`.`size` > ? AND `node`.`id` < ? DESC [1, 2, 1, 2]
+mysql: SELECT `node`.`id`, `node`.`name`, `node`.`parent_id`, `node`.`size` FROM `node` ORDER BY (`node`.`size` > ? AND `node`.`id` < ?) IS NULL ASC, `node`.`size` > ? AND `node`.`id` < ? DESC [1, 2, 1, 2]
 sqlite: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" ORDER BY "node"."size" > ? AND "node"."id" < ? DESC NULLS LAST [1, 2]
 -- order by raw
 postgres: SELECT "node"."id", "node"."name", "node"."parent_id", "node"."size" FROM "node" ORDER BY random() ASC []
@@ -735,13 +735,13 @@ postgres: INSERT INTO "node" ("name", "size") VALUES ($1, $2) ON CONFLICT ON CON
 mysql: Unsupported: MySQL and MariaDB have no conditions of an upsert and no choice of its constraint
 sqlite: Unsupported: only PostgreSQL finds the constraint of an upsert by its name: give its columns
 -- upsert of a partial index
-postgres: INSERT INTO "node" ("name", "size") VALUES ($1, $2) ON CONFLICT ("name") WHERE (("size" > 7 AND "name" <> E'it\'s \\ "so"') OR "parent_id" IS NULL) AND ((NOT "name" LIKE '%!%%' ESCAPE '!') AND "size" = ANY(ARRAY [1,2])) DO UPDATE SET "size" = "excluded"."size" RETURNING "node"."id" ["x", 2]
+postgres: INSERT INTO "node" ("name", "size") VALUES ($1, $2) ON CONFLICT ("name") WHERE (("size" > 7 AND "name" <> E'it''s \\ "so"') OR "parent_id" IS NULL) AND (NOT ("name" LIKE '%!%%' ESCAPE '!') AND "size" = ANY(ARRAY[1, 2])) DO UPDATE SET "size" = "excluded"."size" RETURNING "node"."id" ["x", 2]
 mysql: Unsupported: MySQL and MariaDB have no conditions of an upsert and no choice of its constraint
-sqlite: INSERT INTO "node" ("name", "size") VALUES (?, ?) ON CONFLICT ("name") WHERE (("size" > 7 AND "name" <> 'it''s \ "so"') OR "parent_id" IS NULL) AND ((NOT "name" LIKE '%!%%' ESCAPE '!') AND "size" IN (1, 2)) DO UPDATE SET "size" = "excluded"."size" RETURNING "node"."id" ["x", 2]
+sqlite: INSERT INTO "node" ("name", "size") VALUES (?, ?) ON CONFLICT ("name") WHERE (("size" > 7 AND "name" <> 'it''s \ "so"') OR "parent_id" IS NULL) AND (NOT ("name" LIKE '%!%%' ESCAPE '!') AND "size" IN (1, 2)) DO UPDATE SET "size" = "excluded"."size" RETURNING "node"."id" ["x", 2]
 -- upsert of a partial index of kinds
-postgres: INSERT INTO "s`1"."k""d" ("name") VALUES ($1) ON CONFLICT ("name") WHERE "flag" = TRUE AND "real" < 1.5 AND "price" > 2.5 AND ("plain" = '00000000-0000-0000-0000-000000000000' AND "uuid" <> '\x00000000000000000000000000000000' AND "bytes" <> '\x01AB') DO UPDATE SET "flag" = "excluded"."flag" RETURNING "k""d"."id" ["x"]
+postgres: INSERT INTO "s`1"."k""d" ("name") VALUES ($1) ON CONFLICT ("name") WHERE "flag" = TRUE AND "real" < 1.5 AND "price" > 2.5 AND ("plain" = '00000000-0000-0000-0000-000000000000' AND "uuid" <> E'\\x00000000000000000000000000000000' AND "bytes" <> E'\\x01ab') DO UPDATE SET "flag" = "excluded"."flag" RETURNING "k""d"."id" ["x"]
 mysql: Unsupported: MySQL and MariaDB have no conditions of an upsert and no choice of its constraint
-sqlite: INSERT INTO "s`1"."k""d" ("name") VALUES (?) ON CONFLICT ("name") WHERE "flag" = TRUE AND "real" < 1.5 AND "price" > 2.5 AND ("plain" = '00000000-0000-0000-0000-000000000000' AND "uuid" <> x'00000000000000000000000000000000' AND "bytes" <> x'01AB') DO UPDATE SET "flag" = "excluded"."flag" RETURNING "k""d"."id" ["x"]
+sqlite: INSERT INTO "s`1"."k""d" ("name") VALUES (?) ON CONFLICT ("name") WHERE "flag" = TRUE AND "real" < 1.5 AND "price" > 2.5 AND ("plain" = '00000000-0000-0000-0000-000000000000' AND "uuid" <> x'00000000000000000000000000000000' AND "bytes" <> x'01ab') DO UPDATE SET "flag" = "excluded"."flag" RETURNING "k""d"."id" ["x"]
 -- upsert of raw conditions
 postgres: INSERT INTO "node" ("name", "size") VALUES ($1, $2) ON CONFLICT ("name") WHERE size > 7 DO UPDATE SET "size" = 0 RETURNING "node"."id" ["x", 2]
 mysql: Unsupported: MySQL and MariaDB have no conditions of an upsert and no choice of its constraint
@@ -759,9 +759,9 @@ postgres: UPDATE "node" SET "size" = $1, "parent_id" = $2 WHERE "node"."id" = $3
 mysql: UPDATE `node` SET `size` = ?, `parent_id` = ? WHERE `node`.`id` = ? [2, NULL, 7]
 sqlite: UPDATE "node" SET "size" = ?, "parent_id" = ? WHERE "node"."id" = ? [2, NULL, 7]
 -- update all
-postgres: UPDATE "node" SET "size" = ("node"."size" * $1) + $2 [2, 1]
-mysql: UPDATE `node` SET `size` = (`node`.`size` * ?) + ? [2, 1]
-sqlite: UPDATE "node" SET "size" = ("node"."size" * ?) + ? [2, 1]
+postgres: UPDATE "node" SET "size" = "node"."size" * $1 + $2 [2, 1]
+mysql: UPDATE `node` SET `size` = `node`.`size` * ? + ? [2, 1]
+sqlite: UPDATE "node" SET "size" = "node"."size" * ? + ? [2, 1]
 -- update some
 postgres: UPDATE "node" SET "parent_id" = $1 WHERE "node"."size" > $2 AND "node"."name" <> $3 [7, 1, "x"]
 mysql: UPDATE `node` SET `parent_id` = ? WHERE `node`.`size` > ? AND `node`.`name` <> ? [7, 1, "x"]
