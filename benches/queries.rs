@@ -1,11 +1,11 @@
 //! What building a typed query costs, from its parts to its text and parameters, for PostgreSQL and SQLite: a row by its
-//! key, a select with a join, five conditions, an order and a limit, and an upsert; and what is around them. No database.
-//! Allocations are counted. How to count instructions is said in `core.rs`.
+//! key, a select with a join, five conditions, an order and a limit, and an upsert; and what is around them. Beside them the whole way
+//! of a row by its key on SQLite in memory. Allocations are counted. How to count instructions is said in `core.rs`.
 
 use std::hint::black_box;
 
 use divan::Bencher;
-use nestling::{Dialect, ForeignKey, Model, OnConflict, Query};
+use nestling::{Database, Dialect, ForeignKey, Model, OnConflict, Query};
 
 #[global_allocator]
 static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
@@ -80,4 +80,26 @@ fn update_by_key(bencher: Bencher<'_, '_>, dialect: Dialect) {
 #[divan::bench(args = DIALECTS)]
 fn delete_by_key(bencher: Bencher<'_, '_>, dialect: Dialect) {
     measure(bencher, dialect, || Movie::delete().filter(Movie::ID.eq(black_box(7))));
+}
+
+/// The whole way of a row by its key on SQLite in memory, where what is around the query costs least.
+#[divan::bench]
+fn get_by_key(bencher: Bencher<'_, '_>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let db = Database::open("sqlite::memory:").expect("a valid URL");
+    let schema =
+        "create table movie (id integer primary key, title text, year integer, rating real, director_id integer);
+        insert into movie values (7, 'Cleo', 1962, null, 1)";
+    runtime.block_on(db.batch(schema)).expect("a table");
+    let _entered = runtime.enter();
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    bencher.bench_local(|| {
+        let mut get = std::pin::pin!(Movie::select().filter(Movie::ID.eq(black_box(7))).one(&db));
+        loop {
+            if let std::task::Poll::Ready(movie) = get.as_mut().poll(&mut cx) {
+                break movie.expect("a row");
+            }
+        }
+    });
 }

@@ -133,7 +133,8 @@ pub use crate::model::derived as __derive;
 pub use crate::{
     cell::{Cell, Elements, FromCell, Mismatch, Pairs},
     db::{
-        Context, Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream, SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
+        Context, Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream,
+        SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},

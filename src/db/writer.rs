@@ -30,16 +30,29 @@ impl Writer {
 
     /// A name, in quotes.
     pub(crate) fn name(&mut self, name: &str) {
-        let quote = if self.dialect == Dialect::Mysql { '`' } else { '"' };
-        self.sql.push(quote);
-        for (at, part) in name.split(quote).enumerate() {
-            if at > 0 {
-                self.sql.push(quote);
-                self.sql.push(quote);
-            }
-            self.sql.push_str(part);
+        let quote = if self.dialect == Dialect::Mysql { "`" } else { "\"" };
+        self.sql.push_str(quote);
+        if name.bytes().any(|byte| byte == quote.as_bytes()[0]) {
+            self.sql.push_str(&name.replace(quote, &quote.repeat(2)));
+        } else {
+            self.sql.push_str(name);
         }
-        self.sql.push(quote);
+        self.sql.push_str(quote);
+    }
+
+    /// Columns of one table, with commas between them.
+    pub(crate) fn columns<'n>(&mut self, table: &str, names: impl IntoIterator<Item = &'n str>) {
+        let start = self.sql.len();
+        self.name(table);
+        self.text(".");
+        let table = start..self.sql.len();
+        for (at, name) in names.into_iter().enumerate() {
+            if at > 0 {
+                self.text(", ");
+                self.sql.extend_from_within(table.clone());
+            }
+            self.name(name);
+        }
     }
 
     /// The name of a table, with its schema.

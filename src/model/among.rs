@@ -166,12 +166,7 @@ fn write_parts<P>(
 }
 
 /// Parts with commas between them, rows of several in brackets.
-fn write_rows<P>(
-    width: usize,
-    parts: &[P],
-    to: &mut Writer,
-    write: fn(&P, &mut Writer) -> Result<()>,
-) -> Result<()> {
+fn write_rows<P>(width: usize, parts: &[P], to: &mut Writer, write: fn(&P, &mut Writer) -> Result<()>) -> Result<()> {
     if width == 1 {
         return listed(parts, to, write);
     }

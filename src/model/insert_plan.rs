@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    assignment::Assignment, node::Node, operator::listed, selection::Selected, table::Table, traits::Model,
-};
+use super::{assignment::Assignment, node::Node, operator::listed, selection::Selected, table::Table, traits::Model};
 use crate::{
     db::Writer,
     driver::Dialect,

@@ -178,7 +178,12 @@ fn write_contains(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> 
     match to.dialect() {
         Dialect::Postgres => {
             let [document, part] = two(args);
-            Operator::Other("@>").write(place, to, |_, to| write_binary_json(document, to), |_, to| write_binary_json(part, to))
+            Operator::Other("@>").write(
+                place,
+                to,
+                |_, to| write_binary_json(document, to),
+                |_, to| write_binary_json(part, to),
+            )
         }
         Dialect::Mysql => write_call("JSON_CONTAINS", args, to),
         Dialect::Sqlite => {

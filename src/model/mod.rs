@@ -50,7 +50,6 @@ mod select;
 mod select_text;
 mod selection;
 mod shape;
-mod statements;
 mod stored;
 mod sub_query;
 mod table;

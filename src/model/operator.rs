@@ -95,12 +95,9 @@ impl Operator {
         match self {
             Self::Or => (Or, Or, Not),
             Self::And => (And, And, Not),
-            Self::Equal
-            | Self::NotEqual
-            | Self::Less
-            | Self::LessOrEqual
-            | Self::Greater
-            | Self::GreaterOrEqual => (Comparison, Sum, Sum),
+            Self::Equal | Self::NotEqual | Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual => {
+                (Comparison, Sum, Sum)
+            }
             // MySQL takes no more than a simple expression behind LIKE.
             Self::In | Self::Like(_) | Self::ILike => (Comparison, Sum, Closed),
             Self::Other(_) | Self::HStore(_) => (Other, Closed, Closed),
@@ -153,6 +150,7 @@ pub(super) fn bracketed(
 }
 
 /// Writes parts with commas between them.
+#[inline]
 pub(super) fn listed<T>(
     parts: impl IntoIterator<Item = T>,
     to: &mut Writer,

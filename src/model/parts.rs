@@ -2,7 +2,8 @@
 
 use super::{
     expr::Expr,
-    node::{Node, Source},
+    node::{Form, Node, Source},
+    operator::Operator,
     order::Order,
     selection::Selected,
     stored::Stored,
@@ -134,6 +135,24 @@ impl Parts {
     /// The form of the values, if it is of one column.
     pub(super) fn form(&self) -> Option<Stored> {
         if let [selected] = &*self.selected() { selected.node.form() } else { None }
+    }
+
+    /// Whether nothing is asked for but the whole row that has a key. An order and a limit of one or more change nothing.
+    pub(super) fn is_by_key(&self) -> bool {
+        let Self { origin, nodes, joins, filter, group, having, distinct, order: _, limit, offset, lock } = self;
+        let Origin { table, source, query } = origin;
+        let plain = nodes.is_empty() && joins.is_empty() && group.is_empty() && having.is_none() && query.is_none();
+        let plain =
+            plain && matches!(distinct, Distinct::All) && *limit != Some(0) && offset.is_none() && lock.is_none();
+        let is_key = |column: &Node| match (column, table.primary_key) {
+            (Node::Column(of, def), [key]) => of == source && def.name == table.columns[*key].name,
+            _ => false,
+        };
+        let by_key = |filter: &Expr<bool>| match &filter.node {
+            Node::Apply(Form::Binary(Operator::Equal), two) => is_key(&two[0]) && matches!(two[1], Node::Value(_)),
+            _ => false,
+        };
+        plain && filter.as_ref().is_some_and(by_key)
     }
 
     /// Whether a limit or an offset says how many rows there are.

@@ -10,7 +10,6 @@ use super::{
     parts::{Distinct, Lock, LockKind, LockWait, Origin, Parts},
     query::Query,
     selection::Selection,
-    statements::{Form, Kind, Sql},
     sub_query::SubQuery,
     traits::Model,
 };
@@ -236,10 +235,7 @@ impl<M: Model, R> Select<M, R> {
 }
 
 /// The text of a statement.
-pub(super) fn written(
-    dialect: Dialect,
-    write: impl FnOnce(&mut Writer) -> Result<()>,
-) -> Result<(String, Params)> {
+pub(super) fn written(dialect: Dialect, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     write(&mut to)?;
     Ok(to.finish())
@@ -253,30 +249,18 @@ pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result
 }
 
 impl<M: Model, R: Send + 'static> Select<M, R> {
-    /// The text and the parameters. That of a row by its key is kept.
-    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
-        if let Some(key) = self.parts.key_value()
-            && let Some(form) = Form::new(dialect, Kind::Select, [])
-        {
-            let build = || written(dialect, |to| self.parts.by_key().write(to));
-            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
-        }
-        let (sql, params) = written(dialect, |to| self.parts.write(to))?;
-        Ok((Sql::Built(sql), params))
-    }
-
     async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         Ok(db.send(&sql, &params).await?.rows)
     }
 
     async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         db.read(&sql, &params, self.read).await
     }
 
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         db.send_stream(&sql, &params).await
     }
 
@@ -296,7 +280,7 @@ impl<M: Model, R: Send + 'static> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let (sql, params) = self.text(dialect)?;
-        Ok((sql.into(), params))
+        // However a row is asked for by its key, the text is one: the server prepares it once.
+        written(dialect, |to| if self.parts.is_by_key() { self.parts.write_by_key(to) } else { self.parts.write(to) })
     }
 }

@@ -20,17 +20,25 @@ use crate::{
 impl Parts {
     /// Writes the statement.
     pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_head(to)?;
+        self.write_tail(to)
+    }
+
+    /// Writes the statement without order and limit, which change nothing where there is one row.
+    pub(super) fn write_by_key(&self, to: &mut Writer) -> Result<()> {
+        self.write_head(to)?;
+        self.write_body(to)
+    }
+
+    fn write_head(&self, to: &mut Writer) -> Result<()> {
         self.write_verb(to)?;
         if self.nodes.is_empty() {
             let Origin { table, source, .. } = &self.origin;
-            listed(table.columns, to, |column, to| {
-                source.write(column.name, to);
-                Ok(())
-            })?;
+            to.columns(source.name(), table.columns.iter().map(|column| column.name));
+            Ok(())
         } else {
-            listed(&self.nodes, to, Selected::write)?;
+            listed(&self.nodes, to, Selected::write)
         }
-        self.write_tail(to)
     }
 
     /// Writes the statement, to stand inside another. MySQL takes no two columns of one name there, so they have names of

@@ -143,11 +143,7 @@ impl Column {
 }
 
 /// Writes a query that has all that another has.
-pub(super) fn write_rows_of(
-    name: &str,
-    to: &mut Writer,
-    query: impl FnOnce(&mut Writer) -> Result<()>,
-) -> Result<()> {
+pub(super) fn write_rows_of(name: &str, to: &mut Writer, query: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
     to.text("SELECT *");
     write_from(name, to, query)
 }

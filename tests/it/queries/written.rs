@@ -91,7 +91,11 @@ impl Texts {
 
 /// The beginning and the length of what is long.
 fn shortened(text: String) -> String {
-    if text.len() <= 2_000 { text } else { format!("{} … {} bytes", text.chars().take(300).collect::<String>(), text.len()) }
+    if text.len() <= 2_000 {
+        text
+    } else {
+        format!("{} … {} bytes", text.chars().take(300).collect::<String>(), text.len())
+    }
 }
 
 /// A value with its type; long lists by their length.

@@ -103,7 +103,10 @@ fn numbers(out: &mut Texts) {
     out.value("sums", (s + 1 + 2, s - (s - 1), (s + 1) - (s - 1), s + (s + 1)));
     out.value("products", (s * 2 * 3, s * (s * 2), (s + 1) * (s - 1), s * 2 + s * 3, s + s * 2));
     out.value("quotients", (s / 2, s / 2 / 3, s / (s / 2), (s * 2) / 3, s * 2 % 3, (s + 1) % 2, l / 2));
-    out.value("quotients of others", (Kind::REAL / 2.0, Kind::PRICE / Decimal::TWO, Kind::PRICE / Decimal::TWO / Decimal::TEN));
+    out.value(
+        "quotients of others",
+        (Kind::REAL / 2.0, Kind::PRICE / Decimal::TWO, Kind::PRICE / Decimal::TWO / Decimal::TEN),
+    );
     out.value("negative", (-s, -(s + 1), -(-s), s - -s, s * -s, -s * 2));
     out.value("aggregates", (count(), s.count(), s.count_distinct(), s.min(), s.max(), Kind::NAME.max()));
     out.value("sums of all", (s.sum(), l.sum(), Kind::REAL.sum(), Kind::PRICE.sum(), (s + 1).sum()));
@@ -124,20 +127,47 @@ fn text(out: &mut Texts) {
     out.condition("concat eq", Kind::NAME.concat("x").eq("ax"));
     out.condition("functions", Kind::NAME.lower().eq("a") & Kind::NAME.upper().ne("A"));
     out.value("of text", (Kind::NAME.lower(), Kind::NOTE.upper(), Kind::NAME.trim(), Kind::NAME.length()));
-    out.value("concat", (Kind::NAME.concat("x"), value("a".to_owned()).concat(Kind::NAME).concat("b"), Kind::NAME.concat(Kind::NAME.concat("c"))));
+    out.value(
+        "concat",
+        (
+            Kind::NAME.concat("x"),
+            value("a".to_owned()).concat(Kind::NAME).concat("b"),
+            Kind::NAME.concat(Kind::NAME.concat("c")),
+        ),
+    );
     out.value("length of concat", Kind::NAME.concat("x").length() + 1);
 }
 
 fn functions(out: &mut Texts) {
-    out.value("values", (value(1_i64), value(true), value("x".to_owned()), value(1.5), value(Decimal::ONE), value(None::<i32>)));
-    out.value("values of others", (value(Uuid::nil()), value(vec![1_u8]), value(vec![1_i32]), value(serde_json::json!([1]))));
-    out.value("casts", (Kind::SMALL.cast::<i64>(), Kind::SMALL.cast::<String>(), Kind::NAME.cast::<Decimal>(), Kind::NAME.cast::<f64>()));
-    out.value("casts to others", (Kind::NAME.cast::<Uuid>(), Kind::NAME.cast::<Vec<u8>>(), Kind::SMALL.cast::<u64>(), Kind::NAME.cast::<bool>()));
+    out.value(
+        "values",
+        (value(1_i64), value(true), value("x".to_owned()), value(1.5), value(Decimal::ONE), value(None::<i32>)),
+    );
+    out.value(
+        "values of others",
+        (value(Uuid::nil()), value(vec![1_u8]), value(vec![1_i32]), value(serde_json::json!([1]))),
+    );
+    out.value(
+        "casts",
+        (
+            Kind::SMALL.cast::<i64>(),
+            Kind::SMALL.cast::<String>(),
+            Kind::NAME.cast::<Decimal>(),
+            Kind::NAME.cast::<f64>(),
+        ),
+    );
+    out.value(
+        "casts to others",
+        (Kind::NAME.cast::<Uuid>(), Kind::NAME.cast::<Vec<u8>>(), Kind::SMALL.cast::<u64>(), Kind::NAME.cast::<bool>()),
+    );
     out.value("cast to json", Kind::NAME.cast::<serde_json::Value>());
     out.value("cast to an array", Kind::NAME.cast::<Vec<i32>>());
     out.value("cast to a map", Kind::NAME.cast::<HStore>());
     out.value("cast of a sum", (Kind::SMALL + 1).cast::<i64>() * 2);
-    out.value("coalesce", (coalesce(Kind::NOTE, "x"), coalesce(Kind::NOTE, Kind::NAME), coalesce(Kind::REAL + 1.0, 2.0) + 3.0));
+    out.value(
+        "coalesce",
+        (coalesce(Kind::NOTE, "x"), coalesce(Kind::NOTE, Kind::NAME), coalesce(Kind::REAL + 1.0, 2.0) + 3.0),
+    );
     out.value("function", function::<i64>("f", [Kind::SMALL.expr() + 1, value(7)]));
     out.value("function of nothing", function::<i64>("pg_catalog.f", [] as [nestling::Expr<i64>; 0]));
     out.value("now", (now(), Kind::AT.max()));

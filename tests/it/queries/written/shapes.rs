@@ -36,12 +36,21 @@ fn selects(out: &mut Texts) {
 
 fn joins(out: &mut Texts) {
     out.query("join", &Kind::select().join(Kind::OTHER).filter(Node::NAME.eq("x")).columns((Kind::ID, Node::NAME)));
-    out.query("left join from the other side", &Node::select().left_join(Kind::OTHER).columns((Node::ID, Kind::NAME.nullable())));
+    out.query(
+        "left join from the other side",
+        &Node::select().left_join(Kind::OTHER).columns((Node::ID, Kind::NAME.nullable())),
+    );
     let parent = Node::alias("parent");
     out.query("join as", &Node::select().join_as(Node::PARENT, &parent).columns((Node::NAME, parent.col(Node::NAME))));
-    out.query("left join as", &Node::select().left_join_as(Node::PARENT, &parent).columns((Node::NAME, parent.optional())));
+    out.query(
+        "left join as",
+        &Node::select().left_join_as(Node::PARENT, &parent).columns((Node::NAME, parent.optional())),
+    );
     out.query("join on", &Node::select().join_on(&parent, parent.col(Node::SIZE).gt(Node::SIZE + 1)));
-    out.query("left join on", &Node::select().left_join_on(&Pair::relation(), Pair::LEFT.eq(Node::SIZE) & Pair::WEIGHT.gt(1)));
+    out.query(
+        "left join on",
+        &Node::select().left_join_on(&Pair::relation(), Pair::LEFT.eq(Node::SIZE) & Pair::WEIGHT.gt(1)),
+    );
     out.query("full join on", &Node::select().full_join_on(&parent, parent.col(Node::ID).eq(Node::PARENT)));
     out.query(
         "a page",
@@ -68,9 +77,18 @@ fn groups(out: &mut Texts) {
 }
 
 fn orders(out: &mut Texts) {
-    out.query("orders", &Node::select().order_by(Node::SIZE.asc()).order_by((Node::SIZE + Node::ID.cast::<i32>()).desc()));
-    out.query("nulls", &Node::select().order_by(Node::PARENT.asc().nulls_last()).order_by(Node::PARENT.desc().nulls_first()));
-    out.query("order by a condition", &Node::select().order_by((Node::SIZE.gt(1) & Node::ID.lt(2)).desc().nulls_last()));
+    out.query(
+        "orders",
+        &Node::select().order_by(Node::SIZE.asc()).order_by((Node::SIZE + Node::ID.cast::<i32>()).desc()),
+    );
+    out.query(
+        "nulls",
+        &Node::select().order_by(Node::PARENT.asc().nulls_last()).order_by(Node::PARENT.desc().nulls_first()),
+    );
+    out.query(
+        "order by a condition",
+        &Node::select().order_by((Node::SIZE.gt(1) & Node::ID.lt(2)).desc().nulls_last()),
+    );
     out.query("order by raw", &Node::select().order_by(sql::<i64>("random()").asc()));
 }
 
@@ -84,12 +102,24 @@ fn unions(out: &mut Texts) {
     out.query("union in order", &sizes(1).union(sizes(2)).order_by(Node::NAME.asc().nulls_last()).limit(3).offset(1));
     out.query("union with an offset", &sizes(1).union(sizes(2)).offset(1));
     out.query("union of a limited union", &sizes(1).union(sizes(2)).limit(3).union_all(sizes(3)));
-    out.query("union of the same columns", &Node::select().columns((Node::SIZE, Node::SIZE)).union(Node::select().columns((Node::SIZE, Node::SIZE))));
+    out.query(
+        "union of the same columns",
+        &Node::select().columns((Node::SIZE, Node::SIZE)).union(Node::select().columns((Node::SIZE, Node::SIZE))),
+    );
 }
 
 fn relations(out: &mut Texts) {
     let newest = Node::select().order_by(Node::ID.desc()).limit(3).as_relation("newest");
-    out.query("from a query", &newest.select().filter(newest.col(Node::SIZE).gt(1)).order_by(newest.col(Node::NAME).asc()));
-    out.query("join a query", &Kind::select().join_as(Kind::OTHER, &newest).columns((Kind::ID, newest.col(Node::NAME))));
-    out.query("two relations", &Node::select().join_on(&newest, newest.col(Node::ID).eq(Node::ID)).columns((Node::relation(), &newest)));
+    out.query(
+        "from a query",
+        &newest.select().filter(newest.col(Node::SIZE).gt(1)).order_by(newest.col(Node::NAME).asc()),
+    );
+    out.query(
+        "join a query",
+        &Kind::select().join_as(Kind::OTHER, &newest).columns((Kind::ID, newest.col(Node::NAME))),
+    );
+    out.query(
+        "two relations",
+        &Node::select().join_on(&newest, newest.col(Node::ID).eq(Node::ID)).columns((Node::relation(), &newest)),
+    );
 }
