@@ -3,11 +3,16 @@
 //! Used by the models for all statements. It knows how names are quoted and parameters are numbered, and nothing of any
 //! statement.
 
-use crate::{driver::Dialect, params::Params, value::Value};
+use crate::{
+    driver::{Capabilities, Dialect},
+    params::Params,
+    value::Value,
+};
 
 /// A statement that is being written.
 pub(crate) struct Writer {
     dialect: Dialect,
+    capabilities: &'static Capabilities,
     sql: String,
     params: Vec<Value>,
     /// Whether values are written as literals in place of parameters.
@@ -16,11 +21,22 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, sql: String::with_capacity(256), params: Vec::new(), literals: false }
+        Self {
+            dialect,
+            capabilities: dialect.capabilities(),
+            sql: String::with_capacity(256),
+            params: Vec::new(),
+            literals: false,
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// What the database can do.
+    pub(crate) fn can(&self) -> &'static Capabilities {
+        self.capabilities
     }
 
     /// Text as it stands.
@@ -30,14 +46,14 @@ impl Writer {
 
     /// A name, in quotes.
     pub(crate) fn name(&mut self, name: &str) {
-        let quote = if self.dialect == Dialect::Mysql { "`" } else { "\"" };
-        self.sql.push_str(quote);
-        if name.bytes().any(|byte| byte == quote.as_bytes()[0]) {
-            self.sql.push_str(&name.replace(quote, &quote.repeat(2)));
+        let quote = self.capabilities.quote;
+        self.sql.push(quote);
+        if name.bytes().any(|byte| char::from(byte) == quote) {
+            self.sql.push_str(&name.replace(quote, &[quote, quote].iter().collect::<String>()));
         } else {
             self.sql.push_str(name);
         }
-        self.sql.push_str(quote);
+        self.sql.push(quote);
     }
 
     /// Columns of one table, with commas between them.
@@ -67,7 +83,7 @@ impl Writer {
     /// The place of a parameter.
     pub(crate) fn value(&mut self, value: Value) {
         self.params.push(value);
-        if self.dialect == Dialect::Postgres {
+        if self.capabilities.numbers_parameters {
             self.sql.push('$');
             self.number(self.params.len());
         } else {

@@ -18,19 +18,6 @@ use crate::{
     value::Value,
 };
 
-/// So many values of one list are parameters. SQLite takes 32,766 in a statement and MySQL 65,535: room is left for others.
-fn most(dialect: Dialect) -> usize {
-    match dialect {
-        // A list of rows becomes a tree there, one level for each.
-        Dialect::Postgres => 1_000,
-        Dialect::Mysql => 10_000,
-        Dialect::Sqlite => 5_000,
-    }
-}
-
-/// SQLite's limit on parameters.
-const PARAMETERS: usize = 32_766;
-
 /// Values behind `IN`: of rows the parts of one behind those of the other.
 pub(super) struct Among {
     values: Vec<Value>,
@@ -64,12 +51,12 @@ impl Among {
     /// Writes that `left` is one of them.
     pub(super) fn write(&self, left: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
         let Self { values, types } = self;
-        let dialect = to.dialect();
-        if dialect == Dialect::Postgres && left.len() == 1 && is_array(values) {
+        let can = to.can();
+        if can.arrays && left.len() == 1 && is_array(values) {
             return write_any(left, values, place, to);
         }
-        if values.len() > most(dialect) {
-            match dialect {
+        if values.len() > can.listed {
+            match to.dialect() {
                 Dialect::Postgres => {
                     if let Some(types) = types.as_deref().filter(|types| types.len() > 1) {
                         return write_arrays(left, values, types, place, to);
@@ -77,8 +64,8 @@ impl Among {
                 }
                 Dialect::Mysql => return write_literals(left, values, place, to),
                 Dialect::Sqlite if !values.iter().any(is_float) => return write_document(left, values, place, to),
-                Dialect::Sqlite if values.len() > PARAMETERS => {
-                    let text = format!("SQLite takes no list of more than {PARAMETERS} floats");
+                Dialect::Sqlite if values.len() > can.parameters => {
+                    let text = format!("SQLite takes no list of more than {} floats", can.parameters);
                     return Err(Error::new(ErrorKind::Unsupported, text));
                 }
                 Dialect::Sqlite => {}
@@ -157,8 +144,7 @@ fn write_parts<P>(
         });
     }
     write_in(left, place, to, |to| {
-        // SQLite takes a list of rows only in the form of a query.
-        to.text(if left.len() > 1 && to.dialect() == Dialect::Sqlite { "(VALUES " } else { "(" });
+        to.text(if left.len() > 1 && !to.can().rows_in_lists { "(VALUES " } else { "(" });
         write_rows(left.len(), parts, to, write)?;
         to.text(")");
         Ok(())

@@ -155,7 +155,7 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
         if self.plan.rows.is_empty() {
             return Ok((Vec::new(), 0));
         }
-        if dialect == Dialect::Mysql {
+        if !dialect.capabilities().returning {
             return read_back::inserted::<M>(db, &self.plan, self.returning.as_deref()).await;
         }
         let chunk = self.plan.chunk(dialect);

@@ -104,11 +104,7 @@ pub(super) fn mysql(value: &Value) -> Result<Cow<'static, str>> {
 
 /// A value that a database does not have.
 pub(super) fn outside(value: &Value, dialect: Dialect) -> Error {
-    let name = match dialect {
-        Dialect::Postgres => "PostgreSQL",
-        Dialect::Mysql => "MySQL",
-        Dialect::Sqlite => "SQLite",
-    };
+    let name = dialect.capabilities().name;
     Error::new(ErrorKind::Parameter, format!("{} does not fit into {name}", value.type_name())).out_of_range()
 }
 

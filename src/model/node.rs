@@ -203,7 +203,7 @@ impl Node {
     /// Writes the expression into a statement that writes a table. MySQL refuses queries there that read the same table,
     /// unless they are made ahead.
     pub(super) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
-        if to.dialect() == Dialect::Mysql && self.reads(table) {
+        if !to.can().reads_what_it_writes && self.reads(table) {
             let apart = |node: &Self| match node {
                 Self::Query(query) => Some(Self::Query(query.apart())),
                 _ => None,
@@ -222,7 +222,7 @@ impl Node {
     pub(super) fn write_in(&self, place: Binding, to: &mut Writer) -> Result<()> {
         match self {
             Self::Column(source, def) => source.write(def.name, to),
-            Self::Excluded(def) if to.dialect() == Dialect::Mysql => {
+            Self::Excluded(def) if !to.can().on_conflict => {
                 to.text("VALUES(");
                 to.name(def.name);
                 to.text(")");

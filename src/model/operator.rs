@@ -5,7 +5,6 @@
 
 use crate::{
     db::Writer,
-    driver::Dialect,
     error::{Error, ErrorKind, Result},
 };
 
@@ -114,7 +113,7 @@ impl Operator {
         left: impl FnOnce(Binding, &mut Writer) -> Result<()>,
         right: impl FnOnce(Binding, &mut Writer) -> Result<()>,
     ) -> Result<()> {
-        if matches!(self, Self::HStore(_)) && to.dialect() != Dialect::Postgres {
+        if matches!(self, Self::HStore(_)) && !to.can().hstore {
             let text = format!("only PostgreSQL has hstore and its operator {}", self.text());
             return Err(Error::new(ErrorKind::Unsupported, text));
         }

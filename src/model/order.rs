@@ -4,7 +4,7 @@ use super::{
     node::{Form, Node},
     operator::{Binding, listed},
 };
-use crate::{db::Writer, driver::Dialect, error::Result};
+use crate::{db::Writer, error::Result};
 
 /// Which way.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +61,8 @@ impl Order {
 
     fn write(&self, to: &mut Writer) -> Result<()> {
         let Self { node, direction, nulls } = self;
-        // MySQL has no words for it: whether it is NULL comes first there.
-        if let Some(nulls) = nulls.filter(|_| to.dialect() == Dialect::Mysql) {
+        // Where there are no words for it, whether it is NULL comes first.
+        if let Some(nulls) = nulls.filter(|_| !to.can().orders_nulls) {
             Form::IsNull.write(std::slice::from_ref(node), Binding::Open, to)?;
             to.text(match nulls {
                 Nulls::First => " DESC, ",
@@ -74,7 +74,7 @@ impl Order {
             Direction::Asc => " ASC",
             Direction::Desc => " DESC",
         });
-        to.text(match nulls.filter(|_| to.dialect() != Dialect::Mysql) {
+        to.text(match nulls.filter(|_| to.can().orders_nulls) {
             None => "",
             Some(Nulls::First) => " NULLS FIRST",
             Some(Nulls::Last) => " NULLS LAST",

@@ -110,7 +110,7 @@ impl Parts {
         to.text(" FROM ");
         self.origin.write(to)?;
         for Join { kind, origin, on } in &self.joins {
-            if *kind == JoinKind::Full && to.dialect() == Dialect::Mysql {
+            if *kind == JoinKind::Full && !to.can().full_join {
                 return Err(Error::new(ErrorKind::Unsupported, "MySQL and MariaDB have no FULL JOIN"));
             }
             to.text(match kind {
@@ -170,17 +170,19 @@ impl Lock {
     /// Writes the lock. SQLite has none on rows, and leaves it out.
     pub(super) fn write(self, to: &mut Writer) -> Result<()> {
         let Self { kind, wait } = self;
-        match (to.dialect(), kind) {
-            (Dialect::Sqlite, _) => return Ok(()),
-            (_, LockKind::Update) => to.text(" FOR UPDATE"),
-            (Dialect::Postgres, LockKind::Share) => to.text(" FOR SHARE"),
-            // MySQL says FOR SHARE for it and MariaDB LOCK IN SHARE MODE, and MariaDB does not know the other.
-            (Dialect::Mysql, LockKind::Share) if wait == LockWait::Wait => to.text(" LOCK IN SHARE MODE"),
-            (Dialect::Mysql, LockKind::Share) => {
-                let text = "MySQL and MariaDB have no common words for a shared lock that does not wait";
-                return Err(Error::new(ErrorKind::Unsupported, text));
-            }
+        if !to.can().row_locks {
+            return Ok(());
         }
+        if kind == LockKind::Share && wait != LockWait::Wait && !to.can().shared_without_waiting {
+            let text = "MySQL and MariaDB have no common words for a shared lock that does not wait";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        to.text(match (kind, to.dialect()) {
+            (LockKind::Update, _) => " FOR UPDATE",
+            // MySQL says FOR SHARE for it too, and MariaDB does not know that.
+            (LockKind::Share, Dialect::Mysql) => " LOCK IN SHARE MODE",
+            (LockKind::Share, _) => " FOR SHARE",
+        });
         to.text(match wait {
             LockWait::Wait => "",
             LockWait::SkipLocked => " SKIP LOCKED",
@@ -190,11 +192,11 @@ impl Lock {
     }
 }
 
-/// Which of the rows. Only PostgreSQL has an offset without a limit.
+/// Which of the rows.
 pub(super) fn write_window(limit: Option<u64>, offset: Option<u64>, to: &mut Writer) {
     const MOST: u64 = i64::MAX as u64;
     let limit = match limit {
-        None if offset.is_some() && to.dialect() != Dialect::Postgres => Some(MOST),
+        None if offset.is_some() && !to.can().offset_alone => Some(MOST),
         limit => limit,
     };
     for (word, rows) in [(" LIMIT ", limit), (" OFFSET ", offset)] {
@@ -207,7 +209,7 @@ pub(super) fn write_window(limit: Option<u64>, offset: Option<u64>, to: &mut Wri
 
 fn write_distinct_on(on: &[Selected], to: &mut Writer) -> Result<()> {
     let unsupported = |text: &str| Error::new(ErrorKind::Unsupported, text);
-    if to.dialect() != Dialect::Postgres {
+    if !to.can().distinct_on {
         return Err(unsupported("only PostgreSQL has DISTINCT ON"));
     }
     to.text("SELECT DISTINCT ON (");

@@ -148,7 +148,7 @@ impl Node {
         match (form(&self), form(to)) {
             (Some(own), Some(other)) if !own.agrees_with(other) => {
                 let write: Write = |args, place, to| {
-                    if to.dialect() == Dialect::Postgres {
+                    if to.can().types_forms {
                         return write_each(args, place, to);
                     }
                     let text = "two columns that store their values in different forms cannot be compared as they are";

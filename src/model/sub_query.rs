@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{parts::Parts, stored::Stored, table::Table, union};
-use crate::{db::Writer, driver::Dialect, error::Result, value::Value};
+use crate::{db::Writer, error::Result, value::Value};
 
 /// More rows than a table can have.
 const ALL: u64 = i64::MAX as u64;
@@ -107,7 +107,7 @@ impl SubQuery {
         match &self.0.query {
             Query::Select(parts) => parts.write(to),
             Query::WithNames(parts) => parts.write_with_names(to),
-            Query::Among(parts) if to.dialect() == Dialect::Mysql && parts.is_limited() => {
+            Query::Among(parts) if !to.can().limit_within_in && parts.is_limited() => {
                 write_rows_of(ROWS, to, |to| parts.write_with_names(to))
             }
             Query::Among(parts) => parts.write(to),

@@ -47,13 +47,13 @@ fn like_escaped(node: Node, pattern: String) -> Expr<bool> {
     Expr::new(Node::binary(Operator::Like(" ESCAPE '!'"), [node, Node::Value(pattern.into())]))
 }
 
-/// `LIKE` with a pattern of the caller's. SQLite alone has no escape character by itself.
-fn like_of(dialect: Dialect) -> Operator {
-    Operator::Like(if dialect == Dialect::Sqlite { r" ESCAPE '\'" } else { "" })
+/// `LIKE` with a pattern of the caller's.
+fn like_in(to: &Writer) -> Operator {
+    Operator::Like(if to.can().escapes_patterns { "" } else { r" ESCAPE '\'" })
 }
 
 fn write_like(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    write_binary(like_of(to.dialect()), args, place, to)
+    write_binary(like_in(to), args, place, to)
 }
 
 fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
@@ -62,7 +62,7 @@ fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
     }
     let (left, pattern) = args.split_at(1);
     let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
-    like_of(to.dialect()).write(place, to, lower(left), lower(pattern))
+    like_in(to).write(place, to, lower(left), lower(pattern))
 }
 
 fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {

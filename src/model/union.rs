@@ -120,8 +120,7 @@ impl Parts {
     }
 
     fn write_in_order(&self, order: &[Order], to: &mut Writer) -> Result<()> {
-        // SQLite takes no brackets around the members.
-        let [begin, end] = if to.dialect() == Dialect::Sqlite { ["", ""] } else { ["(", ")"] };
+        let [begin, end] = if to.can().brackets_in_unions { ["(", ")"] } else { ["", ""] };
         self.first.write(to)?;
         for (kind, member) in &self.rest {
             to.text(match kind {

@@ -134,7 +134,7 @@ impl<M: Model> Update<M> {
         let mut to = Writer::new(dialect);
         to.text("UPDATE ");
         M::TABLE.write(&mut to);
-        if dialect == Dialect::Mysql && self.reads_itself(filter) {
+        if !to.can().reads_what_it_writes && self.reads_itself(filter) {
             let set = write_chosen(M::TABLE, filter, &self.set, &mut to)?;
             to.text(" SET ");
             write_set(M::TABLE, &set, &mut to)?;
@@ -216,7 +216,7 @@ pub(super) fn delete_text<M: Model>(
 ) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     to.text("DELETE ");
-    if dialect == Dialect::Mysql && reads(M::TABLE, filter) {
+    if !to.can().reads_what_it_writes && reads(M::TABLE, filter) {
         M::TABLE.write(&mut to);
         to.text(" FROM ");
         M::TABLE.write(&mut to);

@@ -6,7 +6,6 @@
 
 use super::Manager;
 use crate::{
-    driver::Dialect,
     error::Result,
     model::{
         assignment::Assignment,
@@ -86,7 +85,7 @@ impl Manager {
     /// the transaction first read, and not see the row that has just been in the way; a shared lock makes it look anew, and
     /// the insert that was refused holds such a lock already.
     pub(super) async fn latest<M: Model>(&self, mut select: Select<M>) -> Result<Option<M>> {
-        if self.db.dialect() == Dialect::Mysql && self.db.in_transaction() {
+        if self.db.dialect().capabilities().keeps_first_snapshot && self.db.in_transaction() {
             select.parts.lock = Some(Lock { kind: LockKind::Share, wait: LockWait::Wait });
         }
         select.first(&self.db).await

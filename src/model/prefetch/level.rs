@@ -119,20 +119,18 @@ impl<M: Model> Wanted<M> {
     /// How many keys go into one statement. `None` if they cannot be given: a limit counts over all parents, so it cannot be
     /// told for each part of them.
     fn size_of_parts<P: Model<Key: Field>>(&self, dialect: Dialect, parents: &Level<'_, P>) -> Result<Option<usize>> {
-        let most: usize = match dialect {
-            Dialect::Postgres if !is_array::<P>() => return Ok(Some(parents.keys.len())),
-            Dialect::Sqlite => 32_766,
-            Dialect::Postgres | Dialect::Mysql => 65_535,
-        };
+        if dialect.capabilities().arrays && !is_array::<P>() {
+            return Ok(Some(parents.keys.len()));
+        }
         let (_, own) = self.select.sql(dialect)?;
-        let size = most.saturating_sub(own.as_slice().len()).max(1);
+        let size = dialect.capabilities().parameters.saturating_sub(own.as_slice().len()).max(1);
         Ok((parents.keys.len() <= size || !self.select.is_limited()).then_some(size))
     }
 
     fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Select<M> {
         let def = &M::TABLE.columns[self.column];
         let values = keys.iter().map(|key| value_for(def, key.to_value()));
-        let condition = if dialect == Dialect::Postgres && !is_array::<P>() {
+        let condition = if dialect.capabilities().arrays && !is_array::<P>() {
             let keys = Node::Value(crate::value::Value::Array(values.collect()));
             Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
