@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 
 use super::capabilities::Capabilities;
 use crate::{
-    control::{Control, Isolation, Locals, Name, PREFIX, Settings},
+    control::{Control, Isolation, Locals, Name, PREFIX, Settings, is_reserved, may_be_one},
     error::{Error, ErrorKind},
     tokens::Syntax,
 };
@@ -52,9 +52,10 @@ impl Dialect {
         self.length(name) <= self.capabilities().longest_name
     }
 
-    /// Whether a savepoint within one of the same name hides it, rather than taking its place.
-    pub(crate) fn nests_names(self) -> bool {
-        self.capabilities().nests_names
+    /// Whether a savepoint of this name leaves those with the names in `open` in place, and those whose names may be
+    /// generated. Where a savepoint takes the place of one of the same name, the server would let that one go in silence.
+    pub(crate) fn keeps_apart<'n>(self, name: &str, mut open: impl Iterator<Item = &'n str>) -> bool {
+        self.capabilities().nests_names || !(is_reserved(name) || open.any(|open| may_be_one(open, name)))
     }
 
     /// Whether several statements may be in flight on one connection.

@@ -141,8 +141,8 @@ mod tests {
         assert_eq!(written(Dialect::Sqlite, vec![1_u8, 171]), "x'01ab'");
         assert_eq!(written(Dialect::Postgres, Value::array([1, 2])), "ARRAY[1, 2]");
         let at = chrono::DateTime::from_timestamp(1_714_979_289, 500_000_000).unwrap();
-        assert_eq!(written(Dialect::Postgres, at), "'2024-05-06 07:08:09.5+00'");
-        assert_eq!(written(Dialect::Sqlite, at), "'2024-05-06 07:08:09.5'");
+        assert_eq!(written(Dialect::Postgres, at), "'2024-05-06 07:08:09.500+00'");
+        assert_eq!(written(Dialect::Sqlite, at), "'2024-05-06 07:08:09.500'");
     }
 
     #[test]

@@ -57,23 +57,29 @@ fn write_like(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
 }
 
 fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    if to.dialect() == Dialect::Postgres {
-        return write_binary(Operator::ILike, args, place, to);
+    match to.dialect() {
+        Dialect::Postgres => write_binary(Operator::ILike, args, place, to),
+        Dialect::Mysql | Dialect::Sqlite => {
+            let (left, pattern) = args.split_at(1);
+            let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
+            like_in(to).write(place, to, lower(left), lower(pattern))
+        }
     }
-    let (left, pattern) = args.split_at(1);
-    let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
-    like_in(to).write(place, to, lower(left), lower(pattern))
 }
 
 fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
-    write_call(if to.dialect() == Dialect::Sqlite { "LENGTH" } else { "CHAR_LENGTH" }, args, to)
+    let name = match to.dialect() {
+        Dialect::Postgres | Dialect::Mysql => "CHAR_LENGTH",
+        Dialect::Sqlite => "LENGTH",
+    };
+    write_call(name, args, to)
 }
 
 fn write_concat(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    if to.dialect() == Dialect::Mysql {
-        return write_call("CONCAT", args, to);
+    match to.dialect() {
+        Dialect::Mysql => write_call("CONCAT", args, to),
+        Dialect::Postgres | Dialect::Sqlite => write_binary(Operator::Other("||"), args, place, to),
     }
-    write_binary(Operator::Other("||"), args, place, to)
 }
 
 methods! {

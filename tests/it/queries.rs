@@ -1,5 +1,6 @@
 //! Typed queries, on every back end.
 
+mod brackets;
 mod documents;
 mod joins;
 mod models;
