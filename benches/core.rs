@@ -9,10 +9,7 @@
 use std::hint::black_box;
 
 use divan::Bencher;
-use nestling::{
-    Database, Error, params, rusqlite,
-    sea_query::{Expr, ExprTrait as _, Query, SqliteQueryBuilder},
-};
+use nestling::{Database, Error, params, rusqlite};
 use tokio::runtime::Runtime;
 
 /// The ledger is not public; it stands on its own, so it can be measured on its own.
@@ -313,14 +310,5 @@ fn decode_a_row_of_three_columns(bencher: Bencher<'_, '_>) {
         let name: String = row.get("name").expect("a text");
         let price: f64 = row.get(2).expect("a number");
         (id, name, price)
-    });
-}
-
-#[divan::bench]
-fn render_a_select_by_key(bencher: Bencher<'_, '_>) {
-    bencher.bench_local(|| {
-        let mut select = Query::select();
-        select.columns(["id", "name", "price"]).from("item").and_where(Expr::col("id").eq(black_box(1)));
-        select.build(SqliteQueryBuilder)
     });
 }

@@ -11,6 +11,8 @@ pub(crate) enum Verdict {
     Kept,
     /// The server refuses every statement until the innermost block is rolled back (PostgreSQL).
     Doomed,
+    /// As [`Doomed`](Self::Doomed), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
+    Refused,
     /// The whole transaction is rolled back, or was never begun; the connection lives.
     Gone,
     /// The connection is lost, and what was under way with it.

@@ -72,6 +72,7 @@
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`].
+//! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
 //!   a service in a scope of its own.
 
@@ -116,6 +117,7 @@ pub use mysql_async;
 pub use nestling_derive::{FromRow, Model, TextEnum};
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
+#[cfg(feature = "sea-query")]
 pub use sea_query;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
@@ -124,13 +126,15 @@ pub use tokio_postgres;
 pub use crate::db::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use crate::db::PostgresClient;
+#[cfg(feature = "sea-query")]
+pub use crate::db::{Outcome, Portable};
 #[doc(hidden)]
 pub use crate::model::derived as __derive;
 pub use crate::{
     cell::{Cell, Elements, FromCell, Mismatch, Pairs},
     db::{
-        Context, Database, DatabaseBuilder, MySQLDatabase, Outcome, Portable, PostgresqlDatabase,
-        PostgresqlExtDatabase, RowStream, SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
+        Context, Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream,
+        SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},

@@ -83,11 +83,6 @@ impl Model {
                     #krate::__derive::stored(<Self as #krate::Model>::TABLE, column, value)
                 }
 
-                fn statements() -> &'static #krate::__derive::Statements {
-                    static STATEMENTS: #krate::__derive::Statements = #krate::__derive::Statements::new();
-                    &STATEMENTS
-                }
-
                 fn default_value(column: usize) -> ::std::option::Option<#krate::Value> {
                     match column {
                         #(#defaults)*

@@ -233,8 +233,7 @@ impl Database {
         };
         if let Some(name) = name {
             self.inner().dialect.check_name(name)?;
-            if !self.inner().dialect.nests_names() && frame.has_savepoint(name) {
-                // The server would let the outer one go in silence.
+            if !self.inner().dialect.keeps_apart(name, frame.savepoint_names()) {
                 let text = format!(
                     "a savepoint \"{name}\" is open already, or may be generated, and this server cannot have two of a name"
                 );

@@ -18,6 +18,7 @@ mod named;
 mod native;
 mod options;
 mod pool;
+#[cfg(feature = "sea-query")]
 mod portable;
 mod queries;
 mod reading;
@@ -35,6 +36,8 @@ mod trace;
 mod twin;
 mod writer;
 
+#[cfg(feature = "sea-query")]
+pub use self::portable::{Outcome, Portable};
 #[cfg(feature = "tower")]
 pub use self::scope_future::ScopeFuture;
 pub use self::{
@@ -44,12 +47,10 @@ pub use self::{
     local::{Context, scope, spawn},
     named::{MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     options::TransactionBuilder,
-    portable::Portable,
-    queries::Outcome,
     row_stream::RowStream,
     state::Status,
 };
-pub(crate) use self::{held::Held, options::Plan, portable::to_sea, writer::Writer};
+pub(crate) use self::{held::Held, options::Plan, writer::Writer};
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
-//! [`Portable`]: a statement of sea_query, rendered for the back end at hand.
+//! [`Database::run`]: statements of sea_query, rendered for the back end at hand. With the feature `sea-query`.
 //!
-//! Used by `Database::run` and by the models. The only file that turns sea_query's values into ours; it sends nothing.
+//! The only file that knows sea_query: its statements become texts here, and its values ours.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -11,10 +11,12 @@ use sea_query::{
     TableTruncateStatement, UpdateStatement, WithQuery,
 };
 
+use super::Database;
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
+    row::Row,
     value::Value,
 };
 
@@ -96,9 +98,69 @@ fn ddl(statement: &impl SchemaStatementBuilder, family: Dialect) -> String {
     }
 }
 
+/// What came of a statement of [`Database::run`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The rows that it returned.
+    pub rows: Vec<Row>,
+    /// How many rows it affected, or returned.
+    pub affected: u64,
+    /// The generated key of the last insert: SQLite and MySQL. On PostgreSQL it must be asked for by `returning`. Of an upsert
+    /// that has updated a row SQLite tells an earlier insert's key: ask for it by `returning` there too.
+    pub last_insert_id: Option<i64>,
+}
+
+impl Outcome {
+    /// The key of the row that was inserted: the first column that it returned, or the key that the server generated.
+    ///
+    /// # Errors
+    /// `NoRow` if nothing was inserted, or the key was not returned; `Decode` if it is no integer.
+    pub fn inserted_id(&self) -> Result<i64> {
+        match (self.rows.first(), self.last_insert_id) {
+            (Some(row), _) => row.get(0),
+            (None, Some(id)) if id != 0 => Ok(id),
+            (None, _) => Err(Error::new(ErrorKind::NoRow, "the statement returned no key of an inserted row")),
+        }
+    }
+}
+
+/// Whether a text of `sea_query` may insert. SQLite tells the key of its connection's last insert behind an update, too, and
+/// that insert may have been somebody else's.
+fn may_insert(sql: &str) -> bool {
+    !["UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word))
+}
+
+impl Database {
+    /// Runs a statement of `sea_query`, rendered for this database.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::Database;
+    /// use nestling::sea_query::{Alias, Expr, Query};
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// let outcome = db.run(Query::select().expr_as(Expr::val(7), Alias::new("seven"))).await?;
+    /// assert_eq!(outcome.rows[0].get::<i64>("seven")?, 7);
+    /// # Ok(()) }
+    /// ```
+    pub async fn run(&self, statement: &impl Portable) -> Result<Outcome> {
+        let (sql, params) = statement.render(self.dialect())?;
+        let answer = self.send(&sql, &params).await?;
+        let last_insert_id = answer.last_insert_id.filter(|_| may_insert(&sql));
+        Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id })
+    }
+}
+
 /// A value of sea_query as one of ours.
-pub(crate) fn value(value: sea_query::Value) -> Value {
-    use sea_query::{ArrayType, Value as Sea};
+fn value(value: sea_query::Value) -> Value {
+    use sea_query::Value as Sea;
     match value {
         Sea::Bool(value) => value.into(),
         Sea::TinyInt(value) => value.into(),
@@ -125,9 +187,6 @@ pub(crate) fn value(value: sea_query::Value) -> Value {
         Sea::ChronoDateTimeWithTimeZone(value) => value.into(),
         Sea::Uuid(value) => value.into(),
         Sea::Decimal(value) => value.into(),
-        Sea::Array(ArrayType::Char, Some(texts)) if !texts.is_empty() && texts.iter().all(is_text) => {
-            from_texts(*texts)
-        }
         Sea::Array(_, elements) => {
             elements.map_or(Value::Null, |elements| Value::array(elements.into_iter().map(self::value)))
         }
@@ -137,61 +196,11 @@ pub(crate) fn value(value: sea_query::Value) -> Value {
     }
 }
 
-fn is_text(value: &sea_query::Value) -> bool {
-    matches!(value, sea_query::Value::String(_))
-}
-
-/// An hstore, which sea_query does not have, as [`to_sea`] writes it: keys and values in turn behind a NULL.
-fn from_texts(texts: Vec<sea_query::Value>) -> Value {
-    let mut texts = texts.into_iter().skip(1).map(|text| match text {
-        sea_query::Value::String(text) => text,
-        _ => None,
-    });
-    let pairs = std::iter::from_fn(|| Some((texts.next()??, texts.next()?)));
-    Value::HStore(pairs.collect())
-}
-
-/// One of our values as one of sea_query, for statements that are built here.
-pub(crate) fn to_sea(value: &Value) -> Result<sea_query::Value> {
-    use sea_query::{ArrayType, Value as Sea};
-    Ok(match value {
-        // The dialects write NULL without looking at the type.
-        Value::Null => Sea::String(None),
-        Value::Bool(value) => Sea::Bool(Some(*value)),
-        Value::I64(value) => Sea::BigInt(Some(*value)),
-        Value::U64(value) => Sea::BigUnsigned(Some(*value)),
-        Value::F32(value) => Sea::Float(Some(*value)),
-        Value::F64(value) => Sea::Double(Some(*value)),
-        Value::Decimal(value) => Sea::Decimal(Some(*value)),
-        Value::Text(value) => Sea::String(Some(value.clone())),
-        Value::Bytes(value) => Sea::Bytes(Some(value.clone())),
-        Value::Date(value) => Sea::ChronoDate(Some(*value)),
-        Value::Time(value) => Sea::ChronoTime(Some(*value)),
-        Value::DateTime(value) => Sea::ChronoDateTime(Some(*value)),
-        Value::DateTimeUtc(value) => Sea::ChronoDateTimeUtc(Some(*value)),
-        Value::Uuid(value) => Sea::Uuid(Some(*value)),
-        Value::Json(value) => Sea::Json(Some(Box::new(value.clone()))),
-        // The type of the elements is read by nobody: the server says what it expects.
-        Value::Array(elements) => {
-            let elements = elements.iter().map(to_sea).collect::<Result<_>>()?;
-            Sea::Array(ArrayType::String, Some(Box::new(elements)))
-        }
-        Value::HStore(map) => {
-            let text = |text: Option<String>| Sea::String(text);
-            let pairs = map.clone().into_iter().flat_map(|(key, value)| [text(Some(key)), text(value)]);
-            // What marks it as one: never empty, and no element is what the type says.
-            Sea::Array(ArrayType::Char, Some(Box::new([text(None)].into_iter().chain(pairs).collect())))
-        }
-        Value::Invalid(reason) => return Err(Error::new(ErrorKind::Parameter, *reason)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use sea_query::{Alias, Expr, ExprTrait, ForeignKey, Query, Table};
 
     use super::*;
-    use crate::hstore::HStore;
 
     #[test]
     fn a_query_is_rendered_for_each_family_with_its_parameters() {
@@ -236,11 +245,6 @@ mod tests {
         assert_eq!(value(sea_query::Value::from("x")), Value::Text("x".into()));
         assert_eq!(value(sea_query::Value::from('x')), Value::Text("x".into()));
         assert_eq!(value(sea_query::Value::from(7_u64)), Value::U64(7));
-        for map in [HStore::new(), HStore::from([("", None), ("a", Some("b"))])] {
-            assert_eq!(value(to_sea(&map.clone().into()).unwrap()), Value::HStore(map.clone()));
-            let array = Value::array([Some(map), None]);
-            assert_eq!(value(to_sea(&array).unwrap()), array);
-        }
         assert_eq!(value(sea_query::Value::from(vec!['x'])), Value::array(["x"]));
         let json = serde_json::json!([1]);
         assert_eq!(value(sea_query::Value::from(json.clone())), Value::Json(json));

@@ -1,46 +1,13 @@
-//! The calls that run statements: `execute`, `query` and its kin, `batch`, and `run` for portable statements.
+//! The calls that run statements: `execute`, `query` and its kin, and `batch`.
 
-use super::{Database, Portable, RowStream};
+use super::{Database, RowStream};
 use crate::{
-    driver::{Query, Want},
+    driver::{Answer, Query, Want},
     error::{Error, ErrorKind},
     params::Params,
     row::Row,
     statement,
 };
-
-/// What came of a statement of [`Database::run`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The rows that it returned.
-    pub rows: Vec<Row>,
-    /// How many rows it affected, or returned.
-    pub affected: u64,
-    /// The generated key of the last insert: SQLite and MySQL. On PostgreSQL it must be asked for by `returning`. Of an upsert
-    /// that has updated a row SQLite tells an earlier insert's key: ask for it by `returning` there too.
-    pub last_insert_id: Option<i64>,
-}
-
-impl Outcome {
-    /// The key of the row that was inserted: the first column that it returned, or the key that the server generated.
-    ///
-    /// # Errors
-    /// `NoRow` if nothing was inserted, or the key was not returned; `Decode` if it is no integer.
-    pub fn inserted_id(&self) -> Result<i64, Error> {
-        match (self.rows.first(), self.last_insert_id) {
-            (Some(row), _) => row.get(0),
-            (None, Some(id)) if id != 0 => Ok(id),
-            (None, _) => Err(Error::new(ErrorKind::NoRow, "the statement returned no key of an inserted row")),
-        }
-    }
-}
-
-/// Whether a text of `sea_query` may insert. SQLite tells the key of its connection's last insert behind an update, too, and
-/// that insert may have been somebody else's.
-fn may_insert(sql: &str) -> bool {
-    !["UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word))
-}
 
 impl Database {
     /// Runs a statement, and tells how many rows it affected.
@@ -202,34 +169,9 @@ impl Database {
         self.dispatch(&Query::new(sql, &[]), Want::Batch).await.map(|_| ())
     }
 
-    /// Runs a statement of `sea_query`, rendered for this database.
-    ///
-    /// # Errors
-    /// As [`execute`](Self::execute).
-    ///
-    /// # Cancel safety
-    /// As [`execute`](Self::execute).
-    ///
-    /// # Examples
-    /// ```
-    /// # use nestling::Database;
-    /// use nestling::sea_query::{Alias, Expr, Query};
-    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
-    /// # let db = Database::open("sqlite::memory:")?;
-    /// let outcome = db.run(Query::select().expr_as(Expr::val(7), Alias::new("seven"))).await?;
-    /// assert_eq!(outcome.rows[0].get::<i64>("seven")?, 7);
-    /// # Ok(()) }
-    /// ```
-    pub async fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
-        let (sql, params) = statement.render(self.dialect())?;
-        let outcome = self.send(&sql, &params).await?;
-        Ok(Outcome { last_insert_id: outcome.last_insert_id.filter(|_| may_insert(&sql)), ..outcome })
-    }
-
     /// Runs a text that was built here: it needs no look whether it is a control statement.
-    pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Outcome, Error> {
-        let answer = self.dispatch(&Query::new(sql, params.as_slice()), Want::Rows).await?;
-        Ok(Outcome { rows: answer.rows, affected: answer.affected, last_insert_id: answer.last_insert_id })
+    pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Answer, Error> {
+        self.dispatch(&Query::new(sql, params.as_slice()), Want::Rows).await
     }
 
     /// As [`send`](Self::send), for a stream of rows.

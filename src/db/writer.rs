@@ -1,31 +1,42 @@
 //! [`Writer`]: the text of one statement as it is put together, with its parameters.
 //!
-//! Used by the models for what they write by hand (INSERT, UPDATE, DELETE), around expressions that sea_query writes. It
-//! knows how names are quoted and parameters are numbered, and nothing of any statement.
+//! Used by the models for all statements. It knows how names are quoted and parameters are numbered, and nothing of any
+//! statement.
 
-use std::fmt;
-
-use sea_query::{
-    Expr, MysqlQueryBuilder, PostgresQueryBuilder, QueryBuilder, SelectStatement, SqlWriter, SqliteQueryBuilder,
+use crate::{
+    driver::{Capabilities, Dialect},
+    params::Params,
+    value::Value,
 };
-
-use super::portable;
-use crate::{driver::Dialect, params::Params, value::Value};
 
 /// A statement that is being written.
 pub(crate) struct Writer {
     dialect: Dialect,
+    capabilities: &'static Capabilities,
     sql: String,
     params: Vec<Value>,
+    /// Whether values are written as literals in place of parameters.
+    literals: bool,
 }
 
 impl Writer {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, sql: String::with_capacity(128), params: Vec::new() }
+        Self {
+            dialect,
+            capabilities: dialect.capabilities(),
+            sql: String::with_capacity(256),
+            params: Vec::new(),
+            literals: false,
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// What the database can do.
+    pub(crate) fn can(&self) -> &'static Capabilities {
+        self.capabilities
     }
 
     /// Text as it stands.
@@ -35,53 +46,69 @@ impl Writer {
 
     /// A name, in quotes.
     pub(crate) fn name(&mut self, name: &str) {
-        let quote = if self.dialect == Dialect::Mysql { '`' } else { '"' };
+        let quote = self.capabilities.quote;
         self.sql.push(quote);
-        for letter in name.chars() {
-            if letter == quote {
-                self.sql.push(quote);
-            }
-            self.sql.push(letter);
+        if name.bytes().any(|byte| char::from(byte) == quote) {
+            self.sql.push_str(&name.replace(quote, &[quote, quote].iter().collect::<String>()));
+        } else {
+            self.sql.push_str(name);
         }
         self.sql.push(quote);
+    }
+
+    /// Columns of one table, with commas between them.
+    pub(crate) fn columns<'n>(&mut self, table: &str, names: impl IntoIterator<Item = &'n str>) {
+        let start = self.sql.len();
+        self.name(table);
+        self.text(".");
+        let table = start..self.sql.len();
+        for (at, name) in names.into_iter().enumerate() {
+            if at > 0 {
+                self.text(", ");
+                self.sql.extend_from_within(table.clone());
+            }
+            self.name(name);
+        }
+    }
+
+    /// The name of a table, with its schema.
+    pub(crate) fn table(&mut self, schema: Option<&str>, name: &str) {
+        if let Some(schema) = schema {
+            self.name(schema);
+            self.text(".");
+        }
+        self.name(name);
     }
 
     /// The place of a parameter.
     pub(crate) fn value(&mut self, value: Value) {
         self.params.push(value);
-        if self.dialect == Dialect::Postgres {
-            let number = self.params.len();
-            fmt::Write::write_fmt(&mut self.sql, format_args!("${number}")).expect("writing to a string does not fail");
+        if self.capabilities.numbers_parameters {
+            self.sql.push('$');
+            self.number(self.params.len());
         } else {
             self.sql.push('?');
         }
     }
 
-    /// An expression of sea_query.
-    pub(crate) fn expr(&mut self, expr: &Expr) {
-        match self.dialect {
-            Dialect::Postgres => PostgresQueryBuilder.prepare_expr(expr, self),
-            Dialect::Mysql => MysqlQueryBuilder.prepare_expr(expr, self),
-            Dialect::Sqlite => SqliteQueryBuilder.prepare_expr(expr, self),
+    fn number(&mut self, number: usize) {
+        if number >= 10 {
+            self.number(number / 10);
         }
+        self.sql.push(char::from(b'0' + (number % 10) as u8));
     }
 
-    /// An expression of sea_query, its values as literals in place of parameters.
-    pub(crate) fn literal_expr(&mut self, expr: &Expr) {
-        match self.dialect {
-            Dialect::Postgres => PostgresQueryBuilder.prepare_expr(expr, &mut self.sql),
-            Dialect::Mysql => MysqlQueryBuilder.prepare_expr(expr, &mut self.sql),
-            Dialect::Sqlite => SqliteQueryBuilder.prepare_expr(expr, &mut self.sql),
-        }
+    /// Whether values are written as literals in place of parameters.
+    pub(crate) fn takes_literals(&self) -> bool {
+        self.literals
     }
 
-    /// A select of sea_query.
-    pub(crate) fn select(&mut self, select: &SelectStatement) {
-        match self.dialect {
-            Dialect::Postgres => select.build_collect_into(PostgresQueryBuilder, self),
-            Dialect::Mysql => select.build_collect_into(MysqlQueryBuilder, self),
-            Dialect::Sqlite => select.build_collect_into(SqliteQueryBuilder, self),
-        }
+    /// Writes something with literals in place of parameters.
+    pub(crate) fn with_literals<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.literals, true);
+        let written = write(self);
+        self.literals = before;
+        written
     }
 
     /// The text and the parameters.
@@ -90,25 +117,25 @@ impl Writer {
     }
 }
 
-impl fmt::Write for Writer {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.sql.push_str(text);
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Display for Writer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sql)
-    }
-}
-
-impl SqlWriter for Writer {
-    fn push_param<T: QueryBuilder>(&mut self, value: sea_query::Value, _: &T) {
-        self.value(portable::value(value));
-    }
-
-    fn as_writer(&mut self) -> &mut dyn fmt::Write {
-        self
+    #[test]
+    fn names_are_quoted_and_parameters_numbered() {
+        let written = |dialect| {
+            let mut to = Writer::new(dialect);
+            to.table(Some("a`b"), "c\"\"d");
+            for number in 0..101 {
+                to.value(Value::I64(number));
+            }
+            to.finish()
+        };
+        let (sql, params) = written(Dialect::Postgres);
+        assert!(sql.starts_with("\"a`b\".\"c\"\"\"\"d\"$1$2"), "{sql}");
+        assert!(sql.contains("$9$10$11") && sql.ends_with("$99$100$101"), "{sql}");
+        assert_eq!(params.as_slice().len(), 101);
+        assert!(written(Dialect::Mysql).0.starts_with("`a``b`.`c\"\"d`??"));
+        assert!(written(Dialect::Sqlite).0.starts_with("\"a`b\".\"c\"\"\"\"d\"??"));
     }
 }

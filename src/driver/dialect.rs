@@ -1,10 +1,11 @@
-//! How the databases differ in their text: control steps, names and limits, as values of a table. Used by the drivers and
-//! by whoever renders SQL; it sends nothing.
+//! [`Dialect`]: how the databases differ in the text of control steps, and in what names and settings they take. What else
+//! they can do is in `capabilities.rs`. Used by the drivers and by whoever renders SQL; it sends nothing.
 
 use std::{borrow::Cow, fmt};
 
+use super::capabilities::Capabilities;
 use crate::{
-    control::{Control, Isolation, Locals, Name, PREFIX, Settings},
+    control::{Control, Isolation, Locals, Name, PREFIX, Settings, is_reserved, may_be_one},
     error::{Error, ErrorKind},
     tokens::Syntax,
 };
@@ -41,48 +42,40 @@ impl Dialect {
         }
     }
 
-    /// The longest name that the server keeps whole, in its own measure.
-    fn longest_name(self) -> usize {
-        match self {
-            Self::Postgres => 63,
-            Self::Mysql => 64,
-            Self::Sqlite => usize::MAX,
-        }
-    }
-
     /// How long a name is in the measure of the server: bytes, or characters.
     fn length(self, name: &str) -> usize {
-        if self == Self::Mysql { name.chars().count() } else { name.len() }
+        if self.capabilities().measures_characters { name.chars().count() } else { name.len() }
     }
 
     /// Whether the server keeps a name whole, rather than refusing it or cutting it off.
     pub(crate) fn keeps_whole(self, name: &str) -> bool {
-        self.length(name) <= self.longest_name()
+        self.length(name) <= self.capabilities().longest_name
     }
 
-    /// Whether a savepoint within one of the same name hides it, rather than taking its place.
-    pub(crate) fn nests_names(self) -> bool {
-        self != Self::Mysql
+    /// Whether a savepoint of this name leaves those with the names in `open` in place, and those whose names may be
+    /// generated. Where a savepoint takes the place of one of the same name, the server would let that one go in silence.
+    pub(crate) fn keeps_apart<'n>(self, name: &str, mut open: impl Iterator<Item = &'n str>) -> bool {
+        self.capabilities().nests_names || !(is_reserved(name) || open.any(|open| may_be_one(open, name)))
     }
 
     /// Whether several statements may be in flight on one connection.
     pub(crate) fn pipelines(self) -> bool {
-        self == Self::Postgres
+        self.capabilities().pipelines
     }
 
     /// Whether a savepoint may be called so (rule 21).
     pub(crate) fn check_name(self, name: &str) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Config, format!("the name of a savepoint {what}")));
-        let longest = self.longest_name();
+        let Capabilities { longest_name: longest, measures_characters, all_of_unicode, .. } = self.capabilities();
         if name.is_empty() {
             wrong("must not be empty".into())
         } else if name.contains('\0') {
             wrong("must not contain a NUL character".into())
-        } else if self.length(name) > longest {
-            let measure = if self == Self::Mysql { "characters" } else { "bytes" };
+        } else if !self.keeps_whole(name) {
+            let measure = if *measures_characters { "characters" } else { "bytes" };
             wrong(format!("may be {longest} {measure} long on {self}, this one has {}", self.length(name)))
-        } else if self == Self::Mysql && name.chars().any(|c| u32::from(c) > 0xffff) {
-            wrong("can only hold characters of Unicode's basic plane on mysql".into())
+        } else if !all_of_unicode && name.chars().any(|c| u32::from(c) > 0xffff) {
+            wrong(format!("can only hold characters of Unicode's basic plane on {self}"))
         } else {
             Ok(())
         }
@@ -91,8 +84,9 @@ impl Dialect {
     /// Whether a transaction can have these settings here.
     pub(crate) fn check_settings(self, settings: &Settings) -> Result<(), Error> {
         let locals = settings.locals();
-        if self == Self::Sqlite && !locals.is_empty() {
-            return Err(Error::new(ErrorKind::Unsupported, "SQLite has no settings that are local to a transaction"));
+        if !self.capabilities().local_settings && !locals.is_empty() {
+            let text = format!("{} has no settings that are local to a transaction", self.capabilities().name);
+            return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let is_name = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if self == Self::Mysql && !locals.iter().all(|(key, _)| !key.is_empty() && is_name(key)) {
@@ -167,7 +161,7 @@ impl Dialect {
                 }
             }
             Name::Given(name) => {
-                let quote = if self == Self::Mysql { '`' } else { '"' };
+                let quote = self.capabilities().quote;
                 let name = self.safe_name(name);
                 text.push(quote);
                 for part in name.split_inclusive(quote) {
@@ -212,7 +206,7 @@ impl Dialect {
 
     /// Whether a rollback to a savepoint undoes the settings that were made behind it.
     pub(crate) fn undoes_settings(self) -> bool {
-        self == Self::Postgres
+        self.capabilities().undoes_settings
     }
 
     /// A name that every character set of a session reads alike. Where a statement has set another one than ours, bytes of

@@ -15,6 +15,7 @@
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
 
+mod capabilities;
 #[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
 mod certificates;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
@@ -49,6 +50,7 @@ use futures_util::{
 
 pub use self::dialect::Dialect;
 pub(crate) use self::{
+    capabilities::Capabilities,
     random::random,
     reader::Reader,
     sessions::{SessionToken, SessionTracker},

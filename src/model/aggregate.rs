@@ -1,34 +1,33 @@
 //! What columns and expressions of any type can do: aggregates, casts, names; and the functions of numbers.
 
-use sea_query::{Expr as Sea, Func};
-
 use super::{
     cast::cast,
     column::Column,
-    expr::{Expr, one},
+    expr::Expr,
     field::{ColumnType, Field},
-    node::Node,
+    node::{Form, Node, write_call, write_each},
     number::{Number, Ordered, is_integer},
+    operator::Binding,
     selection::Named,
     traits::Model,
 };
-use crate::{driver::Dialect, error::Result};
+use crate::{db::Writer, driver::Dialect, error::Result};
 
 methods! {
     [T]
     /// In how many rows it is not NULL.
     fn count(self) -> Expr<i64> {
-        Expr::new(Node::apply(|_, args| Func::count(one(args)).into(), [self.node]))
+        Expr::new(Node::call("COUNT", [self.node]))
     }
 
     /// How many different values it has, NULL not counted.
     fn count_distinct(self) -> Expr<i64> {
-        Expr::new(Node::apply(|_, args| Func::count_distinct(one(args)).into(), [self.node]))
+        Expr::new(Node::own(write_count_distinct, [self.node]))
     }
 
     /// It as another type: `CAST(… AS …)`. What may be NULL must be cast to an `Option`.
     fn cast<U: Field>(self) -> Expr<U> {
-        Expr::new(Node::try_apply(|dialect, args| cast(dialect, one(args), U::TYPE), [self.node]))
+        Expr::new(Node::apply(Form::Cast(U::TYPE), [self.node]))
     }
 
     /// It with NULL, as it may be in a LEFT JOIN.
@@ -47,46 +46,51 @@ methods! {
     [T: Ordered]
     /// The least value, or NULL if there is none.
     fn min(self) -> Expr<T::Null> {
-        Expr::new(Node::apply(|_, args| Func::min(one(args)).into(), [self.node]))
+        Expr::new(Node::call("MIN", [self.node]))
     }
 
     /// The greatest value, or NULL if there is none.
     fn max(self) -> Expr<T::Null> {
-        Expr::new(Node::apply(|_, args| Func::max(one(args)).into(), [self.node]))
+        Expr::new(Node::call("MAX", [self.node]))
     }
 }
 
 /// PostgreSQL makes a numeric of a sum of bigint, and a real of one of real.
-fn sum<T: Number>(dialect: Dialect, args: Vec<Sea>) -> Result<Sea> {
-    let sum = Func::sum(one(args)).into();
+fn write_sum<T: Number>(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    let sum = |to: &mut Writer| write_call("SUM", args, to);
     match <T::Sum as Field>::TYPE {
-        ty @ (ColumnType::I64 | ColumnType::F64) if dialect == Dialect::Postgres => cast(dialect, sum, ty),
-        _ => Ok(sum),
+        ty @ (ColumnType::I64 | ColumnType::F64) if to.dialect() == Dialect::Postgres => cast(ty, to, sum),
+        _ => sum(to),
     }
+}
+
+fn write_count_distinct(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    to.text("COUNT(DISTINCT ");
+    write_each(args, Binding::Open, to)?;
+    to.text(")");
+    Ok(())
 }
 
 methods! {
     [T: Number]
     /// The sum, or NULL if there is no value. That of integers is an `i64`.
     fn sum(self) -> Expr<Option<T::Sum>> {
-        Expr::new(Node::try_apply(sum::<T>, [self.node]))
+        Expr::new(Node::own(write_sum::<T>, [self.node]))
     }
 
     /// The average, or NULL if there is no value.
     fn avg(self) -> Expr<Option<f64>> {
-        let make = |dialect, args| cast(dialect, Func::avg(one(args)).into(), ColumnType::F64);
-        Expr::new(Node::try_apply(make, [self.node]))
+        Expr::new(Node::apply(Form::Cast(ColumnType::F64), [Node::call("AVG", [self.node])]))
     }
 
     /// It without its sign.
     fn abs(self) -> Expr<T> {
-        Expr::new(Node::apply(|_, args| Func::abs(one(args)).into(), [self.node]))
+        Expr::new(Node::call("ABS", [self.node]))
     }
 
     /// It as a whole number. Which way a half goes is up to the database.
     fn round(self) -> Expr<T> {
         // SQLite would make a float of an integer.
-        let make = |_, args| if is_integer(T::TYPE) { one(args) } else { Func::round(one(args)).into() };
-        Expr::new(Node::apply(make, [self.node]))
+        Expr::new(if is_integer(T::TYPE) { self.node } else { Node::call("ROUND", [self.node]) })
     }
 }

@@ -1,32 +1,29 @@
 //! Lists behind `IN`, of any length: as one array on PostgreSQL; elsewhere as parameters, and where they are too many for
 //! those, as one document of JSON on SQLite and as literals on MySQL.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, sync::Arc};
 
-use chrono::SubsecRound as _;
-use sea_query::{BinOper, Expr as Sea, ExprTrait as _, extension::postgres::PgFunc};
-
-use super::{cast::postgres_type, expr::one, node::Node, stored::Stored};
+use super::{
+    cast::postgres_type,
+    literal::{self, hex, outside},
+    node::{Form, Node, write_call, write_value},
+    operator::{Binding, Operator, bracketed, listed},
+    stored::Stored,
+};
 use crate::{
-    db,
+    db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result, VALUES},
     iso,
     value::Value,
 };
 
-/// So many values of one list are parameters. SQLite takes 32,766 in a statement and MySQL 65,535: room is left for others.
-fn most(dialect: Dialect) -> usize {
-    match dialect {
-        // A list of rows becomes a tree there, one level for each.
-        Dialect::Postgres => 1_000,
-        Dialect::Mysql => 10_000,
-        Dialect::Sqlite => 5_000,
-    }
+/// Values behind `IN`: of rows the parts of one behind those of the other.
+pub(super) struct Among {
+    values: Vec<Value>,
+    /// The types of the parts on PostgreSQL, if the model tells them.
+    types: Option<Vec<Cow<'static, str>>>,
 }
-
-/// SQLite's limit on parameters.
-const PARAMETERS: usize = 32_766;
 
 /// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
 pub(super) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
@@ -37,13 +34,9 @@ pub(super) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
         let value = |node| if let Node::Value(value) = node { Some(value) } else { None };
         let values: Vec<Value> = parts.into_iter().filter_map(value).collect();
         let types = left.iter().map(array_type).collect::<Option<Vec<_>>>();
-        return Node::try_apply(move |dialect, left| of_values(dialect, left, &values, types.as_deref()), left);
+        return Node::Apply(Form::Among(Arc::new(Among { values, types })), left);
     }
-    let make = move |dialect, mut args: Vec<Sea>| {
-        let parts = args.split_off(width);
-        Ok(plain(dialect, args, parts))
-    };
-    Node::try_apply(make, left.into_iter().chain(parts))
+    Node::apply(Form::List(width), left.into_iter().chain(parts))
 }
 
 /// The SQL type of the elements of an array that is compared with a column of PostgreSQL, if the model tells it.
@@ -54,66 +47,121 @@ fn array_type(node: &Node) -> Option<Cow<'static, str>> {
     }
 }
 
-fn of_values(dialect: Dialect, left: Vec<Sea>, values: &[Value], types: Option<&[Cow<'static, str>]>) -> Result<Sea> {
-    if dialect == Dialect::Postgres && left.len() == 1 && is_array(values) {
-        // The text is the same for any number of values, and no limit is met.
-        let elements = values.iter().map(db::to_sea).collect::<Result<Vec<_>>>()?;
-        let array = sea_query::Value::Array(sea_query::ArrayType::String, Some(Box::new(elements)));
-        return Ok(one(left).eq(PgFunc::any(array)));
-    }
-    if values.len() > most(dialect) {
-        match dialect {
-            Dialect::Postgres => {
-                if let Some(types) = types.filter(|types| types.len() > 1) {
-                    return arrays(left, values, types);
-                }
-            }
-            Dialect::Mysql => return literals(left, values),
-            Dialect::Sqlite if !values.iter().any(is_float) => return document(left, values),
-            Dialect::Sqlite if values.len() > PARAMETERS => {
-                let text = format!("SQLite takes no list of more than {PARAMETERS} floats");
-                return Err(Error::new(ErrorKind::Unsupported, text));
-            }
-            _ => {}
+impl Among {
+    /// Writes that `left` is one of them.
+    pub(super) fn write(&self, left: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+        let Self { values, types } = self;
+        let can = to.can();
+        if can.arrays && left.len() == 1 && is_array(values) {
+            return write_any(left, values, place, to);
         }
+        if values.len() > can.listed {
+            match to.dialect() {
+                Dialect::Postgres => {
+                    if let Some(types) = types.as_deref().filter(|types| types.len() > 1) {
+                        return write_arrays(left, values, types, place, to);
+                    }
+                }
+                Dialect::Mysql => return write_literals(left, values, place, to),
+                Dialect::Sqlite if !values.iter().any(is_float) => return write_document(left, values, place, to),
+                Dialect::Sqlite if values.len() > can.parameters => {
+                    let text = format!("SQLite takes no list of more than {} floats", can.parameters);
+                    return Err(Error::new(ErrorKind::Unsupported, text));
+                }
+                Dialect::Sqlite => {}
+            }
+        }
+        write_parts(left, values, place, to, write_value)
     }
-    let parts = values.iter().map(|value| Ok(Sea::Value(db::to_sea(value)?))).collect::<Result<_>>()?;
-    Ok(plain(dialect, left, parts))
+}
+
+/// Writes `IN` with what stands behind it.
+fn write_in(
+    left: &[Node],
+    place: Binding,
+    to: &mut Writer,
+    right: impl FnOnce(&mut Writer) -> Result<()>,
+) -> Result<()> {
+    let left = |place, to: &mut Writer| match left {
+        [one] => one.write_in(place, to),
+        row => write_call("", row, to),
+    };
+    Operator::In.write(place, to, left, |_, to| right(to))
+}
+
+/// One array of PostgreSQL: the text is the same for any number of values, and no limit is met.
+fn write_any(left: &[Node], values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
+    let left = |place, to: &mut Writer| super::node::write_each(left, place, to);
+    Operator::Equal.write(place, to, left, |_, to| {
+        to.text("ANY(");
+        write_value(&Value::Array(values.to_vec()), to)?;
+        to.text(")");
+        Ok(())
+    })
 }
 
 /// An array for each part of PostgreSQL's rows, side by side.
-fn arrays(left: Vec<Sea>, values: &[Value], types: &[Cow<'static, str>]) -> Result<Sea> {
-    let width = left.len();
-    let array = |at: usize| {
-        let elements = values.iter().skip(at).step_by(width).map(db::to_sea).collect::<Result<Vec<_>>>()?;
-        Ok(Sea::Value(sea_query::Value::Array(sea_query::ArrayType::String, Some(Box::new(elements)))))
-    };
-    let arrays = (0..width).map(array).collect::<Result<Vec<_>>>()?;
-    let places: Vec<String> = types.iter().enumerate().map(|(at, ty)| format!("${}::{ty}[]", at + 2)).collect();
-    let sql = format!("$1 IN (SELECT * FROM unnest({}))", places.join(", "));
-    Ok(Sea::cust_with_exprs(sql, std::iter::once(Sea::tuple(left)).chain(arrays)))
+fn write_arrays(
+    left: &[Node],
+    values: &[Value],
+    types: &[Cow<'static, str>],
+    place: Binding,
+    to: &mut Writer,
+) -> Result<()> {
+    write_in(left, place, to, |to| {
+        to.text("(SELECT * FROM unnest(");
+        listed(types.iter().enumerate(), to, |(at, ty), to| {
+            let elements = values.iter().skip(at).step_by(types.len()).cloned().collect();
+            write_value(&Value::Array(elements), to)?;
+            to.text("::");
+            to.text(ty);
+            to.text("[]");
+            Ok(())
+        })?;
+        to.text("))");
+        Ok(())
+    })
 }
 
-/// As a list of expressions.
-fn plain(dialect: Dialect, left: Vec<Sea>, parts: Vec<Sea>) -> Sea {
+/// Writes that `left` is among expressions.
+pub(super) fn write_list(left: &[Node], parts: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    write_parts(left, parts, place, to, Node::write)
+}
+
+/// As a list of parts, or of rows of them.
+fn write_parts<P>(
+    left: &[Node],
+    parts: &[P],
+    place: Binding,
+    to: &mut Writer,
+    write: fn(&P, &mut Writer) -> Result<()>,
+) -> Result<()> {
     // SQL has no empty list. What is among nothing is not NULL but false.
     if parts.is_empty() {
-        return Sea::cust("1 = 0");
+        return bracketed(Binding::Comparison, place, to, |to| {
+            to.text("1 = 0");
+            Ok(())
+        });
     }
-    let width = left.len();
+    write_in(left, place, to, |to| {
+        to.text(if left.len() > 1 && !to.can().rows_in_lists { "(VALUES " } else { "(" });
+        write_rows(left.len(), parts, to, write)?;
+        to.text(")");
+        Ok(())
+    })
+}
+
+/// Parts with commas between them, rows of several in brackets.
+fn write_rows<P>(width: usize, parts: &[P], to: &mut Writer, write: fn(&P, &mut Writer) -> Result<()>) -> Result<()> {
     if width == 1 {
-        return one(left).is_in(parts);
+        return listed(parts, to, write);
     }
-    let count = parts.len() / width;
-    let mut parts = parts.into_iter();
-    let rows: Vec<Sea> = (0..count).map(|_| Sea::tuple(parts.by_ref().take(width))).collect();
-    let left = Sea::tuple(left);
-    if dialect != Dialect::Sqlite {
-        return left.is_in(rows);
-    }
-    // SQLite takes a list of rows only in the form of a query.
-    let places = vec!["?"; count].join(", ");
-    Sea::cust_with_exprs(format!("? IN (VALUES {places})"), std::iter::once(left).chain(rows))
+    listed(parts.chunks(width), to, |row, to| {
+        to.text("(");
+        listed(row, to, write)?;
+        to.text(")");
+        Ok(())
+    })
 }
 
 /// Whether PostgreSQL can take the values as one array: they are of one type, and that is no array itself.
@@ -139,7 +187,7 @@ fn has_nul(value: &Value) -> bool {
 }
 
 /// One document of JSON, which SQLite takes apart. It has no bytes, and cuts text at a NUL: such are written in digits.
-fn document(left: Vec<Sea>, values: &[Value]) -> Result<Sea> {
+fn write_document(left: &[Node], values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
     let width = left.len();
     let column = |at: usize| values.iter().skip(at).step_by(width);
     let digits: Vec<bool> = (0..width).map(|at| column(at).any(|value| is_bytes(value) || has_nul(value))).collect();
@@ -156,17 +204,22 @@ fn document(left: Vec<Sea>, values: &[Value]) -> Result<Sea> {
     if width > 1 {
         elements = elements.chunks(width).map(|row| serde_json::Value::Array(row.into())).collect();
     }
-    let selected: Vec<String> = (0..width).map(selected).collect();
-    let sql = format!("? IN (SELECT {} FROM json_each(?))", selected.join(", "));
-    let left = if width == 1 { one(left) } else { Sea::tuple(left) };
-    let document = sea_query::Value::String(Some(serde_json::Value::Array(elements).to_string()));
-    Ok(Sea::cust_with_exprs(sql, [left, Sea::Value(document)]))
+    write_in(left, place, to, |to| {
+        to.text("(SELECT ");
+        listed(0..width, to, |at, to| {
+            to.text(&selected(at));
+            Ok(())
+        })?;
+        to.text(" FROM json_each(");
+        write_value(&serde_json::Value::Array(elements).to_string().into(), to)?;
+        to.text("))");
+        Ok(())
+    })
 }
 
 /// A value as SQLite would store it, in JSON.
 fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
-    let outside =
-        || Error::new(ErrorKind::Parameter, format!("{} does not fit into SQLite", value.type_name())).out_of_range();
+    let outside = || outside(value, Dialect::Sqlite);
     Ok(match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => i64::from(*value).into(),
@@ -183,65 +236,24 @@ fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
         Value::Uuid(value) => value.to_string().into(),
         Value::Json(value) => value.to_string().into(),
         Value::Invalid(why) => return Err(Error::new(ErrorKind::Parameter, *why)),
-        Value::F32(_) | Value::F64(_) | Value::Array(_) | Value::HStore(_) => return Err(unsupported(value)),
+        Value::F32(_) | Value::F64(_) | Value::Array(_) | Value::HStore(_) => return Err(literal::unsupported(value)),
     })
 }
 
-/// Literals of MySQL, which mean the same whatever the `sql_mode` and the character set: numbers, and text by its bytes. (A
-/// document of JSON would be compared by another collation than the column's.)
-fn literals(left: Vec<Sea>, values: &[Value]) -> Result<Sea> {
+/// Literals of MySQL. (A document of JSON would be compared by another collation than the column's.)
+fn write_literals(left: &[Node], values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
     let width = left.len();
-    let mut text = String::with_capacity(values.len() * 8);
-    for (at, value) in values.iter().enumerate() {
-        text.push_str(match (at, at % width) {
-            (0, _) => "",
-            (_, 0) if width > 1 => "), (",
-            _ => ", ",
-        });
-        literal(value, &mut text)?;
-    }
-    let (left, text) = if width == 1 { (one(left), text) } else { (Sea::tuple(left), format!("({text})")) };
-    let [begin, end] = VALUES;
-    Ok(left.binary(BinOper::In, Sea::cust(format!("{begin}{text}{end}"))))
-}
-
-fn literal(value: &Value, out: &mut String) -> Result<()> {
-    let outside =
-        || Error::new(ErrorKind::Parameter, format!("{} does not fit into MySQL", value.type_name())).out_of_range();
-    let text = |text: &str| format!("_utf8mb4 x'{}'", hex(text.as_bytes()));
-    let moment =
-        |at: chrono::NaiveDateTime| iso::write_date_time(at.trunc_subsecs(6)).map(|at| format!("TIMESTAMP'{at}'"));
-    let written = match value {
-        Value::Null => "NULL".into(),
-        Value::Bool(value) => u8::from(*value).to_string(),
-        Value::I64(value) => value.to_string(),
-        Value::U64(value) => value.to_string(),
-        Value::F32(value) if value.is_finite() => format!("{:e}", f64::from(*value)),
-        Value::F64(value) if value.is_finite() => format!("{value:e}"),
-        Value::F32(_) | Value::F64(_) => return Err(outside()),
-        Value::Decimal(value) => value.to_string(),
-        Value::Text(value) => text(value),
-        Value::Bytes(value) => format!("x'{}'", hex(value)),
-        Value::Date(value) => format!("DATE'{}'", iso::write_date(*value).ok_or_else(outside)?),
-        Value::Time(value) => format!("TIME'{}'", iso::write_time(value.trunc_subsecs(6))),
-        Value::DateTime(value) => moment(*value).ok_or_else(outside)?,
-        Value::DateTimeUtc(value) => moment(value.naive_utc()).ok_or_else(outside)?,
-        Value::Uuid(value) => text(&value.to_string()),
-        Value::Json(value) => text(&value.to_string()),
-        Value::Invalid(why) => return Err(Error::new(ErrorKind::Parameter, *why)),
-        Value::Array(_) | Value::HStore(_) => return Err(unsupported(value)),
+    let literal: fn(&Value, &mut Writer) -> Result<()> = |value, to| {
+        to.text(&literal::mysql(value)?);
+        Ok(())
     };
-    out.push_str(&written);
-    Ok(())
-}
-
-fn unsupported(value: &Value) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("{} cannot stand in a list here", value.type_name()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("writing to a string does not fail");
-        out
+    let [begin, end] = VALUES;
+    write_in(left, place, to, |to| {
+        to.text("(");
+        to.text(begin);
+        write_rows(width, values, to, literal)?;
+        to.text(end);
+        to.text(")");
+        Ok(())
     })
 }

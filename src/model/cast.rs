@@ -2,31 +2,29 @@
 
 use std::borrow::Cow;
 
-use sea_query::{Expr as Sea, Func};
-
 use super::field::ColumnType;
 use crate::{
+    db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
 };
 
-/// A value as one of another type.
+/// Writes a value as one of another type.
 ///
 /// # Errors
 /// `Unsupported` if the database cannot cast to it.
-pub(super) fn cast(dialect: Dialect, value: Sea, ty: ColumnType) -> Result<Sea> {
-    let name = match dialect {
+pub(super) fn cast(ty: ColumnType, to: &mut Writer, value: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
+    let name = match to.dialect() {
         Dialect::Postgres => postgres_type(ty),
         Dialect::Mysql => mysql(ty)?.into(),
         Dialect::Sqlite => sqlite(ty)?.into(),
     };
-    // Not `Func::cast_as`, which puts the type in quotes: not all of these are names.
-    Ok(Func::cust("CAST").arg(Sea::cust_with_exprs(format!("{} AS {name}", place(dialect)), [value])).into())
-}
-
-/// The place of the one expression of a custom one.
-pub(super) fn place(dialect: Dialect) -> &'static str {
-    if dialect == Dialect::Postgres { "$1" } else { "?" }
+    to.text("CAST(");
+    value(to)?;
+    to.text(" AS ");
+    to.text(&name);
+    to.text(")");
+    Ok(())
 }
 
 /// What PostgreSQL calls a type.

@@ -1,7 +1,6 @@
 //! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
 //! with every version.
 
-pub use super::statements::Statements;
 use super::{
     field::{ColumnType, Field},
     node::Node,

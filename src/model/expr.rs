@@ -6,15 +6,13 @@ use std::{
     ops::{BitAnd, BitOr, Not},
 };
 
-use sea_query::{Expr as Sea, ExprTrait as _};
-
 use super::{
-    cast::cast,
     column::Column,
     field::ColumnType,
-    node::Node,
+    node::{Form, Node, Write, write_each},
     operand::{InOperand, Operand},
-    order::Order,
+    operator::Operator,
+    order::{Direction, Order},
     traits::Model,
 };
 use crate::{driver::Dialect, value::Value};
@@ -73,11 +71,11 @@ fn beside(left: Node, right: Node) -> [Node; 2] {
     let right = right.fitted(&left);
     let left = left.fitted(&right);
     let number = |node| {
-        let make = |dialect, args| match dialect {
-            Dialect::Sqlite => cast(dialect, one(args), ColumnType::Decimal),
-            _ => Ok(one(args)),
+        let write: Write = |args, place, to| match to.dialect() {
+            Dialect::Sqlite => Form::Cast(ColumnType::Decimal).write(args, place, to),
+            _ => write_each(args, place, to),
         };
-        Node::try_apply(make, [node])
+        Node::own(write, [node])
     };
     let decimal = |node: &Node| matches!(node, Node::Value(Value::Decimal(_)));
     let column = |node: &Node| matches!(node, Node::Column(..));
@@ -91,16 +89,16 @@ fn beside(left: Node, right: Node) -> [Node; 2] {
 /// A condition that holds if two are compared so; with NULL given from Rust, `=` and `<>` ask for NULL itself.
 pub(super) fn equal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
-        Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_null(), [left]),
-        right => Node::Equal(Box::new(beside(left, right))),
+        Node::Value(Value::Null) => Node::apply(Form::IsNull, [left]),
+        right => Node::binary(Operator::Equal, beside(left, right)),
     })
 }
 
 /// As [`equal`], turned round.
 pub(super) fn unequal(left: Node, right: Node) -> Expr<bool> {
     Expr::new(match right {
-        Node::Value(Value::Null) => Node::apply(|_, args| one(args).is_not_null(), [left]),
-        right => Node::apply(|_, args| two(args, |a, b| a.ne(b)), beside(left, right)),
+        Node::Value(Value::Null) => Node::apply(Form::IsNotNull, [left]),
+        right => Node::binary(Operator::NotEqual, beside(left, right)),
     })
 }
 
@@ -114,24 +112,12 @@ impl Expr<bool> {
     }
 }
 
-/// The one operand of an operator.
-pub(super) fn one(args: Vec<Sea>) -> Sea {
-    let [a] = <[Sea; 1]>::try_from(args).expect("an operator is rendered with as many operands as it was made of");
-    a
-}
-
-/// The two operands of an operator.
-pub(super) fn two<T>(args: Vec<Sea>, join: impl FnOnce(Sea, Sea) -> T) -> T {
-    let [a, b] = <[Sea; 2]>::try_from(args).expect("an operator is rendered with as many operands as it was made of");
-    join(a, b)
-}
-
-/// A comparison by an operator of sea_query.
+/// A comparison by an operator.
 macro_rules! comparisons {
-    ($($(#[$doc:meta])* $name:ident => $sea:ident;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident => $operator:ident;)+) => {$(
         $(#[$doc])*
         pub fn $name(self, other: impl Operand<T>) -> Expr<bool> {
-            Expr::new(Node::apply(|_, args| two(args, |a, b| a.$sea(b)), beside(self.node, other.into_node())))
+            Expr::new(Node::binary(Operator::$operator, beside(self.node, other.into_node())))
         }
     )+};
 }
@@ -150,23 +136,20 @@ impl<T> Expr<T> {
 
     comparisons! {
         /// Whether it is less.
-        lt => lt;
+        lt => Less;
         /// Whether it is less or equal.
-        le => lte;
+        le => LessOrEqual;
         /// Whether it is greater.
-        gt => gt;
+        gt => Greater;
         /// Whether it is greater or equal.
-        ge => gte;
+        ge => GreaterOrEqual;
     }
 
     /// Whether it lies between two others, both included.
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
-        let make = |_, args| {
-            let [a, low, _, high] = <[Sea; 4]>::try_from(args).expect("BETWEEN is made of two comparisons");
-            a.between(low, high)
-        };
-        let (low, high) = (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
-        Expr::new(Node::apply(make, low.into_iter().chain(high)))
+        let ([this, low], [_, high]) =
+            (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
+        Expr::new(Node::apply(Form::Between, [this, low, high]))
     }
 
     /// Whether it is among some values, or in the one column of a query.
@@ -191,12 +174,12 @@ impl<T> Expr<T> {
 
     /// In ascending order of it.
     pub fn asc(self) -> Order {
-        Order::new(self.node, sea_query::Order::Asc)
+        Order::new(self.node, Direction::Asc)
     }
 
     /// In descending order of it.
     pub fn desc(self) -> Order {
-        Order::new(self.node, sea_query::Order::Desc)
+        Order::new(self.node, Direction::Desc)
     }
 }
 
@@ -227,7 +210,7 @@ impl<R: Into<Self>> BitAnd<R> for Expr<bool> {
     type Output = Self;
 
     fn bitand(self, other: R) -> Self {
-        Self::new(Node::apply(|_, args| two(args, |a, b| a.and(b)), [self.node, other.into().node]))
+        Self::new(Node::binary(Operator::And, [self.node, other.into().node]))
     }
 }
 
@@ -235,7 +218,7 @@ impl<R: Into<Self>> BitOr<R> for Expr<bool> {
     type Output = Self;
 
     fn bitor(self, other: R) -> Self {
-        Self::new(Node::apply(|_, args| two(args, |a, b| a.or(b)), [self.node, other.into().node]))
+        Self::new(Node::binary(Operator::Or, [self.node, other.into().node]))
     }
 }
 
@@ -243,6 +226,6 @@ impl Not for Expr<bool> {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self::new(Node::apply(|_, args| one(args).not(), [self.node]))
+        Self::new(Node::apply(Form::Not, [self.node]))
     }
 }

@@ -5,25 +5,22 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sea_query::{Asterisk, CaseStatement, Expr as Sea, Func, SubQueryOper};
 
 use super::{
-    expr::{Expr, one},
+    expr::Expr,
     field::Field,
-    node::Node,
+    node::{Form, Node},
     operand::Operand,
-    parts::Parts,
     row_value::{RowParts, RowValue},
     select::Select,
     stored::Stored,
     sub_query::SubQuery,
     traits::Model,
 };
-use crate::error::Result;
 
 /// How many rows there are: `COUNT(*)`.
 pub fn count() -> Expr<i64> {
-    Expr::new(Node::apply(|_, _| Func::count(Sea::col(Asterisk)).into(), []))
+    Expr::new(Node::Text("COUNT(*)"))
 }
 
 /// Whether a query has a row. The query may speak of the tables of the one around it.
@@ -39,13 +36,9 @@ pub fn count() -> Expr<i64> {
 /// # Ok::<_, nestling::Error>(())
 /// ```
 pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
-    let make = |_, args| match one(args) {
-        Sea::SubQuery(_, query) => Sea::SubQuery(Some(SubQueryOper::Exists), query),
-        other => other,
-    };
     // Its columns get names of their own, as it may have to be a derived table.
-    let query = SubQuery::of(query.parts, Parts::nested);
-    Expr::new(Node::apply(make, [Node::Query(query)]))
+    let query = SubQuery::with_names(query.parts);
+    Expr::new(Node::apply(Form::Exists, [Node::Query(query)]))
 }
 
 /// A value as an expression, where there is no column beside it that would tell its type.
@@ -71,10 +64,9 @@ pub fn now() -> Expr<DateTime<Utc>> {
 
 /// The first of two that is not NULL.
 pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
-    let make = |_, args: Vec<Sea>| Func::coalesce(args).into();
     let first = first.into().node;
     let second = second.into_node().fitted(&first);
-    Expr::new(Node::apply(make, [first, second]))
+    Expr::new(Node::call("COALESCE", [first, second]))
 }
 
 /// Several columns or expressions as one, to be compared as a whole: first by the first of them, then by the next.
@@ -129,25 +121,13 @@ impl<T: Field> Case<T> {
     /// The value, if no condition holds.
     pub fn otherwise(mut self, value: impl Operand<T>) -> Expr<T> {
         self.nodes.push(value.into_node().typed(T::TYPE));
-        Expr::new(Node::apply(|_, args| build(args), self.nodes))
+        Expr::new(Node::Apply(Form::Case, self.nodes))
     }
 
     /// NULL, if no condition holds.
     pub fn end(self) -> Expr<Option<T>> {
-        Expr::new(Node::apply(|_, args| build(args), self.nodes))
+        Expr::new(Node::Apply(Form::Case, self.nodes))
     }
-}
-
-fn build(args: Vec<Sea>) -> Sea {
-    let mut args = args.into_iter();
-    let mut statement = CaseStatement::new();
-    while let Some(first) = args.next() {
-        statement = match args.next() {
-            Some(value) => statement.case(first, value),
-            None => statement.finally(first),
-        };
-    }
-    statement.into()
 }
 
 /// A function of the database by its name, which is trusted to give a `T`. The name is written as it stands.
@@ -162,8 +142,7 @@ fn build(args: Vec<Sea>) -> Sea {
 /// # Ok::<_, nestling::Error>(())
 /// ```
 pub fn function<T>(name: &'static str, args: impl IntoIterator<Item = impl IntoArgument>) -> Expr<T> {
-    let make = move |_, args: Vec<Sea>| -> Result<Sea> { Ok(Func::cust(name).args(args).into()) };
-    Expr::new(Node::try_apply(make, args.into_iter().map(IntoArgument::argument)))
+    Expr::new(Node::call(name, args.into_iter().map(IntoArgument::argument)))
 }
 
 /// What a function of the database can be given: an expression of any type.

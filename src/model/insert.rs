@@ -11,7 +11,6 @@ use super::{
     read_back,
     selection::{Selected, Selection},
     shape::{One, Shape},
-    statements::Sql,
     traits::Model,
 };
 use crate::{
@@ -56,16 +55,14 @@ pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
     plan: Plan,
     /// What is given back; `None` for the key.
     returning: Option<Vec<Selected>>,
-    /// Whether that is the whole row, and not the key; `None` if it is neither.
-    whole: Option<bool>,
     read: Read<R>,
     marker: PhantomData<fn() -> (M, W)>,
 }
 
 impl<M: Model, W, R> Clone for Insert<M, W, R> {
     fn clone(&self) -> Self {
-        let Self { plan, returning, whole, read, marker } = self;
-        Self { plan: plan.clone(), returning: returning.clone(), whole: *whole, read: *read, marker: *marker }
+        let Self { plan, returning, read, marker } = self;
+        Self { plan: plan.clone(), returning: returning.clone(), read: *read, marker: *marker }
     }
 }
 
@@ -77,25 +74,25 @@ impl<M: Model, W, R> fmt::Debug for Insert<M, W, R> {
 
 impl<M: Model, W> Insert<M, W> {
     pub(super) fn new(plan: Plan) -> Self {
-        Self { plan, returning: None, whole: Some(false), read: M::Key::read, marker: PhantomData }
+        Self { plan, returning: None, read: M::Key::read, marker: PhantomData }
     }
 
     /// Gives back the rows as the database has them, in place of their keys.
     ///
     /// MySQL and MariaDB are asked for them anew, in the same transaction.
     pub fn returning(self) -> Insert<M, W, M> {
-        self.giving(M::TABLE.all_selected(), Some(true), M::read)
+        self.giving(M::TABLE.all_selected(), M::read)
     }
 
     /// Gives back these columns and expressions of each row, in place of its key.
     pub fn returning_columns<S: Selection>(self, selection: S) -> Insert<M, W, S::Output> {
         let mut selected = Vec::with_capacity(S::WIDTH);
         selection.nodes(&mut selected);
-        self.giving(selected, None, S::read)
+        self.giving(selected, S::read)
     }
 
-    fn giving<R>(self, selected: Vec<Selected>, whole: Option<bool>, read: Read<R>) -> Insert<M, W, R> {
-        Insert { plan: self.plan, returning: Some(selected), whole, read, marker: PhantomData }
+    fn giving<R>(self, selected: Vec<Selected>, read: Read<R>) -> Insert<M, W, R> {
+        Insert { plan: self.plan, returning: Some(selected), read, marker: PhantomData }
     }
 }
 
@@ -106,7 +103,7 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
     /// found. Their INSERT IGNORE is not used, as it passes over other errors too.
     pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
         let plan = Plan { conflict: Conflict::Ignore, ..self.plan };
-        Insert { plan, returning: self.returning, whole: self.whole, read: self.read, marker: PhantomData }
+        Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
     }
 
     /// Updates rows that are there already.
@@ -146,24 +143,11 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
         let OnConflict { target, set, .. } = update;
         let filter = Some(condition.into().node);
         let plan = Plan { conflict: Conflict::Update(Box::new(Upsert { target, set, filter })), ..self.plan };
-        Insert { plan, returning: self.returning, whole: self.whole, read: self.read, marker: PhantomData }
+        Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
     }
 
     fn selected(&self) -> Vec<Selected> {
         self.returning.clone().unwrap_or_else(|| self.plan.table.key_selected())
-    }
-
-    /// The text of all rows, and the parameters. That of one row that has nothing but values is kept.
-    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
-        let build = || self.plan.text(dialect, &self.plan.rows, &self.selected());
-        if let Some(whole) = self.whole
-            && let Some(form) = self.plan.form(dialect, whole)
-            && let Some(params) = self.plan.values()
-        {
-            return Ok((M::statements().text(form, build)?, params));
-        }
-        let (sql, params) = build()?;
-        Ok((Sql::Built(sql), params))
     }
 
     async fn rows(&self, db: &Database) -> Result<(Vec<Row>, usize)> {
@@ -171,12 +155,12 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
         if self.plan.rows.is_empty() {
             return Ok((Vec::new(), 0));
         }
-        if dialect == Dialect::Mysql {
+        if !dialect.capabilities().returning {
             return read_back::inserted::<M>(db, &self.plan, self.returning.as_deref()).await;
         }
         let chunk = self.plan.chunk(dialect);
         if self.plan.rows.len() <= chunk {
-            let (sql, params) = self.text(dialect)?;
+            let (sql, params) = self.plan.text(dialect, &self.plan.rows, &self.selected())?;
             return Ok((db.send(&sql, &params).await?.rows, 0));
         }
         let selected = self.selected();
@@ -202,7 +186,6 @@ impl<M: Model, W: Shape, R: Send> Query for Insert<M, W, R> {
 
     /// Many rows may take several statements; this is the text for all of them in one.
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let (sql, params) = self.text(dialect)?;
-        Ok((sql.into(), params))
+        self.plan.text(dialect, &self.plan.rows, &self.selected())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{assignment::Assignment, node::Node, selection::Selected, table::Table, traits::Model};
+use super::{assignment::Assignment, node::Node, operator::listed, selection::Selected, table::Table, traits::Model};
 use crate::{
     db::Writer,
     driver::Dialect,
@@ -105,10 +105,7 @@ impl Plan {
 
     /// How many rows go into one statement: the server counts its parameters.
     pub(super) fn chunk(&self, dialect: Dialect) -> usize {
-        let limit = match dialect {
-            Dialect::Postgres | Dialect::Mysql => 65_535,
-            Dialect::Sqlite => 32_766,
-        };
+        let limit = dialect.capabilities().parameters;
         // What the conflict clause has by way of parameters finds room too.
         let clause = match &self.conflict {
             Conflict::Update(upsert) => upsert.set.len() * 8,
@@ -153,7 +150,7 @@ impl Plan {
             to.text(")");
         }
         self.conflict(rows.len() == 1, &mut to)?;
-        if dialect != Dialect::Mysql {
+        if to.can().returning {
             write_returning(returning, &mut to)?;
         }
         Ok(to.finish())
@@ -162,23 +159,22 @@ impl Plan {
     /// What stands for the database's own default. SQLite knows no such word in a row.
     fn default(&self, column: usize, to: &mut Writer) {
         let def = &self.table.columns[column];
-        match (to.dialect(), def.default_sql) {
-            (Dialect::Sqlite, Some(sql)) => {
+        match def.default_sql {
+            _ if to.can().default_in_rows => to.text("DEFAULT"),
+            Some(sql) => {
                 to.text("(");
                 to.text(sql);
                 to.text(")");
             }
-            (Dialect::Sqlite, None) => to.text("NULL"),
-            _ => to.text("DEFAULT"),
+            None => to.text("NULL"),
         }
     }
 
     fn conflict(&self, single: bool, to: &mut Writer) -> Result<()> {
-        let mysql = to.dialect() == Dialect::Mysql;
         match &self.conflict {
             Conflict::Fail => {}
             // There the server's refusal is what tells that the row is there: its IGNORE would pass over all errors.
-            Conflict::Ignore if mysql => {}
+            Conflict::Ignore if !to.can().on_conflict => {}
             Conflict::Ignore => to.text(" ON CONFLICT DO NOTHING"),
             Conflict::Update(upsert) => self.upsert(upsert, single, to)?,
         }
@@ -190,7 +186,7 @@ impl Plan {
             let text = "on conflict nothing is set: use on_conflict_ignore for that";
             return Err(Error::new(ErrorKind::Config, text));
         }
-        if to.dialect() == Dialect::Mysql {
+        if !to.can().on_conflict {
             if target.condition.is_some() || target.constraint.is_some() || filter.is_some() {
                 let text = "MySQL and MariaDB have no conditions of an upsert and no choice of its constraint";
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -214,9 +210,8 @@ impl Plan {
     /// The constraint that a conflict is about. Its index is found by its condition, which has no parameters then, nor
     /// names of tables.
     fn target(&self, Target { columns, condition, constraint }: &Target, to: &mut Writer) -> Result<()> {
-        let dialect = to.dialect();
         if let Some(constraint) = constraint {
-            if dialect != Dialect::Postgres {
+            if !to.can().on_constraint {
                 let text = "only PostgreSQL finds the constraint of an upsert by its name: give its columns";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
@@ -232,7 +227,7 @@ impl Plan {
         to.text(")");
         if let Some(condition) = condition {
             to.text(" WHERE ");
-            to.literal_expr(&condition.unqualified().render(dialect)?);
+            to.with_literals(|to| condition.unqualified().write(to))?;
         }
         Ok(())
     }
@@ -263,25 +258,17 @@ pub(super) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -
 
 /// What a statement that writes gives back.
 pub(super) fn write_returning(returning: &[Selected], to: &mut Writer) -> Result<()> {
-    for (at, Selected { node, name }) in returning.iter().enumerate() {
-        to.text(if at == 0 { " RETURNING " } else { ", " });
-        node.write(to)?;
-        if let Some(name) = name {
-            to.text(" AS ");
-            to.name(name);
-        }
+    if returning.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    to.text(" RETURNING ");
+    listed(returning, to, Selected::write)
 }
 
 impl Table {
     /// The name of the table, with its schema.
     pub(super) fn write(&self, to: &mut Writer) {
-        if let Some(schema) = self.schema {
-            to.name(schema);
-            to.text(".");
-        }
-        to.name(self.name);
+        to.table(self.schema, self.name);
     }
 
     /// The columns of the primary key, to be selected.

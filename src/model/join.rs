@@ -1,13 +1,11 @@
 //! Joins of a [`Select`]: along foreign keys, or on a condition.
 
-use sea_query::JoinType;
-
 use super::{
     column::Column,
     expr::{Expr, equal},
     foreign_key::ForeignKey,
     node::{Node, Source},
-    parts::{Join, Origin, Parts},
+    parts::{Join, JoinKind, Origin, Parts},
     relation::Relation,
     select::Select,
     table::{ColumnDef, Table},
@@ -58,7 +56,7 @@ impl Parts {
     }
 
     /// Joins along a reference: the model that it refers to, or the one that it belongs to if that is not there yet.
-    fn join_along<F: Reference>(&mut self, kind: JoinType, reference: F) {
+    fn join_along<F: Reference>(&mut self, kind: JoinKind, reference: F) {
         let column = reference.column();
         let (from, to) = (F::From::TABLE, F::To::TABLE);
         let (origin, on) = match (self.source_of(from), self.source_of(to)) {
@@ -76,7 +74,7 @@ impl Parts {
         self.joins.push(Join { kind, origin, on });
     }
 
-    fn join_as<F: Reference>(&mut self, kind: JoinType, reference: F, to: &Relation<F::To>) {
+    fn join_as<F: Reference>(&mut self, kind: JoinKind, reference: F, to: &Relation<F::To>) {
         let from = self.source_of(F::From::TABLE).cloned().unwrap_or_else(|| Source::of(F::From::TABLE));
         let on = refers(&from, reference.column(), &to.origin.source, F::To::TABLE);
         self.joins.push(Join { kind, origin: to.origin.clone(), on });
@@ -109,7 +107,7 @@ impl<M: Model, R> Select<M, R> {
     /// # Ok(()) }
     /// ```
     pub fn join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinType::InnerJoin, reference);
+        self.parts.join_along(JoinKind::Inner, reference);
         self
     }
 
@@ -117,19 +115,19 @@ impl<M: Model, R> Select<M, R> {
     ///
     /// So the joined model is selected by [`Relation::optional`], its columns by `nullable()`.
     pub fn left_join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinType::LeftJoin, reference);
+        self.parts.join_along(JoinKind::Left, reference);
         self
     }
 
     /// Joins the model that a foreign key refers to, under another name.
     pub fn join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinType::InnerJoin, reference, to);
+        self.parts.join_as(JoinKind::Inner, reference, to);
         self
     }
 
     /// As [`join_as`](Self::join_as), and rows without a partner are kept.
     pub fn left_join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinType::LeftJoin, reference, to);
+        self.parts.join_as(JoinKind::Left, reference, to);
         self
     }
 
@@ -145,20 +143,20 @@ impl<M: Model, R> Select<M, R> {
     /// # Ok::<_, nestling::Error>(())
     /// ```
     pub fn join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
-        self.join_by(JoinType::InnerJoin, relation, on.into())
+        self.join_by(JoinKind::Inner, relation, on.into())
     }
 
     /// As [`join_on`](Self::join_on), and rows without a partner are kept.
     pub fn left_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
-        self.join_by(JoinType::LeftJoin, relation, on.into())
+        self.join_by(JoinKind::Left, relation, on.into())
     }
 
     /// As [`join_on`](Self::join_on), and rows of either side without a partner are kept. MySQL and MariaDB cannot.
     pub fn full_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
-        self.join_by(JoinType::FullOuterJoin, relation, on.into())
+        self.join_by(JoinKind::Full, relation, on.into())
     }
 
-    fn join_by<J>(mut self, kind: JoinType, relation: &Relation<J>, on: Expr<bool>) -> Self {
+    fn join_by<J>(mut self, kind: JoinKind, relation: &Relation<J>, on: Expr<bool>) -> Self {
         self.parts.joins.push(Join { kind, origin: relation.origin.clone(), on });
         self
     }

@@ -1,17 +1,18 @@
 //! What columns of JSON can do: parts of the document by a path, and what it has in it.
 
-use sea_query::{BinOper, Expr as Sea, ExprTrait as _, Func};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     cast::cast,
     column::Column,
-    expr::{Expr, one, two},
+    expr::Expr,
     field::{ColumnType, Field},
-    node::Node,
+    node::{Node, two, write_binary, write_call, write_value},
+    operator::{Binding, Operator, bracketed},
     traits::Model,
 };
 use crate::{
+    db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     json::Json,
@@ -101,13 +102,6 @@ tuples! {
     (A 0, B 1, C 2, D 3)
 }
 
-/// Which form a part of a document is wanted in.
-#[derive(Clone, Copy)]
-enum Form {
-    Json,
-    Text,
-}
-
 impl JsonPath {
     /// The path as MySQL and SQLite write it: `$."a"[0]`, a key as a string of JSON.
     fn dollar(&self) -> String {
@@ -117,53 +111,112 @@ impl JsonPath {
         })
     }
 
-    /// The part of a document of PostgreSQL: `->` and `->>` for one step, `#>` and `#>>` for several.
-    fn of_postgres(&self, document: Sea, form: Form) -> Result<Sea> {
+    /// Writes the path as a parameter: for PostgreSQL a key, a place, or an array of several steps.
+    pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        if to.dialect() != Dialect::Postgres {
+            return write_value(&self.dollar().into(), to);
+        }
         let text = |step: &JsonStep| match step {
             JsonStep::Key(key) => key.clone(),
             JsonStep::Index(index) => index.to_string(),
         };
-        let (step, operator, ty) = match (&*self.0, form) {
-            ([JsonStep::Index(index)], Form::Json) => (Sea::val(*index), "->", ColumnType::I32),
-            ([JsonStep::Index(index)], Form::Text) => (Sea::val(*index), "->>", ColumnType::I32),
-            ([JsonStep::Key(key)], Form::Json) => (Sea::val(key), "->", ColumnType::Text),
-            ([JsonStep::Key(key)], Form::Text) => (Sea::val(key), "->>", ColumnType::Text),
-            (steps, form) => {
-                let steps: Vec<String> = steps.iter().map(text).collect();
-                let operator = if matches!(form, Form::Json) { "#>" } else { "#>>" };
-                (Sea::val(steps), operator, ColumnType::Array(&ColumnType::Text))
-            }
+        let (value, ty) = match &*self.0 {
+            [JsonStep::Index(index)] => (Value::from(*index), ColumnType::I32),
+            [JsonStep::Key(key)] => (Value::from(key.as_str()), ColumnType::Text),
+            steps => (Value::array(steps.iter().map(text)), ColumnType::Array(&ColumnType::Text)),
         };
-        Ok(document.binary(BinOper::Custom(operator), cast(Dialect::Postgres, step, ty)?))
+        cast(ty, to, |to| write_value(&value, to))
     }
 
-    fn of(&self, dialect: Dialect, document: Sea, form: Form) -> Result<Sea> {
-        if dialect == Dialect::Postgres {
-            return self.of_postgres(document, form);
+    /// The operators of PostgreSQL that give a part as JSON and as text.
+    fn operators(&self) -> [Operator; 2] {
+        let [json, text] = if self.0.len() == 1 { ["->", "->>"] } else { ["#>", "#>>"] };
+        [Operator::Other(json), Operator::Other(text)]
+    }
+}
+
+/// The operators of PostgreSQL for a document and a path.
+fn operators(args: &[Node]) -> [Operator; 2] {
+    match args {
+        [_, Node::Path(path)] => path.operators(),
+        _ => unreachable!("a part of a document is made of it and a path"),
+    }
+}
+
+fn write_part(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Postgres => write_binary(operators(args)[0], args, place, to),
+        Dialect::Mysql => write_call("JSON_EXTRACT", args, to),
+        Dialect::Sqlite => write_binary(Operator::Other("->"), args, place, to),
+    }
+}
+
+fn write_part_as_text(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Postgres => return write_binary(operators(args)[1], args, place, to),
+        // A null of JSON is a NULL of SQL, as PostgreSQL has it, and not the text `null`.
+        Dialect::Mysql => {
+            to.text("(CASE JSON_TYPE(");
+            write_call("JSON_EXTRACT", args, to)?;
+            to.text(") WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(");
+            write_call("JSON_EXTRACT", args, to)?;
+            to.text(") END)");
         }
-        let path = Sea::val(self.dollar());
-        let extract: Sea = Func::cust("JSON_EXTRACT").args([document.clone(), path.clone()]).into();
-        Ok(match (dialect, form) {
-            (Dialect::Mysql, Form::Json) => extract,
-            // A null of JSON is a NULL of SQL, as PostgreSQL has it, and not the text `null`.
-            (Dialect::Mysql, Form::Text) => {
-                let text = "(CASE JSON_TYPE(?) WHEN 'NULL' THEN NULL ELSE JSON_UNQUOTE(?) END)";
-                Sea::cust_with_exprs(text, [extract.clone(), extract])
-            }
-            (_, Form::Json) => document.binary(BinOper::Custom("->"), path),
-            // A truth value would be a number.
-            (_, Form::Text) => {
-                let text = "(CASE JSON_TYPE(?, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' \
-                            ELSE CAST(? AS TEXT) END)";
-                Sea::cust_with_exprs(text, [document, path, extract])
-            }
-        })
+        // A truth value would be a number.
+        Dialect::Sqlite => {
+            to.text("(CASE ");
+            write_call("JSON_TYPE", args, to)?;
+            to.text(" WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(");
+            write_call("JSON_EXTRACT", args, to)?;
+            to.text(" AS TEXT) END)");
+        }
+    }
+    Ok(())
+}
+
+fn write_contains(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Postgres => {
+            let [document, part] = two(args);
+            Operator::Other("@>").write(
+                place,
+                to,
+                |_, to| write_binary_json(document, to),
+                |_, to| write_binary_json(part, to),
+            )
+        }
+        Dialect::Mysql => write_call("JSON_CONTAINS", args, to),
+        Dialect::Sqlite => {
+            Err(Error::new(ErrorKind::Unsupported, "SQLite cannot tell whether JSON contains other JSON"))
+        }
+    }
+}
+
+fn write_has_key(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    let [document, path] = two(args);
+    match to.dialect() {
+        Dialect::Postgres => {
+            Operator::Other("?").write(place, to, |_, to| write_binary_json(document, to), |_, to| path.write(to))
+        }
+        Dialect::Mysql => bracketed(Binding::Comparison, place, to, |to| {
+            to.text("JSON_CONTAINS_PATH(");
+            document.write(to)?;
+            to.text(", 'one', ");
+            path.write(to)?;
+            to.text(") = 1");
+            Ok(())
+        }),
+        Dialect::Sqlite => bracketed(Binding::Comparison, place, to, |to| {
+            write_call("JSON_TYPE", args, to)?;
+            to.text(" IS NOT NULL");
+            Ok(())
+        }),
     }
 }
 
 /// A document of PostgreSQL as `jsonb`, which alone has the operators. It costs nothing where it is one already.
-fn binary(document: Sea) -> Result<Sea> {
-    cast(Dialect::Postgres, document, ColumnType::Json)
+fn write_binary_json(document: &Node, to: &mut Writer) -> Result<()> {
+    cast(ColumnType::Json, to, |to| document.write(to))
 }
 
 methods! {
@@ -173,51 +226,24 @@ methods! {
     ///
     /// `->` and `#>` of PostgreSQL, `JSON_EXTRACT` of MySQL and MariaDB, `->` of SQLite.
     fn at(self, path: impl Into<JsonPath>) -> Expr<Option<serde_json::Value>> {
-        let path = path.into();
-        Expr::new(Node::try_apply(move |dialect, args| path.of(dialect, one(args), Form::Json), [self.node]))
+        Expr::new(Node::own(write_part, [self.node, Node::Path(path.into())]))
     }
 
     /// A part of the document as text, a string without its quotes. NULL if there is no such part, or if it is a null.
     ///
     /// `->>` and `#>>` of PostgreSQL, and what comes to the same elsewhere.
     fn text_at(self, path: impl Into<JsonPath>) -> Expr<Option<String>> {
-        let path = path.into();
-        Expr::new(Node::try_apply(move |dialect, args| path.of(dialect, one(args), Form::Text), [self.node]))
+        Expr::new(Node::own(write_part_as_text, [self.node, Node::Path(path.into())]))
     }
 
     /// Whether the document has all that another has: `@>` of PostgreSQL, `JSON_CONTAINS` of MySQL and MariaDB. SQLite
     /// cannot.
     fn contains_json(self, part: impl Serialize) -> Expr<bool> {
-        let make = |dialect, args| {
-            two(args, |document, part| match dialect {
-                Dialect::Postgres => Ok(binary(document)?.binary(BinOper::Custom("@>"), binary(part)?)),
-                Dialect::Mysql => Ok(Func::cust("JSON_CONTAINS").args([document, part]).into()),
-                Dialect::Sqlite => {
-                    Err(Error::new(ErrorKind::Unsupported, "SQLite cannot tell whether JSON contains other JSON"))
-                }
-            })
-        };
-        Expr::new(Node::try_apply(make, [self.node, Node::Value(Value::from(Json(part)))]))
+        Expr::new(Node::own(write_contains, [self.node, Node::Value(Value::from(Json(part)))]))
     }
 
     /// Whether the document is an object that has this key: `?` of PostgreSQL, and what comes to the same elsewhere.
     fn has_key(self, key: impl Into<String>) -> Expr<bool> {
-        let key = key.into();
-        let make = move |dialect, args| {
-            let document = one(args);
-            if dialect == Dialect::Postgres {
-                let key = cast(dialect, Sea::val(&key), ColumnType::Text)?;
-                return Ok(binary(document)?.binary(BinOper::Custom("?"), key));
-            }
-            let path = Sea::val(JsonPath::from(&*key).dollar());
-            Ok(match dialect {
-                Dialect::Mysql => {
-                    let test = Func::cust("JSON_CONTAINS_PATH").args([document, Sea::cust("'one'"), path]);
-                    Sea::from(test).eq(Sea::cust("1"))
-                }
-                _ => Sea::from(Func::cust("JSON_TYPE").args([document, path])).is_not_null(),
-            })
-        };
-        Expr::new(Node::try_apply(make, [self.node]))
+        Expr::new(Node::own(write_has_key, [self.node, Node::Path(key.into().into())]))
     }
 }

@@ -1,7 +1,7 @@
 //! Models: a struct for each table, typed columns, queries made of them, and the `Manager` that runs them.
 //!
-//! A query is data until it is run: [`Select`] and its kin hold [`Expr`]essions, which become a statement of sea_query for
-//! the dialect at hand, and a [`Database`](crate::Database) runs that. Nothing here knows a connection, a pool or a frame:
+//! A query is data until it is run: [`Select`] and its kin hold [`Expr`]essions, which write
+//! themselves for the dialect at hand, and a [`Database`](crate::Database) runs the text. Nothing here knows a connection, a pool or a frame:
 //! every statement goes through the calls of `db`, and so takes part in the transaction that the task has open.
 
 #[macro_use]
@@ -27,12 +27,14 @@ mod insert_plan;
 mod join;
 mod json_path;
 mod key;
+mod literal;
 mod manager;
 mod model_stream;
 mod node;
 mod number;
 mod on_conflict;
 mod operand;
+mod operator;
 mod order;
 mod parts;
 mod prefetch;
@@ -45,9 +47,9 @@ mod row_value;
 mod rows;
 mod schema;
 mod select;
+mod select_text;
 mod selection;
 mod shape;
-mod statements;
 mod stored;
 mod sub_query;
 mod table;

@@ -1,31 +1,30 @@
-//! [`Node`]: an expression without its Rust type, as a tree that becomes one of sea_query when the dialect is known.
+//! [`Node`]: an expression without its Rust type, as a tree that writes itself when the dialect is known.
 //!
-//! Operators and functions are all one kind of node: a function that makes the expression of sea_query for a dialect, and
-//! what it is applied to. So an operator that the databases write differently is a `match` in one place.
+//! A leaf is a column, a value or a text; all else is a [`Form`] and what it is applied to. What the databases write
+//! differently is a `match` in one place: in the form, or in the function that a form is.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use sea_query::{ColumnName, ColumnRef, DynIden, Expr as Sea, ExprTrait as _, Func, IntoIden, TableName};
-
 use super::{
+    among::Among,
     cast::cast,
     field::ColumnType,
+    json_path::JsonPath,
+    literal,
+    operator::{Binding, Operator, bracketed, listed},
     stored::Stored,
     sub_query::SubQuery,
     table::{ColumnDef, Table},
 };
 use crate::{
-    db::{self, Writer},
+    db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     value::Value,
 };
 
-/// Makes an expression out of those that an operator is applied to.
-pub(super) type Make = fn(Dialect, Vec<Sea>) -> Sea;
-
-/// As [`Make`], for what not every database can say, or what needs more than its operands.
-pub(super) type TryMake = Arc<dyn Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync>;
+/// Writes an operator or a function into a place.
+pub(super) type Write = fn(&[Node], Binding, &mut Writer) -> Result<()>;
 
 /// An expression.
 #[derive(Clone)]
@@ -38,18 +37,47 @@ pub(super) enum Node {
     Now(Stored),
     /// A value that is sent as a parameter.
     Value(Value),
+    /// A path into a document of JSON, which is sent as a parameter.
+    Path(JsonPath),
     /// A name that the query itself has given to something that it selects.
     Name(Cow<'static, str>),
-    /// SQL as it stands.
+    /// SQL of the caller's as it stands.
     Sql(Cow<'static, str>),
-    /// Whether two are equal. Apart from other operators, so that a query by a key is known for one.
-    Equal(Box<[Self; 2]>),
-    /// An operator or a function.
-    Apply(Make, Vec<Self>),
-    /// An operator or a function that not every database has.
-    Try(TryMake, Vec<Self>),
+    /// SQL of ours that needs no brackets.
+    Text(&'static str),
     /// A query.
     Query(SubQuery),
+    /// An operator or a function.
+    Apply(Form, Vec<Self>),
+}
+
+/// What is made of the nodes that it is applied to.
+#[derive(Clone)]
+pub(super) enum Form {
+    /// Of two.
+    Binary(Operator),
+    Not,
+    IsNull,
+    IsNotNull,
+    /// Of three.
+    Between,
+    /// A function by its name.
+    Call(&'static str),
+    /// As another type.
+    Cast(ColumnType),
+    /// A value in a place that does not tell the server what type it has.
+    Typed(ColumnType),
+    /// Conditions and values in turn, and a value for the rest.
+    Case,
+    /// Several as one.
+    Row,
+    Exists,
+    /// The first so many are among the others, which are as many or a multiple of it.
+    List(usize),
+    /// All are among values.
+    Among(Arc<Among>),
+    /// What the databases write differently.
+    Own(Write),
 }
 
 /// What a column is a column of.
@@ -64,11 +92,18 @@ impl Source {
         Self::Table(table.name)
     }
 
-    pub(super) fn iden(&self) -> DynIden {
+    pub(super) fn name(&self) -> &str {
         match self {
-            Self::Table(name) => iden(name),
-            Self::Alias(name) => name.clone().into_owned().into_iden(),
+            Self::Table(name) => name,
+            Self::Alias(name) => name,
         }
+    }
+
+    /// Writes a column of it.
+    pub(super) fn write(&self, column: &str, to: &mut Writer) {
+        to.name(self.name());
+        to.text(".");
+        to.name(column);
     }
 }
 
@@ -78,38 +113,57 @@ fn is_number(ty: ColumnType) -> bool {
     matches!(ty, I16 | I32 | I64 | U64 | F32 | F64)
 }
 
-/// A name that lives as long as the program.
-pub(super) fn iden(name: &'static str) -> DynIden {
-    name.into_iden()
+/// Writes a value: as a parameter, or as a literal where there can be none.
+pub(super) fn write_value(value: &Value, to: &mut Writer) -> Result<()> {
+    match value {
+        Value::Invalid(reason) => return Err(Error::new(ErrorKind::Parameter, *reason)),
+        value if to.takes_literals() => literal::write(value, to)?,
+        value => to.value(value.clone()),
+    }
+    Ok(())
+}
+
+/// Writes a call of a function.
+pub(super) fn write_call(name: &str, args: &[Node], to: &mut Writer) -> Result<()> {
+    to.text(name);
+    to.text("(");
+    listed(args, to, Node::write)?;
+    to.text(")");
+    Ok(())
+}
+
+/// The two that an operator is applied to.
+pub(super) fn two(args: &[Node]) -> &[Node; 2] {
+    args.try_into().expect("an operator is written with as many operands as it was made of")
+}
+
+/// Writes an operator between two nodes.
+pub(super) fn write_binary(operator: Operator, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    let [left, right] = two(args);
+    operator.write(place, to, |place, to| left.write_in(place, to), |place, to| right.write_in(place, to))
 }
 
 impl Node {
-    pub(super) fn apply(make: Make, to: impl IntoIterator<Item = Self>) -> Self {
-        Self::Apply(make, to.into_iter().collect())
+    pub(super) fn apply(form: Form, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::Apply(form, to.into_iter().collect())
     }
 
-    pub(super) fn try_apply(
-        make: impl Fn(Dialect, Vec<Sea>) -> Result<Sea> + Send + Sync + 'static,
-        to: impl IntoIterator<Item = Self>,
-    ) -> Self {
-        Self::Try(Arc::new(make), to.into_iter().collect())
+    pub(super) fn binary(operator: Operator, two: [Self; 2]) -> Self {
+        Self::Apply(Form::Binary(operator), two.into())
+    }
+
+    pub(super) fn call(name: &'static str, args: impl IntoIterator<Item = Self>) -> Self {
+        Self::apply(Form::Call(name), args)
+    }
+
+    /// What the databases write differently.
+    pub(super) fn own(write: Write, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::apply(Form::Own(write), to)
     }
 
     /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
     pub(super) fn typed(self, ty: ColumnType) -> Self {
-        if !matches!(self, Self::Value(_)) {
-            return self;
-        }
-        let make = move |dialect, mut args: Vec<Sea>| {
-            let value = args.pop().expect("one value has its type told");
-            let told = match dialect {
-                Dialect::Postgres => true,
-                Dialect::Mysql => is_number(ty) || matches!(ty, ColumnType::Bool | ColumnType::Text),
-                Dialect::Sqlite => false,
-            };
-            if told { cast(dialect, value, ty) } else { Ok(value) }
-        };
-        Self::try_apply(make, [self])
+        if matches!(self, Self::Value(_)) { Self::apply(Form::Typed(ty), [self]) } else { self }
     }
 
     /// The same with parts of it replaced, each by what `replace` makes of it.
@@ -117,11 +171,8 @@ impl Node {
         if let Some(replaced) = replace(self) {
             return replaced;
         }
-        let all = |to: &[Self]| to.iter().map(|node| node.map(replace)).collect();
         match self {
-            Self::Equal(two) => Self::Equal(Box::new([two[0].map(replace), two[1].map(replace)])),
-            Self::Apply(make, to) => Self::Apply(*make, all(to)),
-            Self::Try(make, to) => Self::Try(Arc::clone(make), all(to)),
+            Self::Apply(form, to) => Self::apply(form.clone(), to.iter().map(|node| node.map(replace))),
             other => other.clone(),
         }
     }
@@ -135,8 +186,7 @@ impl Node {
     pub(super) fn tables(&self, out: &mut Vec<&'static Table>) {
         match self {
             Self::Query(query) => out.extend(query.tables()),
-            Self::Equal(two) => two.iter().for_each(|node| node.tables(out)),
-            Self::Apply(_, to) | Self::Try(_, to) => to.iter().for_each(|node| node.tables(out)),
+            Self::Apply(_, to) => to.iter().for_each(|node| node.tables(out)),
             _ => {}
         }
     }
@@ -145,8 +195,7 @@ impl Node {
     pub(super) fn reads(&self, table: &Table) -> bool {
         match self {
             Self::Query(query) => query.tables().iter().any(|read| read.is(table)),
-            Self::Equal(two) => two.iter().any(|node| node.reads(table)),
-            Self::Apply(_, to) | Self::Try(_, to) => to.iter().any(|node| node.reads(table)),
+            Self::Apply(_, to) => to.iter().any(|node| node.reads(table)),
             _ => false,
         }
     }
@@ -154,7 +203,7 @@ impl Node {
     /// Writes the expression into a statement that writes a table. MySQL refuses queries there that read the same table,
     /// unless they are made ahead.
     pub(super) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
-        if to.dialect() == Dialect::Mysql && self.reads(table) {
+        if !to.can().reads_what_it_writes && self.reads(table) {
             let apart = |node: &Self| match node {
                 Self::Query(query) => Some(Self::Query(query.apart())),
                 _ => None,
@@ -164,41 +213,117 @@ impl Node {
         self.write(to)
     }
 
-    /// Writes the expression into a statement.
+    /// Writes the expression where it stands by itself.
     pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_in(Binding::Open, to)
+    }
+
+    /// Writes the expression into a place, in brackets if that takes only what holds together closer.
+    pub(super) fn write_in(&self, place: Binding, to: &mut Writer) -> Result<()> {
         match self {
-            // By far the most: values of an insert, which need no way round.
-            Self::Value(Value::Invalid(reason)) => return Err(Error::new(ErrorKind::Parameter, *reason)),
-            Self::Value(value) => to.value(value.clone()),
-            other => to.expr(&other.render(to.dialect())?),
+            Self::Column(source, def) => source.write(def.name, to),
+            Self::Excluded(def) if !to.can().on_conflict => {
+                to.text("VALUES(");
+                to.name(def.name);
+                to.text(")");
+            }
+            Self::Excluded(def) => Source::Table("excluded").write(def.name, to),
+            Self::Now(form) => to.text(form.now(to.dialect())),
+            Self::Value(value) => write_value(value, to)?,
+            Self::Path(path) => path.write(to)?,
+            Self::Name(name) => to.name(name),
+            Self::Sql(sql) => bracketed(Binding::Open, place, to, |to| {
+                to.text(sql);
+                Ok(())
+            })?,
+            Self::Text(text) => to.text(text),
+            Self::Query(query) => query.write_bracketed(to)?,
+            Self::Apply(form, args) => form.write(args, place, to)?,
         }
         Ok(())
     }
+}
 
-    /// The expression of sea_query.
-    pub(super) fn render(&self, dialect: Dialect) -> Result<Sea> {
-        Ok(match self {
-            Self::Column(source, def) => {
-                Sea::Column(ColumnRef::Column(ColumnName(Some(TableName(None, source.iden())), iden(def.name))))
+impl Form {
+    /// Writes it with what it is applied to.
+    pub(super) fn write(&self, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+        match self {
+            Self::Binary(operator) => write_binary(*operator, args, place, to),
+            Self::Not => bracketed(Binding::Not, place, to, |to| {
+                to.text("NOT ");
+                // MySQL can be set to have NOT bind closer than a comparison.
+                write_each(args, Binding::Closed, to)
+            }),
+            Self::IsNull => write_test(args, " IS NULL", place, to),
+            Self::IsNotNull => write_test(args, " IS NOT NULL", place, to),
+            Self::Between => write_between(args, place, to),
+            Self::Call(name) => write_call(name, args, to),
+            Self::Cast(ty) => cast(*ty, to, |to| write_each(args, Binding::Open, to)),
+            Self::Typed(ty) => {
+                let told = match to.dialect() {
+                    Dialect::Postgres => true,
+                    Dialect::Mysql => is_number(*ty) || matches!(ty, ColumnType::Bool | ColumnType::Text),
+                    Dialect::Sqlite => false,
+                };
+                if told { Self::Cast(*ty).write(args, place, to) } else { write_each(args, place, to) }
             }
-            Self::Excluded(def) if dialect == Dialect::Mysql => Func::cust("VALUES").arg(Sea::col(def.name)).into(),
-            Self::Excluded(def) => Sea::col(("excluded", def.name)),
-            Self::Now(form) => Sea::cust(form.now(dialect)),
-            Self::Value(value) => Sea::Value(db::to_sea(value)?),
-            Self::Name(name) => Sea::col(name.clone().into_owned()),
-            Self::Sql(sql) => Sea::cust(sql.clone().into_owned()),
-            Self::Equal(two) => two[0].render(dialect)?.eq(two[1].render(dialect)?),
-            Self::Apply(make, to) => {
-                let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
-                make(dialect, to)
+            Self::Case => write_case(args, to),
+            Self::Row => write_call("", args, to),
+            Self::Exists => {
+                to.text("EXISTS");
+                write_each(args, place, to)
             }
-            Self::Try(make, to) => {
-                let to = to.iter().map(|node| node.render(dialect)).collect::<Result<_>>()?;
-                make(dialect, to)?
+            Self::List(width) => {
+                let (left, parts) = args.split_at(*width);
+                super::among::write_list(left, parts, place, to)
             }
-            Self::Query(query) => Sea::SubQuery(None, Box::new(query.write(dialect)?.into())),
-        })
+            Self::Among(among) => among.write(args, place, to),
+            Self::Own(write) => write(args, place, to),
+        }
     }
+}
+
+/// Writes the one operand of an operator into a place.
+pub(super) fn write_each(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    args.iter().try_for_each(|node| node.write_in(place, to))
+}
+
+fn write_test(args: &[Node], test: &str, place: Binding, to: &mut Writer) -> Result<()> {
+    bracketed(Binding::Comparison, place, to, |to| {
+        write_each(args, Binding::Sum, to)?;
+        to.text(test);
+        Ok(())
+    })
+}
+
+fn write_between(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    bracketed(Binding::Comparison, place, to, |to| {
+        for (node, word) in args.iter().zip(["", " BETWEEN ", " AND "]) {
+            to.text(word);
+            node.write_in(Binding::Sum, to)?;
+        }
+        Ok(())
+    })
+}
+
+fn write_case(args: &[Node], to: &mut Writer) -> Result<()> {
+    to.text("(CASE");
+    for pair in args.chunks(2) {
+        match pair {
+            [condition, value] => {
+                to.text(" WHEN (");
+                condition.write(to)?;
+                to.text(") THEN ");
+                value.write(to)?;
+            }
+            rest => {
+                to.text(" ELSE ");
+                write_each(rest, Binding::Open, to)?;
+            }
+        }
+    }
+    to.text(" END)");
+    Ok(())
 }
 
 impl fmt::Debug for Node {
@@ -208,10 +333,12 @@ impl fmt::Debug for Node {
             Self::Excluded(def) => write!(f, "excluded.{}", def.name),
             Self::Now(_) => f.write_str("now()"),
             Self::Value(value) => value.fmt(f),
+            Self::Path(_) => f.write_str("(path)"),
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
-            Self::Equal(two) => write!(f, "{:?} = {:?}", two[0], two[1]),
-            Self::Apply(_, to) | Self::Try(_, to) => f.debug_list().entries(to).finish(),
+            Self::Text(text) => f.write_str(text),
             Self::Query(_) => f.write_str("(query)"),
+            Self::Apply(Form::Binary(operator), to) => write!(f, "({:?} {operator:?} {:?})", to[0], to[1]),
+            Self::Apply(_, to) => f.debug_list().entries(to).finish(),
         }
     }
 }

@@ -5,17 +5,18 @@ use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
-use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
 
 use super::{
+    cast::cast,
     column::Column,
-    expr::{Expr, one, two},
+    expr::Expr,
     field::{ColumnType, Field},
-    node::Node,
+    node::{Form, Node, two, write_binary},
     operand::Operand,
+    operator::{Binding, Operator},
     traits::Model,
 };
-use crate::driver::Dialect;
+use crate::{db::Writer, driver::Dialect, error::Result};
 
 /// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
 ///
@@ -75,24 +76,26 @@ pub(super) fn is_integer(ty: ColumnType) -> bool {
 
 /// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does. SQLite takes a decimal for an integer
 /// that has no digits behind the point.
-fn divide<T: Number>(dialect: Dialect, args: Vec<Sea>) -> Sea {
-    let is_whole = dialect == Dialect::Mysql && is_integer(T::TYPE);
-    let is_text = dialect == Dialect::Sqlite && T::TYPE == ColumnType::Decimal;
-    two(args, |a, b| match (is_whole, is_text) {
-        (true, _) => a.binary(BinOper::Custom("DIV"), b),
-        (_, true) => a.cast_as("REAL").div(b),
-        _ => a.div(b),
-    })
+fn divide<T: Number>(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Mysql if is_integer(T::TYPE) => write_binary(Operator::DivideWhole, args, place, to),
+        Dialect::Sqlite if T::TYPE == ColumnType::Decimal => {
+            let [left, right] = two(args);
+            let float = |_, to: &mut Writer| cast(ColumnType::F64, to, |to| left.write(to));
+            Operator::Divide.write(place, to, float, |place, to| right.write_in(place, to))
+        }
+        _ => write_binary(Operator::Divide, args, place, to),
+    }
 }
 
 /// An operator on columns and on expressions.
 macro_rules! operators {
-    ($($trait:ident $name:ident, $make:expr;)+) => {$(
+    ($($trait:ident $name:ident, $form:expr;)+) => {$(
         impl<T: Number, R: Operand<T>> $trait<R> for Expr<T> {
             type Output = Self;
 
             fn $name(self, other: R) -> Self {
-                Self::new(Node::apply($make, [self.node, other.into_node()]))
+                Self::new(Node::apply($form, [self.node, other.into_node()]))
             }
         }
 
@@ -107,11 +110,11 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add, |_, args| two(args, |a, b| a.add(b));
-    Sub sub, |_, args| two(args, |a, b| a.sub(b));
-    Mul mul, |_, args| two(args, |a, b| a.mul(b));
-    Div div, divide::<T>;
-    Rem rem, |_, args| two(args, |a, b| a.modulo(b));
+    Add add, Form::Binary(Operator::Add);
+    Sub sub, Form::Binary(Operator::Subtract);
+    Mul mul, Form::Binary(Operator::Multiply);
+    Div div, Form::Own(divide::<T>);
+    Rem rem, Form::Binary(Operator::Modulo);
 }
 
 impl<T: Number> Neg for Expr<T> {
@@ -119,7 +122,7 @@ impl<T: Number> Neg for Expr<T> {
 
     fn neg(self) -> Self {
         // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
-        Self::new(Node::apply(|_, args| Sea::Constant(0.into()).sub(one(args)), [self.node]))
+        Self::new(Node::binary(Operator::Subtract, [Node::Text("0"), self.node]))
     }
 }
 

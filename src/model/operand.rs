@@ -5,16 +5,16 @@
 //! type is an `Option` of itself. `Option<&str>` has none on purpose: with it, `None` alone would be ambiguous.
 
 use rust_decimal::Decimal;
-use sea_query::{BinOper, ExprTrait as _};
 use uuid::Uuid;
 
 use super::{
     among::among,
     column::Column,
-    expr::{Expr, equal, two},
+    expr::{Expr, equal},
     field::Field,
     foreign_key::ForeignKey,
     node::Node,
+    operator::Operator,
     select::Select,
     sub_query::SubQuery,
     traits::Model,
@@ -121,7 +121,7 @@ fn is_among(node: Node, values: Vec<Node>) -> Expr<bool> {
 /// The condition that `node` is in the one column of a query.
 fn is_in_query<M, R>(node: Node, query: Select<M, R>) -> Expr<bool> {
     let query = Node::Query(SubQuery::among(query.parts)).fitted(&node);
-    Expr::new(Node::apply(|_, args| two(args, |node, query| node.binary(BinOper::In, query)), [node, query]))
+    Expr::new(Node::binary(Operator::In, [node, query]))
 }
 
 /// `InOperand` for queries of one column of this type.

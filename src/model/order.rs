@@ -1,9 +1,24 @@
 //! [`Order`]: what rows are ordered by.
 
-use sea_query::{NullOrdering, SelectStatement};
+use super::{
+    node::{Form, Node},
+    operator::{Binding, listed},
+};
+use crate::{db::Writer, error::Result};
 
-use super::node::Node;
-use crate::{driver::Dialect, error::Result};
+/// Which way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Direction {
+    Asc,
+    Desc,
+}
+
+/// Where NULL stands.
+#[derive(Debug, Clone, Copy)]
+enum Nulls {
+    First,
+    Last,
+}
 
 /// What rows are ordered by. Made by `asc()` and `desc()` of a column or an expression.
 ///
@@ -13,23 +28,23 @@ use crate::{driver::Dialect, error::Result};
 #[must_use = "it does nothing before it is given to a query"]
 pub struct Order {
     node: Node,
-    order: sea_query::Order,
-    nulls: Option<NullOrdering>,
+    direction: Direction,
+    nulls: Option<Nulls>,
 }
 
 impl Order {
-    pub(super) fn new(node: Node, order: sea_query::Order) -> Self {
-        Self { node, order, nulls: None }
+    pub(super) fn new(node: Node, direction: Direction) -> Self {
+        Self { node, direction, nulls: None }
     }
 
     /// NULL ahead of all values.
     pub fn nulls_first(self) -> Self {
-        Self { nulls: Some(NullOrdering::First), ..self }
+        Self { nulls: Some(Nulls::First), ..self }
     }
 
     /// NULL behind all values.
     pub fn nulls_last(self) -> Self {
-        Self { nulls: Some(NullOrdering::Last), ..self }
+        Self { nulls: Some(Nulls::Last), ..self }
     }
 
     pub(super) fn node(&self) -> &Node {
@@ -44,13 +59,35 @@ impl Order {
         }
     }
 
-    pub(super) fn render(&self, dialect: Dialect, select: &mut SelectStatement) -> Result<()> {
-        let Self { node, order, nulls } = self;
-        let expr = node.render(dialect)?;
-        match nulls {
-            Some(nulls) => select.order_by_expr_with_nulls(expr, order.clone(), *nulls),
-            None => select.order_by_expr(expr, order.clone()),
-        };
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Self { node, direction, nulls } = self;
+        // Where there are no words for it, whether it is NULL comes first.
+        if let Some(nulls) = nulls.filter(|_| !to.can().orders_nulls) {
+            Form::IsNull.write(std::slice::from_ref(node), Binding::Open, to)?;
+            to.text(match nulls {
+                Nulls::First => " DESC, ",
+                Nulls::Last => " ASC, ",
+            });
+        }
+        node.write(to)?;
+        to.text(match direction {
+            Direction::Asc => " ASC",
+            Direction::Desc => " DESC",
+        });
+        to.text(match nulls.filter(|_| to.can().orders_nulls) {
+            None => "",
+            Some(Nulls::First) => " NULLS FIRST",
+            Some(Nulls::Last) => " NULLS LAST",
+        });
         Ok(())
     }
+}
+
+/// Writes what rows are ordered by, if anything.
+pub(super) fn write_order(orders: &[Order], to: &mut Writer) -> Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    to.text(" ORDER BY ");
+    listed(orders, to, Order::write)
 }

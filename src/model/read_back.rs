@@ -10,7 +10,6 @@ use super::{
     node::{Node, Source},
     row_value::{is_one_of, key_in},
     selection::Selected,
-    statements::Sql,
     table::Table,
     traits::Model,
     value_row,
@@ -41,10 +40,10 @@ pub(super) async fn inserted<M: Model>(
     plan.check_keys()?;
     let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update(_));
     if known && returning.is_none() {
-        return Ok((rows_of_keys(plan.table, keys::<M>(db, plan).await?), 0));
+        return Ok((rows_of_keys(plan.table, keys(db, plan).await?), 0));
     }
     db.atomic(|| async {
-        let keys = keys::<M>(db, plan).await?;
+        let keys = keys(db, plan).await?;
         match returning {
             None => Ok((rows_of_keys(plan.table, keys), 0)),
             Some(selected) => {
@@ -66,7 +65,7 @@ fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
 }
 
 /// Inserts, and gives back the keys of what was inserted or updated.
-async fn keys<M: Model>(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
+async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
     let bulk = BulkUpsert::of(db, plan).await?;
     let size = plan.chunk(db.dialect());
     let mut keys = Vec::with_capacity(plan.rows.len());
@@ -83,7 +82,7 @@ async fn keys<M: Model>(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
                 open.extend(rows.chunks(1).rev());
                 continue;
             }
-            match insert::<M>(db, plan, rows).await {
+            match insert(db, plan, rows).await {
                 // Which of them is there already is found by halves.
                 Err(error) if plan.ignores(&error) && rows.len() > 1 => {
                     let (first, second) = rows.split_at(rows.len() / 2);
@@ -98,13 +97,9 @@ async fn keys<M: Model>(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
 }
 
 /// Inserts these rows by one statement, which tells their keys if they are one or are numbered in turn.
-async fn insert<M: Model>(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
+async fn insert(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
     let dialect = db.dialect();
-    let build = || plan.text(dialect, rows, &[]);
-    let (sql, params) = match (plan.form(dialect, false), plan.values()) {
-        (Some(form), Some(params)) => (M::statements().text(form, build)?, params),
-        _ => build().map(|(sql, params)| (Sql::Built(sql), params))?,
-    };
+    let (sql, params) = plan.text(dialect, rows, &[])?;
     let outcome = db.send(&sql, &params).await?;
     let auto = plan.table.auto_column();
     if let Conflict::Update(upsert) = &plan.conflict

@@ -6,7 +6,7 @@ use super::{
     column::Column,
     expr::Expr,
     node::{Node, Source},
-    parts::{Origin, Parts},
+    parts::Origin,
     select::Select,
     selection::{Selected, Selection},
     sub_query::SubQuery,
@@ -92,7 +92,7 @@ impl<M: Model> Select<M> {
     /// # Ok::<_, nestling::Error>(())
     /// ```
     pub fn as_relation(self, name: impl Into<Cow<'static, str>>) -> Relation<M> {
-        let query = SubQuery::of(self.parts, Parts::statement);
+        let query = SubQuery::of(self.parts);
         let origin = Origin { table: M::TABLE, source: Source::Alias(name.into()), query: Some(query) };
         Relation { origin, marker: PhantomData }
     }

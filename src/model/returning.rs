@@ -112,7 +112,7 @@ impl<M: Model, R: Send> Query for Returning<Update<M>, R> {
         if self.query.set.is_empty() {
             return Ok(Vec::new());
         }
-        let (rows, first) = if db.dialect() == Dialect::Mysql {
+        let (rows, first) = if !db.dialect().capabilities().returning {
             (self.read_back(db).await?, M::Key::WIDTH)
         } else {
             let (sql, params) = self.sql(db.dialect())?;
@@ -123,7 +123,7 @@ impl<M: Model, R: Send> Query for Returning<Update<M>, R> {
 
     /// On MySQL and MariaDB, where several statements are sent, the text of the update alone.
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let selected = if dialect == Dialect::Mysql { &[] } else { &*self.selected };
+        let selected = if dialect.capabilities().returning { &*self.selected } else { &[] };
         self.query.text(dialect, self.query.filter.as_ref(), selected)
     }
 }
@@ -147,7 +147,7 @@ impl<M: Model, R: Send> Query for Returning<Delete<M>, R> {
     type Output = Vec<R>;
 
     async fn run_on(self, db: &Database) -> Result<Vec<R>> {
-        let (rows, first) = if db.dialect() == Dialect::Mysql {
+        let (rows, first) = if !db.dialect().capabilities().returning {
             (self.read_ahead(db).await?, M::Key::WIDTH)
         } else {
             let (sql, params) = self.sql(db.dialect())?;
@@ -158,7 +158,7 @@ impl<M: Model, R: Send> Query for Returning<Delete<M>, R> {
 
     /// On MySQL and MariaDB, where several statements are sent, the text of the delete alone.
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let selected = if dialect == Dialect::Mysql { &[] } else { &*self.selected };
+        let selected = if dialect.capabilities().returning { &*self.selected } else { &[] };
         delete_text::<M>(dialect, self.query.filter.as_ref(), selected)
     }
 }

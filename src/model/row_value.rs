@@ -2,14 +2,13 @@
 
 use std::marker::PhantomData;
 
-use sea_query::{BinOper, Expr as Sea, ExprTrait as _};
-
 use super::{
     among,
     column::Column,
     expr::{Expr, equal},
-    node::{Node, Source},
+    node::{Form, Node, Source},
     operand::Operand,
+    operator::Operator,
     table::Table,
     traits::Model,
 };
@@ -73,14 +72,9 @@ macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident => $oper:ident;)+) => {$(
         $(#[$doc])*
         pub fn $name(self, other: impl RowOperand<T>) -> Expr<bool> {
-            let width = self.nodes.len();
-            let make = move |_, mut args: Vec<Sea>| {
-                let right = args.split_off(width);
-                Ok(Sea::tuple(args).binary(BinOper::$oper, Sea::tuple(right)))
-            };
             let other: Vec<Node> =
                 other.into_nodes().into_iter().zip(&self.nodes).map(|(node, own)| node.fitted(own)).collect();
-            Expr::new(Node::try_apply(make, self.nodes.into_iter().chain(other)))
+            Expr::new(Node::binary(Operator::$oper, [self.nodes, other].map(|row| Node::Apply(Form::Row, row))))
         }
     )+};
 }
@@ -92,13 +86,13 @@ impl<T> RowValue<T> {
         /// Whether some part differs.
         ne => NotEqual;
         /// Whether it comes before the other.
-        lt => SmallerThan;
+        lt => Less;
         /// Whether it comes before the other or is equal.
-        le => SmallerThanOrEqual;
+        le => LessOrEqual;
         /// Whether it comes behind the other.
-        gt => GreaterThan;
+        gt => Greater;
         /// Whether it comes behind the other or is equal.
-        ge => GreaterThanOrEqual;
+        ge => GreaterOrEqual;
     }
 
     /// Whether it is one of some rows.

@@ -2,17 +2,14 @@
 
 use std::{fmt, marker::PhantomData};
 
-use sea_query::{LockBehavior, LockType, SelectStatement};
-
 use super::{
     expr::Expr,
     model_stream::ModelStream,
     node::Node,
     order::Order,
-    parts::{Distinct, Lock, Origin, Parts},
+    parts::{Distinct, Lock, LockKind, LockWait, Origin, Parts},
     query::Query,
     selection::Selection,
-    statements::{Form, Kind, Sql},
     sub_query::SubQuery,
     traits::Model,
 };
@@ -154,40 +151,40 @@ impl<M: Model, R> Select<M, R> {
     /// SQLite has no locks on rows and leaves the clause out: a transaction that may write has the whole database to
     /// itself there, unless it was begun as read-only.
     pub fn for_update(self) -> Self {
-        self.lock(LockType::Update)
+        self.lock(LockKind::Update)
     }
 
     /// Locks the rows until the transaction ends: nobody else can change them. SQLite: as [`for_update`](Self::for_update).
     pub fn for_share(self) -> Self {
-        self.lock(LockType::Share)
+        self.lock(LockKind::Share)
     }
 
     /// Leaves out rows that somebody else has locked, in place of waiting. Without another lock, it is for update.
     pub fn skip_locked(self) -> Self {
-        self.lock_behavior(LockBehavior::SkipLocked)
+        self.waiting(LockWait::SkipLocked)
     }
 
     /// Fails if somebody else has locked a row, in place of waiting. Without another lock, it is for update.
     pub fn nowait(self) -> Self {
-        self.lock_behavior(LockBehavior::Nowait)
+        self.waiting(LockWait::Nowait)
     }
 
-    fn lock(mut self, kind: LockType) -> Self {
-        let behavior = self.parts.lock.and_then(|lock| lock.behavior);
-        self.parts.lock = Some(Lock { kind, behavior });
+    fn lock(mut self, kind: LockKind) -> Self {
+        let wait = self.parts.lock.map_or(LockWait::Wait, |lock| lock.wait);
+        self.parts.lock = Some(Lock { kind, wait });
         self
     }
 
-    fn lock_behavior(mut self, behavior: LockBehavior) -> Self {
-        let kind = self.parts.lock.map_or(LockType::Update, |lock| lock.kind);
-        self.parts.lock = Some(Lock { kind, behavior: Some(behavior) });
+    fn waiting(mut self, wait: LockWait) -> Self {
+        let kind = self.parts.lock.map_or(LockKind::Update, |lock| lock.kind);
+        self.parts.lock = Some(Lock { kind, wait });
         self
     }
 
     /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
     /// the tables of the one around it.
     pub fn into_expr(self) -> Expr<R> {
-        Expr::new(Node::Query(SubQuery::of(self.parts, Parts::statement)))
+        Expr::new(Node::Query(SubQuery::of(self.parts)))
     }
 
     /// Reads each row as a `T`, by the names of its columns or by their order, as `T` has it.
@@ -202,11 +199,6 @@ impl<M: Model, R> Select<M, R> {
     /// Whether a limit or an offset says how many rows there are.
     pub(super) fn is_limited(&self) -> bool {
         self.parts.is_limited()
-    }
-
-    /// The statement of sea_query.
-    pub(super) fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
-        self.parts.statement(dialect)
     }
 
     /// At most one row.
@@ -225,7 +217,7 @@ impl<M: Model, R> Select<M, R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn count(self, db: &Database) -> Result<u64> {
-        let (sql, params) = written(db.dialect(), &self.parts.count(db.dialect())?);
+        let (sql, params) = written(db.dialect(), |to| self.parts.write_count(to))?;
         counted(db, &sql, &params).await
     }
 
@@ -237,16 +229,16 @@ impl<M: Model, R> Select<M, R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn exists(self, db: &Database) -> Result<bool> {
-        let (sql, params) = written(db.dialect(), &self.single().parts.rows(db.dialect())?);
+        let (sql, params) = written(db.dialect(), |to| self.single().parts.write_rows(to))?;
         Ok(!db.send(&sql, &params).await?.rows.is_empty())
     }
 }
 
 /// The text of a statement.
-pub(super) fn written(dialect: Dialect, statement: &SelectStatement) -> (String, Params) {
+pub(super) fn written(dialect: Dialect, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
-    to.select(statement);
-    to.finish()
+    write(&mut to)?;
+    Ok(to.finish())
 }
 
 /// Runs what counts rows.
@@ -257,30 +249,18 @@ pub(super) async fn counted(db: &Database, sql: &str, params: &Params) -> Result
 }
 
 impl<M: Model, R: Send + 'static> Select<M, R> {
-    /// The text and the parameters. That of a row by its key is kept.
-    fn text(&self, dialect: Dialect) -> Result<(Sql, Params)> {
-        if let Some(key) = self.parts.key_value()
-            && let Some(form) = Form::new(dialect, Kind::Select, [])
-        {
-            let build = || Ok(written(dialect, &self.parts.by_key().statement(dialect)?));
-            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
-        }
-        let (sql, params) = written(dialect, &self.statement(dialect)?);
-        Ok((Sql::Built(sql), params))
-    }
-
     async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         Ok(db.send(&sql, &params).await?.rows)
     }
 
     async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         db.read(&sql, &params, self.read).await
     }
 
     async fn row_stream(&self, db: &Database) -> Result<RowStream> {
-        let (sql, params) = self.text(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         db.send_stream(&sql, &params).await
     }
 
@@ -300,7 +280,7 @@ impl<M: Model, R: Send + 'static> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let (sql, params) = self.text(dialect)?;
-        Ok((sql.into(), params))
+        // However a row is asked for by its key, the text is one: the server prepares it once.
+        written(dialect, |to| if self.parts.is_by_key() { self.parts.write_by_key(to) } else { self.parts.write(to) })
     }
 }

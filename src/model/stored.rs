@@ -4,9 +4,12 @@
 //! any form; what is written and compared must be in that of the column, or nothing is found. So a value takes the form of
 //! its column where the two meet: in an assignment, a comparison, a list.
 
-use sea_query::Expr as Sea;
-
-use super::{expr::one, field::ColumnType, node::Node, table::ColumnDef};
+use super::{
+    field::ColumnType,
+    node::{Form, Node, Write, write_each},
+    operator::Operator,
+    table::ColumnDef,
+};
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind},
@@ -111,10 +114,10 @@ impl Node {
         match self {
             Self::Column(_, def) | Self::Excluded(def) => has_forms(def.ty).then(|| def.form()),
             Self::Query(query) => query.form(),
-            Self::Apply(_, to) | Self::Try(_, to) => {
-                to.iter().filter_map(Self::form).find(|form| !form.agrees_with(Stored::Native))
-            }
-            Self::Value(_) | Self::Name(_) | Self::Sql(_) | Self::Equal(_) | Self::Now(_) => None,
+            // What is compared is a truth value.
+            Self::Apply(Form::Binary(Operator::Equal), _) => None,
+            Self::Apply(_, to) => to.iter().filter_map(Self::form).find(|form| !form.agrees_with(Stored::Native)),
+            Self::Value(_) | Self::Path(_) | Self::Name(_) | Self::Sql(_) | Self::Text(_) | Self::Now(_) => None,
         }
     }
 
@@ -127,9 +130,8 @@ impl Node {
             }
             Self::Now(_) => Self::Now(form()),
             // A value whose type is told beside it.
-            Self::Try(make, mut typed) if matches!(&*typed, [Self::Value(_)]) => {
-                let value = typed.pop().map(|value| value.fitted(to));
-                Self::Try(make, value.into_iter().collect())
+            Self::Apply(Form::Typed(ty), value) => {
+                Self::apply(Form::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
             }
             Self::Column(..) | Self::Excluded(_) | Self::Query(_) => self.agreeing(to),
             other => other,
@@ -145,14 +147,14 @@ impl Node {
         };
         match (form(&self), form(to)) {
             (Some(own), Some(other)) if !own.agrees_with(other) => {
-                let make = |dialect, args: Vec<Sea>| {
-                    if dialect == Dialect::Postgres {
-                        return Ok(one(args));
+                let write: Write = |args, place, to| {
+                    if to.can().types_forms {
+                        return write_each(args, place, to);
                     }
                     let text = "two columns that store their values in different forms cannot be compared as they are";
                     Err(Error::new(ErrorKind::Unsupported, text))
                 };
-                Self::try_apply(make, [self])
+                Self::own(write, [self])
             }
             _ => self,
         }

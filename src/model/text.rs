@@ -1,16 +1,15 @@
 //! [`Text`]: what columns and expressions of text can do: patterns and the functions of text.
 
-use sea_query::{BinOper, Expr as Sea, ExprTrait as _, Func, IntoIden as _, Keyword, extension::postgres::PgBinOper};
-
 use super::{
     column::Column,
-    expr::{Expr, one, two},
+    expr::Expr,
     field::{ColumnType, Field},
-    node::Node,
+    node::{Node, write_binary, write_call},
     operand::Operand,
+    operator::{Binding, Operator},
     traits::Model,
 };
-use crate::driver::Dialect;
+use crate::{db::Writer, driver::Dialect, error::Result};
 
 /// The types of text: `String`, and `Option<String>` where it may be NULL.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no text")]
@@ -45,25 +44,42 @@ fn escaped(text: &str) -> String {
 
 /// `LIKE` with a pattern whose escape character is `ESCAPE`.
 fn like_escaped(node: Node, pattern: String) -> Expr<bool> {
-    let make = |_, args| two(args, |a, b| like_with(a, b, "'!'"));
-    Expr::new(Node::apply(make, [node, Node::Value(pattern.into())]))
+    Expr::new(Node::binary(Operator::Like(" ESCAPE '!'"), [node, Node::Value(pattern.into())]))
 }
 
-/// `LIKE`, and what stands behind ESCAPE.
-fn like_with(left: Sea, pattern: Sea, escape: &'static str) -> Sea {
-    left.binary(BinOper::Like, pattern.binary(BinOper::Escape, Sea::Keyword(Keyword::Custom(escape.into_iden()))))
+/// `LIKE` with a pattern of the caller's.
+fn like_in(to: &Writer) -> Operator {
+    Operator::Like(if to.can().escapes_patterns { "" } else { r" ESCAPE '\'" })
 }
 
-/// `LIKE` with a pattern of the caller's. SQLite alone has no escape character by itself.
-fn like(dialect: Dialect, left: Sea, pattern: Sea) -> Sea {
-    match dialect {
-        Dialect::Sqlite => like_with(left, pattern, r"'\'"),
-        _ => left.binary(BinOper::Like, pattern),
+fn write_like(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    write_binary(like_in(to), args, place, to)
+}
+
+fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Postgres => write_binary(Operator::ILike, args, place, to),
+        Dialect::Mysql | Dialect::Sqlite => {
+            let (left, pattern) = args.split_at(1);
+            let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
+            like_in(to).write(place, to, lower(left), lower(pattern))
+        }
     }
 }
 
-fn lower(text: Sea) -> Sea {
-    Func::lower(text).into()
+fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    let name = match to.dialect() {
+        Dialect::Postgres | Dialect::Mysql => "CHAR_LENGTH",
+        Dialect::Sqlite => "LENGTH",
+    };
+    write_call(name, args, to)
+}
+
+fn write_concat(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Mysql => write_call("CONCAT", args, to),
+        Dialect::Postgres | Dialect::Sqlite => write_binary(Operator::Other("||"), args, place, to),
+    }
 }
 
 methods! {
@@ -74,18 +90,12 @@ methods! {
     /// Whether upper and lower case are the same is up to the database: not on PostgreSQL, by the collation of the column
     /// on MySQL and MariaDB, and yes for the letters of ASCII on SQLite.
     fn like(self, pattern: impl Operand<T>) -> Expr<bool> {
-        Expr::new(Node::apply(|dialect, args| two(args, |a, b| like(dialect, a, b)), [self.node, pattern.into_node()]))
+        Expr::new(Node::own(write_like, [self.node, pattern.into_node()]))
     }
 
     /// As [`like`](Self::like), and upper and lower case are the same, as far as the database knows the letters.
     fn ilike(self, pattern: impl Operand<T>) -> Expr<bool> {
-        let make = |dialect, args| {
-            two(args, |a, b| match dialect {
-                Dialect::Postgres => a.binary(PgBinOper::ILike, b),
-                _ => like(dialect, lower(a), lower(b)),
-            })
-        };
-        Expr::new(Node::apply(make, [self.node, pattern.into_node()]))
+        Expr::new(Node::own(write_ilike, [self.node, pattern.into_node()]))
     }
 
     /// Whether it has this text in it, taken as it is. For upper and lower case see [`like`](Self::like).
@@ -105,32 +115,26 @@ methods! {
 
     /// It in lower case. SQLite knows the letters of ASCII only.
     fn lower(self) -> Expr<T> {
-        Expr::new(Node::apply(|_, args| lower(one(args)), [self.node]))
+        Expr::new(Node::call("LOWER", [self.node]))
     }
 
     /// It in upper case. SQLite knows the letters of ASCII only.
     fn upper(self) -> Expr<T> {
-        Expr::new(Node::apply(|_, args| Func::upper(one(args)).into(), [self.node]))
+        Expr::new(Node::call("UPPER", [self.node]))
     }
 
     /// It without spaces at either end.
     fn trim(self) -> Expr<T> {
-        Expr::new(Node::apply(|_, args| Func::cust("TRIM").arg(one(args)).into(), [self.node]))
+        Expr::new(Node::call("TRIM", [self.node]))
     }
 
     /// How many characters it has.
     fn length(self) -> Expr<T::Length> {
-        Expr::new(Node::apply(|_, args| Func::char_length(one(args)).into(), [self.node]))
+        Expr::new(Node::own(write_length, [self.node]))
     }
 
     /// It with more text behind it; NULL if either is NULL.
     fn concat(self, more: impl Operand<T>) -> Expr<T> {
-        let make = |dialect, args| {
-            two(args, |a, b| match dialect {
-                Dialect::Mysql => Func::cust("CONCAT").args([a, b]).into(),
-                _ => a.binary(BinOper::Custom("||"), b),
-            })
-        };
-        Expr::new(Node::apply(make, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
+        Expr::new(Node::own(write_concat, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
     }
 }

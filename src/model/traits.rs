@@ -14,7 +14,6 @@ use super::{
     row_value::key_in,
     select::Select,
     shape::{Many, One},
-    statements::Statements,
     table::Table,
     update::{Delete, Update},
 };
@@ -57,10 +56,6 @@ pub trait Model: FromRow + Send + Sync + 'static {
 
     /// The primary key of this row.
     fn key(&self) -> Self::Key;
-
-    /// Where the texts are kept that this model sends often.
-    #[doc(hidden)]
-    fn statements() -> &'static Statements;
 
     /// The value of the field that belongs to a column, by the number of the column.
     #[doc(hidden)]

@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-use sea_query::{Alias, Expr as Sea, Query as Build, SelectStatement, UnionType};
-
 use super::{
     model_stream::ModelStream,
-    order::Order,
+    order::{Order, write_order},
     query::Query,
     select::{Select, written},
-    sub_query::SubQuery,
+    select_text::write_window,
+    sub_query::{SubQuery, write_from, write_rows_of},
     traits::Model,
 };
 use crate::{
-    db::{Database, RowStream},
+    db::{Database, RowStream, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
@@ -26,6 +25,15 @@ pub(super) struct Member {
     query: SubQuery,
     /// Whether it can stand in a union as it is, without an order and a limit of its own.
     simple: bool,
+}
+
+/// Which rows of two queries there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Distinct,
+    All,
+    Intersect,
+    Except,
 }
 
 /// What can be part of a union of rows that are read as an `R`: a [`Select`] or a [`Union`].
@@ -64,9 +72,9 @@ pub struct Union<R> {
 
 /// A union, whatever its type.
 #[derive(Clone)]
-struct Parts {
+pub(super) struct Parts {
     first: Member,
-    rest: Vec<(UnionType, Member)>,
+    rest: Vec<(Kind, Member)>,
     order: Vec<Order>,
     limit: Option<u64>,
     offset: Option<u64>,
@@ -87,14 +95,13 @@ impl<R> fmt::Debug for Union<R> {
 impl<M: Model, R> IntoMember for Select<M, R> {
     fn member(self) -> Member {
         let parts = self.parts;
-        Member { simple: parts.is_simple(), query: SubQuery::new(move |dialect| parts.nested(dialect)) }
+        Member { simple: parts.is_simple(), query: SubQuery::with_names(parts) }
     }
 }
 
 impl<R> IntoMember for Union<R> {
     fn member(self) -> Member {
-        let parts = self.parts;
-        Member { simple: false, query: SubQuery::new(move |dialect| parts.statement(dialect)) }
+        Member { simple: false, query: SubQuery::union(self.parts) }
     }
 }
 
@@ -102,34 +109,33 @@ impl<M: Model, R> Compound<R> for Select<M, R> {}
 impl<R> Compound<R> for Union<R> {}
 
 impl Member {
-    fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
-        let query = self.query.write(dialect)?;
-        if self.simple {
-            return Ok(query);
-        }
-        let mut outer = Build::select();
-        outer.expr(Sea::cust("*")).from_subquery(query, Alias::new("part"));
-        Ok(outer)
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        if self.simple { self.query.write(to) } else { write_rows_of("part", to, |to| self.query.write(to)) }
     }
 }
 
 impl Parts {
-    /// All but the order.
-    fn rows(&self, dialect: Dialect) -> Result<SelectStatement> {
-        let mut select = self.first.statement(dialect)?;
-        for (kind, member) in &self.rest {
-            select.union(*kind, member.statement(dialect)?);
-        }
-        super::parts::window(dialect, self.limit, self.offset, &mut select);
-        Ok(select)
+    pub(super) fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_in_order(&self.order, to)
     }
 
-    fn statement(&self, dialect: Dialect) -> Result<SelectStatement> {
-        let mut select = self.rows(dialect)?;
-        for order in &self.order {
-            order.render(dialect, &mut select)?;
+    fn write_in_order(&self, order: &[Order], to: &mut Writer) -> Result<()> {
+        let [begin, end] = if to.can().brackets_in_unions { ["(", ")"] } else { ["", ""] };
+        self.first.write(to)?;
+        for (kind, member) in &self.rest {
+            to.text(match kind {
+                Kind::Distinct => " UNION ",
+                Kind::All => " UNION ALL ",
+                Kind::Intersect => " INTERSECT ",
+                Kind::Except => " EXCEPT ",
+            });
+            to.text(begin);
+            member.write(to)?;
+            to.text(end);
         }
-        Ok(select)
+        write_order(order, to)?;
+        write_window(self.limit, self.offset, to);
+        Ok(())
     }
 }
 
@@ -139,22 +145,22 @@ macro_rules! operators {
         impl<$($generics)*> $type {
             /// The rows of both, each once.
             pub fn union(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(UnionType::Distinct), UnionType::Distinct, other.member())
+                Union::of(self.read, self.member_of(Kind::Distinct), Kind::Distinct, other.member())
             }
 
             /// The rows of both, those that both have twice.
             pub fn union_all(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(UnionType::All), UnionType::All, other.member())
+                Union::of(self.read, self.member_of(Kind::All), Kind::All, other.member())
             }
 
             /// The rows that both have.
             pub fn intersect(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(UnionType::Intersect), UnionType::Intersect, other.member())
+                Union::of(self.read, self.member_of(Kind::Intersect), Kind::Intersect, other.member())
             }
 
             /// The rows that the other does not have.
             pub fn except(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(UnionType::Except), UnionType::Except, other.member())
+                Union::of(self.read, self.member_of(Kind::Except), Kind::Except, other.member())
             }
         }
     )+};
@@ -166,7 +172,7 @@ operators! {
 }
 
 impl<M: Model, R> Select<M, R> {
-    fn member_of(self, _: UnionType) -> Parts {
+    fn member_of(self, _: Kind) -> Parts {
         Parts::of(self.member())
     }
 }
@@ -180,14 +186,14 @@ impl Parts {
 impl<R> Union<R> {
     /// The union so far, to which a member is added by `kind`. INTERSECT binds closer than the others in some databases
     /// and not in others, so what it follows is made one.
-    fn member_of(self, kind: UnionType) -> Parts {
+    fn member_of(self, kind: Kind) -> Parts {
         let Parts { rest, order, limit, offset, .. } = &self.parts;
         let ended = !order.is_empty() || limit.is_some() || offset.is_some();
-        let mixed = matches!(kind, UnionType::Intersect) && !rest.is_empty();
+        let mixed = matches!(kind, Kind::Intersect) && !rest.is_empty();
         if ended || mixed { Parts::of(self.member()) } else { self.parts }
     }
 
-    fn of(read: fn(&Row) -> Result<R>, mut parts: Parts, kind: UnionType, other: Member) -> Self {
+    fn of(read: fn(&Row) -> Result<R>, mut parts: Parts, kind: Kind, other: Member) -> Self {
         parts.rest.push((kind, other));
         Self { parts, read }
     }
@@ -229,11 +235,10 @@ impl<R> Union<R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn count(self, db: &Database) -> Result<u64> {
-        let (sql, params) = {
-            let mut outer = Build::select();
-            outer.expr(Sea::cust("COUNT(*)")).from_subquery(self.parts.rows(db.dialect())?, Alias::new("counted"));
-            written(db.dialect(), &outer)
-        };
+        let (sql, params) = written(db.dialect(), |to| {
+            to.text("SELECT COUNT(*)");
+            write_from("counted", to, |to| self.parts.write_in_order(&[], to))
+        })?;
         super::select::counted(db, &sql, &params).await
     }
 
@@ -245,7 +250,7 @@ impl<R> Union<R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn exists(self, db: &Database) -> Result<bool> {
-        let (sql, params) = written(db.dialect(), &self.single().parts.rows(db.dialect())?);
+        let (sql, params) = written(db.dialect(), |to| self.single().parts.write_in_order(&[], to))?;
         Ok(!db.send(&sql, &params).await?.rows.is_empty())
     }
 }
@@ -282,6 +287,6 @@ impl<R: Send + 'static> Query for Union<R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        Ok(written(dialect, &self.parts.statement(dialect)?))
+        written(dialect, |to| self.parts.write(to))
     }
 }

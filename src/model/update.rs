@@ -6,11 +6,10 @@ use super::{
     assignment::Assignment,
     expr::Expr,
     insert_plan::{write_returning, write_set},
-    node::{Node, Source},
+    node::Node,
     query::Query,
     returning::Returning,
     selection::{Selected, Selection},
-    statements::{Form, Kind, Sql, key_value},
     table::Table,
     traits::Model,
 };
@@ -19,7 +18,6 @@ use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     params::Params,
-    value::Value,
 };
 
 /// An update of rows of the model `M`. It tells how many rows it found, changed by it or not.
@@ -123,24 +121,7 @@ impl<M: Model> Update<M> {
         Self { set: set.collect(), filter: None, marker: PhantomData }
     }
 
-    /// The text and the parameters. That of a row by its key is kept.
-    fn kept(&self, dialect: Dialect) -> Result<(Sql, Params)> {
-        let build = || self.text(dialect, self.filter.as_ref(), &[]);
-        let value = |(_, node): &(usize, Node)| match node {
-            Node::Value(value) if !matches!(value, Value::Invalid(_)) => Some(value.clone()),
-            _ => None,
-        };
-        if !self.set.is_empty()
-            && let Some(key) = key_of::<M>(self.filter.as_ref())
-            && let Some(form) = Form::new(dialect, Kind::Update, self.set.iter().map(|(column, _)| *column))
-            && let Some(params) = self.set.iter().map(value).chain([Some(key.clone())]).collect()
-        {
-            return Ok((M::statements().text(form, build)?, params));
-        }
-        let (sql, params) = build()?;
-        Ok((Sql::Built(sql), params))
-    }
-
+    /// The text and the parameters.
     pub(super) fn text(
         &self,
         dialect: Dialect,
@@ -153,7 +134,7 @@ impl<M: Model> Update<M> {
         let mut to = Writer::new(dialect);
         to.text("UPDATE ");
         M::TABLE.write(&mut to);
-        if dialect == Dialect::Mysql && self.reads_itself(filter) {
+        if !to.can().reads_what_it_writes && self.reads_itself(filter) {
             let set = write_chosen(M::TABLE, filter, &self.set, &mut to)?;
             to.text(" SET ");
             write_set(M::TABLE, &set, &mut to)?;
@@ -226,23 +207,6 @@ impl<M: Model> Delete<M> {
     pub(super) fn new() -> Self {
         Self { filter: None, marker: PhantomData }
     }
-
-    /// The text and the parameters. That of a row by its key is kept.
-    fn kept(&self, dialect: Dialect) -> Result<(Sql, Params)> {
-        let build = || delete_text::<M>(dialect, self.filter.as_ref(), &[]);
-        if let Some(key) = key_of::<M>(self.filter.as_ref())
-            && let Some(form) = Form::new(dialect, Kind::Delete, [])
-        {
-            return Ok((M::statements().text(form, build)?, Params::from(vec![key.clone()])));
-        }
-        let (sql, params) = build()?;
-        Ok((Sql::Built(sql), params))
-    }
-}
-
-/// The value of the key, if the condition is no more than that.
-fn key_of<M: Model>(filter: Option<&Expr<bool>>) -> Option<&Value> {
-    key_value(M::TABLE, &Source::of(M::TABLE), &filter?.node)
 }
 
 pub(super) fn delete_text<M: Model>(
@@ -252,7 +216,7 @@ pub(super) fn delete_text<M: Model>(
 ) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     to.text("DELETE ");
-    if dialect == Dialect::Mysql && reads(M::TABLE, filter) {
+    if !to.can().reads_what_it_writes && reads(M::TABLE, filter) {
         M::TABLE.write(&mut to);
         to.text(" FROM ");
         M::TABLE.write(&mut to);
@@ -274,13 +238,12 @@ impl<M: Model> Query for Update<M> {
         if self.set.is_empty() {
             return Ok(0);
         }
-        let (sql, params) = self.kept(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         Ok(db.send(&sql, &params).await?.affected)
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let (sql, params) = self.kept(dialect)?;
-        Ok((sql.into(), params))
+        self.text(dialect, self.filter.as_ref(), &[])
     }
 }
 
@@ -288,12 +251,11 @@ impl<M: Model> Query for Delete<M> {
     type Output = u64;
 
     async fn run_on(self, db: &Database) -> Result<u64> {
-        let (sql, params) = self.kept(db.dialect())?;
+        let (sql, params) = self.sql(db.dialect())?;
         Ok(db.send(&sql, &params).await?.affected)
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        let (sql, params) = self.kept(dialect)?;
-        Ok((sql.into(), params))
+        delete_text::<M>(dialect, self.filter.as_ref(), &[])
     }
 }

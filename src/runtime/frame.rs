@@ -18,7 +18,7 @@ use super::{
     turnstile::Turnstile,
 };
 use crate::{
-    control::{Control, Locals, Name, Settings, is_reserved, may_be_one},
+    control::{Control, Locals, Name, Settings},
     error::{Error, ErrorKind},
     fault::{Fault, Sparing, Verdict},
 };
@@ -161,13 +161,12 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    /// Whether a savepoint of this name is open, or may come to be open, as a generated one may.
-    pub(crate) fn has_savepoint(&self, name: &str) -> bool {
-        let is_open = |frame: &Self| match &frame.opening {
-            Opening::Savepoint(Name::Given(open)) => may_be_one(open, name),
-            _ => false,
-        };
-        is_reserved(name) || self.lineage().any(is_open)
+    /// The names that callers have given to the savepoints that are open here.
+    pub(crate) fn savepoint_names(&self) -> impl Iterator<Item = &str> {
+        self.lineage().filter_map(|frame| match &frame.opening {
+            Opening::Savepoint(Name::Given(name)) => Some(&**name),
+            _ => None,
+        })
     }
 
     /// Why nothing may be sent in this frame, if so.
@@ -339,10 +338,10 @@ impl<S: Session> Frame<S> {
         match verdict {
             Verdict::Kept => error,
             // Statements that were in flight together with the first failure fail because of it.
-            Verdict::Doomed if self.in_transaction() && error.code() == Some("25P02") => {
+            Verdict::Refused if self.in_transaction() => {
                 aborted(self.doom.get().unwrap_or_else(|| self.echo.get_or_init(|| error)))
             }
-            Verdict::Doomed => {
+            Verdict::Doomed | Verdict::Refused => {
                 self.set_doom(error.clone());
                 error
             }

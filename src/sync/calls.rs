@@ -1,13 +1,9 @@
 //! The blocking calls that run statements.
 
 use super::{SyncDatabase, SyncRows};
-use crate::{
-    db::{Outcome, Portable},
-    error::Error,
-    model::Query,
-    params::Params,
-    row::Row,
-};
+#[cfg(feature = "sea-query")]
+use crate::db::{Outcome, Portable};
+use crate::{error::Error, model::Query, params::Params, row::Row};
 
 impl SyncDatabase {
     /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and tells how many rows it affected.
@@ -91,6 +87,7 @@ impl SyncDatabase {
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
+    #[cfg(feature = "sea-query")]
     pub fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
         self.wait(async |db| db.run(statement).await)
     }

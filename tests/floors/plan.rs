@@ -82,7 +82,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/postgres/verifier.rs",
         ],
     ),
-    ("sea_query", &["db/portable.rs", "db/queries.rs", "db/writer.rs", "lib.rs", "model/"]),
+    ("sea_query", &["db/portable.rs", "lib.rs"]),
     ("serde", &["json.rs", "driver/postgres/encode.rs", "model/field.rs", "model/json_path.rs"]),
     (
         "serde_json",

@@ -1,5 +1,6 @@
 //! Typed queries, on every back end.
 
+mod brackets;
 mod documents;
 mod joins;
 mod models;
@@ -7,3 +8,4 @@ mod operators;
 mod reading;
 mod texts;
 mod writing;
+mod written;

@@ -41,7 +41,8 @@ pub(super) fn statement(told: Told, sql: &str) -> Fault {
     if told.ends_session() {
         return ended_by(told, sql);
     }
-    Fault::new(Verdict::Doomed, server(&told, sql).with_statement(sql))
+    let verdict = if &*told.code == "25P02" { Verdict::Refused } else { Verdict::Doomed };
+    Fault::new(verdict, server(&told, sql).with_statement(sql))
 }
 
 /// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a

@@ -42,7 +42,7 @@ impl Manager {
     /// # Ok(()) }
     /// ```
     pub async fn bulk_create<M: Model>(&self, rows: &[M]) -> Result<Vec<M::Key>> {
-        if self.db.dialect() == Dialect::Postgres
+        if self.db.dialect().capabilities().arrays
             && rows.len() >= FEW
             && let Some(columns) = columns_of(rows)
             && let Some(types) = column_types(&self.db, M::TABLE, &columns).await?

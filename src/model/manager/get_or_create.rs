@@ -4,17 +4,14 @@
 //! nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts have a
 //! savepoint, so that on PostgreSQL it outlives their failure.
 
-use sea_query::LockType;
-
 use super::Manager;
 use crate::{
-    driver::Dialect,
     error::Result,
     model::{
         assignment::Assignment,
         expr::equal,
         node::{Node, Source},
-        parts::Lock,
+        parts::{Lock, LockKind, LockWait},
         query::Query,
         select::Select,
         traits::Model,
@@ -88,8 +85,8 @@ impl Manager {
     /// the transaction first read, and not see the row that has just been in the way; a shared lock makes it look anew, and
     /// the insert that was refused holds such a lock already.
     pub(super) async fn latest<M: Model>(&self, mut select: Select<M>) -> Result<Option<M>> {
-        if self.db.dialect() == Dialect::Mysql && self.db.in_transaction() {
-            select.parts.lock = Some(Lock { kind: LockType::Share, behavior: None });
+        if self.db.dialect().capabilities().keeps_first_snapshot && self.db.in_transaction() {
+            select.parts.lock = Some(Lock { kind: LockKind::Share, wait: LockWait::Wait });
         }
         select.first(&self.db).await
     }

@@ -1,29 +1,41 @@
 //! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
 
-use sea_query::{
-    Expr as Sea, ExprTrait as _, IntoIden as _, Query as Build, SelectStatement, extension::postgres::PgFunc,
-};
-
 use crate::{
     db::Database,
     driver::Dialect,
     error::Result,
     model::{
-        expr::{Expr, two},
+        expr::Expr,
         field::{ColumnType, Field},
-        node::{Node, Source, iden},
+        node::{Form, Node, Source},
+        operator::Operator,
+        parts::{Join, JoinKind, Origin},
         query::Query as _,
-        select::Select,
-        stored::value_for,
-        sub_query::SubQuery,
+        select::{Select, written},
+        stored::{Stored, value_for},
+        sub_query::{Column, SubQuery},
+        table::{ColumnDef, ColumnWrite},
         traits::Model,
     },
     row::Row,
 };
 
-/// What the keys of parents are called in a statement for their children: nothing of a user's is called so.
+/// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
+/// the column counts.
 const PARENTS: &str = "nestling_parents";
-const KEY: &str = "nestling_key";
+static KEY: ColumnDef = ColumnDef {
+    name: "nestling_key",
+    field: "nestling_key",
+    ty: ColumnType::I64,
+    null: false,
+    auto: false,
+    max_length: None,
+    default_sql: None,
+    check: None,
+    references: None,
+    stored: Stored::Native,
+    write: ColumnWrite::Database,
+};
 
 /// How the children of many parents are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -86,12 +98,15 @@ impl<M: Model> Wanted<M> {
         let size =
             if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
         let Some(size) = size else {
-            let rows = db.run(&by_query.write(db.dialect())?).await?.rows;
+            let (sql, params) = written(db.dialect(), |to| by_query.write(to))?;
+            let rows = db.send(&sql, &params).await?.rows;
             return Ok((rows, by_query));
         };
         let mut rows = Vec::new();
         for keys in parents.keys.chunks(size) {
-            let found = db.run(&self.by_keys::<P>(db.dialect(), keys)?).await?.rows;
+            let select = self.by_keys::<P>(db.dialect(), keys);
+            let (sql, params) = written(db.dialect(), |to| select.parts.write(to))?;
+            let found = db.send(&sql, &params).await?.rows;
             if rows.is_empty() {
                 rows = found;
             } else {
@@ -104,66 +119,53 @@ impl<M: Model> Wanted<M> {
     /// How many keys go into one statement. `None` if they cannot be given: a limit counts over all parents, so it cannot be
     /// told for each part of them.
     fn size_of_parts<P: Model<Key: Field>>(&self, dialect: Dialect, parents: &Level<'_, P>) -> Result<Option<usize>> {
-        let most: usize = match dialect {
-            Dialect::Postgres if !is_array::<P>() => return Ok(Some(parents.keys.len())),
-            Dialect::Sqlite => 32_766,
-            Dialect::Postgres | Dialect::Mysql => 65_535,
-        };
+        if dialect.capabilities().arrays && !is_array::<P>() {
+            return Ok(Some(parents.keys.len()));
+        }
         let (_, own) = self.select.sql(dialect)?;
-        let size = most.saturating_sub(own.as_slice().len()).max(1);
+        let size = dialect.capabilities().parameters.saturating_sub(own.as_slice().len()).max(1);
         Ok((parents.keys.len() <= size || !self.select.is_limited()).then_some(size))
     }
 
-    fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Result<SelectStatement> {
+    fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Select<M> {
         let def = &M::TABLE.columns[self.column];
         let values = keys.iter().map(|key| value_for(def, key.to_value()));
-        let condition = if dialect == Dialect::Postgres && !is_array::<P>() {
+        let condition = if dialect.capabilities().arrays && !is_array::<P>() {
             let keys = Node::Value(crate::value::Value::Array(values.collect()));
-            Node::apply(|_, args| two(args, |column, keys| column.eq(PgFunc::any(keys))), [self.reference(), keys])
+            Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
-            let list = |_, mut args: Vec<Sea>| {
-                let column = args.remove(0);
-                column.is_in(args)
-            };
-            Node::apply(list, std::iter::once(self.reference()).chain(values.map(Node::Value)))
+            Node::apply(Form::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
         };
-        self.select.clone().filter(Expr::new(condition)).statement(dialect)
+        self.select.clone().filter(Expr::new(condition))
     }
 
-    /// The statement that has the query for the parents in it.
+    /// The query that has the one for the parents in it.
     fn by_query<P: Model>(&self, parents: &Level<'_, P>) -> SubQuery {
-        let (this, query, by) = (self.clone(), parents.query.clone(), parents.by);
-        let key = P::TABLE.columns[P::TABLE.primary_key[0]].name;
-        SubQuery::new(move |dialect| match by {
+        let table = P::TABLE;
+        let key = &table.columns[table.primary_key[0]];
+        let keys = |distinct| {
+            let of = parents.query.clone();
+            SubQuery::column(Column { of, alias: PARENTS, column: key.name, name: KEY.name, distinct })
+        };
+        let mut select = self.select.clone();
+        match parents.by {
             PrefetchType::Join => {
-                let mut keys = keys_of(query.write(dialect)?, key);
+                let source = Source::Table(PARENTS);
+                let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(source.clone(), &KEY)]);
                 // Parents that were found twice have their children once.
-                keys.distinct();
-                let on = this.reference().render(dialect)?.eq(Sea::col((PARENTS.into_iden(), KEY.into_iden())));
-                let mut statement = this.select.statement(dialect)?;
-                statement.join_subquery(sea_query::JoinType::InnerJoin, keys, PARENTS.into_iden(), on);
-                Ok(statement)
+                let origin = Origin { table, source, query: Some(keys(true)) };
+                select.parts.joins.push(Join { kind: JoinKind::Inner, origin, on: Expr::new(on) });
             }
             PrefetchType::Where | PrefetchType::Keys => {
-                let query = query.clone();
-                let keys = Node::Query(SubQuery::new(move |dialect| Ok(keys_of(query.write(dialect)?, key))));
-                let within = |_, args| two(args, |column, keys| column.binary(sea_query::BinOper::In, keys));
-                let condition = Expr::new(Node::apply(within, [this.reference(), keys]));
-                this.select.clone().filter(condition).statement(dialect)
+                let within = Node::binary(Operator::In, [self.reference(), Node::Query(keys(false))]);
+                select = select.filter(Expr::new(within));
             }
-        })
+        }
+        SubQuery::of(select.parts)
     }
 }
 
 /// Arrays of arrays are of another kind than arrays of keys.
 fn is_array<P: Model<Key: Field>>() -> bool {
     matches!(<P::Key as Field>::TYPE, ColumnType::Array(_))
-}
-
-/// The keys that a query finds, as a query. It stands in FROM, where MySQL takes a LIMIT too, and where neither DISTINCT nor
-/// the order that it has stand in the way of selecting one column.
-fn keys_of(query: SelectStatement, key: &'static str) -> SelectStatement {
-    let mut keys = Build::select();
-    keys.expr_as(Sea::col((PARENTS.into_iden(), iden(key))), KEY.into_iden()).from_subquery(query, PARENTS.into_iden());
-    keys
 }

@@ -109,7 +109,7 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
             }
         }
         // SQLite deletes the rows first, and looks at references as it does.
-        let deferred = circular && db.dialect() == Dialect::Sqlite;
+        let deferred = circular && !db.dialect().capabilities().alters_references;
         if deferred {
             db.batch("PRAGMA defer_foreign_keys = on").await?;
         }

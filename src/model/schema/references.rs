@@ -13,7 +13,8 @@ impl Writer {
         let target = target();
         let name = self.quoted(&self.reference_name(table, index));
         // SQLite refers within one database file, and has no other way to write it.
-        let other = if self.dialect == Dialect::Sqlite { self.quoted(target.name) } else { self.table(target) };
+        let across = self.dialect.capabilities().refers_across_schemas;
+        let other = if across { self.table(target) } else { self.quoted(target.name) };
         let (own, key) = (self.columns(table, &[index]), self.columns(target, target.primary_key));
         let mut text = format!("CONSTRAINT {name} FOREIGN KEY ({own}) REFERENCES {other} ({key})");
         for (event, what) in [(" ON DELETE ", on_delete), (" ON UPDATE ", on_update)] {

@@ -26,7 +26,7 @@ impl Writer {
         let mut statements = Vec::new();
         for table in &plan.tables {
             statements.push(self.create_table(table, plan)?);
-            if self.dialect != Dialect::Mysql {
+            if !self.dialect.capabilities().indexes_with_tables {
                 let plain = table.indexes.iter().filter(|index| !index.unique);
                 statements.extend(plain.map(|index| self.create_index(table, index.columns)));
                 statements.extend(references_to_index(table).map(|column| self.create_index(table, &[column])));
@@ -35,9 +35,10 @@ impl Writer {
         Ok(statements)
     }
 
-    /// The references that are added when all tables are there: none on SQLite, which does not ask for their targets.
+    /// The references that are added when all tables are there: none on SQLite, which cannot, and does not ask for their
+    /// targets.
     pub(super) fn held_back<'a>(&self, plan: &'a Plan) -> &'a [HeldBack] {
-        if self.dialect == Dialect::Sqlite { &[] } else { &plan.held_back }
+        if self.dialect.capabilities().alters_references { &plan.held_back } else { &[] }
     }
 
     fn create_table(&self, table: &Table, plan: &Plan) -> Result<String> {
@@ -51,16 +52,16 @@ impl Writer {
         for index in table.indexes {
             let columns = self.columns(table, index.columns);
             let name = self.quoted(&self.name(table, index.columns, if index.unique { "key" } else { "idx" }));
-            match self.dialect {
-                _ if index.unique => lines.push(format!("CONSTRAINT {name} UNIQUE ({columns})")),
-                Dialect::Mysql => lines.push(format!("INDEX {name} ({columns})")),
-                Dialect::Postgres | Dialect::Sqlite => {}
+            if index.unique {
+                lines.push(format!("CONSTRAINT {name} UNIQUE ({columns})"));
+            } else if self.dialect.capabilities().indexes_with_tables {
+                lines.push(format!("INDEX {name} ({columns})"));
             }
         }
         for (index, column) in table.columns.iter().enumerate() {
             lines.extend(self.checks(table, index));
             if let Some(reference) = column.references
-                && !(self.dialect != Dialect::Sqlite && plan.holds_back(table, index))
+                && !(self.dialect.capabilities().alters_references && plan.holds_back(table, index))
             {
                 lines.push(self.reference(table, index, &reference));
             }
@@ -167,10 +168,8 @@ impl Writer {
     }
 
     pub(super) fn quoted(&self, name: &str) -> String {
-        match self.dialect {
-            Dialect::Mysql => format!("`{}`", name.replace('`', "``")),
-            Dialect::Postgres | Dialect::Sqlite => format!("\"{}\"", name.replace('"', "\"\"")),
-        }
+        let quote = self.dialect.capabilities().quote;
+        format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")))
     }
 }
 

@@ -87,7 +87,7 @@ async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
         let log = recorder.log();
         let (expected, end): (_, &[&str]) = match verdict {
             Verdict::Kept => (Ok(()), &["write 3", "COMMIT", "release"]),
-            Verdict::Doomed | Verdict::Gone => (Err(ErrorKind::Aborted), &["ROLLBACK", "release"]),
+            Verdict::Doomed | Verdict::Refused | Verdict::Gone => (Err(ErrorKind::Aborted), &["ROLLBACK", "release"]),
             Verdict::Lost | Verdict::Unsent => (Err(ErrorKind::ConnectionLost), &["release"]),
         };
         assert_eq!(ended, expected, "{verdict:?}");
@@ -116,7 +116,7 @@ async fn a_swallowed_error_commits_nothing_unless_the_statement_alone_failed() {
             Ok(inner) => (inner, Ok(())),
             Err(error) => (Err(ErrorKind::RolledBack), Err(error.kind())),
         };
-        let whole = matches!(verdict, Verdict::Kept | Verdict::Doomed);
+        let whole = matches!(verdict, Verdict::Kept | Verdict::Doomed | Verdict::Refused);
         assert_eq!(ended, if whole { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{verdict:?}");
         assert_eq!(inner, if verdict == Verdict::Kept { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{verdict:?}");
         assert_eq!(recorder.committed(), if whole { [1].into() } else { [].into() });

@@ -269,7 +269,7 @@ fn take(
         Some(Injected::Fails(verdict)) => Some(verdict),
         Some(Injected::NeverAnswers | Injected::Panics) | None => None,
     };
-    if matches!(verdict, None | Some(Verdict::Kept | Verdict::Doomed)) {
+    if matches!(verdict, None | Some(Verdict::Kept | Verdict::Doomed | Verdict::Refused)) {
         // What ends a transaction fails as a whole: a COMMIT by rolling back, a ROLLBACK by doing nothing.
         match steps.last() {
             Some(Control::Commit) if verdict.is_some() => server.roll_back(),
@@ -279,11 +279,11 @@ fn take(
     }
     let Some(verdict) = verdict else {
         let Some((key, depth)) = statement else { return Ok(()) };
-        return server.statement(key, depth).map_err(|code| Fault::new(Verdict::Doomed, server_error(code)));
+        return server.statement(key, depth).map_err(|(verdict, code)| Fault::new(verdict, server_error(code)));
     };
     match verdict {
         Verdict::Kept => {}
-        Verdict::Doomed => server.abort(),
+        Verdict::Doomed | Verdict::Refused => server.abort(),
         Verdict::Gone => {
             server.roll_back();
             server.gone = !matches!(steps.last(), Some(Control::Commit | Control::Rollback));

@@ -45,7 +45,7 @@ fn conditions_keep_their_parentheses() {
     assert_eq!(condition((a.clone() | b.clone()) & c.clone()), r#"("hall" = $1 OR "number" > $2) AND "taken" = $3"#);
     assert_eq!(condition(a.clone() | b.clone() & c.clone()), r#""hall" = $1 OR ("number" > $2 AND "taken" = $3)"#);
     assert_eq!(condition(!(a & b)), r#"NOT ("hall" = $1 AND "number" > $2)"#);
-    assert_eq!(condition(!c | (Seat::HALL + 1).eq(2)), r#"(NOT "taken" = $1) OR "hall" + $2 = $3"#);
+    assert_eq!(condition(!c | (Seat::HALL + 1).eq(2)), r#"NOT ("taken" = $1) OR "hall" + $2 = $3"#);
     assert_eq!(condition((Seat::HALL - (Seat::NUMBER - 1)).eq(0)), r#""hall" - ("number" - $1) = $2"#);
     assert_eq!(
         condition((Seat::HALL * (Seat::NUMBER + 1)).lt(-Seat::HALL)),
@@ -125,7 +125,7 @@ fn patterns_and_division_differ_between_databases() {
     assert_eq!(
         like,
         [
-            "SELECT \"label\".\"uses\" / $1 FROM \"label\" WHERE (\"label\".\"name\" ILIKE $2) \
+            "SELECT \"label\".\"uses\" / $1 FROM \"label\" WHERE \"label\".\"name\" ILIKE $2 \
              AND \"label\".\"name\" LIKE $3 ESCAPE '!'",
             "SELECT `label`.`uses` DIV ? FROM `label` WHERE LOWER(`label`.`name`) LIKE LOWER(?) \
              AND `label`.`name` LIKE ? ESCAPE '!'",
@@ -198,7 +198,7 @@ fn unions_and_subqueries_are_written_for_each_database() {
 }
 
 #[test]
-fn what_a_model_sends_often_is_the_same_text_each_time() {
+fn a_row_by_its_key_has_one_text_however_it_is_asked_for() {
     let get = |id: i64| Director::select().filter(Director::ID.eq(id)).limit(2).order_by(Director::NAME.asc());
     let text = "SELECT \"director\".\"id\", \"director\".\"name\", \"director\".\"born\" FROM \"director\" \
                 WHERE \"director\".\"id\" = $1";

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_query::Query as Build;
-
 use super::{
     graph::{Fate, Link},
-    rows::{Values, conditions, identity, name},
+    rows::{self, Values, conditions, identity},
     walk::Walk,
 };
 use crate::{db::Database, error::Result, value::Value};
@@ -112,8 +110,8 @@ impl<'o> Order<'o> {
         for (table, rows) in tables {
             let node = &self.walk.graph.tables[table];
             for (columns, rows) in self.names(table, &rows) {
-                for condition in conditions(&columns, &rows)? {
-                    db.run(Build::delete().from_table(name(&node.id)).and_where(condition)).await?;
+                for condition in conditions(&columns, &rows) {
+                    rows::delete(db, &node.id, &condition).await?;
                 }
             }
         }

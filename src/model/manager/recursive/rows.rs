@@ -1,8 +1,16 @@
 //! Rows as the recursive delete knows them, and how they are named in statements.
 
-use sea_query::{DynIden, Expr as Sea, ExprTrait as _, IntoIden as _, SchemaName, TableName};
-
-use crate::{db, error::Result, model::catalog::TableId, value::Value};
+use crate::{
+    db::{Database, Writer},
+    driver::Answer,
+    error::Result,
+    model::{
+        catalog::TableId,
+        expr::equal,
+        node::{Form, Node},
+    },
+    value::Value,
+};
 
 /// How many rows one statement names by one column each.
 const MANY: usize = 10_000;
@@ -12,48 +20,54 @@ const SOME: usize = 200;
 /// The values of some columns of a row.
 pub(super) type Values = Vec<Value>;
 
-pub(super) fn name(table: &TableId) -> TableName {
-    let TableId { schema, name } = table;
-    TableName(schema.clone().map(|schema| SchemaName::from(schema.into_iden())), name.clone().into_iden())
+/// Runs a statement about rows of a table: its beginning, the table, and what stands behind it.
+pub(super) async fn run(
+    db: &Database,
+    begin: &str,
+    table: &TableId,
+    rest: impl FnOnce(&mut Writer) -> Result<()>,
+) -> Result<Answer> {
+    let mut to = Writer::new(db.dialect());
+    to.text(begin);
+    to.table(table.schema.as_deref(), &table.name);
+    rest(&mut to)?;
+    let (sql, params) = to.finish();
+    db.send(&sql, &params).await
 }
 
-pub(super) fn column(name: &str) -> DynIden {
-    name.to_owned().into_iden()
+/// Writes a condition.
+pub(super) fn write_where(condition: &Node, to: &mut Writer) -> Result<()> {
+    to.text(" WHERE ");
+    condition.write(to)
+}
+
+/// Deletes the rows for which a condition holds.
+pub(super) async fn delete(db: &Database, table: &TableId, condition: &Node) -> Result<Answer> {
+    run(db, "DELETE FROM ", table, |to| write_where(condition, to)).await
 }
 
 /// The conditions that find the rows that have these values in these columns: several, so that no statement is too long.
-pub(super) fn conditions(columns: &[String], rows: &[Values]) -> Result<Vec<Sea>> {
+pub(super) fn conditions(columns: &[String], rows: &[Values]) -> Vec<Node> {
     match columns {
         [one] if rows.iter().flatten().all(|value| !value.is_null()) => {
-            rows.chunks(MANY).map(|rows| Ok(Sea::col(column(one)).is_in(sea_values(rows.iter().flatten())?))).collect()
+            let values = |rows: &[Values]| rows.iter().flatten().cloned().map(Node::Value).collect::<Vec<_>>();
+            let list = |rows| Node::apply(Form::List(1), std::iter::once(column(one)).chain(values(rows)));
+            rows.chunks(MANY).map(list).collect()
         }
         _ => rows.chunks(SOME).map(|rows| any(columns, rows)).collect(),
     }
 }
 
-fn sea_values<'v>(values: impl Iterator<Item = &'v Value>) -> Result<Vec<sea_query::Value>> {
-    values.map(db::to_sea).collect()
+fn column(name: &str) -> Node {
+    Node::Name(name.to_owned().into())
 }
 
-fn any(columns: &[String], rows: &[Values]) -> Result<Sea> {
-    let mut found: Option<Sea> = None;
-    for row in rows {
-        let mut all: Option<Sea> = None;
-        for (name, value) in columns.iter().zip(row) {
-            let name = Sea::col(column(name));
-            let part = if value.is_null() { name.is_null() } else { name.eq(Sea::Value(db::to_sea(value)?)) };
-            all = Some(match all {
-                Some(all) => all.and(part),
-                None => part,
-            });
-        }
-        let row = all.unwrap_or_else(|| Sea::val(true));
-        found = Some(match found {
-            Some(found) => found.or(row),
-            None => row,
-        });
-    }
-    Ok(found.unwrap_or_else(|| Sea::val(false)))
+fn any(columns: &[String], rows: &[Values]) -> Node {
+    let part = |(name, value): (&String, &Value)| equal(column(name), Node::Value(value.clone()));
+    let all = |row: &Values| columns.iter().zip(row).map(part).reduce(|all, part| all & part);
+    let any = rows.iter().filter_map(all).reduce(|any, row| any | row);
+    // Of no rows, or of rows of which nothing is known, there is none.
+    any.map_or_else(|| Node::Sql("1 = 0".into()), |any| any.node)
 }
 
 /// The values in a form that can be compared and hashed: what refers and what is referred to have the same.

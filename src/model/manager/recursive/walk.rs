@@ -3,16 +3,20 @@
 
 use std::collections::HashSet;
 
-use sea_query::{Expr as Sea, Query as Build, SelectStatement};
-
 use super::{
     graph::{Fate, Graph, Link},
-    rows::{Values, column, conditions, identity, name},
+    rows::{Values, conditions, delete, identity, run, write_where},
 };
 use crate::{
-    db::Database,
+    db::{Database, Writer},
     error::Result,
-    model::{key::is_key, traits::Model},
+    model::{
+        key::is_key,
+        node::Node,
+        operator::listed,
+        parts::{Lock, LockKind, LockWait},
+        traits::Model,
+    },
     row::Row,
     value::Value,
 };
@@ -42,19 +46,10 @@ impl<'w> Walk<'w> {
     pub(super) async fn begin<M: Model>(&mut self, key: &M::Key) -> Result<bool> {
         if self.graph.tables[0].columns.is_empty() {
             // Nobody refers to the table, so nothing is known of its rows but this one's key.
-            return Ok(self.db.run(&self.delete_by_key::<M>(key)?).await?.affected > 0);
+            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key).node).await?.affected > 0);
         }
-        let mut select = self.select(0);
-        select.and_where(is_key::<M>(key).node.render(self.db.dialect())?);
-        let rows = self.db.run(&select).await?.rows;
+        let rows = self.select(0, &is_key::<M>(key).node).await?;
         Ok(self.add(0, &rows)? > 0)
-    }
-
-    fn delete_by_key<M: Model>(&self, key: &M::Key) -> Result<sea_query::DeleteStatement> {
-        let mut delete = Build::delete();
-        let condition = is_key::<M>(key).node.render(self.db.dialect())?;
-        delete.from_table(name(&self.graph.tables[0].id)).and_where(condition);
-        Ok(delete)
     }
 
     /// Goes on to what refers to the rows that were found, until there is nothing new.
@@ -64,8 +59,8 @@ impl<'w> Walk<'w> {
             let new = done..self.rows.len();
             done = self.rows.len();
             for link in self.graph.links.iter().filter(|link| link.fate == Fate::Followed) {
-                for condition in conditions(&link.columns, &self.referred(link, new.clone()))? {
-                    let rows = self.db.run(self.select(link.child).and_where(condition)).await?.rows;
+                for condition in conditions(&link.columns, &self.referred(link, new.clone())) {
+                    let rows = self.select(link.child, &condition).await?;
                     self.add(link.child, &rows)?;
                 }
             }
@@ -81,9 +76,8 @@ impl<'w> Walk<'w> {
                 Fate::Followed => {}
                 Fate::Cleared => self.clear(link, &rows).await?,
                 Fate::Swept => {
-                    for condition in conditions(&link.columns, &rows)? {
-                        let table = name(&self.graph.tables[link.child].id);
-                        self.db.run(Build::delete().from_table(table).and_where(condition)).await?;
+                    for condition in conditions(&link.columns, &rows) {
+                        delete(self.db, &self.graph.tables[link.child].id, &condition).await?;
                     }
                 }
             }
@@ -93,13 +87,17 @@ impl<'w> Walk<'w> {
 
     /// Sets references to these rows to NULL.
     pub(super) async fn clear(&self, link: &Link, rows: &[Values]) -> Result<()> {
-        for condition in conditions(&link.columns, rows)? {
-            let mut update = Build::update();
-            update.table(name(&self.graph.tables[link.child].id)).and_where(condition);
-            for &place in &link.nullable {
-                update.value(column(&link.columns[place]), Sea::Keyword(sea_query::Keyword::Null));
-            }
-            self.db.run(&update).await?;
+        for condition in conditions(&link.columns, rows) {
+            let update = run(self.db, "UPDATE ", &self.graph.tables[link.child].id, |to| {
+                to.text(" SET ");
+                listed(&link.nullable, to, |&place, to| {
+                    to.name(&link.columns[place]);
+                    to.text(" = NULL");
+                    Ok(())
+                })?;
+                write_where(&condition, to)
+            });
+            update.await?;
         }
         Ok(())
     }
@@ -113,13 +111,21 @@ impl<'w> Walk<'w> {
         values.filter(|values| !values.iter().any(Value::is_null)).collect()
     }
 
-    /// What is known of rows of a table, locked.
-    fn select(&self, table: usize) -> SelectStatement {
+    /// What is known of the rows of a table for which a condition holds, locked.
+    async fn select(&self, table: usize, condition: &Node) -> Result<Vec<Row>> {
         let node = &self.graph.tables[table];
-        let mut select = Build::select();
-        select.columns(node.columns.iter().map(|name| column(name))).from(name(&node.id));
-        select.lock(sea_query::LockType::Update);
-        select
+        let mut to = Writer::new(self.db.dialect());
+        to.text("SELECT ");
+        listed(&node.columns, &mut to, |name, to| {
+            to.name(name);
+            Ok(())
+        })?;
+        to.text(" FROM ");
+        to.table(node.id.schema.as_deref(), &node.id.name);
+        write_where(condition, &mut to)?;
+        Lock { kind: LockKind::Update, wait: LockWait::Wait }.write(&mut to)?;
+        let (sql, params) = to.finish();
+        Ok(self.db.send(&sql, &params).await?.rows)
     }
 
     /// Adds rows that were not seen before, and tells how many.

@@ -1,0 +1,202 @@
+//! [`Capabilities`]: what each database can do, as one table. Used by whoever writes SQL or opens blocks. What is not a yes,
+//! a no or a number, but other words, is a `match` on the dialect where it is written.
+
+use super::Dialect;
+
+/// What a database can do.
+#[derive(Debug)]
+pub(crate) struct Capabilities {
+    /// What it calls itself.
+    pub(crate) name: &'static str,
+    /// What stands around names.
+    pub(crate) quote: char,
+    /// The longest name that the server keeps whole, in its own measure.
+    pub(super) longest_name: usize,
+    /// Whether it measures names in characters, rather than bytes.
+    pub(super) measures_characters: bool,
+    /// Whether a savepoint may be called anything, rather than what Unicode's basic plane has characters for.
+    pub(super) all_of_unicode: bool,
+    /// Whether a savepoint within one of the same name hides it, rather than taking its place.
+    pub(super) nests_names: bool,
+    /// Whether several statements may be in flight on one connection.
+    pub(super) pipelines: bool,
+    /// Whether a transaction can have settings of its own.
+    pub(super) local_settings: bool,
+    /// Whether a rollback to a savepoint undoes the settings that were made behind it.
+    pub(super) undoes_settings: bool,
+    /// Whether a transaction keeps to the snapshot of its first read, unless another isolation is asked for.
+    pub(crate) keeps_first_snapshot: bool,
+
+    /// How many parameters a statement may have.
+    pub(crate) parameters: usize,
+    /// How many values of one list are parameters, so that there is room for others. A list of rows becomes a tree on
+    /// PostgreSQL, one level for each.
+    pub(crate) listed: usize,
+    /// Whether parameters have numbers in the text.
+    pub(crate) numbers_parameters: bool,
+    /// Whether a parameter can be an array.
+    pub(crate) arrays: bool,
+    /// Whether it has hstore.
+    pub(crate) hstore: bool,
+    /// Whether the forms in which columns store values are types of its own, which it does not compare by mistake.
+    pub(crate) types_forms: bool,
+    /// Whether the backslash takes the meaning from the characters of patterns by itself.
+    pub(crate) escapes_patterns: bool,
+
+    /// Whether statements that write give rows back.
+    pub(crate) returning: bool,
+    /// Whether an insert says which conflict it is about, and may have conditions.
+    pub(crate) on_conflict: bool,
+    /// Whether that may be a constraint by its name.
+    pub(crate) on_constraint: bool,
+    /// Whether DEFAULT can stand among the values of a row.
+    pub(crate) default_in_rows: bool,
+    /// Whether a statement may read the table that it writes.
+    pub(crate) reads_what_it_writes: bool,
+
+    /// Whether rows can be locked.
+    pub(crate) row_locks: bool,
+    /// Whether a shared lock on rows can do without waiting.
+    pub(crate) shared_without_waiting: bool,
+    pub(crate) full_join: bool,
+    pub(crate) distinct_on: bool,
+    /// Whether an order says where NULL stands.
+    pub(crate) orders_nulls: bool,
+    /// Whether there can be an offset without a limit.
+    pub(crate) offset_alone: bool,
+    /// Whether a query behind IN may have a limit.
+    pub(crate) limit_within_in: bool,
+    /// Whether IN takes a list of rows, rather than a query of them.
+    pub(crate) rows_in_lists: bool,
+    /// Whether the members of a union may be in brackets.
+    pub(crate) brackets_in_unions: bool,
+
+    /// Whether foreign keys can be added to tables and dropped from them.
+    pub(crate) alters_references: bool,
+    /// Whether foreign keys refer to tables of other schemas.
+    pub(crate) refers_across_schemas: bool,
+    /// Whether indexes are made with their table, those of foreign keys by the server itself.
+    pub(crate) indexes_with_tables: bool,
+}
+
+const POSTGRES: Capabilities = Capabilities {
+    name: "PostgreSQL",
+    quote: '"',
+    longest_name: 63,
+    measures_characters: false,
+    all_of_unicode: true,
+    nests_names: true,
+    pipelines: true,
+    local_settings: true,
+    undoes_settings: true,
+    keeps_first_snapshot: false,
+    parameters: 65_535,
+    listed: 1_000,
+    numbers_parameters: true,
+    arrays: true,
+    hstore: true,
+    types_forms: true,
+    escapes_patterns: true,
+    returning: true,
+    on_conflict: true,
+    on_constraint: true,
+    default_in_rows: true,
+    reads_what_it_writes: true,
+    row_locks: true,
+    shared_without_waiting: true,
+    full_join: true,
+    distinct_on: true,
+    orders_nulls: true,
+    offset_alone: true,
+    limit_within_in: true,
+    rows_in_lists: true,
+    brackets_in_unions: true,
+    alters_references: true,
+    refers_across_schemas: true,
+    indexes_with_tables: false,
+};
+
+const MYSQL: Capabilities = Capabilities {
+    name: "MySQL",
+    quote: '`',
+    longest_name: 64,
+    measures_characters: true,
+    all_of_unicode: false,
+    nests_names: false,
+    pipelines: false,
+    local_settings: true,
+    undoes_settings: false,
+    keeps_first_snapshot: true,
+    parameters: 65_535,
+    listed: 10_000,
+    numbers_parameters: false,
+    arrays: false,
+    hstore: false,
+    types_forms: false,
+    escapes_patterns: true,
+    returning: false,
+    on_conflict: false,
+    on_constraint: false,
+    default_in_rows: true,
+    reads_what_it_writes: false,
+    row_locks: true,
+    shared_without_waiting: false,
+    full_join: false,
+    distinct_on: false,
+    orders_nulls: false,
+    offset_alone: false,
+    limit_within_in: false,
+    rows_in_lists: true,
+    brackets_in_unions: true,
+    alters_references: true,
+    refers_across_schemas: true,
+    indexes_with_tables: true,
+};
+
+const SQLITE: Capabilities = Capabilities {
+    name: "SQLite",
+    quote: '"',
+    longest_name: usize::MAX,
+    measures_characters: false,
+    all_of_unicode: true,
+    nests_names: true,
+    pipelines: false,
+    local_settings: false,
+    undoes_settings: false,
+    keeps_first_snapshot: false,
+    parameters: 32_766,
+    listed: 5_000,
+    numbers_parameters: false,
+    arrays: false,
+    hstore: false,
+    types_forms: false,
+    escapes_patterns: false,
+    returning: true,
+    on_conflict: true,
+    on_constraint: false,
+    default_in_rows: false,
+    reads_what_it_writes: true,
+    row_locks: false,
+    shared_without_waiting: false,
+    full_join: true,
+    distinct_on: false,
+    orders_nulls: true,
+    offset_alone: false,
+    limit_within_in: true,
+    rows_in_lists: false,
+    brackets_in_unions: false,
+    alters_references: false,
+    refers_across_schemas: false,
+    indexes_with_tables: false,
+};
+
+impl Dialect {
+    /// What the database can do.
+    pub(crate) fn capabilities(self) -> &'static Capabilities {
+        match self {
+            Self::Postgres => &POSTGRES,
+            Self::Mysql => &MYSQL,
+            Self::Sqlite => &SQLITE,
+        }
+    }
+}
