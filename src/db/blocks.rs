@@ -272,7 +272,7 @@ impl Database {
 
     /// Sends what is owed at once, and waits for it.
     pub(super) async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
-        let session = frame.trunk().session();
+        let session = frame.session_state().session();
         let _turn = frame.statement().await?;
         let mut replayed = false;
         loop {
@@ -282,7 +282,7 @@ impl Database {
             flight.landed();
             match result {
                 Err(fault)
-                    if super::dispatch::is_lost(&fault) && !replayed && session.replaces(&lease, frame.trunk()) =>
+                    if super::dispatch::is_lost(&fault) && !replayed && session.replaces(&lease, frame.session_state()) =>
                 {
                     replayed = true;
                 }

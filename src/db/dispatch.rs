@@ -15,7 +15,7 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     effects,
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     runtime::{Frame, StreamUse},
 };
 
@@ -74,7 +74,7 @@ impl Database {
         let usage = Arc::new(StreamUse::new());
         let turn = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
-        let session = frame.trunk().session();
+        let session = frame.session_state().session();
         let rows = RowStream::new(self.inner(), answer, lease, usage, Some((Arc::clone(&frame), turn)));
         session.keep_stream(rows.source());
         if frame.is_closed() {
@@ -91,7 +91,7 @@ impl Database {
         want: Want,
     ) -> Result<(Answer, Arc<Lease>), Error> {
         self.inner().counters.statements.add(1);
-        let session = frame.trunk().session();
+        let session = frame.session_state().session();
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
@@ -103,8 +103,8 @@ impl Database {
             frame.check_open()?;
             match result.map_err(|fault| examine(self.inner(), lease.made(), Some(frame), fault)) {
                 Err(fault) if is_lost(&fault) => {
-                    let again = fault.verdict == Verdict::Unsent || self.may_run_twice(query, frame, &lease);
-                    if !again || replays == REPLAYS || !session.replaces(&lease, frame.trunk()) {
+                    let again = fault.impact == Impact::NotSent || self.may_run_twice(query, frame, &lease);
+                    if !again || replays == REPLAYS || !session.replaces(&lease, frame.session_state()) {
                         return Err(frame.fail(fault));
                     }
                     replays += 1;
@@ -112,12 +112,12 @@ impl Database {
                 result if session.answered(&lease) => {
                     return result.map(|answer| (answer, lease)).map_err(|fault| frame.fail(fault));
                 }
-                Err(Fault { verdict: Verdict::Kept, .. }) => {}
+                Err(DriverError { impact: Impact::None, .. }) => {}
                 _of_a_replaced_connection if self.may_run_twice(query, frame, &lease) => {}
                 _of_a_replaced_connection => {
                     let text = "the connection was lost together with the transaction that this statement ran in";
                     let error = Error::new(ErrorKind::ConnectionLost, text).with_statement(query.sql);
-                    return Err(frame.fail(Fault::new(Verdict::Lost, error)));
+                    return Err(frame.fail(DriverError::new(Impact::Connection, error)));
                 }
             }
         }
@@ -153,7 +153,7 @@ impl Database {
             match result.map_err(|fault| examine(self.inner(), sole.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, sole)),
                 // It was never sent: another connection may take it.
-                Err(fault) if fault.verdict == Verdict::Unsent && replays < REPLAYS => {
+                Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => {
                     replays += 1;
                     self.inner().pool.distrust();
                 }
@@ -163,6 +163,6 @@ impl Database {
     }
 }
 
-pub(super) fn is_lost(fault: &Fault) -> bool {
-    matches!(fault.verdict, Verdict::Lost | Verdict::Unsent)
+pub(super) fn is_lost(fault: &DriverError) -> bool {
+    matches!(fault.impact, Impact::Connection | Impact::NotSent)
 }

@@ -11,7 +11,7 @@ use crate::{
     control::{Control, Steps},
     error::Error,
     owed::{Flight, Owed},
-    runtime::{Frame, FrameFlight, Trunk},
+    runtime::{Frame, FrameFlight, SessionState},
 };
 
 /// A flight of one database under way.
@@ -29,7 +29,7 @@ enum Owing<'f> {
     /// Those of a block that is open.
     Frame(FrameFlight<'f, DbSession>),
     /// None but its own, as it ends the transaction.
-    End(&'f Trunk<DbSession>),
+    End(&'f SessionState<DbSession>),
 }
 
 /// The steps that a flight took along, and when.
@@ -54,8 +54,8 @@ impl<'f> DbFlight<'f> {
     }
 
     /// The flight that ends a transaction.
-    pub(super) fn ending(inner: &'f Inner, trunk: &'f Trunk<DbSession>) -> Self {
-        Self::new(inner, Owing::End(trunk))
+    pub(super) fn ending(inner: &'f Inner, session_state: &'f SessionState<DbSession>) -> Self {
+        Self::new(inner, Owing::End(session_state))
     }
 
     /// The answer is here, good or bad: dropping the flight is now without consequence.
@@ -86,7 +86,7 @@ impl<'f> DbFlight<'f> {
         let owed = match &self.owing {
             Owing::Nobody => return Ok(Owed::nothing()),
             Owing::Frame(flight) => flight.take()?,
-            Owing::End(trunk) => return trunk.take_nothing(),
+            Owing::End(session_state) => return session_state.take_nothing(),
         };
         if !owed.is_empty() {
             self.look_at(&owed);
@@ -97,7 +97,7 @@ impl<'f> DbFlight<'f> {
     /// Steps go out: counts open transactions, and keeps the steps for whoever listens.
     fn look_at(&self, steps: &[Control]) {
         if let Some(frame) = self.frame() {
-            frame.trunk().session().note(frame, steps);
+            frame.session_state().session().note(frame, steps);
         }
         if trace::is_on() {
             let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use super::{
     builder::Options,
     counters::Counters,
     lease::Sole,
-    line::{Asked, Keeping, Line, Place, Waiting},
+    line::{Request, IdlePolicy, WaitQueue, Place, Waiting},
     pool::closed,
     slot::{Connector, is_fit, is_recent},
 };
@@ -37,7 +37,7 @@ pub(super) struct Generation {
     options: Options,
     counters: Arc<Counters>,
     pub(super) connector: Connector,
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<WaitQueue>,
     /// Whether a task is there that makes connections ahead of their use.
     is_stocking: AtomicBool,
 }
@@ -45,8 +45,8 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) fn new(options: Options, counters: Arc<Counters>, connector: Connector) -> Self {
         let Options { max_connections, min_connections, idle_timeout, max_lifetime, .. } = options;
-        let keeping = Keeping { min: min_connections as usize, idle_timeout, max_lifetime };
-        let line = Arc::new(Line::new(max_connections as usize, keeping, Arc::clone(&connector.trust)));
+        let keeping = IdlePolicy { min: min_connections as usize, idle_timeout, max_lifetime };
+        let line = Arc::new(WaitQueue::new(max_connections as usize, keeping, Arc::clone(&connector.trust)));
         Self { options, counters, connector, line, is_stocking: AtomicBool::new(false) }
     }
 
@@ -79,12 +79,12 @@ impl Generation {
         }
         // Boxed is what is not needed where a connection is at hand.
         match self.line.ask() {
-            Asked::Place(place) => match self.trusted(place) {
+            Request::Place(place) => match self.trusted(place) {
                 Ok(lease) => Ok(lease),
                 Err(place) => Box::pin(self.fill(place, self.options.acquire_timeout)).await,
             },
-            Asked::Later(waiting) => Box::pin(self.queue(waiting, held)).await,
-            Asked::Closed => Err(closed()),
+            Request::Later(waiting) => Box::pin(self.queue(waiting, held)).await,
+            Request::Closed => Err(closed()),
         }
     }
 
@@ -249,7 +249,7 @@ impl Generation {
 struct Stocking(Weak<Generation>);
 
 impl Stocking {
-    async fn run(self, line: Arc<Line>) {
+    async fn run(self, line: Arc<WaitQueue>) {
         let mut pause = FIRST_PAUSE;
         while !line.is_closed() {
             let Some(generation) = self.0.upgrade() else { return };

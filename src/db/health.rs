@@ -8,7 +8,7 @@ use super::{
 use crate::{
     driver::Want,
     error::{Error, ErrorKind, ServerClass},
-    fault::Fault,
+    impact::DriverError,
     runtime::Frame,
 };
 
@@ -67,7 +67,7 @@ impl Database {
 /// Looks at what went wrong with a flight over a connection that was `made` in some epoch of its pool: an error that says that the server is not what it was opened for retires all
 /// connections to it. Running the transaction again may then help; but not where it is the transaction that may not write,
 /// nor where something outside a transaction may have taken effect.
-pub(super) fn examine(inner: &Inner, made: u64, frame: Option<&Frame<DbSession>>, fault: Fault) -> Fault {
+pub(super) fn examine(inner: &Inner, made: u64, frame: Option<&Frame<DbSession>>, fault: DriverError) -> DriverError {
     if fault.error.class() != ServerClass::WrongServer {
         return fault;
     }
@@ -78,7 +78,7 @@ pub(super) fn examine(inner: &Inner, made: u64, frame: Option<&Frame<DbSession>>
     }
     let is_outside = frame.is_none_or(|frame| !frame.in_transaction());
     if (may_not_write && !is_lost) || (is_outside && is_lost) {
-        return Fault { error: fault.error.without_class(), ..fault };
+        return DriverError { error: fault.error.without_class(), ..fault };
     }
     fault
 }

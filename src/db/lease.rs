@@ -17,7 +17,7 @@ use super::{database::Inner, flight::DbFlight, line::Place, slot::Borrowed, trac
 use crate::{
     control::Control,
     driver::{Connection, State},
-    fault::{Fault, Sparing},
+    impact::{DriverError, CancelScope},
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -242,7 +242,7 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
         // begin, but both must be over.
         let stop = async {
             if connection.state() == State::Busy {
-                connection.cancel(Sparing::Nothing).await;
+                connection.cancel(CancelScope::Nothing).await;
             }
         };
         join(stop, OptionFuture::from(cancellation)).await;
@@ -252,7 +252,7 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
                 roll_back(connection, user.as_ref()).await?;
             }
         }
-        Ok::<_, Fault>(connection.state() == State::Idle)
+        Ok::<_, DriverError>(connection.state() == State::Idle)
     });
     let outcome = cleaned.await;
     borrowed.condemned |= is_lent;
@@ -270,7 +270,7 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
 /// answer that does not come, may hold its socket for long.
 async fn end_all(connection: &dyn Connection, user: Option<&User>) {
     if connection.state() == State::Busy {
-        connection.cancel(Sparing::Nothing).await;
+        connection.cancel(CancelScope::Nothing).await;
     }
     if !matches!(connection.state(), State::Idle | State::Broken) {
         // Should it fail, nothing more can be done.
@@ -278,7 +278,7 @@ async fn end_all(connection: &dyn Connection, user: Option<&User>) {
     }
 }
 
-async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(), Fault> {
+async fn roll_back(connection: &dyn Connection, user: Option<&User>) -> Result<(), DriverError> {
     let steps = [Control::Rollback];
     match user {
         Some(User { inner, name }) => {

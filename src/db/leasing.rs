@@ -14,25 +14,25 @@ use futures_util::{
 };
 use tokio::{runtime::Handle, task::yield_now};
 
-use super::{lease::Lease, local, pool::closed, registry::Membership, session::DbSession, trace};
+use super::{lease::Lease, local, pool::closed, registry::Registration, session::DbSession, trace};
 use crate::{
     error::{Error, ErrorKind},
-    fault::Fault,
+    impact::DriverError,
     runtime::Frame,
 };
 
 /// Where the connection of a session is.
-pub(super) enum Seat {
+pub(super) enum LeaseState {
     /// Not leased yet.
     Empty,
     /// It is being leased: looked for just now by some thread, or else waited for, unless all who did so are gone.
     Leasing(Option<WeakShared<Work>>),
-    Taken(Arc<Lease>, Membership),
+    Taken(Arc<Lease>, Registration),
     /// Given back: the block that owned the session has ended.
     Left,
 }
 
-/// The wait for a connection, which takes the seat at its end.
+/// The wait for a connection, which takes the lease_state at its end.
 type Work = BoxFuture<'static, Result<(), Error>>;
 
 /// What a statement without a connection has to do.
@@ -52,10 +52,10 @@ struct Looking<'s>(&'s DbSession);
 
 impl Drop for Looking<'_> {
     fn drop(&mut self) {
-        let mut seat = self.0.seat();
+        let mut lease_state = self.0.lease_state();
         // It panicked.
-        if matches!(*seat, Seat::Leasing(None)) {
-            *seat = Seat::Empty;
+        if matches!(*lease_state, LeaseState::Leasing(None)) {
+            *lease_state = LeaseState::Empty;
         }
     }
 }
@@ -70,9 +70,9 @@ impl Looking<'_> {
         }
         let work = work.shared();
         {
-            let mut seat = self.0.seat();
-            if matches!(*seat, Seat::Leasing(None)) {
-                *seat = Seat::Leasing(work.downgrade());
+            let mut lease_state = self.0.lease_state();
+            if matches!(*lease_state, LeaseState::Leasing(None)) {
+                *lease_state = LeaseState::Leasing(work.downgrade());
             }
         }
         drop(self);
@@ -86,7 +86,7 @@ impl DbSession {
     ///
     /// # Cancel safety
     /// Dropped, it leaves the leasing to the next statement.
-    pub(super) async fn lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, Fault> {
+    pub(super) async fn lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, DriverError> {
         if !self.is_cancelling.load(Ordering::Acquire)
             && let Some(lease) = self.taken()
         {
@@ -107,100 +107,100 @@ impl DbSession {
         let looking = self.look()?;
         let held = local::held(self.database_id(), Some(self));
         let lease = self.inner().pool.lease_at_hand(held)?;
-        let outcome = take_seat(frame, Ok(Lease::from(lease)));
+        let outcome = enter_lease_state(frame, Ok(Lease::from(lease)));
         drop(looking);
         outcome.ok().and_then(|()| self.taken())
     }
 
     /// The one that looks for a connection, if nobody else does or has one.
     fn look(&self) -> Option<Looking<'_>> {
-        let mut seat = self.seat();
-        if !matches!(*seat, Seat::Empty) {
+        let mut lease_state = self.lease_state();
+        if !matches!(*lease_state, LeaseState::Empty) {
             return None;
         }
-        *seat = Seat::Leasing(None);
+        *lease_state = LeaseState::Leasing(None);
         Some(Looking(self))
     }
 
-    async fn take_lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, Fault> {
+    async fn take_lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, DriverError> {
         loop {
             if let Some(lease) = self.taken() {
                 self.cancelled(&lease).await?;
                 return Ok(lease);
             }
             match self.task() {
-                Task::Lease(looking) => looking.lease(frame).await.map_err(Fault::kept)?,
+                Task::Lease(looking) => looking.lease(frame).await.map_err(DriverError::harmless)?,
                 // Who began it may have waited for long: what that came to is no answer to this one.
                 Task::Join(work) => drop(work.await),
                 Task::LookAgain => yield_now().await,
-                Task::Leave => return Err(Fault::kept(has_ended())),
+                Task::Leave => return Err(DriverError::harmless(has_ended())),
             }
         }
     }
 
     fn task(&self) -> Task<'_> {
-        let mut seat = self.seat();
-        match &*seat {
-            Seat::Leasing(None) | Seat::Taken(..) => return Task::LookAgain,
-            Seat::Leasing(Some(work)) => {
+        let mut lease_state = self.lease_state();
+        match &*lease_state {
+            LeaseState::Leasing(None) | LeaseState::Taken(..) => return Task::LookAgain,
+            LeaseState::Leasing(Some(work)) => {
                 if let Some(work) = work.upgrade() {
                     return Task::Join(work);
                 }
             }
-            Seat::Left => return Task::Leave,
-            Seat::Empty => {}
+            LeaseState::Left => return Task::Leave,
+            LeaseState::Empty => {}
         }
-        *seat = Seat::Leasing(None);
+        *lease_state = LeaseState::Leasing(None);
         Task::Lease(Looking(self))
     }
 
     /// Takes the connection away from the session, for good. A wait for one goes on by itself, as it may be a kept
     /// future's, and passes on what it comes by.
-    pub(super) fn leave(&self) -> Option<(Arc<Lease>, Membership)> {
-        let seat = std::mem::replace(&mut *self.seat(), Seat::Left);
-        match seat {
-            Seat::Taken(lease, membership) => Some((lease, membership)),
-            Seat::Leasing(Some(work)) => {
+    pub(super) fn leave(&self) -> Option<(Arc<Lease>, Registration)> {
+        let lease_state = std::mem::replace(&mut *self.lease_state(), LeaseState::Left);
+        match lease_state {
+            LeaseState::Taken(lease, registration) => Some((lease, registration)),
+            LeaseState::Leasing(Some(work)) => {
                 if let (Some(work), Ok(handle)) = (work.upgrade(), Handle::try_current()) {
                     drop(handle.spawn(work));
                 }
                 None
             }
-            Seat::Empty | Seat::Leasing(None) | Seat::Left => None,
+            LeaseState::Empty | LeaseState::Leasing(None) | LeaseState::Left => None,
         }
     }
 }
 
 /// Leases a connection for the session of a block, which then has it.
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
-    let inner = frame.trunk().session().inner();
+    let inner = frame.session_state().session().inner();
     let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
-    take_seat(&frame, lease.map(Lease::from))
+    enter_lease_state(&frame, lease.map(Lease::from))
 }
 
 /// Gives the session of a block what has come of its wait for a connection.
-fn take_seat(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
-    let trunk = frame.trunk();
-    let session = trunk.session();
-    let membership = session.inner().registry.enter(trunk);
+fn enter_lease_state(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
+    let session_state = frame.session_state();
+    let session = session_state.session();
+    let registration = session.inner().registry.enter(session_state);
     let (outcome, unused) = {
-        let mut seat = session.seat();
+        let mut lease_state = session.lease_state();
         match lease {
             // Whatever came of the wait, nobody is there for it any more (rule 6).
-            lease if matches!(*seat, Seat::Left) => (Err(has_ended()), Some((lease.ok(), membership))),
+            lease if matches!(*lease_state, LeaseState::Left) => (Err(has_ended()), Some((lease.ok(), registration))),
             // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on it, and
             // would be neither waited for nor ended, sees here that it came too late.
             Ok(lease) if lease.is_late() => {
-                *seat = Seat::Empty;
-                (Err(closed()), Some((Some(lease), membership)))
+                *lease_state = LeaseState::Empty;
+                (Err(closed()), Some((Some(lease), registration)))
             }
             Ok(lease) => {
-                *seat = Seat::Taken(Arc::new(lease.with_epoch(trunk.epoch())), membership);
+                *lease_state = LeaseState::Taken(Arc::new(lease.with_epoch(session_state.epoch())), registration);
                 (Ok(()), None)
             }
             Err(error) => {
-                *seat = Seat::Empty;
-                (Err(error), Some((None, membership)))
+                *lease_state = LeaseState::Empty;
+                (Err(error), Some((None, registration)))
             }
         }
     };
@@ -213,7 +213,7 @@ fn has_ended() -> Error {
     Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for LeaseState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),

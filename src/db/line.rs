@@ -25,7 +25,7 @@ use super::{
 
 /// What becomes of connections that nobody uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Keeping {
+pub(super) struct IdlePolicy {
     /// How many are to lie ready.
     pub(super) min: usize,
     pub(super) idle_timeout: Option<Duration>,
@@ -33,12 +33,12 @@ pub(super) struct Keeping {
 }
 
 /// The line of one pool.
-pub(super) struct Line {
-    keeping: Keeping,
+pub(super) struct WaitQueue {
+    keeping: IdlePolicy,
     trust: Arc<Trust>,
     /// Set once, under the lock.
     closed: AtomicBool,
-    books: Mutex<Books>,
+    state: Mutex<QueueState>,
     pub(super) sweeping: Sweeping,
     /// Fewer lie ready than are to.
     pub(super) wanting: Notify,
@@ -51,7 +51,7 @@ pub(super) struct Line {
     pub(super) trial: tokio::sync::Mutex<bool>,
 }
 
-struct Books {
+struct QueueState {
     /// How many places nobody has. There are none while somebody waits.
     free: usize,
     /// The one that was used last is taken first.
@@ -68,21 +68,21 @@ struct Queued {
 }
 
 /// What comes of asking for a place.
-pub(super) enum Asked {
+pub(super) enum Request {
     Place(Place),
     /// It must be waited for.
     Later(Waiting),
     Closed,
 }
 
-impl Line {
-    pub(super) fn new(places: usize, keeping: Keeping, trust: Arc<Trust>) -> Self {
-        let books = Books { free: places, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
+impl WaitQueue {
+    pub(super) fn new(places: usize, keeping: IdlePolicy, trust: Arc<Trust>) -> Self {
+        let state = QueueState { free: places, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
         Self {
             keeping,
             trust,
             closed: AtomicBool::new(false),
-            books: Mutex::new(books),
+            state: Mutex::new(state),
             sweeping: Sweeping::default(),
             wanting: Notify::new(),
             closing: Notify::new(),
@@ -91,81 +91,81 @@ impl Line {
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         // Each change under this lock is whole before anything can panic.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(super) fn keeping(&self) -> Keeping {
+    pub(super) fn keeping(&self) -> IdlePolicy {
         self.keeping
     }
 
     /// How many connections lie ready.
     pub(super) fn ready(&self) -> usize {
-        self.books().ready.len()
+        self.state().ready.len()
     }
 
     /// Asks for a place. If there is none, the caller is in the queue when this returns.
-    pub(super) fn ask(self: &Arc<Self>) -> Asked {
-        let mut books = self.books();
+    pub(super) fn ask(self: &Arc<Self>) -> Request {
+        let mut state = self.state();
         if self.is_closed() {
-            return Asked::Closed;
+            return Request::Closed;
         }
-        if books.free > 0 {
-            books.free -= 1;
+        if state.free > 0 {
+            state.free -= 1;
             // Those who were refused one came first.
-            let borrowed = if books.short == 0 { books.ready.pop() } else { None };
-            self.restock(books);
-            return Asked::Place(Place { line: Arc::clone(self), borrowed });
+            let borrowed = if state.short == 0 { state.ready.pop() } else { None };
+            self.restock(state);
+            return Request::Place(Place { line: Arc::clone(self), borrowed });
         }
         let (hand, handed) = oneshot::channel();
-        let number = books.next;
-        books.next += 1;
-        books.queue.push_back(Queued { number, hand });
-        Asked::Later(Waiting { line: Arc::clone(self), number: Some(number), handed })
+        let number = state.next;
+        state.next += 1;
+        state.queue.push_back(Queued { number, hand });
+        Request::Later(Waiting { line: Arc::clone(self), number: Some(number), handed })
     }
 
     /// A place with the connection that was used last, if that was just now and nobody else waits for one.
     pub(super) fn take_recent(self: &Arc<Self>) -> Option<Place> {
-        let mut books = self.books();
-        let is_free = books.free > 0 && books.short == 0 && !self.is_closed();
-        if !is_free || !books.ready.last().is_some_and(|borrowed| is_recent(borrowed, &self.trust)) {
+        let mut state = self.state();
+        let is_free = state.free > 0 && state.short == 0 && !self.is_closed();
+        if !is_free || !state.ready.last().is_some_and(|borrowed| is_recent(borrowed, &self.trust)) {
             return None;
         }
-        books.free -= 1;
-        let borrowed = books.ready.pop();
-        self.restock(books);
+        state.free -= 1;
+        let borrowed = state.ready.pop();
+        self.restock(state);
         Some(Place { line: Arc::clone(self), borrowed })
     }
 
     /// A place for a connection that is to lie ready, if fewer do than are to and nobody else has a use for it.
     pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
-        let mut books = self.books();
-        let is_wanted = books.ready.len() < self.keeping.min.min(books.free) && books.short == 0 && !self.is_closed();
+        let mut state = self.state();
+        let is_wanted = state.ready.len() < self.keeping.min.min(state.free) && state.short == 0 && !self.is_closed();
         if !is_wanted {
             return None;
         }
-        books.free -= 1;
+        state.free -= 1;
         Some(Place { line: Arc::clone(self), borrowed: None })
     }
 
     /// A connection that lies ready, for who has a place already.
     pub(super) fn take_ready(&self) -> Option<Borrowed> {
-        let mut books = self.books();
-        let taken = books.ready.pop();
-        self.restock(books);
+        let mut state = self.state();
+        let taken = state.ready.pop();
+        self.restock(state);
         taken
     }
 
     /// Has connections made if fewer lie ready than are to.
-    fn restock(&self, books: MutexGuard<'_, Books>) {
-        let is_wanting = books.ready.len() < self.keeping.min;
+    fn restock(&self, state: MutexGuard<'_, QueueState>) {
+        let is_wanting = state.ready.len() < self.keeping.min;
         // Whoever is woken may come here again.
-        drop(books);
+        drop(state);
         if is_wanting {
             self.wanting.notify_one();
         }
@@ -173,19 +173,19 @@ impl Line {
 
     /// Whether the server refuses connections to those who have places.
     pub(super) fn is_short(&self) -> bool {
-        self.books().short > 0
+        self.state().short > 0
     }
 
     /// The server has refused a connection to who has a place: until the returned value is dropped, connections that come
     /// back are for those like him.
     pub(super) fn fall_short(&self) -> Short<'_> {
-        self.books().short += 1;
+        self.state().short += 1;
         Short(self)
     }
 
     /// The runtimes that connections which lie ready were borrowed on.
     pub(super) fn handles(&self) -> Vec<Handle> {
-        self.books().ready.iter().map(|borrowed| borrowed.handle().clone()).collect()
+        self.state().ready.iter().map(|borrowed| borrowed.handle().clone()).collect()
     }
 
     /// Whether a connection that comes back may go to somebody else.
@@ -204,26 +204,26 @@ impl Line {
         let handle =
             borrowed.as_ref().filter(|_| self.sweeping.is_missing(&self.keeping)).map(|one| one.handle().clone());
         loop {
-            let mut books = self.books();
+            let mut state = self.state();
             let is_closed = self.is_closed();
-            let is_spare = books.short > 0 && borrowed.is_some() && !is_closed;
+            let is_spare = state.short > 0 && borrowed.is_some() && !is_closed;
             if is_spare {
-                books.ready.extend(borrowed.take());
+                state.ready.extend(borrowed.take());
             }
-            if let Some(Queued { hand, .. }) = books.queue.pop_front() {
+            if let Some(Queued { hand, .. }) = state.queue.pop_front() {
                 // Whoever is woken may come here again.
-                drop(books);
+                drop(state);
                 // Who left just now cannot take it: then it is passed on by its drop.
                 drop(hand.send(Place { line: Arc::clone(self), borrowed }));
             } else if let Some(away) = borrowed.take_if(|_| is_closed) {
                 // It is gone before the next one is let in.
-                drop(books);
+                drop(state);
                 drop(away);
                 continue;
             } else {
-                books.ready.extend(borrowed.take());
-                books.free += 1;
-                self.restock(books);
+                state.ready.extend(borrowed.take());
+                state.free += 1;
+                self.restock(state);
             }
             if is_spare {
                 self.spare.notify_one();
@@ -238,9 +238,9 @@ impl Line {
     /// Sends away who waits, or comes later.
     pub(super) fn close(&self) {
         let away = {
-            let mut books = self.books();
+            let mut state = self.state();
             self.closed.store(true, Ordering::Release);
-            (std::mem::take(&mut books.queue), std::mem::take(&mut books.ready))
+            (std::mem::take(&mut state.queue), std::mem::take(&mut state.ready))
         };
         drop(away);
         self.closing.notify_waiters();
@@ -251,49 +251,49 @@ impl Line {
 
     /// Closes the connections that lie ready and have become too old, or whose server is not what it was opened for.
     pub(super) fn sweep(&self) {
-        let Keeping { idle_timeout, max_lifetime, min } = self.keeping;
+        let IdlePolicy { idle_timeout, max_lifetime, min } = self.keeping;
         let now = Instant::now();
         let is_over =
             |since: Instant, most: Option<Duration>| most.is_some_and(|most| now.duration_since(since) >= most);
         let is_old = |one: &mut Borrowed| {
             is_over(one.idle_since, idle_timeout) || is_over(one.born, max_lifetime) || self.trust.is_stale(one.made)
         };
-        let old: Vec<Borrowed> = self.books().ready.extract_if(.., is_old).collect();
+        let old: Vec<Borrowed> = self.state().ready.extract_if(.., is_old).collect();
         if min > 0 && !old.is_empty() {
             self.wanting.notify_one();
         }
     }
 
     fn withdraw(&self, number: u64) {
-        let mut books = self.books();
-        let at = books.queue.binary_search_by_key(&number, |queued| queued.number);
-        let withdrawn = at.ok().and_then(|at| books.queue.remove(at));
+        let mut state = self.state();
+        let at = state.queue.binary_search_by_key(&number, |queued| queued.number);
+        let withdrawn = at.ok().and_then(|at| state.queue.remove(at));
         // Outside the lock: it wakes whoever has polled the wait last.
-        drop(books);
+        drop(state);
         drop(withdrawn);
     }
 }
 
 #[cfg(test)]
-impl Line {
+impl WaitQueue {
     /// As if the connections that lie ready had done so for longer.
     pub(super) fn age(&self, by: Duration) {
-        for borrowed in &mut self.books().ready {
+        for borrowed in &mut self.state().ready {
             borrowed.idle_since = borrowed.idle_since.checked_sub(by).expect("the machine has run for longer");
         }
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("closed", &self.is_closed()).finish_non_exhaustive()
+        f.debug_struct("WaitQueue").field("closed", &self.is_closed()).finish_non_exhaustive()
     }
 }
 
 /// The right to have one connection, and the connection once it is there. Its drop passes both on.
 #[derive(Debug)]
 pub(super) struct Place {
-    line: Arc<Line>,
+    line: Arc<WaitQueue>,
     pub(super) borrowed: Option<Borrowed>,
 }
 
@@ -313,17 +313,17 @@ impl Drop for Place {
 }
 
 /// Somebody who has a place, and whom the server has refused a connection.
-pub(super) struct Short<'l>(&'l Line);
+pub(super) struct Short<'l>(&'l WaitQueue);
 
 impl Drop for Short<'_> {
     fn drop(&mut self) {
-        self.0.books().short -= 1;
+        self.0.state().short -= 1;
     }
 }
 
 /// Somebody in the queue. Its drop leaves it; a place that had come meanwhile is passed on.
 pub(super) struct Waiting {
-    line: Arc<Line>,
+    line: Arc<WaitQueue>,
     /// None once the place has come.
     number: Option<u64>,
     handed: oneshot::Receiver<Place>,

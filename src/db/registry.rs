@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::{sync::Notify, time::timeout};
 
 use super::session::DbSession;
-use crate::{error::Error, runtime::Trunk};
+use crate::{error::Error, runtime::SessionState};
 
 /// How long the rollback of a session that is ended may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 struct Members {
     next: u64,
-    open: HashMap<u64, Weak<Trunk<DbSession>>>,
+    open: HashMap<u64, Weak<SessionState<DbSession>>>,
 }
 
 /// The sessions that have a connection.
@@ -31,12 +31,12 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Enters a session until the returned value is dropped.
-    pub(super) fn enter(self: &Arc<Self>, trunk: &Arc<Trunk<DbSession>>) -> Membership {
+    pub(super) fn enter(self: &Arc<Self>, session_state: &Arc<SessionState<DbSession>>) -> Registration {
         let mut members = self.members();
         let number = members.next;
         members.next += 1;
-        members.open.insert(number, Arc::downgrade(trunk));
-        Membership { registry: Arc::clone(self), number }
+        members.open.insert(number, Arc::downgrade(session_state));
+        Registration { registry: Arc::clone(self), number }
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -44,12 +44,12 @@ impl Registry {
     }
 
     /// All who are or were there until now.
-    pub(super) fn roll(&self) -> Roll {
-        Roll(self.members().next)
+    pub(super) fn roll(&self) -> Snapshot {
+        Snapshot(self.members().next)
     }
 
     /// Waits until no session of the roll is there.
-    pub(super) async fn empty(&self, roll: Roll) {
+    pub(super) async fn empty(&self, roll: Snapshot) {
         loop {
             let left = self.left.notified();
             if !self.members().open.keys().any(|number| roll.names(*number)) {
@@ -59,22 +59,22 @@ impl Registry {
         }
     }
 
-    fn open(&self, roll: Roll) -> Vec<Arc<Trunk<DbSession>>> {
-        let named = |(number, trunk): (&u64, &Weak<_>)| roll.names(*number).then(|| trunk.upgrade())?;
+    fn open(&self, roll: Snapshot) -> Vec<Arc<SessionState<DbSession>>> {
+        let named = |(number, session_state): (&u64, &Weak<_>)| roll.names(*number).then(|| session_state.upgrade())?;
         self.members().open.iter().filter_map(named).collect()
     }
 
     /// Lets nothing more be sent by any session of the roll: their blocks end in `error`.
-    pub(super) fn lose_all(&self, roll: Roll, error: &Error) {
-        self.open(roll).iter().for_each(|trunk| trunk.lose(error.clone()));
+    pub(super) fn lose_all(&self, roll: Snapshot, error: &Error) {
+        self.open(roll).iter().for_each(|session_state| session_state.lose(error.clone()));
     }
 
     /// Takes their connections from all sessions of the roll: their blocks end in `error`.
-    pub(super) async fn end_all(&self, roll: Roll, error: &Error) {
+    pub(super) async fn end_all(&self, roll: Snapshot, error: &Error) {
         let open = self.open(roll);
-        let endings = open.iter().map(|trunk| {
-            trunk.lose(error.clone());
-            trunk.session().end_now()
+        let endings = open.iter().map(|session_state| {
+            session_state.lose(error.clone());
+            session_state.session().end_now()
         });
         // What does not roll back in time is thrown away with its connection, which ends it at the server.
         let _ = timeout(PATIENCE, join_all(endings)).await;
@@ -83,9 +83,9 @@ impl Registry {
 
 /// Those who had entered by some moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Roll(u64);
+pub(super) struct Snapshot(u64);
 
-impl Roll {
+impl Snapshot {
     fn names(self, number: u64) -> bool {
         number < self.0
     }
@@ -93,12 +93,12 @@ impl Roll {
 
 /// A session's place in the registry.
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(super) struct Registration {
     registry: Arc<Registry>,
     number: u64,
 }
 
-impl Drop for Membership {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.members().open.remove(&self.number);
         self.registry.left.notify_waiters();

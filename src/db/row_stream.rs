@@ -13,7 +13,7 @@ use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
     driver::Answer,
     error::Error,
-    fault::Fault,
+    impact::DriverError,
     revocable::{Gone, Revocable},
     row::Row,
     runtime::{Frame, StreamUse, Turn},
@@ -24,7 +24,7 @@ pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Arc<Frame<DbSession>>>);
 
 /// Where the rows of a stream come from. Its session can take it away: a stream that is kept beyond its block must not
 /// hold up the connection (rule 6).
-pub(super) type Source = Revocable<BoxStream<'static, Result<Row, Fault>>>;
+pub(super) type Source = Revocable<BoxStream<'static, Result<Row, DriverError>>>;
 
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
@@ -72,7 +72,7 @@ impl RowStream {
         futures_util::StreamExt::next(self).await
     }
 
-    fn failed(&self, fault: Fault) -> Error {
+    fn failed(&self, fault: DriverError) -> Error {
         let frame = self.place.as_ref().map(|(frame, _)| frame);
         let fault = match &self.lease {
             Some(lease) => examine(&self.inner, lease.made(), frame.map(|frame| &**frame), fault),

@@ -18,7 +18,7 @@ use super::{
     flight::DbFlight,
     health::examine,
     lease::{Cancellation, Lease, User},
-    leasing::Seat,
+    leasing::LeaseState,
     local,
     row_stream::Source,
     trace,
@@ -27,9 +27,9 @@ use crate::{
     control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    impact::{DriverError, CancelScope, Impact},
     revocable::Revoke as _,
-    runtime::{Frame, Session, Slot, Trunk, within},
+    runtime::{Frame, Session, Slot, SessionState, within},
 };
 
 /// How long what a block has left behind may take to end before its connection is given up.
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A session at the server of one database.
 pub(super) struct DbSession {
     inner: Arc<Inner>,
-    seat: Mutex<Seat>,
+    lease_state: Mutex<LeaseState>,
     /// Where the rows of the stream come from that has the session, if one has: there is one at a time.
     stream: Mutex<Option<Weak<Source>>>,
     /// The cancellation of a dropped statement, while it is under way: nothing is sent meanwhile.
@@ -54,7 +54,7 @@ impl DbSession {
     pub(super) fn new(inner: &Arc<Inner>) -> Self {
         Self {
             inner: Arc::clone(inner),
-            seat: Mutex::new(Seat::Empty),
+            lease_state: Mutex::new(LeaseState::Empty),
             stream: Mutex::default(),
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
@@ -71,35 +71,35 @@ impl DbSession {
         self.inner.id
     }
 
-    pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lease_state(&self) -> MutexGuard<'_, LeaseState> {
+        self.lease_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is a connection already.
     pub(super) fn is_taken(&self) -> bool {
-        matches!(&*self.seat(), Seat::Taken(..))
+        matches!(&*self.lease_state(), LeaseState::Taken(..))
     }
 
     /// The connection, if there is one already.
     pub(super) fn taken(&self) -> Option<Arc<Lease>> {
-        match &*self.seat() {
-            Seat::Taken(lease, _) => Some(Arc::clone(lease)),
-            Seat::Empty | Seat::Leasing(_) | Seat::Left => None,
+        match &*self.lease_state() {
+            LeaseState::Taken(lease, _) => Some(Arc::clone(lease)),
+            LeaseState::Empty | LeaseState::Leasing(_) | LeaseState::Left => None,
         }
     }
 
     /// Whether a statement that was lost with `lease`, and may run again, can do so on another connection: the body has seen
     /// nothing if no answer ever came over this one. The steps that it had paid are then owed again.
-    pub(super) fn replaces(&self, lease: &Arc<Lease>, trunk: &Trunk<Self>) -> bool {
-        let mut seat = self.seat();
-        match &*seat {
+    pub(super) fn replaces(&self, lease: &Arc<Lease>, session_state: &SessionState<Self>) -> bool {
+        let mut lease_state = self.lease_state();
+        match &*lease_state {
             _ if lease.has_answers() => false,
-            Seat::Taken(current, _) if Arc::ptr_eq(current, lease) => {
-                let old = std::mem::replace(&mut *seat, Seat::Empty);
+            LeaseState::Taken(current, _) if Arc::ptr_eq(current, lease) => {
+                let old = std::mem::replace(&mut *lease_state, LeaseState::Empty);
                 // Before anybody can lease anew: a flight over the next connection would find nothing owed, and a
                 // flight over the old one would take what is owed to the next.
-                trunk.replace();
-                drop(seat);
+                session_state.replace();
+                drop(lease_state);
                 drop(old);
                 lease.condemn();
                 self.ended();
@@ -107,8 +107,8 @@ impl DbSession {
                 true
             }
             // Another statement of the same flight was faster.
-            Seat::Taken(..) | Seat::Empty | Seat::Leasing(_) => true,
-            Seat::Left => false,
+            LeaseState::Taken(..) | LeaseState::Empty | LeaseState::Leasing(_) => true,
+            LeaseState::Left => false,
         }
     }
 
@@ -122,11 +122,11 @@ impl DbSession {
     }
 
     fn answered_first(&self, lease: &Arc<Lease>) -> bool {
-        let seat = self.seat();
-        match &*seat {
-            Seat::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,
-            Seat::Empty | Seat::Leasing(_) => false,
-            Seat::Taken(..) | Seat::Left => {
+        let lease_state = self.lease_state();
+        match &*lease_state {
+            LeaseState::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,
+            LeaseState::Empty | LeaseState::Leasing(_) => false,
+            LeaseState::Taken(..) | LeaseState::Left => {
                 lease.answered();
                 true
             }
@@ -152,18 +152,18 @@ impl DbSession {
     }
 
     /// Waits until the server has stopped what was dropped.
-    pub(super) async fn cancelled(&self, lease: &Lease) -> Result<(), Fault> {
+    pub(super) async fn cancelled(&self, lease: &Lease) -> Result<(), DriverError> {
         if lease.is_lent() {
             lease.condemn();
             let text = "the native client was kept beyond the end of the block that it was lent in";
-            return Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)));
+            return Err(DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, text)));
         }
         while self.is_cancelling.load(Ordering::Acquire) {
             let Some(under_way) = self.cancelling().clone() else { break };
             if timeout(lease.connection().patience(), under_way.clone()).await.is_err() {
                 lease.condemn();
                 let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
-                return Err(Fault::new(Verdict::Lost, error));
+                return Err(DriverError::new(Impact::Connection, error));
             }
             // Another may have begun meanwhile, and it could hit what is sent next.
             let mut newest = self.cancelling();
@@ -207,7 +207,7 @@ impl DbSession {
     }
 
     /// Ends whatever is open on the connection, and takes it away: it is thrown away as soon as no statement has it. The
-    /// trunk is lost already: nothing is sent by its frames any more.
+    /// session_state is lost already: nothing is sent by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
         let (inner, name) = (Arc::clone(&self.inner), self.name());
         let left = self.leave();
@@ -218,7 +218,7 @@ impl DbSession {
             lease.condemn();
             let connection = lease.connection();
             if connection.state() == State::Busy {
-                connection.cancel(Sparing::Nothing).await;
+                connection.cancel(CancelScope::Nothing).await;
             }
             let steps = [Control::Rollback];
             let flight = DbFlight::alone(&inner);
@@ -243,14 +243,14 @@ impl Session for DbSession {
         self.inner.options.turn_timeout
     }
 
-    async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
-        let session = trunk.session();
+    async fn finish(session_state: Arc<SessionState<Self>>, steps: Steps) -> Result<(), DriverError> {
+        let session = session_state.session();
         let Some(lease) = session.taken() else {
             // It was taken away: the transaction ended with it.
-            return Err(Fault::kept(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
+            return Err(DriverError::harmless(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
         };
         session.cancelled(&lease).await?;
-        let flight = DbFlight::ending(&session.inner, &trunk);
+        let flight = DbFlight::ending(&session.inner, &session_state);
         let name = session.name();
         let work = || lease.connection().control(&flight, &steps);
         let work = trace::ending(&session.inner, name.as_deref(), &steps, work);
@@ -262,7 +262,7 @@ impl Session for DbSession {
                     lease.condemn();
                     let text = "the transaction was not rolled back in time; its connection is thrown away";
                     let error = late.err().unwrap_or_else(|| Error::new(ErrorKind::ConnectionLost, text));
-                    Err(Fault::new(Verdict::Lost, error))
+                    Err(DriverError::new(Impact::Connection, error))
                 }
             }
         } else {
@@ -280,7 +280,7 @@ impl Session for DbSession {
         self.inner.dialect.undoes_settings()
     }
 
-    fn interrupt(&self, sparing: Sparing) {
+    fn interrupt(&self, sparing: CancelScope) {
         self.take_stream();
         let Some(lease) = self.taken() else { return };
         if lease.is_lent() {
@@ -312,14 +312,14 @@ impl Session for DbSession {
     fn release(&self) {
         let left = self.leave();
         self.ended();
-        if let Some((lease, membership)) = left {
+        if let Some((lease, registration)) = left {
             self.take_stream();
             // Statements of other tasks may still hold the lease, or futures that nobody polls any more: they have
             // nothing from here on, as their block has ended.
             let user = User { inner: Arc::clone(&self.inner), name: self.name() };
             let cancellation = self.cancelling().take();
             drop(lease.give_back(Some(user), cancellation));
-            drop(membership);
+            drop(registration);
         }
     }
 
@@ -337,6 +337,6 @@ impl Drop for DbSession {
 
 impl fmt::Debug for DbSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DbSession").field("database", &self.inner.id).field("seat", &*self.seat()).finish()
+        f.debug_struct("DbSession").field("database", &self.inner.id).field("lease_state", &*self.lease_state()).finish()
     }
 }

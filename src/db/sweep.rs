@@ -17,7 +17,7 @@ use tokio::{
     time::{Interval, interval_at},
 };
 
-use super::line::{Keeping, Line};
+use super::line::{IdlePolicy, WaitQueue};
 
 /// How often connections are looked at: as often as their time asks for, within these.
 const RATES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -31,7 +31,7 @@ pub(super) struct Sweeping {
 
 impl Sweeping {
     /// Whether there should be a task, and is none.
-    pub(super) fn is_missing(&self, keeping: &Keeping) -> bool {
+    pub(super) fn is_missing(&self, keeping: &IdlePolicy) -> bool {
         !self.is_there.load(Ordering::Acquire) && rate(keeping).is_some()
     }
 
@@ -41,13 +41,13 @@ impl Sweeping {
     }
 }
 
-fn rate(keeping: &Keeping) -> Option<Duration> {
+fn rate(keeping: &IdlePolicy) -> Option<Duration> {
     let shortest = [keeping.idle_timeout, keeping.max_lifetime].into_iter().flatten().min()?;
     Some(shortest.clamp(RATES.0, RATES.1))
 }
 
 /// Starts the task on a runtime, unless it is there.
-pub(super) fn start(line: &Arc<Line>, handle: &Handle) {
+pub(super) fn start(line: &Arc<WaitQueue>, handle: &Handle) {
     let Some(rate) = rate(&line.keeping()) else { return };
     if line.is_closed() || line.sweeping.is_there.swap(true, Ordering::AcqRel) {
         return;
@@ -59,7 +59,7 @@ pub(super) fn start(line: &Arc<Line>, handle: &Handle) {
 
 /// The task. Dropped before its end, with its runtime, it goes on elsewhere.
 struct Sweep {
-    line: Weak<Line>,
+    line: Weak<WaitQueue>,
     over: Arc<Notify>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     control::{Control, Name},
     driver::{Answer, Query, Running},
     error::{Error, shown},
-    fault::Fault,
+    impact::DriverError,
     runtime::{Frame, Opening},
 };
 
@@ -139,13 +139,13 @@ fn outcome<T>(result: &Result<T, &Error>) -> String {
 }
 
 /// A span that is told how long it took and how it ended, by its drop if by nothing else.
-struct Watch {
+struct SpanGuard {
     span: Span,
     since: Instant,
     ended: bool,
 }
 
-impl Watch {
+impl SpanGuard {
     fn new(span: Span) -> Self {
         Self { span, since: Instant::now(), ended: false }
     }
@@ -157,7 +157,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for SpanGuard {
     fn drop(&mut self) {
         if !self.ended {
             self.end(DROPPED);
@@ -170,7 +170,7 @@ pub(super) async fn statement<'q>(
     flight: &DbFlight<'_>,
     query: &Query<'_>,
     work: impl FnOnce() -> Running<'q, Answer>,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, DriverError> {
     if !is_on() {
         return work().await;
     }
@@ -181,10 +181,10 @@ pub(super) async fn statement<'q>(
 async fn watched(
     flight: &DbFlight<'_>,
     query: &Query<'_>,
-    work: impl Future<Output = Result<Answer, Fault>>,
-) -> Result<Answer, Fault> {
+    work: impl Future<Output = Result<Answer, DriverError>>,
+) -> Result<Answer, DriverError> {
     let name = flight.frame().and_then(nearest_name);
-    let mut watch = Watch::new(tracing::debug_span!(
+    let mut watch = SpanGuard::new(tracing::debug_span!(
         target: "nestling", "statement", database = flight.database(), depth = flight.frame().map_or(0, Frame::depth),
         name = name.as_deref(), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
     ));
@@ -213,7 +213,7 @@ async fn watched_wait<T>(
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let name = frame.and_then(nearest_name);
-    let mut watch = Watch::new(tracing::debug_span!(
+    let mut watch = SpanGuard::new(tracing::debug_span!(
         target: "nestling", "acquire", database = inner.id, depth = frame.map_or(0, Frame::depth), name = name.as_deref(),
         duration_us = Empty, outcome = Empty
     ));
@@ -228,7 +228,7 @@ pub(super) async fn ending<'s>(
     name: Option<&str>,
     steps: &[Control],
     work: impl FnOnce() -> Running<'s, ()>,
-) -> Result<(), Fault> {
+) -> Result<(), DriverError> {
     if !is_on() {
         return work().await;
     }
@@ -241,14 +241,14 @@ pub(super) async fn ending<'s>(
             target: "nestling", "rollback", database = inner.id, depth = 1, name, duration_us = Empty, outcome = Empty
         )
     };
-    let mut watch = Watch::new(span);
+    let mut watch = SpanGuard::new(span);
     let result = async { work().await }.instrument(watch.span.clone()).await;
     watch.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     result
 }
 
 /// Watches steps that are sent on their own.
-pub(super) async fn steps(flight: &DbFlight<'_>, work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+pub(super) async fn steps(flight: &DbFlight<'_>, work: impl Future<Output = Result<(), DriverError>>) -> Result<(), DriverError> {
     let result = work.await;
     if is_on() {
         tell(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));

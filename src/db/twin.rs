@@ -45,7 +45,7 @@ impl Database {
         let context = local::current().unwrap_or_default();
         let innermost = context.innermost_of(&[self.id(), twin.id()]);
         innermost.is_some_and(|frame| {
-            frame.in_transaction() && !frame.is_closed() && frame.trunk().session().database() == self.id()
+            frame.in_transaction() && !frame.is_closed() && frame.session_state().session().database() == self.id()
         })
     }
 

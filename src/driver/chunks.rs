@@ -10,7 +10,7 @@ use std::{
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::{fault::Fault, row::Row};
+use crate::{impact::DriverError, row::Row};
 
 /// How long a row may wait for others to travel with. The first one goes at once.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -72,9 +72,9 @@ pub(super) fn chunks() -> (Chunks, Taken) {
 
 impl Taken {
     /// The stream of the rows. `ended` tells how the work came out; it is asked when the rows are through.
-    pub(super) fn stream<E>(self, ended: E) -> BoxStream<'static, Result<Row, Fault>>
+    pub(super) fn stream<E>(self, ended: E) -> BoxStream<'static, Result<Row, DriverError>>
     where
-        E: Future<Output = Result<(), Fault>> + Send + 'static,
+        E: Future<Output = Result<(), DriverError>> + Send + 'static,
     {
         let rows = stream::unfold((self.0, Some(Box::pin(ended))), |(mut taken, ended)| async move {
             if let Some(chunk) = taken.recv().await {

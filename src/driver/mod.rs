@@ -58,7 +58,7 @@ pub(crate) use self::{
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing},
+    impact::{DriverError, CancelScope},
     owed::Flight,
     row::Row,
     value::Value,
@@ -96,9 +96,9 @@ fn wrong_count(given: usize, takes: usize) -> Error {
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 /// The error of whatever has left a transaction open outside any block, where nobody could commit it.
-fn left_open() -> Fault {
+fn left_open() -> DriverError {
     let text = "a transaction was left open outside any block; it was rolled back";
-    Fault::kept(Error::new(ErrorKind::RolledBack, text))
+    DriverError::harmless(Error::new(ErrorKind::RolledBack, text))
 }
 
 /// What is wanted of a statement.
@@ -118,7 +118,7 @@ pub(crate) enum Want {
 pub(crate) struct Answer {
     pub(crate) rows: Vec<Row>,
     /// With [`Want::Stream`] only.
-    pub(crate) stream: Option<BoxStream<'static, Result<Row, Fault>>>,
+    pub(crate) stream: Option<BoxStream<'static, Result<Row, DriverError>>>,
     pub(crate) affected: u64,
     /// The row id of the last insert, on databases that tell it so.
     pub(crate) last_insert_id: Option<i64>,
@@ -133,7 +133,7 @@ impl Answer {
         Self { rows, ..Self::count(affected) }
     }
 
-    pub(crate) fn stream(stream: BoxStream<'static, Result<Row, Fault>>) -> Self {
+    pub(crate) fn stream(stream: BoxStream<'static, Result<Row, DriverError>>) -> Self {
         Self { stream: Some(stream), ..Self::count(0) }
     }
 }
@@ -154,7 +154,7 @@ pub(crate) enum State {
 }
 
 /// The work of a connection: done by the call itself where nothing had to be waited for, or else still to be awaited.
-pub(crate) type Running<'a, T> = Either<Ready<Result<T, Fault>>, BoxFuture<'a, Result<T, Fault>>>;
+pub(crate) type Running<'a, T> = Either<Ready<Result<T, DriverError>>, BoxFuture<'a, Result<T, DriverError>>>;
 
 /// One session at a server. What it is asked for MUST be asked for by the task that awaits it, in the poll that does.
 pub(crate) trait Connection: Debug + Send + Sync + 'static {
@@ -166,7 +166,7 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
     fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()>;
 
     /// Asks the server to stop what it is at, and waits until it has.
-    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()>;
+    fn cancel(&self, sparing: CancelScope) -> BoxFuture<'static, ()>;
 
     /// What the connection is up to.
     fn state(&self) -> State;

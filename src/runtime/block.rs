@@ -6,20 +6,20 @@
 use std::{ops::Deref, pin::Pin, sync::Arc};
 
 use super::{
-    Context, Frame, Opening, Session, Trunk,
+    Context, Frame, Opening, Session, SessionState,
     purpose::Purpose,
-    trunk::Fate,
+    session_state::TransactionStatus,
     turn::{self, Gate as _},
 };
 use crate::{
     control::{Control, Name, Settings},
     error::{Error, ErrorKind},
-    fault::Verdict,
-    outlive::Outlive,
+    impact::Impact,
+    detach_on_drop::DetachOnDrop,
 };
 
 /// The end of a root on its way.
-type Ending = Outlive<Result<(), Error>>;
+type Ending = DetachOnDrop<Result<(), Error>>;
 
 /// What comes of ending a root.
 struct Ended {
@@ -126,8 +126,8 @@ impl<S: Session> Block<S> {
 
     /// A block with a session of its own: there is nobody to wait for.
     fn outermost(around: &Context<S>, opening: Opening, name: Option<Arc<str>>, session: S) -> Self {
-        let trunk = Arc::new(Trunk::new(session, opening.step()));
-        let frame = Frame::new(trunk, None, around.clone(), opening, Settings::default(), name);
+        let session_state = Arc::new(SessionState::new(session, opening.step()));
+        let frame = Frame::new(session_state, None, around.clone(), opening, Settings::default(), name);
         Self { frame: Held(Arc::new(frame)), stage: Stage::Open }
     }
 
@@ -139,8 +139,8 @@ impl<S: Session> Block<S> {
         locals: Settings,
     ) -> Result<Opened<'p, S>, Error> {
         let step = opening.step();
-        let trunk = Arc::clone(parent.trunk());
-        let frame = Arc::new(Frame::new(trunk, Some(parent), around.clone(), opening, locals, name));
+        let session_state = Arc::clone(parent.session_state());
+        let frame = Arc::new(Frame::new(session_state, Some(parent), around.clone(), opening, locals, name));
         match turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame)))? {
             None => Self::entered(parent, Held(frame), step).map(Opened::Now),
             Some(wait) => Ok(Opened::Later(Box::pin(async move {
@@ -152,7 +152,7 @@ impl<S: Session> Block<S> {
 
     /// The block of a frame that has its parent's turn.
     fn entered(parent: &Arc<Frame<S>>, frame: Held<S>, step: Option<Control>) -> Result<Self, Error> {
-        parent.trunk().with_ledger(|ledger| {
+        parent.session_state().with_ledger(|ledger| {
             parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
             frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Set(locals)));
@@ -186,7 +186,7 @@ impl<S: Session> Block<S> {
         }
         match self.frame.opening() {
             Opening::Pin => {
-                let closed = self.frame.trunk().with_ledger(|_| self.frame.close_alone());
+                let closed = self.frame.session_state().with_ledger(|_| self.frame.close_alone());
                 drop(closed);
                 self.settle();
                 Ok(())
@@ -223,10 +223,10 @@ impl<S: Session> Block<S> {
     /// the closing happen under one lock, so that no mark and no loss comes between (rule 20).
     fn release(&mut self, name: Name) -> Result<(), Error> {
         let frame = &self.frame;
-        let (kept, closed) = frame.trunk().with_ledger(|ledger| {
-            let lost = match frame.trunk().fate() {
-                Fate::Gone(cause) | Fate::Lost(cause) => Some(cause),
-                Fate::Whole | Fate::RollbackOnly(_) => None,
+        let (kept, closed) = frame.session_state().with_ledger(|ledger| {
+            let lost = match frame.session_state().status() {
+                TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => Some(cause),
+                TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) => None,
             };
             if let Some(cause) = lost.or_else(|| frame.doom().cloned()) {
                 return (Err(rolled_back(cause)), None);
@@ -254,11 +254,11 @@ impl<S: Session> Block<S> {
     /// Whether the transaction is committed, and if it is not, what is told of it. Read under the ledger's lock.
     fn verdict(&self) -> (bool, Option<Error>) {
         let frame = &self.frame;
-        match frame.trunk().fate() {
-            Fate::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
-            Fate::Gone(cause) | Fate::Lost(cause) => (false, Some(rolled_back(cause))),
-            Fate::RollbackOnly(cause) => (false, Some(unexpected(cause))),
-            Fate::Whole => match frame.doom() {
+        match frame.session_state().status() {
+            TransactionStatus::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
+            TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => (false, Some(rolled_back(cause))),
+            TransactionStatus::RollbackOnly(cause) => (false, Some(unexpected(cause))),
+            TransactionStatus::Whole => match frame.doom() {
                 Some(cause) => (false, Some(rolled_back(cause.clone()))),
                 // The last moment at which a dropped caller counts: from here on the COMMIT is on its way (rule 10).
                 None if frame.outer().is_abandoned() => (false, Some(abandoned())),
@@ -273,14 +273,14 @@ impl<S: Session> Block<S> {
     /// # Errors
     /// The root has ended already.
     fn end_root(mut self, wants_commit: bool) -> Result<Ended, Error> {
-        let trunk = self.frame.trunk();
-        let (steps, commit, told, is_stopped, closed) = trunk.with_ledger(|ledger| {
+        let session_state = self.frame.session_state();
+        let (steps, commit, told, is_stopped, closed) = session_state.with_ledger(|ledger| {
             let open = self.frame.check_open();
             let (commit, told) = if wants_commit { self.verdict() } else { (false, None) };
             // Whoever commits has waited for what was in flight.
             let is_stopped = !wants_commit && self.frame.is_in_use();
             let closed = if wants_commit { self.frame.close_alone() } else { self.frame.close() };
-            let is_lost = matches!(trunk.fate(), Fate::Lost(_));
+            let is_lost = matches!(session_state.status(), TransactionStatus::Lost(_));
             let steps = open.map(|()| ledger.finish(commit).filter(|_| !is_lost));
             (steps, commit, told, is_stopped, closed)
         });
@@ -291,16 +291,16 @@ impl<S: Session> Block<S> {
             return Ok(Ended { ending: None, told });
         };
         if is_stopped {
-            trunk.session().interrupt(self.frame.spares());
+            session_state.session().interrupt(self.frame.spares());
         }
-        let trunk = Arc::clone(self.frame.trunk());
+        let session_state = Arc::clone(self.frame.session_state());
         // The block goes along, so that the session is given back only when the answer is here.
-        let ending = Outlive::new(Box::pin(async move {
-            let result = S::finish(Arc::clone(&trunk), steps).await;
+        let ending = DetachOnDrop::new(Box::pin(async move {
+            let result = S::finish(Arc::clone(&session_state), steps).await;
             if let Err(fault) = &result {
                 // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
-                if !commit || matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) {
-                    trunk.lose(fault.error.clone());
+                if !commit || matches!(fault.impact, Impact::Connection | Impact::NotSent) {
+                    session_state.lose(fault.error.clone());
                 }
                 if !commit {
                     tracing::warn!(error = %fault.error, "a rollback failed; its connection is thrown away");
@@ -315,12 +315,12 @@ impl<S: Session> Block<S> {
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.
     fn settle(&mut self) {
         self.stage = Stage::Ended;
-        let trunk = self.frame.trunk();
+        let session_state = self.frame.session_state();
         if let Opening::Begin(_) = self.frame.opening() {
-            trunk.settle();
+            session_state.settle();
         }
         if self.frame.parent().is_none() {
-            trunk.session().release();
+            session_state.session().release();
         }
     }
 }
@@ -334,7 +334,7 @@ impl<S: Session> Drop for Block<S> {
             Stage::Open => {}
         }
         let frame = &self.frame;
-        let (in_use, closed) = frame.trunk().with_ledger(|ledger| {
+        let (in_use, closed) = frame.session_state().with_ledger(|ledger| {
             // Statements of other tasks, which are not dropped with the body, and what nobody polls any more.
             let in_use = frame.is_in_use();
             let closed = frame.close();
@@ -349,7 +349,7 @@ impl<S: Session> Drop for Block<S> {
                 Opening::Begin(_) => ledger.owe_rollback(),
                 Opening::Savepoint(name) => {
                     ledger.owe(Control::RollbackTo(name.clone()));
-                    let stays_set = frame.locals().filter(|_| !frame.trunk().session().undoes_settings());
+                    let stays_set = frame.locals().filter(|_| !frame.session_state().session().undoes_settings());
                     stays_set.into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
                     ledger.owe(Control::Release(name.clone()));
                 }
@@ -359,7 +359,7 @@ impl<S: Session> Drop for Block<S> {
         drop(closed);
         if in_use && frame.parent().is_some() {
             // The session is used on: whoever has it next must not wait for what was in flight here (rule 38).
-            frame.trunk().session().interrupt(frame.spares());
+            frame.session_state().session().interrupt(frame.spares());
         }
         self.settle();
     }

@@ -109,12 +109,12 @@ impl<S: Session> Context<S> {
 
     /// The innermost open frame of a database.
     pub(crate) fn innermost(&self, database: usize) -> Option<&Arc<Frame<S>>> {
-        frames(self.head.as_ref()).find(|frame| frame.trunk().session().database() == database)
+        frames(self.head.as_ref()).find(|frame| frame.session_state().session().database() == database)
     }
 
     /// The innermost open frame of any of some databases.
     pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<Frame<S>>> {
-        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.trunk().session().database()))
+        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.session_state().session().database()))
     }
 
     /// The distinct sessions of a database that the current task has open, hidden ones included.
@@ -124,10 +124,10 @@ impl<S: Session> Context<S> {
         let mut hidden = self.hidden.as_ref();
         loop {
             for frame in frames(head) {
-                let session: *const S = frame.trunk().session();
-                if frame.trunk().session().database() == database
+                let session: *const S = frame.session_state().session();
+                if frame.session_state().session().database() == database
                     && !seen.contains(&session)
-                    && holds(frame.trunk().session())
+                    && holds(frame.session_state().session())
                 {
                     seen.push(session);
                 }

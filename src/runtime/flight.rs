@@ -38,10 +38,10 @@ impl<'f, S: Session> FrameFlight<'f, S> {
 
     /// Takes the owed steps: see [`Flight::take`](crate::owed::Flight::take).
     pub(crate) fn take(&self) -> Result<Owed<'f>, Error> {
-        let trunk = self.frame.trunk();
-        trunk.take(|| {
+        let session_state = self.frame.session_state();
+        session_state.take(|| {
             self.frame.check()?;
-            if self.epoch != trunk.epoch() {
+            if self.epoch != session_state.epoch() {
                 // The steps are owed to the connection that has taken the place of this one.
                 return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
             }
@@ -65,7 +65,7 @@ impl<S: Session> Drop for FrameFlight<'_, S> {
             ));
             // A frame that was rolled back has stopped what was in flight: now it would be what came after.
             if !self.frame.is_closed() {
-                self.frame.trunk().session().interrupt(self.frame.spares());
+                self.frame.session_state().session().interrupt(self.frame.spares());
             }
         }
     }

@@ -10,17 +10,17 @@ use std::{
 };
 
 use super::{
-    Context, Label, Session, StreamUse, Trunk,
+    Context, Label, Session, StreamUse, SessionState,
     closed::Closed,
     purpose::Purpose,
-    trunk::Fate,
+    session_state::TransactionStatus,
     turn::{Gate, Turn},
     turnstile::Turnstile,
 };
 use crate::{
     control::{Control, Locals, Name, Settings},
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    impact::{DriverError, CancelScope, Impact},
 };
 
 /// How a frame begins on the server.
@@ -48,7 +48,7 @@ impl Opening {
 /// One open block. What ends with a block belongs in here.
 #[derive(Debug)]
 pub(crate) struct Frame<S: Session> {
-    trunk: Arc<Trunk<S>>,
+    session_state: Arc<SessionState<S>>,
     parent: Parent<S>,
     /// What was in place around the block: frames of other databases are found there.
     outer: Context<S>,
@@ -80,7 +80,7 @@ enum Parent<S: Session> {
 
 impl<S: Session> Frame<S> {
     pub(super) fn new(
-        trunk: Arc<Trunk<S>>,
+        session_state: Arc<SessionState<S>>,
         parent: Option<&Arc<Self>>,
         outer: Context<S>,
         opening: Opening,
@@ -95,7 +95,7 @@ impl<S: Session> Frame<S> {
         };
         let depth = if matches!(opening, Opening::Pin) { above } else { above + 1 };
         Self {
-            trunk,
+            session_state,
             parent,
             outer,
             opening,
@@ -120,8 +120,8 @@ impl<S: Session> Frame<S> {
         self.lineage().find_map(|frame| frame.locals.local(key)).or_else(of_root)
     }
 
-    pub(crate) fn trunk(&self) -> &Arc<Trunk<S>> {
-        &self.trunk
+    pub(crate) fn session_state(&self) -> &Arc<SessionState<S>> {
+        &self.session_state
     }
 
     pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
@@ -172,7 +172,7 @@ impl<S: Session> Frame<S> {
     /// Why nothing may be sent in this frame, if so.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_open()?;
-        self.trunk.check()?;
+        self.session_state.check()?;
         match self.doom() {
             Some(cause) => Err(aborted(cause)),
             None => Ok(()),
@@ -191,15 +191,15 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    /// Decides the fate of the transaction that this frame is part of, unless it is over: what comes late, from a
+    /// Decides the status of the transaction that this frame is part of, unless it is over: what comes late, from a
     /// statement of another task say, must not hit the next transaction of a pinned session.
     ///
     /// Tells whether it came in time.
-    pub(super) fn decide(&self, fate: Fate) -> bool {
-        // The root is closed under the same lock, and the fate is reset after that.
-        let (is_over, replaced) = self.trunk.with_ledger(|_| {
+    pub(super) fn decide(&self, status: TransactionStatus) -> bool {
+        // The root is closed under the same lock, and the status is reset after that.
+        let (is_over, replaced) = self.session_state.with_ledger(|_| {
             let is_over = self.root().is_none_or(Self::is_closed);
-            (is_over, if is_over { Some(fate) } else { self.trunk.decide(fate) })
+            (is_over, if is_over { Some(status) } else { self.session_state.decide(status) })
         });
         drop(replaced);
         !is_over
@@ -226,8 +226,8 @@ impl<S: Session> Frame<S> {
             return Ok(());
         }
         // What ended the session is a better answer than that the frame has ended with it.
-        Err(match self.trunk.fate() {
-            Fate::Lost(error) if error.kind() == ErrorKind::Closed => error,
+        Err(match self.session_state.status() {
+            TransactionStatus::Lost(error) if error.kind() == ErrorKind::Closed => error,
             _ => self.closed_error(),
         })
     }
@@ -253,7 +253,7 @@ impl<S: Session> Frame<S> {
         }
         let marked = if has_joined { self.root().unwrap_or(self) } else { self };
         // The block decides on its end under the same lock: a mark that is accepted here is seen there.
-        self.trunk.with_ledger(|_| {
+        self.session_state.with_ledger(|_| {
             self.check_open()?;
             marked.check_open()?;
             marked.rollback_only.store(true, Ordering::Release);
@@ -268,15 +268,15 @@ impl<S: Session> Frame<S> {
 
     /// Whether nothing of this block will be kept, as it, one around it or the whole transaction is marked.
     pub(crate) fn is_rollback_only(&self) -> bool {
-        self.lineage().any(Self::is_marked) || matches!(self.trunk.fate(), Fate::RollbackOnly(_))
+        self.lineage().any(Self::is_marked) || matches!(self.session_state.status(), TransactionStatus::RollbackOnly(_))
     }
 
     /// What must be left whole when that is stopped which was dropped in this frame, or with it.
-    pub(super) fn spares(&self) -> Sparing {
+    pub(super) fn spares(&self) -> CancelScope {
         match self.opening {
-            Opening::Savepoint(_) => Sparing::Transaction,
-            Opening::Begin(_) if self.parent().is_none() => Sparing::Nothing,
-            Opening::Begin(_) | Opening::Pin => Sparing::Session,
+            Opening::Savepoint(_) => CancelScope::Transaction,
+            Opening::Begin(_) if self.parent().is_none() => CancelScope::Nothing,
+            Opening::Begin(_) | Opening::Pin => CancelScope::Session,
         }
     }
 
@@ -305,7 +305,7 @@ impl<S: Session> Frame<S> {
     pub(crate) async fn statement(&self) -> Result<Turn<&Self>, Error> {
         // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
         // those that were sent behind it: each waits for the one before.
-        let is_shared = self.in_transaction() && self.trunk.session().pipelines();
+        let is_shared = self.in_transaction() && self.session_state.session().pipelines();
         let purpose = if is_shared { Purpose::Statement } else { Purpose::Alone("a statement") };
         let turn = Turn::take(self, purpose).await?;
         self.check()?;
@@ -333,24 +333,24 @@ impl<S: Session> Frame<S> {
     }
 
     /// Acts on an error of a flight, and gives the error that the caller is to see.
-    pub(crate) fn fail(&self, fault: Fault) -> Error {
-        let Fault { error, verdict } = fault;
-        match verdict {
-            Verdict::Kept => error,
+    pub(crate) fn fail(&self, fault: DriverError) -> Error {
+        let DriverError { error, impact } = fault;
+        match impact {
+            Impact::None => error,
             // Statements that were in flight together with the first failure fail because of it.
-            Verdict::Refused if self.in_transaction() => {
+            Impact::Refused if self.in_transaction() => {
                 aborted(self.doom.get().unwrap_or_else(|| self.echo.get_or_init(|| error)))
             }
-            Verdict::Doomed | Verdict::Refused => {
+            Impact::Block | Impact::Refused => {
                 self.set_doom(error.clone());
                 error
             }
-            Verdict::Gone => {
-                self.decide(Fate::Gone(error.clone()));
+            Impact::Transaction => {
+                self.decide(TransactionStatus::Gone(error.clone()));
                 error
             }
-            Verdict::Lost | Verdict::Unsent => {
-                self.trunk.lose(error.clone());
+            Impact::Connection | Impact::NotSent => {
+                self.session_state.lose(error.clone());
                 error
             }
         }
@@ -367,7 +367,7 @@ impl<S: Session> Gate for Frame<S> {
     }
 
     fn turn_timeout(&self) -> Duration {
-        self.trunk.session().turn_timeout()
+        self.session_state.session().turn_timeout()
     }
 }
 

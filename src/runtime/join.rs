@@ -3,7 +3,7 @@
 
 use std::{any::Any, sync::Arc};
 
-use super::{Context, Frame, Scope, Session, trunk::Fate};
+use super::{Context, Frame, Scope, Session, session_state::TransactionStatus};
 use crate::error::{Error, ErrorKind};
 
 /// Runs the body of a `transaction` that joins the one around it: no SQL, but a failure of any sort marks the root.
@@ -23,7 +23,7 @@ where
         fn drop(&mut self) {
             if let Some(frame) = self.0 {
                 let text = "a joined transaction was dropped, or panicked";
-                frame.decide(Fate::RollbackOnly(Error::new(ErrorKind::Cancelled, text)));
+                frame.decide(TransactionStatus::RollbackOnly(Error::new(ErrorKind::Cancelled, text)));
             }
         }
     }
@@ -32,7 +32,7 @@ where
     let result = Scope::lazy(around.joining(frame), body).await;
     mark.0 = None;
     if let Err(error) = &result {
-        frame.decide(Fate::RollbackOnly(cause_of(error)));
+        frame.decide(TransactionStatus::RollbackOnly(cause_of(error)));
     }
     result
 }

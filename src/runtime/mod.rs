@@ -17,7 +17,7 @@ mod scope;
 mod stream_use;
 #[cfg(test)]
 mod tests;
-mod trunk;
+mod session_state;
 mod turn;
 mod turnstile;
 
@@ -34,12 +34,12 @@ pub(crate) use self::{
     schedule::spawn_in_fresh_context,
     scope::{Entered, Scope, Slot},
     stream_use::StreamUse,
-    trunk::Trunk,
+    session_state::SessionState,
     turn::Turn,
 };
 use crate::{
     control::{Steps, Tally},
-    fault::{Fault, Sparing},
+    impact::{DriverError, CancelScope},
 };
 
 /// What the core asks of a server session. The database implements it over a leased connection.
@@ -55,7 +55,7 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
 
     /// Sends `steps`, which end the transaction, and waits for the answer. The future runs to its end even if nobody
     /// waits for it any more.
-    fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> impl Future<Output = Result<(), Fault>> + Send + 'static;
+    fn finish(session_state: Arc<SessionState<Self>>, steps: Steps) -> impl Future<Output = Result<(), DriverError>> + Send + 'static;
 
     /// Whether several statements may be in flight at once. Where they may not, each has the turn of its block alone: so
     /// that nothing of a block that has ended waits in line at the driver.
@@ -66,7 +66,7 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
 
     /// What is in flight was dropped, or belongs to a block that has ended: it is taken from whoever holds it, and the
     /// server is to stop it, if it is at work, before anything else is sent. MUST NOT block.
-    fn interrupt(&self, sparing: Sparing);
+    fn interrupt(&self, sparing: CancelScope);
 
     /// The block that owns the session has ended, in whatever way: give the connection back once it is idle, or throw
     /// it away. MUST NOT block; called once, maybe while statements of other tasks are still in flight.

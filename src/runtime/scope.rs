@@ -77,6 +77,7 @@ impl<F, S: Session> Scope<F, S> {
     }
 
     /// As [`new`](Self::new), with a body that is made inside the context already.
+    #[cfg(any(feature = "tower", test))]
     #[inline]
     pub(crate) fn make(context: Context<S>, body: impl FnOnce() -> F) -> Self {
         let mut context = Some(context);

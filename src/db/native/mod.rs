@@ -18,12 +18,12 @@ use super::{Database, flight::DbFlight, health::examine, lease::Lease, local, se
 use crate::{
     control::{Control, Name},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     runtime::Frame,
 };
 
 /// What a native client was lent for, and what it has left open outside any block. The body's own error says more.
-fn with_left<T, E>(result: Result<T, E>, left: Result<(), Fault>) -> Result<Result<T, E>, Fault> {
+fn with_left<T, E>(result: Result<T, E>, left: Result<(), DriverError>) -> Result<Result<T, E>, DriverError> {
     match (result, left) {
         (Ok(_), Err(fault)) => Err(fault),
         (result, _) => Ok(result),
@@ -49,7 +49,7 @@ impl Database {
     /// Lends the connection of the block that the task has open, or one of its own.
     async fn lend<Fut, T, E>(&self, body: impl FnOnce(Arc<Lease>) -> Fut) -> Result<T, E>
     where
-        Fut: Future<Output = Result<Result<T, E>, Fault>>,
+        Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
         match self.frame() {
@@ -68,11 +68,11 @@ impl Database {
         body: impl FnOnce(Arc<Lease>) -> Fut,
     ) -> Result<T, E>
     where
-        Fut: Future<Output = Result<Result<T, E>, Fault>>,
+        Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
         let _turn = frame.alone("the native client").await?;
-        let session = frame.trunk().session();
+        let session = frame.session_state().session();
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is doomed then.
@@ -107,12 +107,12 @@ impl Database {
 }
 
 /// Why the guard could not be released.
-fn what_happened(fault: Fault) -> Fault {
-    let Fault { error, verdict } = fault;
-    let (verdict, text) = match (verdict, error.code()) {
-        (Verdict::Lost | Verdict::Unsent, _) => return Fault { error, verdict },
-        (_, Some("25P02")) => (Verdict::Doomed, "a statement of the native client has failed"),
-        _ => (Verdict::Gone, "the transaction has ended while the native client was lent"),
+fn what_happened(fault: DriverError) -> DriverError {
+    let DriverError { error, impact } = fault;
+    let (impact, text) = match (impact, error.code()) {
+        (Impact::Connection | Impact::NotSent, _) => return DriverError { error, impact },
+        (_, Some("25P02")) => (Impact::Block, "a statement of the native client has failed"),
+        _ => (Impact::Transaction, "the transaction has ended while the native client was lent"),
     };
-    Fault::new(verdict, Error::new(ErrorKind::Aborted, text).with_source(error))
+    DriverError::new(impact, Error::new(ErrorKind::Aborted, text).with_source(error))
 }

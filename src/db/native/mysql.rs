@@ -12,7 +12,7 @@ use crate::{
     db::Database,
     driver::mysql::{Lent, MysqlConnection},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 /// The connection of mysql_async, lent by [`Database::with_mysql`]. It is given back when this is dropped.
@@ -85,7 +85,7 @@ impl Database {
             if connection.is_lent() {
                 lease.condemn();
                 let text = "the native client was kept beyond its closure";
-                return Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)));
+                return Err(DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, text)));
             }
             let left = if is_pinned_alone { connection.end_left_open().await } else { Ok(()) };
             with_left(result, left)

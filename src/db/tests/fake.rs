@@ -16,7 +16,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Dialect, Driver, Query, Running, SessionToken, State, Want},
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    impact::{DriverError, CancelScope, Impact},
     owed::Flight,
 };
 
@@ -53,12 +53,12 @@ impl Session {
         self.dies.store(true, Ordering::Release);
     }
 
-    fn ask(&self, flight: &dyn Flight, steps: &[Control], sql: &str) -> Result<(), Fault> {
-        let lost = |verdict| Fault::new(verdict, Error::new(ErrorKind::ConnectionLost, "the connection was lost"));
+    fn ask(&self, flight: &dyn Flight, steps: &[Control], sql: &str) -> Result<(), DriverError> {
+        let lost = |impact| DriverError::new(impact, Error::new(ErrorKind::ConnectionLost, "the connection was lost"));
         if *self.state() == State::Broken {
-            return Err(lost(Verdict::Unsent));
+            return Err(lost(Impact::NotSent));
         }
-        let owed = flight.take().map_err(Fault::kept)?;
+        let owed = flight.take().map_err(DriverError::harmless)?;
         for step in owed.iter().chain(steps) {
             self.asked().push(Dialect::Postgres.render(step).into_owned());
             match step {
@@ -71,7 +71,7 @@ impl Session {
             self.asked().push(sql.to_owned());
         }
         if self.dies.load(Ordering::Acquire) {
-            return Err(lost(Verdict::Lost));
+            return Err(lost(Impact::Connection));
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Connection for FakeConnection {
             let outcome = self.0.ask(flight, &[], query.sql);
             // All that are joined are sent before the first is answered.
             tokio::task::yield_now().await;
-            if outcome.as_ref().is_err_and(|fault| fault.verdict == Verdict::Lost) {
+            if outcome.as_ref().is_err_and(|fault| fault.impact == Impact::Connection) {
                 self.0.break_seen();
             }
             outcome.map(|()| Answer::count(1))
@@ -97,7 +97,7 @@ impl Connection for FakeConnection {
         Either::Left(ready(self.0.ask(flight, steps, "")))
     }
 
-    fn cancel(&self, _: Sparing) -> BoxFuture<'static, ()> {
+    fn cancel(&self, _: CancelScope) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
     }
 

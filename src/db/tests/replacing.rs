@@ -16,12 +16,12 @@ const WRITE: &str = "insert into item values (1)";
 /// The frame of the block that is open, and its connection, over which nothing was sent.
 async fn leased(db: &Database) -> (Arc<Frame<DbSession>>, Arc<Lease>) {
     let frame = db.frame().expect("a block is open");
-    let lease = frame.trunk().session().lease(&frame).await.expect("a connection");
+    let lease = frame.session_state().session().lease(&frame).await.expect("a connection");
     (frame, lease)
 }
 
 fn replaces(frame: &Frame<DbSession>, lease: &Arc<Lease>) -> bool {
-    frame.trunk().session().replaces(lease, frame.trunk())
+    frame.session_state().session().replaces(lease, frame.session_state())
 }
 
 /// rule 60: nothing of the block has been seen, and all that it owed is owed to the next connection
@@ -31,12 +31,12 @@ async fn a_connection_without_answers_is_replaced() {
     let block = db.atomic(|| async {
         let (frame, lost) = leased(&db).await;
         assert!(replaces(&frame, &lost));
-        assert!(frame.trunk().session().taken().is_none());
+        assert!(frame.session_state().session().taken().is_none());
         assert!(replaces(&frame, &lost), "another statement of the same flight was faster");
         let (_, next) = leased(&db).await;
         assert_ne!((next.epoch(), driver.made()), (lost.epoch(), 1));
         assert!(replaces(&frame, &lost), "and the connection that has taken its place is there");
-        let still = frame.trunk().session().taken().expect("it stays");
+        let still = frame.session_state().session().taken().expect("it stays");
         assert!(Arc::ptr_eq(&still, &next));
         db.execute(WRITE, ()).await
     });
@@ -54,7 +54,7 @@ async fn a_connection_with_an_answer_is_not_replaced() {
         db.execute(WRITE, ()).await?;
         let (frame, lease) = leased(&db).await;
         assert!(!replaces(&frame, &lease));
-        assert!(frame.trunk().session().taken().is_some());
+        assert!(frame.session_state().session().taken().is_some());
         driver.session(0).break_unseen();
         db.execute(WRITE, ()).await
     });

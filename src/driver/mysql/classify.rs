@@ -1,6 +1,6 @@
 //! What an error of mysql_async is. What it means for the transaction the connection finds out.
 
-use mysql_async::{DriverError, Error as Native, ServerError as Told};
+use mysql_async::{DriverError as Misuse, Error as Native, ServerError as Told};
 
 use crate::{
     driver::quoted,
@@ -23,7 +23,7 @@ pub(super) fn connect(address: &str, user: &str, error: Native) -> Error {
             return Error::new(ErrorKind::Connect, text).with_server(refusal(told)).with_source(error);
         }
         // For a name that it does not know MySQL chooses a method by chance, so that nobody learns which names exist.
-        Native::Driver(DriverError::UnknownAuthPlugin { name }) => format!(
+        Native::Driver(Misuse::UnknownAuthPlugin { name }) => format!(
             "it asks the user '{user}' for a password by `{name}`, which mysql_async does not support \
              (MySQL asks so at random if it has no such user)"
         ),
@@ -65,13 +65,13 @@ pub(super) fn is_lost(error: &Native) -> bool {
 }
 
 /// Errors that were found before anything was sent.
-fn is_callers(error: &DriverError) -> bool {
+fn is_callers(error: &Misuse) -> bool {
     matches!(
         error,
-        DriverError::Params(_)
-            | DriverError::MixedParams
-            | DriverError::StmtParamsMismatch { .. }
-            | DriverError::StmtParamsNumberExceedsLimit { .. }
+        Misuse::Params(_)
+            | Misuse::MixedParams
+            | Misuse::StmtParamsMismatch { .. }
+            | Misuse::StmtParamsNumberExceedsLimit { .. }
     )
 }
 
@@ -79,7 +79,7 @@ fn is_callers(error: &DriverError) -> bool {
 pub(super) fn statement(error: Native, sql: &str) -> Error {
     let ours = match &error {
         Native::Server(told) if !is_lost(&error) => server(told, sql),
-        Native::Driver(DriverError::LocalInfile(_)) => {
+        Native::Driver(Misuse::LocalInfile(_)) => {
             // The server waits for the file for ever, so the connection goes with it.
             let text = "the statement asks for a file of the client, which is refused";
             Error::new(ErrorKind::Unsupported, text).with_source(error)

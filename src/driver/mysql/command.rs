@@ -14,7 +14,7 @@ use super::{
 use crate::{
     control::{Control, Steps},
     driver::Answer,
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     statement::SessionEffect,
 };
 
@@ -80,7 +80,7 @@ fn prepared(mut turn: Turn, text: Arc<Text>, mut params: Vec<Value>, wanted: Wan
 fn commit(mut turn: Turn, steps: Steps) -> impl Future<Output = Outcome> {
     async move {
         let result = turn.end(&steps).await;
-        if result.as_ref().is_err_and(|fault| fault.verdict != Verdict::Lost) {
+        if result.as_ref().is_err_and(|fault| fault.impact != Impact::Connection) {
             // What is left of it goes. Should this fail too, the state tells.
             let _ = Box::pin(turn.end(&[Control::Rollback])).await;
         }
@@ -89,7 +89,7 @@ fn commit(mut turn: Turn, steps: Steps) -> impl Future<Output = Outcome> {
 }
 
 /// Behind the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
-async fn at_end(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
+async fn at_end(result: Result<Answer, DriverError>, mut turn: Turn) -> Outcome {
     if !turn.is_settled() {
         // That a transaction was left open is no news here; should it stay so, the state tells.
         let _ = Box::pin(turn.settled(Ok(Answer::count(0)), "")).await;
@@ -98,7 +98,7 @@ async fn at_end(result: Result<Answer, Fault>, mut turn: Turn) -> Outcome {
     (result, turn)
 }
 
-async fn at_rest(result: Result<Answer, Fault>, mut turn: Turn, sql: &str) -> Outcome {
+async fn at_rest(result: Result<Answer, DriverError>, mut turn: Turn, sql: &str) -> Outcome {
     let result = if turn.is_settled() { result } else { Box::pin(turn.settled(result, sql)).await };
     turn.rest();
     (result, turn)

@@ -36,7 +36,7 @@ use crate::{
     control::{Control, Steps},
     driver::{Answer, Connection, Query, Running, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    impact::{DriverError, CancelScope, Impact},
     owed::Flight,
     statement::SessionEffect,
 };
@@ -86,38 +86,38 @@ impl MysqlConnection {
         }
     }
 
-    async fn turn(&self) -> Result<Turn, Fault> {
+    async fn turn(&self) -> Result<Turn, DriverError> {
         if self.is_given_up.load(Ordering::Acquire) {
             return Err(broken());
         }
         if self.shown.is_cut_off() {
-            return Err(Fault::new(Verdict::Unsent, lost_idle()));
+            return Err(DriverError::new(Impact::NotSent, lost_idle()));
         }
         let turn = Arc::clone(&self.wire).lock_owned().await;
         self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
             Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
-            Known::Unknown | Known::Lost => Err(Fault::new(Verdict::Unsent, lost_idle())),
+            Known::Unknown | Known::Lost => Err(DriverError::new(Impact::NotSent, lost_idle())),
         }
     }
 
     /// Carries a command out to its end, whoever waits for it. The turn comes back, unless a cancellation has seen the
     /// command through, and taken the turn of somebody who did not come for it.
-    async fn carry_out(&self, turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), Fault> {
+    async fn carry_out(&self, turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), DriverError> {
         let (errand, begun) = errand::begin(command.carry_out(turn), &self.runtime);
         *self.errand.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
         let (result, turn) = begun.await.ok_or_else(broken)?;
         result.map(|answer| (answer, turn))
     }
 
-    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         if want == Want::Batch && placeholders::is_empty(query.sql) {
             // The server takes it for an error.
             return Ok(Answer::count(0));
         }
         let mut turn = self.turn().await?;
         let bound = bound(&mut turn, query, want);
-        let (text, params) = bound.map_err(|error| Fault::kept(error.with_statement(query.sql)))?;
+        let (text, params) = bound.map_err(|error| DriverError::harmless(error.with_statement(query.sql)))?;
         let sent = self.send(turn, flight, query, (&text, params), want).await;
         let mut answer = sent.map_err(|fault| as_given(fault, &text, query.sql))?;
         let given: Box<str> = query.sql.into();
@@ -132,7 +132,7 @@ impl MysqlConnection {
         query: Query<'_>,
         (text, params): (&Arc<Text>, Vec<Value>),
         want: Want,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         let text = Arc::clone(text);
         if !flight.needs_transaction() && self.shown.get() == Known::Idle && turn.has_lain_idle() {
             turn = self.still_there(turn).await?;
@@ -151,7 +151,7 @@ impl MysqlConnection {
                 break;
             }
             let worked = self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
-            let gone = || Fault::kept(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
+            let gone = || DriverError::harmless(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
             turn = worked.1.ok_or_else(gone)?;
         }
         if want == Want::Stream {
@@ -162,10 +162,10 @@ impl MysqlConnection {
     }
 
     /// Outside a transaction nothing may be sent twice, so that it must not be sent to a server that is gone.
-    async fn still_there(&self, turn: Turn) -> Result<Turn, Fault> {
+    async fn still_there(&self, turn: Turn) -> Result<Turn, DriverError> {
         match self.carry_out(turn, Command::Ping).await {
             Ok((_, Some(turn))) => Ok(turn),
-            _ => Err(Fault::new(Verdict::Unsent, lost_idle())),
+            _ => Err(DriverError::new(Impact::NotSent, lost_idle())),
         }
     }
 
@@ -190,7 +190,7 @@ impl MysqlConnection {
             };
             match &result {
                 // A KILL may still be on its way.
-                Err(fault) if is_killed && fault.verdict == Verdict::Lost => turn.shown.set(Known::Lost),
+                Err(fault) if is_killed && fault.impact == Impact::Connection => turn.shown.set(Known::Lost),
                 _ if is_killed => turn.absorb_kill().await,
                 _ => {}
             }
@@ -202,27 +202,27 @@ impl MysqlConnection {
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
     }
 
-    async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+    async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
         let turn = self.turn().await?;
         let steps = take(flight, steps)?;
         if self.shown.get() != Known::Transaction {
             let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
-            return Err(Fault::new(
-                Verdict::Gone,
+            return Err(DriverError::new(
+                Impact::Transaction,
                 turn.cause().map_or(error.clone(), |cause| error.with_source(cause)),
             ));
         }
         match self.carry_out(turn, Command::Commit(steps)).await {
             Ok(_) => Ok(()),
-            Err(fault) if fault.verdict == Verdict::Lost => {
+            Err(fault) if fault.impact == Impact::Connection => {
                 let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
-                Err(Fault { error: Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error), ..fault })
+                Err(DriverError { error: Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error), ..fault })
             }
             Err(fault) => Err(fault),
         }
     }
 
-    async fn rollback(&self, flight: &dyn Flight) -> Result<(), Fault> {
+    async fn rollback(&self, flight: &dyn Flight) -> Result<(), DriverError> {
         let turn = self.turn().await?;
         take(flight, &[])?;
         // On a pinned connection the transaction alone ends: the session is its owner's still.
@@ -235,13 +235,13 @@ impl MysqlConnection {
     ///
     /// # Errors
     /// `RolledBack` if there was anything.
-    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+    pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
         // An error may have been the last answer, which tells nothing of the transaction.
         self.carry_out(self.turn().await?, Command::Ping).await.map(drop)
     }
 
     /// Lends the native connection for as long as the returned value lives.
-    pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
+    pub(crate) async fn lend(&self) -> Result<Lent, DriverError> {
         let turn = self.turn().await?;
         self.shown.mark().note(SessionEffect::Reset);
         Ok(Lent(turn))
@@ -289,16 +289,16 @@ fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Text>, Ve
 }
 
 /// The owed steps, and more. Whoever has the turn is alone with the connection: they go out in this very poll.
-fn take(flight: &dyn Flight, more: &[Control]) -> Result<Steps, Fault> {
-    let mut steps = flight.take().map_err(Fault::kept)?.into_steps();
+fn take(flight: &dyn Flight, more: &[Control]) -> Result<Steps, DriverError> {
+    let mut steps = flight.take().map_err(DriverError::harmless)?.into_steps();
     steps.extend(more.iter().cloned());
     Ok(steps)
 }
 
 /// The caller knows the statement by its own text.
-fn as_given(fault: Fault, text: &Text, given: &str) -> Fault {
+fn as_given(fault: DriverError, text: &Text, given: &str) -> DriverError {
     match fault.error.statement() {
-        Some(sent) if *sent == *text.sql => Fault { error: fault.error.with_statement(given), ..fault },
+        Some(sent) if *sent == *text.sql => DriverError { error: fault.error.with_statement(given), ..fault },
         _ => fault,
     }
 }
@@ -307,8 +307,8 @@ fn lost_idle() -> Error {
     Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost")
 }
 
-fn broken() -> Fault {
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"))
+fn broken() -> DriverError {
+    DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"))
 }
 
 impl Connection for MysqlConnection {
@@ -333,7 +333,7 @@ impl Connection for MysqlConnection {
         })
     }
 
-    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {
+    fn cancel(&self, sparing: CancelScope) -> BoxFuture<'static, ()> {
         let is_given_up = Arc::clone(&self.is_given_up);
         let (wire, killer, turns) = (Arc::clone(&self.wire), self.killer.clone(), Arc::clone(&self.turns));
         let errand = Arc::clone(&self.errand);
@@ -355,7 +355,7 @@ impl Connection for MysqlConnection {
                             None => wire.lock_owned().await,
                         }
                     };
-                    let patience = if sparing == Sparing::Nothing { PATIENCE } else { SPARING_PATIENCE };
+                    let patience = if sparing == CancelScope::Nothing { PATIENCE } else { SPARING_PATIENCE };
                     let Some(turn) = killer.end(over, is_same, patience).await else {
                         is_given_up.store(true, Ordering::Release);
                         return;

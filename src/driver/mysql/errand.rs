@@ -20,21 +20,21 @@ use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 use tracing::Instrument as _;
 
 use super::wire::Wire;
-use crate::{driver::Answer, fault::Fault};
+use crate::{driver::Answer, impact::DriverError};
 
 pub(super) type Turn = OwnedMutexGuard<Wire>;
 
 /// What comes of a command, and the turn that it was carried out in.
-pub(super) type Outcome<A = Result<Answer, Fault>, T = Turn> = (A, T);
+pub(super) type Outcome<A = Result<Answer, DriverError>, T = Turn> = (A, T);
 
 /// A command on its way.
-pub(super) type Work<A = Result<Answer, Fault>, T = Turn> = BoxFuture<'static, Outcome<A, T>>;
+pub(super) type Work<A = Result<Answer, DriverError>, T = Turn> = BoxFuture<'static, Outcome<A, T>>;
 
 /// The command for several that poll it. What comes of it goes to the errand.
 type Drive = Shared<BoxFuture<'static, ()>>;
 
 /// A command under way, for others than its beginner. Tests have other answers and turns.
-pub(super) struct Errand<A = Result<Answer, Fault>, T = Turn>(Mutex<State<A, T>>);
+pub(super) struct Errand<A = Result<Answer, DriverError>, T = Turn>(Mutex<State<A, T>>);
 
 enum State<A, T> {
     /// Its beginner alone polls it. The waker is there from the first poll on.
@@ -48,7 +48,7 @@ enum State<A, T> {
 }
 
 /// The end of the beginner, who takes the turn back, or gives it up when dropped.
-pub(super) struct Begun<'c, A: Send + 'static = Result<Answer, Fault>, T: Send + 'static = Turn> {
+pub(super) struct Begun<'c, A: Send + 'static = Result<Answer, DriverError>, T: Send + 'static = Turn> {
     errand: Arc<Errand<A, T>>,
     /// Set once others see the errand through as well.
     drive: Option<Drive>,

@@ -8,7 +8,7 @@ use super::{classify, implicit, known::Known, placeholders::Text, upkeep::RETAKE
 use crate::{
     control::Control,
     driver::{Answer, Dialect},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 const SET: &str = "SAVEPOINT nestling_call";
@@ -30,7 +30,7 @@ pub(super) fn message(steps: &[Control], is_marked: bool, tail: Option<&Text>) -
 
 impl Wire {
     /// Sets the marker in a transaction that is open.
-    pub(super) async fn mark(&mut self, sql: &str) -> Result<(), Fault> {
+    pub(super) async fn mark(&mut self, sql: &str) -> Result<(), DriverError> {
         match self.run_text(SET, usize::MAX).await {
             (_, Ok(_)) => {
                 self.is_marked = true;
@@ -39,14 +39,14 @@ impl Wire {
             // It was meant for an earlier statement, and this one has not run.
             (_, Err(error)) if classify::is_killed(&error) => {
                 self.shown.set(Known::Transaction);
-                Err(Fault::kept(classify::statement(error, sql)))
+                Err(DriverError::harmless(classify::statement(error, sql)))
             }
             (_, Err(error)) => Err(self.judge(error, sql, true).await),
         }
     }
 
     /// Takes the marker away behind the statement `sql`, and tells if it is gone.
-    pub(super) async fn check_mark(&mut self, result: Result<Answer, Fault>, sql: &str) -> Result<Answer, Fault> {
+    pub(super) async fn check_mark(&mut self, result: Result<Answer, DriverError>, sql: &str) -> Result<Answer, DriverError> {
         for _ in 0..RETAKES {
             match self.run_text(RELEASE, usize::MAX).await {
                 (_, Ok(_)) => {
@@ -56,7 +56,7 @@ impl Wire {
                 (_, Err(error)) if classify::is_killed(&error) => {}
                 (_, Err(error)) if classify::is_lost(&error) => {
                     self.shown.set(Known::Lost);
-                    return Err(Fault::new(Verdict::Lost, classify::statement(error, sql)));
+                    return Err(DriverError::new(Impact::Connection, classify::statement(error, sql)));
                 }
                 (_, Err(_it_is_gone)) => break,
             }

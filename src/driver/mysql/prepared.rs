@@ -11,7 +11,7 @@ use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::
 use crate::{
     driver::{Answer, Reader, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
-    fault::Fault,
+    impact::DriverError,
     row::Row,
 };
 
@@ -24,7 +24,7 @@ impl Wire {
         text: &Text,
         params: &mut Vec<Value>,
         wanted: &Wanted,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         let sql = &*text.sql;
         let was_open = self.note_text(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
@@ -64,7 +64,7 @@ impl Wire {
     }
 
     /// Looks at a statement before it is sent on its own: whether a transaction is open.
-    async fn note_text(&mut self, text: &Text) -> Result<bool, Fault> {
+    async fn note_text(&mut self, text: &Text) -> Result<bool, DriverError> {
         let was_open = self.note(&[])?;
         self.refuse_to_write(was_open, &text.sql)?;
         self.shown.mark().note(text.effect);
@@ -75,7 +75,7 @@ impl Wire {
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: &Wanted) -> Result<Answer, Fault> {
+    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: &Wanted) -> Result<Answer, DriverError> {
         let sql = &*text.sql;
         let conn = &mut self.conn;
         let read = async move {
@@ -89,7 +89,7 @@ impl Wire {
     }
 
     /// What came of a statement that has succeeded.
-    fn answer(&mut self, read: Read, sql: &str, was_open: bool) -> Result<Answer, Fault> {
+    fn answer(&mut self, read: Read, sql: &str, was_open: bool) -> Result<Answer, DriverError> {
         let Read { rows, returned, has_more } = read;
         self.conclude(was_open, || sql)?;
         if has_more {
@@ -100,7 +100,7 @@ impl Wire {
         Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
     }
 
-    async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, Fault> {
+    async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, DriverError> {
         let sql = &*text.sql;
         let statement = match text.handle.get() {
             Some(statement) => statement,
@@ -125,17 +125,17 @@ impl Wire {
         }
         self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
         self.leave(text).await;
-        Err(Fault::kept(wrong_count(given, takes).with_statement(sql)))
+        Err(DriverError::harmless(wrong_count(given, takes).with_statement(sql)))
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, rows: Chunks) -> Result<(), Fault> {
+    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, rows: Chunks) -> Result<(), DriverError> {
         let sql = &*text.sql;
         let was_open = self.note_text(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
             self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-            return Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
+            return Err(DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
         };
         let result = self.send_rows(text, &statement, params, rows, was_open).await;
         self.leave(text).await;
@@ -149,7 +149,7 @@ impl Wire {
         params: Vec<Value>,
         mut rows: Chunks,
         was_open: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let sql = &*text.sql;
         let mut result = match self.conn.exec_iter(statement, params).await {
             Ok(result) => result,
@@ -261,8 +261,8 @@ async fn rest<P: Protocol>(mut result: QueryResult<'_, 'static, P>) -> Result<bo
 }
 
 /// The error of a query with several results: no one of them is what was asked for.
-fn several_results(sql: &str) -> Fault {
+fn several_results(sql: &str) -> DriverError {
     let text = "the statement has run and returned the rows of several results, of which a query takes one; read them \
                 by `with_mysql`";
-    Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql))
+    DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }

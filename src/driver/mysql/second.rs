@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use mysql_async::{DriverError, Error as Native, IoError, Opts, OptsBuilder};
+use mysql_async::{DriverError as Misuse, Error as Native, IoError, Opts, OptsBuilder};
 use rustls::CertificateError;
 
 /// What may follow on an attempt that has failed.
@@ -37,7 +37,7 @@ impl Second {
 
     pub(super) fn after(&self, error: &Native, opts: &Opts) -> Option<Opts> {
         match (self, error) {
-            (Self::Plain(plain), Native::Driver(DriverError::NoClientSslFlagFromServer)) => Some(plain.clone()),
+            (Self::Plain(plain), Native::Driver(Misuse::NoClientSslFlagFromServer)) => Some(plain.clone()),
             (Self::Renamed(_), Native::Io(IoError::Io(error))) => {
                 let ssl = opts.ssl_opts()?.clone().with_danger_tls_hostname_override(Some(held(error)?));
                 Some(OptsBuilder::from_opts(opts.clone()).ssl_opts(ssl).into())

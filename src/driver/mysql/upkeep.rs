@@ -8,7 +8,7 @@ use crate::{
     control::Control,
     driver::{Answer, Dialect, left_open},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 /// How often steps are taken again that a KILL QUERY has hit.
@@ -51,10 +51,10 @@ impl Wire {
     }
 
     /// Asks the server for a sign of life, which takes a round trip.
-    pub(super) async fn ping(&mut self) -> Result<Answer, Fault> {
+    pub(super) async fn ping(&mut self) -> Result<Answer, DriverError> {
         if let Err(error) = self.conn.ping().await {
             self.shown.set(Known::Lost);
-            return Err(Fault::new(Verdict::Lost, classify::statement(error, "ping")));
+            return Err(DriverError::new(Impact::Connection, classify::statement(error, "ping")));
         }
         if self.gone.is_none() {
             self.shown.set(self.look());
@@ -80,7 +80,7 @@ impl Wire {
 
     /// Behind a command, the statement `sql`: looks at the marker, and brings a session back to where statements are
     /// committed by themselves, if the statement has left it elsewhere.
-    pub(super) async fn settled(&mut self, result: Result<Answer, Fault>, sql: &str) -> Result<Answer, Fault> {
+    pub(super) async fn settled(&mut self, result: Result<Answer, DriverError>, sql: &str) -> Result<Answer, DriverError> {
         let mut result = result;
         if std::mem::take(&mut self.is_marked) && self.shown.get() == Known::Transaction {
             result = self.check_mark(result, sql).await;
@@ -102,8 +102,8 @@ impl Wire {
         }
         match result {
             Ok(_) if was_open => {
-                let Fault { error, verdict } = left_open();
-                Err(Fault::new(verdict, if sql.is_empty() { error } else { error.with_statement(sql) }))
+                let DriverError { error, impact } = left_open();
+                Err(DriverError::new(impact, if sql.is_empty() { error } else { error.with_statement(sql) }))
             }
             result => result,
         }
@@ -130,7 +130,7 @@ impl Wire {
     }
 
     /// A session as new, for the next user.
-    pub(super) async fn reset(&mut self) -> Result<(), Fault> {
+    pub(super) async fn reset(&mut self) -> Result<(), DriverError> {
         self.texts.reset();
         // A reset leaves the default database as it is, and our setup names ours again. A user that has none logs in anew.
         let reset = if self.conn.opts().db_name().is_some() {
@@ -150,7 +150,7 @@ impl Wire {
             Ok(false) | Err(_) => {
                 self.shown.set(Known::Lost);
                 let text = "the session could not be reset";
-                Err(Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, text)))
+                Err(DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, text)))
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     control::Control,
     driver::{Answer, Dialect},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     statement::SessionEffect,
 };
 
@@ -110,40 +110,40 @@ impl Wire {
 
     /// What an error means: it has no status flags, so the server is asked, with one round trip. Boxed, as commands
     /// are not to carry what is seldom needed.
-    pub(super) fn judge<'w>(&'w mut self, error: Native, sql: &'w str, was_open: bool) -> BoxFuture<'w, Fault> {
+    pub(super) fn judge<'w>(&'w mut self, error: Native, sql: &'w str, was_open: bool) -> BoxFuture<'w, DriverError> {
         Box::pin(self.look_into(error, sql, was_open))
     }
 
-    async fn look_into(&mut self, error: Native, sql: &str, was_open: bool) -> Fault {
+    async fn look_into(&mut self, error: Native, sql: &str, was_open: bool) -> DriverError {
         if classify::is_lost(&error) {
             self.shown.set(Known::Lost);
-            return Fault::new(Verdict::Lost, classify::statement(error, sql));
+            return DriverError::new(Impact::Connection, classify::statement(error, sql));
         }
         let error = classify::statement(error, sql);
         if let Err(lost) = self.conn.ping().await {
             self.shown.set(Known::Lost);
             tracing::debug!(target: "nestling", error = %lost, "the connection was lost after an error");
-            return Fault::new(Verdict::Lost, error);
+            return DriverError::new(Impact::Connection, error);
         }
         let known = self.look();
         self.shown.set(known);
         if !was_open || known == Known::Transaction {
-            return Fault::kept(error);
+            return DriverError::harmless(error);
         }
         // Such a statement commits before it finds out that it fails.
         self.went(if implicit::commits(sql) { implicit::error(sql).with_source(error) } else { error })
     }
 
     /// The transaction has ended by itself.
-    pub(super) fn went(&mut self, error: Error) -> Fault {
+    pub(super) fn went(&mut self, error: Error) -> DriverError {
         self.shown.set(Known::Gone);
         self.gone = Some(error.clone());
-        Fault::new(Verdict::Gone, error)
+        DriverError::new(Impact::Transaction, error)
     }
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
     /// `sql` tells what has succeeded.
-    pub(super) fn conclude<S: AsRef<str>>(&mut self, was_open: bool, sql: impl FnOnce() -> S) -> Result<(), Fault> {
+    pub(super) fn conclude<S: AsRef<str>>(&mut self, was_open: bool, sql: impl FnOnce() -> S) -> Result<(), DriverError> {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {
@@ -158,7 +158,7 @@ impl Wire {
         &mut self,
         steps: &[Control],
         tail: Option<&Text>,
-    ) -> impl Future<Output = Result<Answer, Fault>> {
+    ) -> impl Future<Output = Result<Answer, DriverError>> {
         async move {
             let was_open = self.note(steps)?;
             if let Some(tail) = tail {
@@ -186,27 +186,27 @@ impl Wire {
             let is_killed = classify::is_killed(&error);
             if is_killed && is_marked && through + 1 == ahead {
                 self.shown.set(Known::Transaction);
-                return Err(Fault::kept(classify::statement(error, &sql())));
+                return Err(DriverError::harmless(classify::statement(error, &sql())));
             }
             if is_killed && Box::pin(self.retake(steps, through)).await {
-                return Err(Fault::kept(classify::statement(error, &sql())));
+                return Err(DriverError::harmless(classify::statement(error, &sql())));
             }
             let is_told = matches!(error, Native::Server(_));
             let mut fault = self.judge_step(error, steps, was_open).await;
-            if fault.verdict == Verdict::Lost && (tail.is_none() || is_told) {
+            if fault.impact == Impact::Connection && (tail.is_none() || is_told) {
                 // Nothing of the caller's was sent, or the server has ended the session ahead of it.
-                fault.verdict = Verdict::Unsent;
+                fault.impact = Impact::NotSent;
             }
             Err(fault)
         }
     }
 
     /// A step failed: the transaction as a whole cannot be relied on.
-    fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, Fault> {
+    fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, DriverError> {
         Box::pin(async move {
             let fault = self.judge(error, &without_values(steps), was_open).await;
-            let verdict = if fault.verdict == Verdict::Lost { Verdict::Lost } else { Verdict::Gone };
-            Fault { verdict, ..fault }
+            let impact = if fault.impact == Impact::Connection { Impact::Connection } else { Impact::Transaction };
+            DriverError { impact, ..fault }
         })
     }
 
@@ -258,7 +258,7 @@ impl Wire {
     }
 
     /// A batch that commits half-way is not sent: the statements behind would run on their own.
-    fn refuse_to_commit(&mut self, is_open: bool, sql: &str) -> Result<(), Fault> {
+    fn refuse_to_commit(&mut self, is_open: bool, sql: &str) -> Result<(), DriverError> {
         if !(is_open && implicit::commits_among_several(sql)) {
             return Ok(());
         }
@@ -269,7 +269,7 @@ impl Wire {
 
     /// A statement that commits implicitly takes effect in a transaction that may not write, too, as the transaction
     /// ends ahead of it. So it is not sent.
-    pub(super) fn refuse_to_write(&mut self, is_open: bool, sql: &str) -> Result<(), Fault> {
+    pub(super) fn refuse_to_write(&mut self, is_open: bool, sql: &str) -> Result<(), DriverError> {
         if !(is_open && self.is_read_only && implicit::commits(sql)) {
             return Ok(());
         }
@@ -294,12 +294,12 @@ impl Wire {
     ///
     /// # Errors
     /// The transaction that they were meant for is gone.
-    pub(super) fn note(&mut self, steps: &[Control]) -> Result<bool, Fault> {
+    pub(super) fn note(&mut self, steps: &[Control]) -> Result<bool, DriverError> {
         let begins_anew = |step: &Control| matches!(step, Control::Begin(_) | Control::Rollback);
         if steps.iter().any(begins_anew) {
             self.gone = None;
         } else if let Some(error) = &self.gone {
-            return Err(Fault::new(Verdict::Gone, error.clone()));
+            return Err(DriverError::new(Impact::Transaction, error.clone()));
         }
         let mut open = self.shown.get() == Known::Transaction;
         for step in steps {
@@ -323,7 +323,7 @@ impl Wire {
     }
 
     /// Ends the transaction, and sets back what was set for it, by one message.
-    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, Fault> {
+    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, DriverError> {
         let was_open = self.note(steps)?;
         let mut text = Dialect::Mysql.render_all(steps);
         if !self.locals.is_empty() {

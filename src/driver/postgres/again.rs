@@ -10,7 +10,7 @@ use crate::{
     control::Control,
     driver::{Answer, Query, Want},
     effects,
-    fault::Fault,
+    impact::DriverError,
     owed::Flight,
 };
 
@@ -19,7 +19,7 @@ const TIMES: usize = 2;
 
 impl PostgresConnection {
     /// Runs a statement that is not known yet.
-    pub(super) async fn run_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    pub(super) async fn run_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         match self.execute_new(owing, query, want).await {
             Ok(answer) => Ok(answer),
             // It was prepared just now. What it rests on is of today, unless a pooler has kept it.
@@ -37,7 +37,7 @@ impl PostgresConnection {
         mut stopped: Box<Stopped>,
         query: Query<'_>,
         want: Want,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         for time in 1.. {
             let back = if stopped.lost_name {
                 self.lost_name(time);
@@ -102,7 +102,7 @@ impl PostgresConnection {
     }
 
     /// Sends the owed steps alone, and `steps` behind them.
-    pub(super) async fn fly(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+    pub(super) async fn fly(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
         match self.wire.fly_steps(owing, steps).await {
             Ok(()) => Ok(()),
             Err(stopped) => self.fly_again(owing, *stopped).await,
@@ -110,7 +110,7 @@ impl PostgresConnection {
     }
 
     /// Steps have failed. They are sent once more if the name of one was lost, and they were to begin the transaction.
-    pub(super) async fn fly_again(&self, owing: &dyn Flight, stopped: Stopped) -> Result<(), Fault> {
+    pub(super) async fn fly_again(&self, owing: &dyn Flight, stopped: Stopped) -> Result<(), DriverError> {
         if !stopped.lost_name {
             return Err(stopped.fault);
         }

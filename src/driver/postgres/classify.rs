@@ -9,7 +9,7 @@ use crate::{
     control::Control,
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 /// The error of a connection that could not be made to the server of this address.
@@ -37,51 +37,51 @@ fn refusal(told: &DbError) -> ServerError {
 }
 
 /// The fault of a statement that the server has refused.
-pub(super) fn statement(told: Told, sql: &str) -> Fault {
+pub(super) fn statement(told: Told, sql: &str) -> DriverError {
     if told.ends_session() {
         return ended_by(told, sql);
     }
-    let verdict = if &*told.code == "25P02" { Verdict::Refused } else { Verdict::Doomed };
-    Fault::new(verdict, server(&told, sql).with_statement(sql))
+    let impact = if &*told.code == "25P02" { Impact::Refused } else { Impact::Block };
+    DriverError::new(impact, server(&told, sql).with_statement(sql))
 }
 
 /// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a
 /// COPY.
-pub(super) fn not_understood(sql: &str) -> Fault {
+pub(super) fn not_understood(sql: &str) -> DriverError {
     let text = "the server has answered this statement in a way that only the native client can follow, as it does to COPY \
                 from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
                 connection is thrown away";
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
+    DriverError::new(Impact::Connection, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }
 
 /// The fault of what was sent by itself to control the transaction or the session. Deferred constraints speak here, for
 /// any statement: none of them is known.
-pub(super) fn control(told: Told) -> Fault {
-    if told.ends_session() { ended_by(told, "") } else { Fault::new(Verdict::Gone, server(&told, "")) }
+pub(super) fn control(told: Told) -> DriverError {
+    if told.ends_session() { ended_by(told, "") } else { DriverError::new(Impact::Transaction, server(&told, "")) }
 }
 
 /// The fault of a control step.
-pub(super) fn step(told: Told, step: &Control) -> Fault {
+pub(super) fn step(told: Told, step: &Control) -> DriverError {
     if told.ends_session() {
         return ended_by(told, "");
     }
     // The server may say what settings are called.
     let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
-    Fault::new(Verdict::Gone, server(&told, &names).with_statement(&steps::text(step)))
+    DriverError::new(Impact::Transaction, server(&told, &names).with_statement(&steps::text(step)))
 }
 
 /// The fault of a connection that was lost under a statement.
-pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> Fault {
+pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> DriverError {
     let mut error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
     if let Some(failure) = failure {
         error = error.with_source(failure);
     }
-    Fault::new(Verdict::Lost, about(error, sql))
+    DriverError::new(Impact::Connection, about(error, sql))
 }
 
 /// The fault of a connection that the server has ended.
-fn ended_by(told: Told, sql: &str) -> Fault {
-    Fault::new(Verdict::Lost, about(end_of_session(&told).with_source(told), sql))
+fn ended_by(told: Told, sql: &str) -> DriverError {
+    DriverError::new(Impact::Connection, about(end_of_session(&told).with_source(told), sql))
 }
 
 fn about(error: Error, sql: &str) -> Error {
@@ -96,23 +96,23 @@ fn end_of_session(told: &Told) -> Error {
 }
 
 /// The fault of a connection that was lost, with the server's last words, unless it has them already.
-pub(super) fn ended(fault: Fault, words: &Told) -> Fault {
+pub(super) fn ended(fault: DriverError, words: &Told) -> DriverError {
     if fault.error.code().is_some() {
         return fault;
     }
-    Fault { error: end_of_session(words).with_source(fault.error), ..fault }
+    DriverError { error: end_of_session(words).with_source(fault.error), ..fault }
 }
 
 /// The fault of a flight that found the connection dead before it was sent.
-pub(super) fn unsent() -> Fault {
+pub(super) fn unsent() -> DriverError {
     let error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server had been lost");
-    Fault::new(Verdict::Unsent, error)
+    DriverError::new(Impact::NotSent, error)
 }
 
 /// The fault of a request that was taken from whoever waited for it: its block has ended, or a statement beside it was
 /// dropped, and what that had the server stop takes the block along.
-pub(super) fn revoked() -> Fault {
-    Fault::new(Verdict::Doomed, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
+pub(super) fn revoked() -> DriverError {
+    DriverError::new(Impact::Block, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
 }
 
 fn server(told: &Told, sql: &str) -> Error {
@@ -183,19 +183,19 @@ pub(super) fn is_about_name(told: &Told) -> bool {
 }
 
 /// Whether the server does not know a statement that it had prepared.
-pub(super) fn is_forgotten_statement(fault: &Fault) -> bool {
+pub(super) fn is_forgotten_statement(fault: &DriverError) -> bool {
     fault.error.code() == Some("26000")
 }
 
 /// Whether a statement that was prepared before may have failed because of that: what it refers to has changed, and what
 /// is prepared anew works. Raised inside a function, an error is about a statement of the function's own.
-pub(super) fn may_be_stale(fault: &Fault) -> bool {
+pub(super) fn may_be_stale(fault: &DriverError) -> bool {
     let is_of_class = |code: &str| code.starts_with("42") && code != "42501";
     !fault.error.is_in_routine() && (is_stale_statement(fault) || fault.error.code().is_some_and(is_of_class))
 }
 
 /// Whether the server no longer accepts a statement that it had prepared, so that it has not run.
-pub(super) fn is_stale_statement(fault: &Fault) -> bool {
+pub(super) fn is_stale_statement(fault: &DriverError) -> bool {
     let told = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
     // A type of its own that was dropped, and maybe created anew: an enum, or that of an extension.
     is_forgotten_statement(fault) || told("0A000", "cached plan") || told("XX000", "cache lookup failed for type")

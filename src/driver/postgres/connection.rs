@@ -30,7 +30,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, Running, State, Want},
     effects,
-    fault::{Fault, Sparing},
+    impact::{DriverError, CancelScope},
     owed::Flight,
     statement::{SessionEffect, session_effect},
     tokens::Syntax,
@@ -66,7 +66,7 @@ impl PostgresConnection {
         &self.wire
     }
 
-    async fn run(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Fault> {
+    async fn run(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         limits::check_count(query)?;
         // All but the usual way is boxed: its futures are large, and every statement would carry them.
         if want == Want::Batch {
@@ -98,7 +98,7 @@ impl PostgresConnection {
 
     /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
     /// on that were prepared since.
-    async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), Fault> {
+    async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), DriverError> {
         self.fly(owing, &[]).await?;
         if self.wire.take_undone_schema() {
             self.cache.clear();
@@ -122,7 +122,7 @@ impl PostgresConnection {
         }
     }
 
-    async fn batch(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Answer, Fault> {
+    async fn batch(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         limits::check_text(query.sql)?;
         self.refuse_lasting(query.sql)?;
         self.wire.note(session_effect(query.sql, Syntax::Postgres));
@@ -140,7 +140,7 @@ impl PostgresConnection {
         owing: &dyn Flight,
         sql: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let (steps, mut text) = self.wire.depart_text(owing, sql)?;
         if let Some(steps) = steps
             && let Err(stopped) = self.wire.land(steps, "", |_, _| false).await
@@ -218,8 +218,8 @@ impl PostgresConnection {
     }
 }
 
-pub(super) fn refused_at(refused: Refused, query: Query<'_>) -> Fault {
-    Fault::kept(refused.into_error().with_statement(query.sql))
+pub(super) fn refused_at(refused: Refused, query: Query<'_>) -> DriverError {
+    DriverError::harmless(refused.into_error().with_statement(query.sql))
 }
 
 impl Drop for PostgresConnection {
@@ -242,7 +242,7 @@ impl Connection for PostgresConnection {
         })
     }
 
-    fn cancel(&self, _either: Sparing) -> BoxFuture<'static, ()> {
+    fn cancel(&self, _either: CancelScope) -> BoxFuture<'static, ()> {
         Box::pin(Arc::clone(&self.wire).stop())
     }
 

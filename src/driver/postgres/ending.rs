@@ -6,7 +6,7 @@ use crate::{
     control::Control,
     driver::{Dialect, left_open},
     error::{Error, ErrorKind, ServerError},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     owed::Flight,
     statement::SessionEffect,
 };
@@ -27,7 +27,7 @@ enum End {
 }
 
 impl PostgresConnection {
-    pub(super) async fn commit(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Fault> {
+    pub(super) async fn commit(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
         let text = Dialect::Postgres.render_all(steps);
         let mut end = None;
         let read = |tag, body: &[u8]| {
@@ -45,12 +45,12 @@ impl PostgresConnection {
                     Some(End::RolledBack) | None => Err(rolled_back()),
                 }
             }
-            Err(fault) if fault.verdict == Verdict::Lost => {
+            Err(fault) if fault.impact == Impact::Connection => {
                 let text = "the connection broke during COMMIT: whether the transaction was committed is not known";
                 let error = Error::new(ErrorKind::CommitUnknown, text).with_source(fault.error);
-                Err(Fault::new(Verdict::Lost, error))
+                Err(DriverError::new(Impact::Connection, error))
             }
-            Err(fault) if fault.verdict == Verdict::Unsent => Err(fault),
+            Err(fault) if fault.impact == Impact::NotSent => Err(fault),
             Err(fault) if self.wire.link.sight().status == Status::Idle => {
                 self.wire.end_transaction();
                 Err(fault)
@@ -64,7 +64,7 @@ impl PostgresConnection {
         }
     }
 
-    pub(super) async fn rollback(&self, owing: &dyn Flight) -> Result<(), Fault> {
+    pub(super) async fn rollback(&self, owing: &dyn Flight) -> Result<(), DriverError> {
         let ends_transaction = self.wire.is_in_transaction();
         if self.wire.has_new_schema() {
             self.cache.clear();
@@ -88,7 +88,7 @@ impl PostgresConnection {
     }
 
     /// Runs a text of ours that controls the transaction or the session.
-    async fn end(&self, owing: &dyn Flight, text: &str, read: impl FnMut(u8, &[u8]) -> bool) -> Result<(), Fault> {
+    async fn end(&self, owing: &dyn Flight, text: &str, read: impl FnMut(u8, &[u8]) -> bool) -> Result<(), DriverError> {
         let (steps, flight) = self.wire.depart_text(owing, text)?;
         debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
         self.wire.land_control(flight, read).await
@@ -98,7 +98,7 @@ impl PostgresConnection {
     ///
     /// # Errors
     /// `RolledBack` if there was anything.
-    pub(crate) async fn end_left_open(&self) -> Result<(), Fault> {
+    pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
         // Behind whatever of the client's is under way still.
         self.wire.come_to_rest().await?;
         if self.wire.link.sight().status == Status::Idle {
@@ -111,9 +111,9 @@ impl PostgresConnection {
 }
 
 /// The code is that of whatever else is sent in an aborted transaction.
-fn rolled_back() -> Fault {
+fn rolled_back() -> DriverError {
     let aborted = ServerError { code: Some("25P02".into()), ..ServerError::default() };
     let aborted = Error::server("the transaction was aborted", aborted);
     let text = "the server rolled the transaction back, as a statement in it had failed";
-    Fault::new(Verdict::Gone, Error::new(ErrorKind::RolledBack, text).with_source(aborted))
+    DriverError::new(Impact::Transaction, Error::new(ErrorKind::RolledBack, text).with_source(aborted))
 }

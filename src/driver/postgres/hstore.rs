@@ -12,7 +12,7 @@ use super::encode::Wire;
 use crate::{
     cell::{Cell, Mismatch, Pairs},
     error::{Error, ErrorKind},
-    fault::Fault,
+    impact::DriverError,
     hstore::HStore,
     value::Value,
 };
@@ -56,7 +56,7 @@ pub(super) fn read(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
 }
 
 /// Refuses values of hstore, on a connection that is not to know them.
-pub(super) fn refuse(values: &[Value]) -> Result<(), Fault> {
+pub(super) fn refuse(values: &[Value]) -> Result<(), DriverError> {
     fn holds(value: &Value) -> bool {
         match value {
             Value::HStore(_) => true,
@@ -66,5 +66,5 @@ pub(super) fn refuse(values: &[Value]) -> Result<(), Fault> {
     }
     let Some(at) = values.iter().position(holds) else { return Ok(()) };
     let text = format!("parameter ${}: HStore cannot be sent, as register_hstore(false) was said", at + 1);
-    Err(Fault::kept(Error::new(ErrorKind::Parameter, text)))
+    Err(DriverError::harmless(Error::new(ErrorKind::Parameter, text)))
 }

@@ -7,7 +7,7 @@ use std::{error::Error as StdError, fmt};
 use crate::{
     driver::Query,
     error::{Error, ErrorKind},
-    fault::Fault,
+    impact::DriverError,
 };
 
 /// How many parameters a statement can have: they are counted in 16 bits.
@@ -20,7 +20,7 @@ const MESSAGE: usize = (1 << 30) - 2;
 const REST: usize = 64;
 
 /// Refuses more parameters than a statement can have.
-pub(super) fn check_count(query: Query<'_>) -> Result<(), Fault> {
+pub(super) fn check_count(query: Query<'_>) -> Result<(), DriverError> {
     if query.params.len() <= PARAMETERS {
         return Ok(());
     }
@@ -29,11 +29,11 @@ pub(super) fn check_count(query: Query<'_>) -> Result<(), Fault> {
 }
 
 /// Refuses a text that cannot be sent.
-pub(super) fn check_text(sql: &str) -> Result<(), Fault> {
+pub(super) fn check_text(sql: &str) -> Result<(), DriverError> {
     if sql.len() > MESSAGE - REST {
         // The text is not kept with the error: it is a gigabyte.
         let text = format!("PostgreSQL takes texts of up to 1 GiB, this one has {} bytes", sql.len());
-        return Err(Fault::kept(Error::new(ErrorKind::Parameter, text)));
+        return Err(DriverError::harmless(Error::new(ErrorKind::Parameter, text)));
     }
     match sql.find('\0') {
         Some(at) => Err(refused(format!("the text of the statement has a NUL character, at byte {at}"), sql)),
@@ -46,8 +46,8 @@ pub(super) fn check_message(written: usize, more: usize) -> Result<(), TooLarge>
     if written.saturating_add(more) > MESSAGE - REST { Err(TooLarge) } else { Ok(()) }
 }
 
-fn refused(text: String, sql: &str) -> Fault {
-    Fault::kept(Error::new(ErrorKind::Parameter, text).with_statement(sql))
+fn refused(text: String, sql: &str) -> DriverError {
+    DriverError::harmless(Error::new(ErrorKind::Parameter, text).with_statement(sql))
 }
 
 /// The parameters of a statement are larger than the server takes them.

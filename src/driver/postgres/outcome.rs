@@ -11,13 +11,13 @@ use super::{
 use crate::{
     control::{Control, Steps},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 /// A request that has failed, with the steps that it had taken along.
 #[derive(Debug)]
 pub(super) struct Stopped {
-    pub(super) fault: Fault,
+    pub(super) fault: DriverError,
     pub(super) paid: Steps,
     /// One of the steps has failed.
     pub(super) by_step: bool,
@@ -27,14 +27,14 @@ pub(super) struct Stopped {
     pub(super) is_misfit: bool,
 }
 
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Self {
+impl From<DriverError> for Stopped {
+    fn from(fault: DriverError) -> Self {
         Self { fault, paid: Steps::new(), by_step: false, lost_name: false, is_misfit: false }
     }
 }
 
-impl From<Fault> for Box<Stopped> {
-    fn from(fault: Fault) -> Self {
+impl From<DriverError> for Box<Stopped> {
+    fn from(fault: DriverError) -> Self {
         Self::new(fault.into())
     }
 }
@@ -57,7 +57,7 @@ impl Wire {
         &self,
         mut flight: InFlight,
         mut read: impl FnMut(u8, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         match poll_fn(|cx| flight.poll_answer(cx, &mut read)).await {
             Ok(()) => Ok(()),
             Err(Failure::Statement(told)) if !told.ends_session() => Err(classify::control(*told)),
@@ -80,12 +80,12 @@ impl Wire {
         let by_step = matches!(failure, Failure::Step(_));
         let lost_name = self.has_lost_name(&failure);
         let mut fault = self.lost(self.judge(&flight, failure, sql));
-        if fault.verdict == Verdict::Lost {
+        if fault.impact == Impact::Connection {
             // It is so for everybody, be it that the socket stands: nobody knows what is to come.
             self.condemn();
             if flight.begins() && flight.is_untouched() && fault.error.code().is_some() {
                 // The server has ended the session ahead of this: nothing of it has run.
-                fault.verdict = Verdict::Unsent;
+                fault.impact = Impact::NotSent;
             }
         }
         if by_step {
@@ -103,7 +103,7 @@ impl Wire {
         classify::is_about_name(told) && self.names.stand_in(&told.message)
     }
 
-    fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> Fault {
+    fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> DriverError {
         match failure {
             Failure::Revoked => classify::revoked(),
             Failure::Ended => classify::lost(self.link.failure(), sql),
@@ -115,7 +115,7 @@ impl Wire {
             Failure::Guard(told) if &*told.code == "25P01" => {
                 let text = "the transaction is not open any more: its BEGIN has failed, or it was ended from elsewhere";
                 let error = Error::new(ErrorKind::RolledBack, text).with_source(*told).with_statement(sql);
-                Fault::new(Verdict::Gone, error)
+                DriverError::new(Impact::Transaction, error)
             }
             // The guard itself was cancelled, or its name was lost: nobody knows whether the transaction is open.
             Failure::Guard(told) => classify::control(*told),

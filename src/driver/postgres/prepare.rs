@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     driver::Query,
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     owed::Flight,
 };
 
@@ -55,14 +55,14 @@ impl PostgresConnection {
     }
 
     /// Looks up the types of a statement that are not known.
-    pub(super) async fn look_up_types(&self, owing: &dyn Flight, described: &Described) -> Result<(), Fault> {
+    pub(super) async fn look_up_types(&self, owing: &dyn Flight, described: &Described) -> Result<(), DriverError> {
         match self.types.look_up(described.oids()) {
             Some(text) => Box::pin(self.look_up(owing, &text)).await,
             None => Ok(()),
         }
     }
 
-    async fn look_up(&self, owing: &dyn Flight, text: &str) -> Result<(), Fault> {
+    async fn look_up(&self, owing: &dyn Flight, text: &str) -> Result<(), DriverError> {
         let mut rows = Vec::new();
         let read = |tag, body: &[u8]| {
             if tag == b'D' {
@@ -78,9 +78,9 @@ impl PostgresConnection {
 }
 
 /// Steps at most have run, and nothing of the statement.
-fn untouched(fault: Fault) -> Fault {
-    match fault.verdict {
-        Verdict::Lost if fault.error.is_connection_lost() => Fault { verdict: Verdict::Unsent, ..fault },
+fn untouched(fault: DriverError) -> DriverError {
+    match fault.impact {
+        Impact::Connection if fault.error.is_connection_lost() => DriverError { impact: Impact::NotSent, ..fault },
         _ => fault,
     }
 }

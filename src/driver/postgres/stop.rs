@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{classify, wire::Wire};
-use crate::fault::Fault;
+use crate::impact::DriverError;
 
 /// How long a connection may take to come to rest before it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ impl Wire {
     }
 
     /// Waits until all that was sent is answered, the native client's requests too.
-    pub(super) async fn come_to_rest(&self) -> Result<(), Fault> {
+    pub(super) async fn come_to_rest(&self) -> Result<(), DriverError> {
         if self.round_trip().await {
             return Ok(());
         }

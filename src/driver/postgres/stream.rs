@@ -16,7 +16,7 @@ use super::{
     rows::Gatherer,
     wire::Wire,
 };
-use crate::{driver::Answer, fault::Fault, row::Row};
+use crate::{driver::Answer, impact::DriverError, row::Row};
 
 /// The rest of an answer. Dropped half-way, it leaves the request outstanding: the rest is read and thrown away.
 struct Rows {
@@ -27,7 +27,7 @@ struct Rows {
     /// Those that are here.
     ready: std::vec::IntoIter<Row>,
     /// What stands behind them.
-    failure: Option<Fault>,
+    failure: Option<DriverError>,
     sql: Box<str>,
 }
 
@@ -74,7 +74,7 @@ impl Rows {
 }
 
 impl Stream for Rows {
-    type Item = Result<Row, Fault>;
+    type Item = Result<Row, DriverError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     driver::{Answer, Query, Want},
     error::{Error, ErrorKind},
-    fault::Fault,
+    impact::DriverError,
     owed::Flight,
     statement::{SessionEffect, session_keeps},
 };
@@ -34,7 +34,7 @@ impl PostgresConnection {
         prepared: &Arc<Prepared>,
         query: Query<'_>,
         want: Want,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         // What was prepared where names are kept is not described.
         if self.wire.naming.has_names() || prepared.row.is_none() {
             return self.run_new(owing, query, want).await;
@@ -110,7 +110,7 @@ impl PostgresConnection {
         prepared: &Prepared,
         query: Query<'_>,
         rows: &mut Gatherer,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let Some(found) = rows.take_expected().and_then(|expected| expected.found) else { return Ok(()) };
         let Found { described, mut shape, kept_back } = found;
         if let Some(kept_back) = kept_back {
@@ -125,14 +125,14 @@ impl PostgresConnection {
     }
 
     /// Refuses what would be left behind in a session that is another client's with the next transaction.
-    pub(super) fn refuse_lasting(&self, sql: &str) -> Result<(), Fault> {
+    pub(super) fn refuse_lasting(&self, sql: &str) -> Result<(), DriverError> {
         if !self.wire.naming.is_by_transaction() || !session_keeps(sql) {
             return Ok(());
         }
         let text = "this would outlive its transaction, and behind a pooler that gives each transaction another session it \
                     would reach other clients and not this one: use SET LOCAL or set_local in a block, \
                     pg_advisory_xact_lock, ON COMMIT DROP, or a connection to the server itself";
-        Err(Fault::kept(Error::new(ErrorKind::Unsupported, text).with_statement(sql)))
+        Err(DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql)))
     }
 }
 

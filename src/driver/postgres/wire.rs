@@ -31,7 +31,7 @@ use super::{
 use crate::{
     control::{Control, Steps},
     driver::{State, session_mark::SessionMark},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     owed::Flight,
     statement::SessionEffect,
 };
@@ -92,9 +92,9 @@ impl Wire {
     }
 
     /// A fault with what the server has said of it, if it is the end of the connection.
-    pub(super) fn lost(&self, fault: Fault) -> Fault {
+    pub(super) fn lost(&self, fault: DriverError) -> DriverError {
         match self.link.last_words() {
-            Some(words) if matches!(fault.verdict, Verdict::Lost | Verdict::Unsent) => classify::ended(fault, &words),
+            Some(words) if matches!(fault.impact, Impact::Connection | Impact::NotSent) => classify::ended(fault, &words),
             _ => fault,
         }
     }
@@ -233,7 +233,7 @@ impl Wire {
 
     /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
     /// asked whether names are kept: it costs no round trip.
-    pub(super) fn depart_first(&self, owing: &dyn Flight, request: &[u8]) -> Result<(Option<Probe>, InFlight), Fault> {
+    pub(super) fn depart_first(&self, owing: &dyn Flight, request: &[u8]) -> Result<(Option<Probe>, InFlight), DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| {
             let probe = self.may_probe().then(|| {
@@ -268,11 +268,11 @@ impl Wire {
     ///
     /// # Errors
     /// Nothing was sent: nothing may be, or the connection is dead.
-    fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, Fault> {
+    fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
             return Err(self.lost(classify::unsent()));
         }
-        let owed = owing.take().map_err(Fault::kept)?;
+        let owed = owing.take().map_err(DriverError::harmless)?;
         Ok(send(&owed))
     }
 
@@ -280,7 +280,7 @@ impl Wire {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, Fault> {
+    pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
     }
@@ -297,7 +297,7 @@ impl Wire {
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
     /// the transaction that the steps begin it does not run either.
-    pub(super) fn depart_text(&self, owing: &dyn Flight, text: &str) -> Result<(Option<InFlight>, InFlight), Fault> {
+    pub(super) fn depart_text(&self, owing: &dyn Flight, text: &str) -> Result<(Option<InFlight>, InFlight), DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));

@@ -31,7 +31,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, Running, State, Want},
     error::{Error, ErrorKind},
-    fault::{Fault, Sparing, Verdict},
+    impact::{DriverError, CancelScope, Impact},
     owed::Flight,
     value::Value,
 };
@@ -126,7 +126,7 @@ impl Shared {
             }
             work(&mut held)
         });
-        if let Err(Stopped::Failed(Fault { error, verdict: Verdict::Gone })) = &out {
+        if let Err(Stopped::Failed(DriverError { error, impact: Impact::Transaction })) = &out {
             held.lost.get_or_insert_with(|| error.clone());
         }
         let is_open = self.look(&held);
@@ -208,7 +208,7 @@ impl SqliteConnection {
         mut stopped: Option<(u64, Wait)>,
         mut here: impl FnMut(&mut Held) -> Result<T, Stopped>,
         own: impl Fn() -> W,
-    ) -> Result<T, Fault>
+    ) -> Result<T, DriverError>
     where
         T: Send + 'static,
         W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
@@ -275,7 +275,7 @@ impl SqliteConnection {
     ) -> (u64, Result<T, Stopped>) {
         let (turn, number) = self.turn().await;
         let waiting = Waiting::of(attempts, self.shared.patience, Duration::MAX);
-        let taken = attempts.take(flight).map_err(Fault::kept);
+        let taken = attempts.take(flight).map_err(DriverError::harmless);
         let queued = taken.and_then(|steps| self.queue(number, turn, Paid::new(steps, more, flight), waiting, work));
         let result = match queued {
             Ok(answer) => answer.await.unwrap_or_else(|_gone| Err(broken().into())),
@@ -292,7 +292,7 @@ impl SqliteConnection {
         mut paid: Paid,
         waiting: Waiting,
         work: impl FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T, Stopped>>, Fault> {
+    ) -> Result<oneshot::Receiver<Result<T, Stopped>>, DriverError> {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let job = Box::new(move || {
@@ -301,7 +301,7 @@ impl SqliteConnection {
             // Nobody may wait for it any more.
             let _ = answer.send(out);
         });
-        self.worker.queue(job).map_err(|source| Fault { error: broken().error.with_source(source), ..broken() })?;
+        self.worker.queue(job).map_err(|source| DriverError { error: broken().error.with_source(source), ..broken() })?;
         Ok(answered)
     }
 }
@@ -310,14 +310,14 @@ pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
     (query.sql.into(), query.params.into())
 }
 
-pub(super) fn broken() -> Fault {
-    Fault::new(Verdict::Lost, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
+pub(super) fn broken() -> DriverError {
+    DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
 }
 
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
         // What still runs on the connection's thread would keep its locks; nobody waits for it any more.
-        self.shared.stop.call_off(Sparing::Nothing);
+        self.shared.stop.call_off(CancelScope::Nothing);
     }
 }
 
@@ -357,7 +357,7 @@ impl Connection for SqliteConnection {
         }))
     }
 
-    fn cancel(&self, sparing: Sparing) -> BoxFuture<'static, ()> {
+    fn cancel(&self, sparing: CancelScope) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.stop.call_off(sparing);

@@ -22,7 +22,7 @@ use crate::{
     control::Control,
     driver::{Answer, Dialect, Query, Reader, Want, left_open},
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     row::Row,
     statement::{SessionEffect, session_effect},
     tokens::Syntax,
@@ -59,12 +59,12 @@ impl Held {
     ///
     /// # Errors
     /// There is no transaction open.
-    pub(super) fn check_open(&self) -> Result<(), Fault> {
+    pub(super) fn check_open(&self) -> Result<(), DriverError> {
         if !self.db.is_autocommit() {
             return Ok(());
         }
         let error = Error::new(ErrorKind::Aborted, "the transaction is gone");
-        Err(Fault::new(Verdict::Gone, self.lost.iter().cloned().fold(error, Error::with_source)))
+        Err(DriverError::new(Impact::Transaction, self.lost.iter().cloned().fold(error, Error::with_source)))
     }
 
     pub(super) fn new(db: Connection, stop: Arc<Stop>, statements: usize, lock: Option<Arc<WriteLock>>) -> Self {
@@ -94,16 +94,16 @@ pub(super) fn run(held: &mut Held, query: Query<'_>, want: Want) -> Result<Answe
 }
 
 /// Looks whether a statement that has succeeded has ended the transaction around it, or begun one.
-pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> Result<(), Fault> {
+pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> Result<(), DriverError> {
     match (was_open, !db.is_autocommit()) {
         (true, false) => {
             let text = "the statement has ended the transaction that it ran in";
-            Err(Fault::new(Verdict::Gone, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+            Err(DriverError::new(Impact::Transaction, Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
         }
         (false, true) => {
-            db.execute_batch("ROLLBACK").map_err(|error| Fault::kept(classify::statement(error, sql)))?;
-            let Fault { error, verdict } = left_open();
-            Err(Fault::new(verdict, error.with_statement(sql)))
+            db.execute_batch("ROLLBACK").map_err(|error| DriverError::harmless(classify::statement(error, sql)))?;
+            let DriverError { error, impact } = left_open();
+            Err(DriverError::new(impact, error.with_statement(sql)))
         }
         (true, true) | (false, false) => Ok(()),
     }
@@ -113,11 +113,11 @@ pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> R
 pub(super) fn stopped(held: &Held, was_open: bool, halt: Halt) -> Stopped {
     match halt {
         Halt::Failed(error) => {
-            let verdict = verdict(&held.db, was_open);
-            if held.may_wait && verdict == Verdict::Kept && classify::may_come_free(&error) {
+            let impact = impact(&held.db, was_open);
+            if held.may_wait && impact == Impact::None && classify::may_come_free(&error) {
                 return Stopped::Waits(Wait::Other);
             }
-            Stopped::Failed(Fault::new(verdict, error))
+            Stopped::Failed(DriverError::new(impact, error))
         }
         Halt::Waits(wait) => Stopped::Waits(wait),
     }
@@ -137,12 +137,12 @@ pub(super) fn reset(held: &mut Held) -> Result<(), Stopped> {
         held.query_only = false;
         stop.install(&mut held.db)
     };
-    spot.run(set).map_err(|error| Fault::new(Verdict::Gone, classify::statement(error, "PRAGMA")).into())
+    spot.run(set).map_err(|error| DriverError::new(Impact::Transaction, classify::statement(error, "PRAGMA")).into())
 }
 
 /// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
-pub(super) fn verdict(db: &Connection, was_open: bool) -> Verdict {
-    if was_open && db.is_autocommit() { Verdict::Gone } else { Verdict::Kept }
+pub(super) fn impact(db: &Connection, was_open: bool) -> Impact {
+    if was_open && db.is_autocommit() { Impact::Transaction } else { Impact::None }
 }
 
 /// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
@@ -169,7 +169,7 @@ fn take_all(held: &mut Held, steps: &[Control]) -> Result<(), Stopped> {
     }
     // A statement without steps that was on its way already is refused by its need of a transaction.
     if let Some(error) = &held.lost {
-        return Err(Fault::new(Verdict::Gone, error.clone()).into());
+        return Err(DriverError::new(Impact::Transaction, error.clone()).into());
     }
     for (at, step) in steps.iter().enumerate() {
         let taken = take_step_or_wait(held, step);
@@ -197,7 +197,7 @@ fn step_failed(held: &mut Held, error: Error) -> Stopped {
     let ends = held.left.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
     if held.stop.stops() && !ends {
         // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
-        return Fault::kept(error).into();
+        return DriverError::harmless(error).into();
     }
     if held.may_wait && classify::may_come_free(&error) {
         return Stopped::Waits(Wait::Other);
@@ -208,7 +208,7 @@ fn step_failed(held: &mut Held, error: Error) -> Stopped {
         // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
         let _ = take_step(held, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
     }
-    Fault::new(Verdict::Gone, error).into()
+    DriverError::new(Impact::Transaction, error).into()
 }
 
 fn take_step(held: &mut Held, step: &Control, text: &str) -> rusqlite::Result<()> {

@@ -19,13 +19,13 @@ use super::{
 };
 use crate::{
     driver::{Answer, Query},
-    fault::Fault,
+    impact::DriverError,
     owed::Flight,
 };
 
 impl SqliteConnection {
     /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
-    pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, Fault> {
+    pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         if flight.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
             // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
             self.fly(flight, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
@@ -42,7 +42,7 @@ impl SqliteConnection {
         &self,
         flight: &dyn Flight,
         work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, DriverError> {
         let (turn, number) = self.turn().await;
         let shared = Arc::clone(&self.shared);
         let work = move |held: &mut Held| {
@@ -61,14 +61,14 @@ impl SqliteConnection {
         number: u64,
         turn: OwnedSemaphorePermit,
         work: W,
-    ) -> Result<impl Future<Output = Result<T, Fault>> + Send + use<T, W>, Fault>
+    ) -> Result<impl Future<Output = Result<T, DriverError>> + Send + use<T, W>, DriverError>
     where
         T: Send + 'static,
         W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
     {
         let waiting =
             Waiting { blocks: true, ..Waiting::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
-        let steps = flight.take().map_err(Fault::kept)?.into_steps();
+        let steps = flight.take().map_err(DriverError::harmless)?.into_steps();
         let queued = self.queue(number, turn, Paid::new(steps, &[], flight), waiting, work)?;
         let (shared, in_block) = (Arc::clone(&self.shared), flight.needs_transaction());
         Ok(async move {

@@ -23,7 +23,7 @@ use crate::{
         Query,
         chunks::{Chunks, Taken, chunks},
     },
-    fault::Fault,
+    impact::DriverError,
     row::Row,
 };
 
@@ -101,8 +101,8 @@ impl Rows {
     /// The rows, and behind them the error that the work ended with.
     pub(super) fn until(
         self,
-        ended: impl Future<Output = Result<(), Fault>> + Send + 'static,
-    ) -> BoxStream<'static, Result<Row, Fault>> {
+        ended: impl Future<Output = Result<(), DriverError>> + Send + 'static,
+    ) -> BoxStream<'static, Result<Row, DriverError>> {
         let left = self.left;
         self.taken.stream(async move {
             // It goes with the stream, whether that has ended or is dropped.

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::place::{self, Spot};
-use crate::fault::Sparing;
+use crate::impact::CancelScope;
 
 /// How long a write that was dropped in a savepoint may compute on, for the sake of the transaction around it.
 const SPARED: Duration = Duration::from_secs(3);
@@ -81,10 +81,10 @@ impl Stop {
     }
 
     /// Calls off all work that has a number by now.
-    pub(super) fn call_off(&self, sparing: Sparing) {
+    pub(super) fn call_off(&self, sparing: CancelScope) {
         let calls = match sparing {
-            Sparing::Nothing | Sparing::Session => &self.called_off,
-            Sparing::Transaction => &self.called_off_alone,
+            CancelScope::Nothing | CancelScope::Session => &self.called_off,
+            CancelScope::Transaction => &self.called_off_alone,
         };
         calls.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
         self.calls.notify_waiters();
@@ -254,7 +254,7 @@ mod tests {
         let mut waiting = pin!(stop.until_called_off(number));
         assert!(!stop.is_awaited());
         assert!(poll!(&mut waiting).is_pending() && stop.is_awaited());
-        stop.call_off(Sparing::Transaction);
+        stop.call_off(CancelScope::Transaction);
         // A future that nobody polls any more is not waited for.
         assert!(!stop.is_awaited());
         assert!(poll!(&mut waiting).is_ready());

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     control::Steps,
     error::{Error, ErrorKind},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
     owed::{Flight, Owed},
 };
 
@@ -61,7 +61,7 @@ impl SqliteConnection {
         number: u64,
         flight: &dyn Flight,
         attempts: &mut Attempts,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let shared = &*self.shared;
         attempts.since.get_or_insert_with(Instant::now);
         let left = attempts.left(shared.patience);
@@ -86,9 +86,9 @@ impl SqliteConnection {
     }
 }
 
-async fn until_called_off<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, Fault> {
+async fn until_called_off<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
     match select(pin!(shared.stop.until_called_off(number)), pin!(wait)).await {
-        Either::Left(((), _)) => Err(Fault::kept(dropped())),
+        Either::Left(((), _)) => Err(DriverError::harmless(dropped())),
         Either::Right((out, _)) => Ok(out),
     }
 }
@@ -98,8 +98,8 @@ pub(super) fn dropped() -> Error {
 }
 
 /// What it means that work has not got a lock: a block that could not begin is over.
-fn fault(in_block: bool, error: Error) -> Fault {
-    Fault::new(if in_block { Verdict::Gone } else { Verdict::Kept }, error)
+fn fault(in_block: bool, error: Error) -> DriverError {
+    DriverError::new(if in_block { Impact::Transaction } else { Impact::None }, error)
 }
 
 /// The error of a task that would wait for itself.
@@ -126,17 +126,17 @@ impl Shared {
     }
 
     /// The fault of work that was not done. The lock that was taken for it is given back, unless a transaction has it.
-    pub(super) fn refused(&self, error: Error) -> Fault {
+    pub(super) fn refused(&self, error: Error) -> DriverError {
         let mut held = self.held();
         let ended = if held.db.is_autocommit() { held.writing.end() } else { None };
         drop(held);
         // Who is woken by this may run anything.
         drop(ended);
-        Fault::kept(error)
+        DriverError::harmless(error)
     }
 
     /// The fault of work that has waited for the write lock in vain.
-    pub(super) fn locked(&self, in_block: bool) -> Fault {
+    pub(super) fn locked(&self, in_block: bool) -> DriverError {
         let holder = self.write_lock.as_ref().map(|(lock, _)| lock.holder()).unwrap_or_default();
         fault(in_block, classify::locked(&holder))
     }

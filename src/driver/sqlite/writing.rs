@@ -17,12 +17,12 @@ use super::{
     stop::Stop,
     write_lock::{WriteGuard, WriteLock, Writer},
 };
-use crate::{error::Error, fault::Fault};
+use crate::{error::Error, impact::DriverError};
 
 /// Why a piece of work did not get to its end.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    Failed(Fault),
+    Failed(DriverError),
     Waits(Wait),
 }
 
@@ -50,8 +50,8 @@ impl From<Error> for Halt {
     }
 }
 
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Self {
+impl From<DriverError> for Stopped {
+    fn from(fault: DriverError) -> Self {
         Self::Failed(fault)
     }
 }

@@ -1,4 +1,4 @@
-//! Endings that fail or are dropped half-way: the answer of each verdict, and one release of the session in every case.
+//! Endings that fail or are dropped half-way: the answer of each impact, and one release of the session in every case.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,23 +7,23 @@ use futures_util::FutureExt as _;
 use super::fake::{Injected, Recorder, poll_and_drop, settle};
 use crate::{
     error::{Error, ErrorKind},
-    fault::Verdict,
+    impact::Impact,
 };
 
-const VERDICTS: [Verdict; 5] = [Verdict::Kept, Verdict::Doomed, Verdict::Gone, Verdict::Lost, Verdict::Unsent];
+const VERDICTS: [Impact; 5] = [Impact::None, Impact::Block, Impact::Transaction, Impact::Connection, Impact::NotSent];
 
-fn by_request(verdict: Verdict) -> String {
-    format!("{verdict:?} by request")
+fn by_request(impact: Impact) -> String {
+    format!("{impact:?} by request")
 }
 
 /// rules 16, 19, 33
 #[tokio::test]
 async fn a_commit_that_fails_returns_its_error_and_keeps_nothing() {
-    for verdict in VERDICTS {
+    for impact in VERDICTS {
         let recorder = Recorder::of(1);
-        recorder.inject(1, Injected::Fails(verdict));
+        recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || recorder.write(1).await).await;
-        assert_eq!(ended.unwrap_err().to_string(), by_request(verdict));
+        assert_eq!(ended.unwrap_err().to_string(), by_request(impact));
         assert_eq!(recorder.log(), ["BEGIN", "write 1", "COMMIT", "release"]);
         assert_eq!(recorder.committed(), [].into());
         recorder.assert_at_rest();
@@ -33,9 +33,9 @@ async fn a_commit_that_fails_returns_its_error_and_keeps_nothing() {
 /// rule 15
 #[tokio::test]
 async fn a_rollback_that_fails_does_not_mask_the_error_of_the_body() {
-    for verdict in VERDICTS {
+    for impact in VERDICTS {
         let recorder = Recorder::of(1);
-        recorder.inject(1, Injected::Fails(verdict));
+        recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
             recorder.write(1).await?;
             Err::<(), _>(Error::new(ErrorKind::NoRow, "the body's own error"))
@@ -51,16 +51,16 @@ async fn a_rollback_that_fails_does_not_mask_the_error_of_the_body() {
 /// rule 15
 #[tokio::test]
 async fn a_pinned_session_is_not_used_on_after_a_rollback_that_failed() {
-    for verdict in VERDICTS {
+    for impact in VERDICTS {
         let recorder = Recorder::of(1);
-        recorder.inject(1, Injected::Fails(verdict));
+        recorder.inject(1, Injected::Fails(impact));
         let pinned = recorder.pinned(async || {
             let inner = recorder.atomic(async || {
                 recorder.write(1).await?;
                 Err::<(), _>(Error::new(ErrorKind::NoRow, "the body's own error"))
             });
             assert_eq!(inner.await.unwrap_err().kind(), ErrorKind::NoRow);
-            assert_eq!(recorder.write(2).await.unwrap_err().kind(), ErrorKind::ConnectionLost, "{verdict:?}");
+            assert_eq!(recorder.write(2).await.unwrap_err().kind(), ErrorKind::ConnectionLost, "{impact:?}");
             let next = recorder.atomic(async || recorder.write(3).await).await;
             assert_eq!(next.unwrap_err().kind(), ErrorKind::ConnectionLost);
             Ok(())
@@ -75,24 +75,24 @@ async fn a_pinned_session_is_not_used_on_after_a_rollback_that_failed() {
 /// rules 19, 31, 33
 #[tokio::test]
 async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
-    for verdict in VERDICTS {
+    for impact in VERDICTS {
         let recorder = Recorder::of(1);
-        recorder.inject(1, Injected::Fails(verdict));
+        recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
             recorder.write(1).await?;
-            assert_eq!(recorder.write(2).await.unwrap_err().to_string(), by_request(verdict));
+            assert_eq!(recorder.write(2).await.unwrap_err().to_string(), by_request(impact));
             recorder.write(3).await
         });
         let ended = ended.await.map_err(|error| error.kind());
         let log = recorder.log();
-        let (expected, end): (_, &[&str]) = match verdict {
-            Verdict::Kept => (Ok(()), &["write 3", "COMMIT", "release"]),
-            Verdict::Doomed | Verdict::Refused | Verdict::Gone => (Err(ErrorKind::Aborted), &["ROLLBACK", "release"]),
-            Verdict::Lost | Verdict::Unsent => (Err(ErrorKind::ConnectionLost), &["release"]),
+        let (expected, end): (_, &[&str]) = match impact {
+            Impact::None => (Ok(()), &["write 3", "COMMIT", "release"]),
+            Impact::Block | Impact::Refused | Impact::Transaction => (Err(ErrorKind::Aborted), &["ROLLBACK", "release"]),
+            Impact::Connection | Impact::NotSent => (Err(ErrorKind::ConnectionLost), &["release"]),
         };
-        assert_eq!(ended, expected, "{verdict:?}");
+        assert_eq!(ended, expected, "{impact:?}");
         assert_eq!(log[..3], ["BEGIN", "write 1", "write 2"]);
-        assert_eq!(log[3..], *end, "{verdict:?}");
+        assert_eq!(log[3..], *end, "{impact:?}");
         assert_eq!(recorder.committed(), if expected.is_ok() { [1, 3].into() } else { [].into() });
         recorder.assert_at_rest();
     }
@@ -101,9 +101,9 @@ async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
 /// rules 17, 18, 32
 #[tokio::test]
 async fn a_swallowed_error_commits_nothing_unless_the_statement_alone_failed() {
-    for verdict in VERDICTS {
+    for impact in VERDICTS {
         let recorder = Recorder::of(1);
-        recorder.inject(1, Injected::Fails(verdict));
+        recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
             recorder.write(1).await?;
             let inner = recorder.atomic(async || {
@@ -116,9 +116,9 @@ async fn a_swallowed_error_commits_nothing_unless_the_statement_alone_failed() {
             Ok(inner) => (inner, Ok(())),
             Err(error) => (Err(ErrorKind::RolledBack), Err(error.kind())),
         };
-        let whole = matches!(verdict, Verdict::Kept | Verdict::Doomed | Verdict::Refused);
-        assert_eq!(ended, if whole { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{verdict:?}");
-        assert_eq!(inner, if verdict == Verdict::Kept { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{verdict:?}");
+        let whole = matches!(impact, Impact::None | Impact::Block | Impact::Refused);
+        assert_eq!(ended, if whole { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{impact:?}");
+        assert_eq!(inner, if impact == Impact::None { Ok(()) } else { Err(ErrorKind::RolledBack) }, "{impact:?}");
         assert_eq!(recorder.committed(), if whole { [1].into() } else { [].into() });
         recorder.assert_at_rest();
     }
@@ -196,7 +196,7 @@ async fn a_session_that_is_taken_away_ends_its_blocks_in_errors() {
         let recorder = Recorder::of(1);
         let ended = recorder.atomic(async || {
             recorder.write(1).await?;
-            recorder.frame().unwrap().trunk().lose(Error::new(kind, "taken away"));
+            recorder.frame().unwrap().session_state().lose(Error::new(kind, "taken away"));
             assert_eq!(recorder.write(2).await.unwrap_err().kind(), kind);
             let inner = recorder.atomic(async || Ok(())).await;
             assert_eq!(inner.unwrap_err().kind(), kind);

@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Frame, FrameFlight, Scope, Session, Slot, Trunk, joined},
+    super::{Block, Context, Frame, FrameFlight, Scope, Session, Slot, SessionState, joined},
     server::{Keys, Server, text},
 };
 use crate::{
     control::{Control, Settings, Steps, Tally},
     error::{Error, ErrorKind, ServerClass, ServerError},
-    fault::{Fault, Verdict},
+    impact::{DriverError, Impact},
 };
 
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(7);
@@ -33,7 +33,7 @@ pub(super) fn current() -> Option<Context<Fake>> {
 /// What is to go wrong with a flight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Injected {
-    Fails(Verdict),
+    Fails(Impact),
     NeverAnswers,
     Panics,
 }
@@ -189,9 +189,9 @@ impl Recorder {
     }
 
     async fn statement_in(&self, frame: &Arc<Frame<Fake>>, key: Option<u8>) -> Result<(), Error> {
-        let session = frame.trunk().session();
+        let session = frame.session_state().session();
         let _turn = frame.statement().await?;
-        let flight = FrameFlight::new(frame, frame.trunk().epoch());
+        let flight = FrameFlight::new(frame, frame.session_state().epoch());
         let sent = session.send(&flight.take()?, Some((key, frame.depth())));
         let result = sent.answer().await;
         flight.landed();
@@ -217,14 +217,14 @@ where
 
 /// A flight on its way.
 struct Sent {
-    result: Result<(), Fault>,
+    result: Result<(), DriverError>,
     latency: usize,
     injected: Option<Injected>,
     recorder: Recorder,
 }
 
 impl Sent {
-    async fn answer(self) -> Result<(), Fault> {
+    async fn answer(self) -> Result<(), DriverError> {
         match self.injected {
             Some(Injected::NeverAnswers) => std::future::pending().await,
             Some(Injected::Panics) => panic!("the session panics"),
@@ -262,35 +262,35 @@ fn take(
     steps: &[Control],
     statement: Option<(Option<u8>, u32)>,
     injected: Option<Injected>,
-) -> Result<(), Fault> {
-    let verdict = match injected {
-        _ if server.dead => Some(Verdict::Lost),
-        _ if server.gone && !steps.contains(&Control::Rollback) => Some(Verdict::Gone),
-        Some(Injected::Fails(verdict)) => Some(verdict),
+) -> Result<(), DriverError> {
+    let impact = match injected {
+        _ if server.dead => Some(Impact::Connection),
+        _ if server.gone && !steps.contains(&Control::Rollback) => Some(Impact::Transaction),
+        Some(Injected::Fails(impact)) => Some(impact),
         Some(Injected::NeverAnswers | Injected::Panics) | None => None,
     };
-    if matches!(verdict, None | Some(Verdict::Kept | Verdict::Doomed | Verdict::Refused)) {
+    if matches!(impact, None | Some(Impact::None | Impact::Block | Impact::Refused)) {
         // What ends a transaction fails as a whole: a COMMIT by rolling back, a ROLLBACK by doing nothing.
         match steps.last() {
-            Some(Control::Commit) if verdict.is_some() => server.roll_back(),
-            Some(Control::Rollback) if verdict.is_some() => {}
+            Some(Control::Commit) if impact.is_some() => server.roll_back(),
+            Some(Control::Rollback) if impact.is_some() => {}
             _ => steps.iter().for_each(|step| server.control(step)),
         }
     }
-    let Some(verdict) = verdict else {
+    let Some(impact) = impact else {
         let Some((key, depth)) = statement else { return Ok(()) };
-        return server.statement(key, depth).map_err(|(verdict, code)| Fault::new(verdict, server_error(code)));
+        return server.statement(key, depth).map_err(|(impact, code)| DriverError::new(impact, server_error(code)));
     };
-    match verdict {
-        Verdict::Kept => {}
-        Verdict::Doomed | Verdict::Refused => server.abort(),
-        Verdict::Gone => {
+    match impact {
+        Impact::None => {}
+        Impact::Block | Impact::Refused => server.abort(),
+        Impact::Transaction => {
             server.roll_back();
             server.gone = !matches!(steps.last(), Some(Control::Commit | Control::Rollback));
         }
-        Verdict::Lost | Verdict::Unsent => server.die(),
+        Impact::Connection | Impact::NotSent => server.die(),
     }
-    Err(Fault::new(verdict, Error::new(ErrorKind::Server, format!("{verdict:?} by request"))))
+    Err(DriverError::new(impact, Error::new(ErrorKind::Server, format!("{impact:?} by request"))))
 }
 
 fn server_error(code: &str) -> Error {
@@ -330,15 +330,15 @@ impl Session for Fake {
         true
     }
 
-    async fn finish(trunk: Arc<Trunk<Self>>, steps: Steps) -> Result<(), Fault> {
+    async fn finish(session_state: Arc<SessionState<Self>>, steps: Steps) -> Result<(), DriverError> {
         let sent = {
-            let _owed = trunk.take_nothing().map_err(Fault::kept)?;
-            trunk.session().send(&steps, None)
+            let _owed = session_state.take_nothing().map_err(DriverError::harmless)?;
+            session_state.session().send(&steps, None)
         };
         sent.answer().await
     }
 
-    fn interrupt(&self, _: crate::fault::Sparing) {
+    fn interrupt(&self, _: crate::impact::CancelScope) {
         let mut state = self.recorder.state();
         if std::mem::take(&mut state.outstanding) > 0 {
             state.log.push("interrupt".into());

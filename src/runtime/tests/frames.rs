@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Block, Context, FrameFlight, Scope, trunk::Fate},
+    super::{Block, Context, FrameFlight, Scope, session_state::TransactionStatus},
     fake::{Recorder, current},
 };
 use crate::{
@@ -72,14 +72,14 @@ async fn the_gravest_reason_is_the_one_that_is_told() {
     frame.check().unwrap();
     frame.set_doom(cause(ErrorKind::Server));
     assert_eq!(told(), ErrorKind::Aborted);
-    frame.decide(Fate::RollbackOnly(cause(ErrorKind::Server)));
+    frame.decide(TransactionStatus::RollbackOnly(cause(ErrorKind::Server)));
     assert_eq!(told(), ErrorKind::RollbackOnly);
-    frame.decide(Fate::Gone(cause(ErrorKind::Server)));
+    frame.decide(TransactionStatus::Gone(cause(ErrorKind::Server)));
     assert_eq!(told(), ErrorKind::Aborted);
     // A transaction that is gone does not become one that is only marked.
-    frame.decide(Fate::RollbackOnly(cause(ErrorKind::Server)));
+    frame.decide(TransactionStatus::RollbackOnly(cause(ErrorKind::Server)));
     assert_eq!(told(), ErrorKind::Aborted);
-    frame.trunk().lose(cause(ErrorKind::Server));
+    frame.session_state().lose(cause(ErrorKind::Server));
     assert_eq!(told(), ErrorKind::ConnectionLost);
     drop(root);
     assert_eq!(told(), ErrorKind::FrameClosed);
@@ -95,7 +95,7 @@ async fn a_closed_database_is_a_better_answer_than_a_closed_block() {
         .await
         .unwrap();
     let frame = Arc::clone(root.frame());
-    frame.trunk().lose(cause(ErrorKind::Closed));
+    frame.session_state().lose(cause(ErrorKind::Closed));
     assert_eq!(frame.check().unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(root.commit().await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(frame.check().unwrap_err().kind(), ErrorKind::Closed);

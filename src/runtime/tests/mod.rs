@@ -7,7 +7,7 @@ mod endings;
 mod fake;
 mod frames;
 mod joins;
-mod outlive;
+mod detach_on_drop;
 mod pins;
 mod programs;
 mod races;

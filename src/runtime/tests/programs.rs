@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    fault::Verdict,
+    impact::Impact,
 };
 
 /// Far more polls than any program needs: one that is not ready by then hangs.
@@ -178,11 +178,11 @@ struct Outcome {
     ended: BTreeMap<u8, Option<bool>>,
 }
 
-fn run(runtime: &Runtime, root: &Body, latency: usize, fault: Option<(usize, Verdict)>, polls: usize) -> Outcome {
+fn run(runtime: &Runtime, root: &Body, latency: usize, fault: Option<(usize, Impact)>, polls: usize) -> Outcome {
     let recorder = Recorder::of(1);
     recorder.set_latency(latency);
-    if let Some((flight, verdict)) = fault {
-        recorder.inject(flight, Injected::Fails(verdict));
+    if let Some((flight, impact)) = fault {
+        recorder.inject(flight, Injected::Fails(impact));
     }
     let run = Run { recorder: &recorder, ended: RefCell::default() };
     let result = runtime.block_on(async {
@@ -212,12 +212,12 @@ fn check(root: &Body, latency: usize) {
         }
     }
     for flight in 0..whole.flights {
-        for verdict in [Verdict::Kept, Verdict::Doomed, Verdict::Gone, Verdict::Lost, Verdict::Unsent] {
-            let hit = run(&runtime, root, latency, Some((flight, verdict)), FOREVER);
+        for impact in [Impact::None, Impact::Block, Impact::Transaction, Impact::Connection, Impact::NotSent] {
+            let hit = run(&runtime, root, latency, Some((flight, impact)), FOREVER);
             let ok = hit.result.expect("it does not hang").is_ok();
-            let told = format!("{verdict:?} at {flight}: {:?}", hit.log);
+            let told = format!("{impact:?} at {flight}: {:?}", hit.log);
             assert!(ok || hit.committed.is_empty(), "an error, and rows are kept: {told}");
-            assert!(!ok || !matches!(verdict, Verdict::Gone | Verdict::Lost | Verdict::Unsent), "a lost Ok: {told}");
+            assert!(!ok || !matches!(impact, Impact::Transaction | Impact::Connection | Impact::NotSent), "a lost Ok: {told}");
         }
     }
 }

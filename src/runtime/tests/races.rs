@@ -16,13 +16,13 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    super::{Block, Context, Frame, trunk::Fate},
+    super::{Block, Context, Frame, session_state::TransactionStatus},
     fake::{Fake, Recorder},
 };
 use crate::{
     control::Settings,
     error::{Error, ErrorKind},
-    outlive::Outlive,
+    detach_on_drop::DetachOnDrop,
 };
 
 const ROUNDS: usize = 50_000;
@@ -81,7 +81,7 @@ fn a_mark_is_accepted_and_counts_or_is_refused() {
 /// rules 26 and 27: the failure of a joined transaction in another task
 #[test]
 fn a_joined_failure_counts_if_the_root_was_open() {
-    race(|frame| frame.decide(Fate::RollbackOnly(Error::new(ErrorKind::Server, "joined"))));
+    race(|frame| frame.decide(TransactionStatus::RollbackOnly(Error::new(ErrorKind::Server, "joined"))));
 }
 
 /// Runs something on a thread of its own, which must not stand still.
@@ -152,7 +152,7 @@ async fn work_that_panicked_does_not_go_on_in_the_background() {
         theirs.fetch_add(1, Ordering::SeqCst);
         panic!("as asked for")
     });
-    let mut outlive = Outlive::new(Box::pin(work));
+    let mut outlive = DetachOnDrop::new(Box::pin(work));
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _ = Pin::new(&mut outlive).poll(&mut TaskContext::from_waker(Waker::noop()));
     }));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{control::Control, fault::Verdict};
+use crate::{control::Control, impact::Impact};
 
 pub(super) type Keys = BTreeSet<u8>;
 
@@ -84,13 +84,13 @@ impl Server {
     }
 
     /// Writes a key for a frame that believes to be `depth` blocks deep; `None` fails. Tells whether it was taken.
-    pub(super) fn statement(&mut self, key: Option<u8>, depth: u32) -> Result<(), (Verdict, &'static str)> {
+    pub(super) fn statement(&mut self, key: Option<u8>, depth: u32) -> Result<(), (Impact, &'static str)> {
         let open = u32::from(self.is_open()) + u32::try_from(self.savepoints.len()).expect("programs are small");
         if open != depth {
             self.wrong.push(format!("a statement of depth {depth} at depth {open}"));
         }
         if self.aborted {
-            return Err((Verdict::Refused, "25P02"));
+            return Err((Impact::Refused, "25P02"));
         }
         match key {
             Some(key) => {
@@ -99,7 +99,7 @@ impl Server {
             }
             None => {
                 self.abort();
-                Err((Verdict::Doomed, "22012"))
+                Err((Impact::Block, "22012"))
             }
         }
     }

@@ -12,19 +12,19 @@ use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
 /// A future that is polled in place, and goes on in a task of its own when it is dropped before its end.
-pub(crate) struct Outlive<T: Send + 'static> {
+pub(crate) struct DetachOnDrop<T: Send + 'static> {
     work: Option<BoxFuture<'static, T>>,
     /// The runtime that the work began on: the drop may come on any thread.
     handle: Option<Handle>,
 }
 
-impl<T: Send + 'static> Outlive<T> {
+impl<T: Send + 'static> DetachOnDrop<T> {
     pub(crate) fn new(work: BoxFuture<'static, T>) -> Self {
         Self { work: Some(work), handle: Handle::try_current().ok() }
     }
 }
 
-impl<T: Send + 'static> Future for Outlive<T> {
+impl<T: Send + 'static> Future for DetachOnDrop<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T> {
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Future for Outlive<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Outlive<T> {
+impl<T: Send + 'static> Drop for DetachOnDrop<T> {
     fn drop(&mut self) {
         // After the runtime's end the work is dropped here, and with it the connection: the server rolls back.
         if let (Some(work), Some(handle)) = (self.work.take(), self.handle.take()) {
@@ -47,8 +47,8 @@ impl<T: Send + 'static> Drop for Outlive<T> {
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for Outlive<T> {
+impl<T: Send + 'static> fmt::Debug for DetachOnDrop<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outlive").field("ended", &self.work.is_none()).finish()
+        f.debug_struct("DetachOnDrop").field("ended", &self.work.is_none()).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The trunk: what all frames of one session share, that is the session itself, its ledger, and the fate of the
+//! The session_state: what all frames of one session share, that is the session itself, its ledger, and the status of the
 //! transaction as a whole. Used by frames and blocks; it knows nothing of contexts.
 
 use std::sync::{
@@ -15,7 +15,7 @@ use crate::{
 
 /// What is to become of the whole transaction, whatever its frames do.
 #[derive(Debug, Clone, Default)]
-pub(super) enum Fate {
+pub(super) enum TransactionStatus {
     /// Nothing is wrong.
     #[default]
     Whole,
@@ -29,18 +29,18 @@ pub(super) enum Fate {
 
 /// One session with its ledger, shared by the frames that are open on it.
 #[derive(Debug)]
-pub(crate) struct Trunk<S: Session> {
+pub(crate) struct SessionState<S: Session> {
     session: S,
     ledger: Mutex<Ledger>,
-    fate: Mutex<Fate>,
-    /// Whether `fate` is worth a look: it is read for every statement and almost never set.
+    status: Mutex<TransactionStatus>,
+    /// Whether `status` is worth a look: it is read for every statement and almost never set.
     ill: AtomicBool,
     /// How often the connection was replaced. Changed with the ledger: what was leased before pays nothing any more.
     epoch: AtomicU64,
 }
 
-impl<S: Session> Trunk<S> {
-    /// A trunk whose ledger begins with `owed`.
+impl<S: Session> SessionState<S> {
+    /// A session_state whose ledger begins with `owed`.
     pub(crate) fn new(session: S, owed: Option<Control>) -> Self {
         let mut ledger = Ledger::default();
         owed.into_iter().for_each(|step| ledger.owe(step));
@@ -48,7 +48,7 @@ impl<S: Session> Trunk<S> {
         Self {
             session,
             ledger: Mutex::new(ledger),
-            fate: Mutex::default(),
+            status: Mutex::default(),
             ill: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
@@ -84,9 +84,9 @@ impl<S: Session> Trunk<S> {
     /// The session is lost.
     pub(crate) fn take_nothing(&self) -> Result<Owed<'_>, Error> {
         let ledger = self.ledger();
-        match self.fate() {
-            Fate::Lost(error) => Err(error),
-            Fate::Whole | Fate::RollbackOnly(_) | Fate::Gone(_) => Ok(Owed::new(Steps::new(), ledger)),
+        match self.status() {
+            TransactionStatus::Lost(error) => Err(error),
+            TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) | TransactionStatus::Gone(_) => Ok(Owed::new(Steps::new(), ledger)),
         }
     }
 
@@ -97,23 +97,23 @@ impl<S: Session> Trunk<S> {
 
     /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
     /// Callers hold the ledger's lock, as whoever ends a block reads it there; what is given back is dropped outside it.
-    pub(super) fn decide(&self, fate: Fate) -> Option<Fate> {
-        let mut current = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn decide(&self, status: TransactionStatus) -> Option<TransactionStatus> {
+        let mut current = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = matches!(
-            (&*current, &fate),
-            (Fate::Whole, _) | (Fate::RollbackOnly(_), Fate::Gone(_) | Fate::Lost(_)) | (Fate::Gone(_), Fate::Lost(_))
+            (&*current, &status),
+            (TransactionStatus::Whole, _) | (TransactionStatus::RollbackOnly(_), TransactionStatus::Gone(_) | TransactionStatus::Lost(_)) | (TransactionStatus::Gone(_), TransactionStatus::Lost(_))
         );
         if !replaces {
-            return Some(fate);
+            return Some(status);
         }
         self.ill.store(true, Ordering::Release);
-        Some(std::mem::replace(&mut *current, fate))
+        Some(std::mem::replace(&mut *current, status))
     }
 
     /// The session is taken away, whatever is open on it: every later use fails with `error` as its source. Nothing is
     /// sent between this and what the caller sends next.
     pub(crate) fn lose(&self, error: Error) {
-        let replaced = self.with_ledger(|_| self.decide(Fate::Lost(error)));
+        let replaced = self.with_ledger(|_| self.decide(TransactionStatus::Lost(error)));
         drop(replaced);
     }
 
@@ -131,26 +131,26 @@ impl<S: Session> Trunk<S> {
         });
     }
 
-    pub(super) fn fate(&self) -> Fate {
+    pub(super) fn status(&self) -> TransactionStatus {
         if !self.ill.load(Ordering::Acquire) {
-            return Fate::Whole;
+            return TransactionStatus::Whole;
         }
-        self.fate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why nothing may be sent, if so.
     pub(super) fn check(&self) -> Result<(), Error> {
-        match self.fate() {
-            Fate::Whole => Ok(()),
-            Fate::RollbackOnly(source) => {
+        match self.status() {
+            TransactionStatus::Whole => Ok(()),
+            TransactionStatus::RollbackOnly(source) => {
                 Err(Error::new(ErrorKind::RollbackOnly, "the transaction is marked for rollback").with_source(source))
             }
-            Fate::Gone(source) => {
+            TransactionStatus::Gone(source) => {
                 Err(Error::new(ErrorKind::Aborted, "the transaction was rolled back by an earlier error")
                     .with_source(source))
             }
-            Fate::Lost(source) if source.kind() == ErrorKind::Closed => Err(source),
-            Fate::Lost(source) => {
+            TransactionStatus::Lost(source) if source.kind() == ErrorKind::Closed => Err(source),
+            TransactionStatus::Lost(source) => {
                 Err(Error::new(ErrorKind::ConnectionLost, "the connection of this transaction is lost")
                     .with_source(source))
             }
@@ -162,11 +162,11 @@ impl<S: Session> Trunk<S> {
         if !self.ill.load(Ordering::Acquire) {
             return;
         }
-        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*fate, Fate::Lost(_)) {
-            let over = std::mem::take(&mut *fate);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*status, TransactionStatus::Lost(_)) {
+            let over = std::mem::take(&mut *status);
             self.ill.store(false, Ordering::Release);
-            drop(fate);
+            drop(status);
             drop(over);
         }
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    outlive::Outlive,
+    detach_on_drop::DetachOnDrop,
 };
 
 /// Tells that it was dropped.
@@ -105,7 +105,7 @@ fn without_a_runtime_and_after_its_end_spawning_is_an_error() {
 async fn work_that_must_outlive_its_caller_goes_on_after_a_drop() {
     let (go, gone) = oneshot::channel::<()>();
     let (done, end) = oneshot::channel();
-    let mut work = Outlive::new(Box::pin(async move {
+    let mut work = DetachOnDrop::new(Box::pin(async move {
         gone.await.unwrap();
         done.send(7).unwrap();
     }));
@@ -118,9 +118,9 @@ async fn work_that_must_outlive_its_caller_goes_on_after_a_drop() {
 /// rule 40
 #[tokio::test]
 async fn work_that_ended_in_place_is_not_run_again() {
-    let mut work = Outlive::new(Box::pin(async { 7 }));
+    let mut work = DetachOnDrop::new(Box::pin(async { 7 }));
     let out = (&mut work).await;
-    assert_eq!((out, format!("{work:?}").as_str()), (7, "Outlive { ended: true }"));
+    assert_eq!((out, format!("{work:?}").as_str()), (7, "DetachOnDrop { ended: true }"));
 }
 
 /// rule 40
@@ -129,7 +129,7 @@ fn work_goes_on_if_it_is_dropped_on_a_thread_without_a_runtime() {
     let runtime = runtime();
     let (done, end) = oneshot::channel();
     let entered = runtime.enter();
-    let mut work = Outlive::new(Box::pin(async move {
+    let mut work = DetachOnDrop::new(Box::pin(async move {
         tokio::task::yield_now().await;
         done.send(7).unwrap();
     }));
@@ -146,7 +146,7 @@ fn after_the_end_of_the_runtime_the_work_is_dropped_with_all_it_holds() {
     let dropped = Arc::new(AtomicBool::new(false));
     let flag = Flag(Arc::clone(&dropped));
     let entered = runtime.enter();
-    let work = Outlive::new(Box::pin(async move {
+    let work = DetachOnDrop::new(Box::pin(async move {
         let _flag = flag;
         pending::<()>().await;
     }));

@@ -6,43 +6,44 @@ use crate::error::Error;
 
 /// What is left of the transaction after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Impact {
     /// Nothing changed: the statement alone failed, or it never left the client.
-    Kept,
+    None,
     /// The server refuses every statement until the innermost block is rolled back (PostgreSQL).
-    Doomed,
-    /// As [`Doomed`](Self::Doomed), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
+    Block,
+    /// As [`Block`](Self::Block), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL refuses so"))]
     Refused,
     /// The whole transaction is rolled back, or was never begun; the connection lives.
-    Gone,
+    Transaction,
     /// The connection is lost, and what was under way with it.
-    Lost,
+    Connection,
     /// The connection turned out to be lost, and nothing of the caller's can have run on it: nothing was put on the wire,
     /// or nothing but steps, or the server has ended the session ahead of it.
-    Unsent,
+    NotSent,
 }
 
 /// An error and what it means for the transaction.
 #[derive(Debug, Clone)]
-pub(crate) struct Fault {
+pub(crate) struct DriverError {
     pub(crate) error: Error,
-    pub(crate) verdict: Verdict,
+    pub(crate) impact: Impact,
 }
 
-impl Fault {
-    pub(crate) fn new(verdict: Verdict, error: Error) -> Self {
-        Self { error, verdict }
+impl DriverError {
+    pub(crate) fn new(impact: Impact, error: Error) -> Self {
+        Self { error, impact }
     }
 
     /// The error of something that never left the client.
-    pub(crate) fn kept(error: Error) -> Self {
-        Self::new(Verdict::Kept, error)
+    pub(crate) fn harmless(error: Error) -> Self {
+        Self::new(Impact::None, error)
     }
 }
 
 /// What a cancellation must leave whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sparing {
+pub(crate) enum CancelScope {
     /// Nothing: the transaction is rolled back anyway, or there is none, and the session is nobody's any more.
     Nothing,
     /// The session, which its owner goes on with, but no transaction in it.
