@@ -282,7 +282,9 @@ impl Database {
             flight.landed();
             match result {
                 Err(fault)
-                    if super::dispatch::is_lost(&fault) && !replayed && session.replaces(&lease, frame.session_state()) =>
+                    if super::dispatch::is_lost(&fault)
+                        && !replayed
+                        && session.replaces(&lease, frame.session_state()) =>
                 {
                     replayed = true;
                 }

@@ -17,9 +17,9 @@ use super::{
     builder::Options,
     counters::Counters,
     lease::Sole,
-    line::{Request, IdlePolicy, WaitQueue, Place, Waiting},
     pool::closed,
-    slot::{Connector, is_fit, is_recent},
+    pooled_connection::{Connector, is_fit, is_recent},
+    wait_queue::{IdlePolicy, Request, Slot, WaitQueue, Waiting},
 };
 use crate::{
     driver::{State, random},
@@ -37,7 +37,7 @@ pub(super) struct Generation {
     options: Options,
     counters: Arc<Counters>,
     pub(super) connector: Connector,
-    pub(super) line: Arc<WaitQueue>,
+    pub(super) wait_queue: Arc<WaitQueue>,
     /// Whether a task is there that makes connections ahead of their use.
     is_stocking: AtomicBool,
 }
@@ -45,9 +45,9 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) fn new(options: Options, counters: Arc<Counters>, connector: Connector) -> Self {
         let Options { max_connections, min_connections, idle_timeout, max_lifetime, .. } = options;
-        let keeping = IdlePolicy { min: min_connections as usize, idle_timeout, max_lifetime };
-        let line = Arc::new(WaitQueue::new(max_connections as usize, keeping, Arc::clone(&connector.trust)));
-        Self { options, counters, connector, line, is_stocking: AtomicBool::new(false) }
+        let idle_policy = IdlePolicy { min: min_connections as usize, idle_timeout, max_lifetime };
+        let wait_queue = Arc::new(WaitQueue::new(max_connections as usize, idle_policy, Arc::clone(&connector.trust)));
+        Self { options, counters, connector, wait_queue, is_stocking: AtomicBool::new(false) }
     }
 
     /// A connection for which nobody need wait, if there is one.
@@ -57,10 +57,10 @@ impl Generation {
             return None;
         }
         let handle = Handle::try_current().ok()?;
-        let mut place = self.line.take_recent()?;
-        let borrowed = place.borrowed.as_mut()?;
+        let mut slot = self.wait_queue.take_recent()?;
+        let borrowed = slot.borrowed.as_mut()?;
         if borrowed.connection.state() == State::Idle {
-            return Some(Sole::new(place, Some(handle)));
+            return Some(Sole::new(slot, Some(handle)));
         }
         borrowed.condemned = true;
         None
@@ -78,29 +78,29 @@ impl Generation {
             self.stock();
         }
         // Boxed is what is not needed where a connection is at hand.
-        match self.line.ask() {
-            Request::Place(place) => match self.trusted(place) {
+        match self.wait_queue.ask() {
+            Request::Granted(slot) => match self.trusted(slot) {
                 Ok(lease) => Ok(lease),
-                Err(place) => Box::pin(self.fill(place, self.options.acquire_timeout)).await,
+                Err(slot) => Box::pin(self.fill(slot, self.options.acquire_timeout)).await,
             },
             Request::Later(waiting) => Box::pin(self.queue(waiting, held)).await,
             Request::Closed => Err(closed()),
         }
     }
 
-    /// The lease of a place, if a connection has come with it that can be used as it is.
-    fn trusted(&self, place: Place) -> Result<Sole, Place> {
-        match &place.borrowed {
+    /// The lease of a slot, if a connection has come with it that can be used as it is.
+    fn trusted(&self, slot: Slot) -> Result<Sole, Slot> {
+        match &slot.borrowed {
             Some(borrowed)
                 if is_recent(borrowed, &self.connector.trust) && borrowed.connection.state() == State::Idle =>
             {
-                Ok(Sole::new(place, Handle::try_current().ok()))
+                Ok(Sole::new(slot, Handle::try_current().ok()))
             }
-            _ => Err(place),
+            _ => Err(slot),
         }
     }
 
-    /// Waits for a place, in order of arrival.
+    /// Waits for a slot, in order of arrival.
     async fn queue(&self, mut waiting: Waiting, held: usize) -> Result<Sole, Error> {
         let counted = self.counters.waiting.during();
         let (wait, start) = (self.options.acquire_timeout, Instant::now());
@@ -111,52 +111,52 @@ impl Generation {
             (streams > 0 && held + streams >= most).then_some(polls)
         };
         // By reference, as a future that is moved into another one has room in both.
-        let place = match within_unless_stuck(wait, &mut waiting, all_here).await? {
-            Waited::Ready(place) => place.ok_or_else(closed)?,
+        let slot = match within_unless_stuck(wait, &mut waiting, all_here).await? {
+            Waited::Ready(slot) => slot.ok_or_else(closed)?,
             Waited::Late => return Err(self.late(held)),
             Waited::Stuck => return Err(self.stuck(held)),
         };
         drop(counted);
-        match self.trusted(place) {
+        match self.trusted(slot) {
             Ok(lease) if lease.is_late() => Err(closed()),
             Ok(lease) => Ok(lease),
             // Boxed again, as it is large and whoever waits in the queue has no use for it yet.
-            Err(place) => Box::pin(self.fill(place, wait.saturating_sub(start.elapsed()))).await,
+            Err(slot) => Box::pin(self.fill(slot, wait.saturating_sub(start.elapsed()))).await,
         }
     }
 
-    /// Finds a connection for whoever has a place: an idle one, or else a new one. One may have come with it that lay
+    /// Finds a connection for whoever has a slot: an idle one, or else a new one. One may have come with it that lay
     /// idle for a while.
-    async fn fill(&self, mut place: Place, left: Duration) -> Result<Sole, Error> {
+    async fn fill(&self, mut slot: Slot, left: Duration) -> Result<Sole, Error> {
         let mut refusal = None;
-        let found = within(left, self.checkout(&mut place, &mut refusal)).await?;
+        let found = within(left, self.checkout(&mut slot, &mut refusal)).await?;
         found.ok_or_else(|| self.slow(refusal))??;
         // Closed while it was made: whoever closed the database did not wait for this one.
-        if place.is_late() { Err(closed()) } else { Ok(Sole::new(place, Handle::try_current().ok())) }
+        if slot.is_late() { Err(closed()) } else { Ok(Sole::new(slot, Handle::try_current().ok())) }
     }
 
-    /// Puts a connection into a place, one that can be used. A server that has none to give for now is asked again.
-    async fn checkout(&self, place: &mut Place, refusal: &mut Option<Error>) -> Result<(), Error> {
-        let is_short = self.line.is_short();
-        if self.reuse(place, !is_short).await || (!is_short && self.connect(place, refusal).await?) {
+    /// Puts a connection into a slot, one that can be used. A server that has none to give for now is asked again.
+    async fn checkout(&self, slot: &mut Slot, refusal: &mut Option<Error>) -> Result<(), Error> {
+        let is_short = self.wait_queue.is_short();
+        if self.reuse(slot, !is_short).await || (!is_short && self.connect(slot, refusal).await?) {
             return Ok(());
         }
-        let (_short, _counted) = (self.line.fall_short(), self.counters.waiting.during());
-        let mut has_room = self.line.trial.lock().await;
+        let (_short, _counted) = (self.wait_queue.fall_short(), self.counters.waiting.during());
+        let mut has_room = self.wait_queue.trial.lock().await;
         let mut pause = FIRST_PAUSE;
         loop {
-            if self.line.is_closed() {
+            if self.wait_queue.is_closed() {
                 return Err(closed());
             }
-            if self.reuse(place, true).await {
+            if self.reuse(slot, true).await {
                 return Ok(());
             }
             // Right behind one that was let in there is no pause.
             let jitter = pause.mul_f64(0.5 + (random() % 1000) as f64 / 1000.0);
-            if !std::mem::take(&mut *has_room) && timeout(jitter, self.line.spare.notified()).await.is_ok() {
+            if !std::mem::take(&mut *has_room) && timeout(jitter, self.wait_queue.spare.notified()).await.is_ok() {
                 continue;
             }
-            if self.connect(place, refusal).await? {
+            if self.connect(slot, refusal).await? {
                 *has_room = true;
                 return Ok(());
             }
@@ -164,25 +164,25 @@ impl Generation {
         }
     }
 
-    /// Whether a connection that was there can be used: the one that has come with the place, or one that lies ready.
-    async fn reuse(&self, place: &mut Place, may_take: bool) -> bool {
+    /// Whether a connection that was there can be used: the one that has come with the slot, or one that lies ready.
+    async fn reuse(&self, slot: &mut Slot, may_take: bool) -> bool {
         loop {
-            if place.borrowed.is_none() && may_take {
-                place.borrowed = self.line.take_ready();
+            if slot.borrowed.is_none() && may_take {
+                slot.borrowed = self.wait_queue.take_ready();
             }
-            let Some(borrowed) = &mut place.borrowed else { return false };
+            let Some(borrowed) = &mut slot.borrowed else { return false };
             if is_fit(borrowed, &self.connector.trust).await {
                 return true;
             }
-            place.borrowed = None;
+            slot.borrowed = None;
         }
     }
 
     /// Makes a connection. False if the server has none to give for now. When the database is closed meanwhile, the attempt
     /// is given up: the server may be silent, and whoever closes waits for it.
-    async fn connect(&self, place: &mut Place, refusal: &mut Option<Error>) -> Result<bool, Error> {
-        let closing = pin!(self.line.closing.notified());
-        if self.line.is_closed() {
+    async fn connect(&self, slot: &mut Slot, refusal: &mut Option<Error>) -> Result<bool, Error> {
+        let closing = pin!(self.wait_queue.closing.notified());
+        if self.wait_queue.is_closed() {
             return Err(closed());
         }
         let made = match select(pin!(self.connector.connect()), closing).await {
@@ -191,7 +191,7 @@ impl Generation {
         };
         match made {
             Ok(borrowed) => {
-                place.borrowed = Some(borrowed);
+                slot.borrowed = Some(borrowed);
                 Ok(true)
             }
             Err(error) if error.class() == ServerClass::NoSlot => {
@@ -240,7 +240,7 @@ impl Generation {
     fn stock(self: &Arc<Self>) {
         if !self.is_stocking.swap(true, Ordering::AcqRel) {
             let stocking = Stocking(Arc::downgrade(self));
-            tokio::spawn(stocking.run(Arc::clone(&self.line)));
+            tokio::spawn(stocking.run(Arc::clone(&self.wait_queue)));
         }
     }
 }
@@ -249,15 +249,15 @@ impl Generation {
 struct Stocking(Weak<Generation>);
 
 impl Stocking {
-    async fn run(self, line: Arc<WaitQueue>) {
+    async fn run(self, wait_queue: Arc<WaitQueue>) {
         let mut pause = FIRST_PAUSE;
-        while !line.is_closed() {
+        while !wait_queue.is_closed() {
             let Some(generation) = self.0.upgrade() else { return };
             let is_full = generation.fill_up().await;
             drop(generation);
             if is_full {
                 pause = FIRST_PAUSE;
-                line.wanting.notified().await;
+                wait_queue.wanting.notified().await;
             } else {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
@@ -277,9 +277,9 @@ impl Drop for Stocking {
 impl Generation {
     /// Makes as many connections as are to lie ready. False if one could not be made.
     async fn fill_up(&self) -> bool {
-        while let Some(mut place) = self.line.reserve() {
+        while let Some(mut slot) = self.wait_queue.reserve() {
             match self.connector.connect().await {
-                Ok(borrowed) => place.borrowed = Some(borrowed),
+                Ok(borrowed) => slot.borrowed = Some(borrowed),
                 // Whoever needs one is told why.
                 Err(error) => {
                     tracing::debug!(target: "nestling", %error, "no connection could be made ahead of its use");
@@ -294,6 +294,6 @@ impl Generation {
 impl Drop for Generation {
     fn drop(&mut self) {
         // The tasks of the pool end.
-        self.line.close();
+        self.wait_queue.close();
     }
 }

@@ -3,7 +3,8 @@
 use tokio::time::timeout;
 
 use super::{
-    Database, database::Inner, dispatch::is_lost, lease::Lease, local, session::DbSession, slot::SIGN_OF_LIFE, trace,
+    Database, database::Inner, dispatch::is_lost, lease::Lease, local, pooled_connection::SIGN_OF_LIFE,
+    session::DbSession, trace,
 };
 use crate::{
     driver::Want,

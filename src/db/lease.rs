@@ -13,11 +13,11 @@ use std::{
 use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
-use super::{database::Inner, flight::DbFlight, line::Place, slot::Borrowed, trace};
+use super::{database::Inner, flight::DbFlight, pooled_connection::Borrowed, trace, wait_queue::Slot};
 use crate::{
     control::Control,
     driver::{Connection, State},
-    impact::{DriverError, CancelScope},
+    impact::{CancelScope, DriverError},
 };
 
 /// How long a connection may take to become idle before it is thrown away.
@@ -30,22 +30,22 @@ pub(super) type Cancellation = Shared<BoxFuture<'static, ()>>;
 #[derive(Debug)]
 pub(super) struct Sole {
     /// With the connection in it, until it is given back.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
 const BORROWED: &str = "only giving it back takes the connection away";
 
 impl Sole {
-    /// The place must have its connection. `handle` is that of the runtime that it is borrowed on, if there is one.
-    pub(super) fn new(mut place: Place, handle: Option<Handle>) -> Self {
-        if let Some(borrowed) = &mut place.borrowed {
+    /// The slot must have its connection. `handle` is that of the runtime that it is borrowed on, if there is one.
+    pub(super) fn new(mut slot: Slot, handle: Option<Handle>) -> Self {
+        if let Some(borrowed) = &mut slot.borrowed {
             borrowed.arrive(handle);
         }
-        Self { place: Some(place) }
+        Self { slot: Some(slot) }
     }
 
     fn borrowed(&self) -> &Borrowed {
-        self.place.as_ref().and_then(|place| place.borrowed.as_ref()).expect(BORROWED)
+        self.slot.as_ref().and_then(|slot| slot.borrowed.as_ref()).expect(BORROWED)
     }
 
     pub(super) fn connection(&self) -> &dyn Connection {
@@ -59,19 +59,19 @@ impl Sole {
 
     /// Whether the database was closed since the connection was asked for.
     pub(super) fn is_late(&self) -> bool {
-        self.place.as_ref().is_none_or(Place::is_late)
+        self.slot.as_ref().is_none_or(Slot::is_late)
     }
 
     /// Gives the connection back, as [`Lease::give_back`] does.
     pub(super) fn give_back(mut self) -> Option<JoinHandle<()>> {
-        give_back(self.place.take()?, None, None, false)
+        give_back(self.slot.take()?, None, None, false)
     }
 }
 
 impl Drop for Sole {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            drop(give_back(place, None, None, false));
+        if let Some(slot) = self.slot.take() {
+            drop(give_back(slot, None, None, false));
         }
     }
 }
@@ -81,7 +81,7 @@ impl Drop for Sole {
 pub(super) struct Lease {
     connection: Arc<dyn Connection>,
     /// With the connection in it, until it is given back.
-    place: Mutex<Option<Place>>,
+    slot: Mutex<Option<Slot>>,
     /// The epoch of the pool in which the connection was made.
     made: u64,
     was_at_rest: bool,
@@ -107,7 +107,7 @@ impl From<Sole> for Lease {
             connection: Arc::clone(&borrowed.connection),
             made: borrowed.made,
             was_at_rest: borrowed.was_at_rest,
-            place: Mutex::new(sole.place.take()),
+            slot: Mutex::new(sole.slot.take()),
             epoch: 0,
             has_answers: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
@@ -117,8 +117,8 @@ impl From<Sole> for Lease {
 }
 
 impl Lease {
-    fn place(&self) -> MutexGuard<'_, Option<Place>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Option<Slot>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn connection(&self) -> &dyn Connection {
@@ -141,7 +141,7 @@ impl Lease {
 
     /// Whether the database was closed since the connection was asked for.
     pub(super) fn is_late(&self) -> bool {
-        self.place().as_ref().is_none_or(Place::is_late)
+        self.slot().as_ref().is_none_or(Slot::is_late)
     }
 
     /// The native client is lent from here on, until the returned value is dropped.
@@ -172,7 +172,7 @@ impl Lease {
     /// The runtime that the connection was borrowed on, where whatever must still be waited for goes on. `None` once it is
     /// given back.
     pub(super) fn handle(&self) -> Option<Handle> {
-        Some(self.place().as_ref()?.borrowed.as_ref()?.handle().clone())
+        Some(self.slot().as_ref()?.borrowed.as_ref()?.handle().clone())
     }
 
     /// The connection is thrown away at its return.
@@ -184,21 +184,21 @@ impl Lease {
     /// a `cancellation` that is under way is over, or that would hit the next user. One whose native client is in other
     /// hands is made idle and thrown away. What is still to be done with it first goes on in the task that is returned.
     pub(super) fn give_back(&self, user: Option<User>, cancellation: Option<Cancellation>) -> Option<JoinHandle<()>> {
-        let mut place = self.place().take()?;
+        let mut slot = self.slot().take()?;
         if self.condemned.load(Ordering::Acquire) {
-            place.borrowed.iter_mut().for_each(|borrowed| borrowed.condemned = true);
+            slot.borrowed.iter_mut().for_each(|borrowed| borrowed.condemned = true);
         }
-        give_back(place, user, cancellation, self.is_lent())
+        give_back(slot, user, cancellation, self.is_lent())
     }
 }
 
 fn give_back(
-    mut place: Place,
+    mut slot: Slot,
     user: Option<User>,
     cancellation: Option<Cancellation>,
     is_lent: bool,
 ) -> Option<JoinHandle<()>> {
-    let borrowed = place.borrowed.as_mut()?;
+    let borrowed = slot.borrowed.as_mut()?;
     match borrowed.connection.state() {
         // One that is thrown away is rolled back as well: a future that is kept may hold it for long.
         State::Idle if !is_lent && cancellation.is_none() => {
@@ -209,7 +209,7 @@ fn give_back(
         State::Idle | State::Transaction | State::Handled | State::Busy => {
             borrowed.connection.abandon();
             let handle = borrowed.handle().clone();
-            Some(handle.spawn(clean_up(place, user, cancellation, is_lent)))
+            Some(handle.spawn(clean_up(slot, user, cancellation, is_lent)))
         }
     }
 }
@@ -233,8 +233,8 @@ impl Drop for Lease {
 }
 
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Cancellation>, is_lent: bool) {
-    let Some(borrowed) = &mut place.borrowed else { return };
+async fn clean_up(mut slot: Slot, user: Option<User>, cancellation: Option<Cancellation>, is_lent: bool) {
+    let Some(borrowed) = &mut slot.borrowed else { return };
     // Should the runtime end meanwhile, this is dropped half-way: the state then tells that it is not idle.
     let cleaned = timeout(PATIENCE, async {
         let connection = &*borrowed.connection;
@@ -260,8 +260,8 @@ async fn clean_up(mut place: Place, user: Option<User>, cancellation: Option<Can
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
         borrowed.condemned = true;
         let connection = Arc::clone(&borrowed.connection);
-        // Its place is somebody else's from here on.
-        drop(place);
+        // Its slot is somebody else's from here on.
+        drop(slot);
         end_all(&*connection, user.as_ref()).await;
     }
 }

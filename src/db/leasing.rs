@@ -188,7 +188,7 @@ fn enter_lease_state(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> R
         match lease {
             // Whatever came of the wait, nobody is there for it any more (rule 6).
             lease if matches!(*lease_state, LeaseState::Left) => (Err(has_ended()), Some((lease.ok(), registration))),
-            // Whoever closes the database closes its queue first, and calls the roll then: a session that is not on it, and
+            // Whoever closes the database closes its queue first, and takes its snapshot then: a session that is not in it, and
             // would be neither waited for nor ended, sees here that it came too late.
             Ok(lease) if lease.is_late() => {
                 *lease_state = LeaseState::Empty;

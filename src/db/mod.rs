@@ -12,12 +12,12 @@ mod health;
 mod held;
 mod lease;
 mod leasing;
-mod line;
 mod local;
 mod named;
 mod native;
 mod options;
 mod pool;
+mod pooled_connection;
 #[cfg(feature = "sea-query")]
 mod portable;
 mod queries;
@@ -27,13 +27,13 @@ mod row_stream;
 #[cfg(feature = "tower")]
 mod scope_future;
 mod session;
-mod slot;
 mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod twin;
+mod wait_queue;
 mod writer;
 
 #[cfg(feature = "sea-query")]

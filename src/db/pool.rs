@@ -17,8 +17,8 @@ use super::{
     counters::Counters,
     generation::Generation,
     lease::Sole,
+    pooled_connection::{Connector, Trust},
     registry::Registry,
-    slot::{Connector, Trust},
 };
 use crate::{
     driver::{Driver, SessionTracker},
@@ -125,7 +125,7 @@ impl Pool {
 
     pub(super) fn connections(&self) -> (u64, u64) {
         match &self.door().phase {
-            Phase::Open(generation) => (generation.connector.count(), generation.line.ready() as u64),
+            Phase::Open(generation) => (generation.connector.count(), generation.wait_queue.ready() as u64),
             Phase::Fresh | Phase::Closed(_) => (0, 0),
         }
     }
@@ -141,7 +141,7 @@ impl Pool {
         if self.trust.retire(made)
             && let Phase::Open(generation) = &self.door().phase
         {
-            generation.line.sweep();
+            generation.wait_queue.sweep();
         }
     }
 
@@ -208,33 +208,33 @@ impl Pool {
 
     pub(super) async fn close(&self, patience: Duration) {
         // Closed already, it waits all the same: the first caller may have been dropped. What is begun after this, on a
-        // database that was opened again, is nobody's affair here: so the roll is called while the door is held.
-        let (roll, sessions) = {
+        // database that was opened again, is nobody's affair here: so the snapshot is taken while the door is held.
+        let (snapshot, sessions) = {
             let mut door = self.door();
             door.closings += 1;
             let sessions = match &door.phase {
                 Phase::Fresh => None,
                 Phase::Open(generation) => {
                     generation.connector.sessions.close();
-                    generation.line.close();
+                    generation.wait_queue.close();
                     Some(generation.connector.sessions.clone())
                 }
                 Phase::Closed(sessions) => sessions.clone(),
             };
             let before = std::mem::replace(&mut door.phase, Phase::Closed(sessions.clone()));
-            let roll = self.registry.roll();
+            let snapshot = self.registry.snapshot();
             drop(door);
             drop(before);
-            (roll, sessions)
+            (snapshot, sessions)
         };
         if require_live_runtime().is_err() {
             // There is no clock to wait by: what is open ends now.
-            return self.registry.lose_all(roll, &closed());
+            return self.registry.lose_all(snapshot, &closed());
         }
         let start = Instant::now();
         let mut least = Duration::ZERO;
-        if timeout(patience, self.registry.empty(roll)).await.is_err() {
-            self.registry.end_all(roll, &closed()).await;
+        if timeout(patience, self.registry.empty(snapshot)).await.is_err() {
+            self.registry.end_all(snapshot, &closed()).await;
             least = GOODBYE.min(patience);
         }
         let Some(sessions) = sessions else { return };

@@ -44,39 +44,40 @@ impl Registry {
     }
 
     /// All who are or were there until now.
-    pub(super) fn roll(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot(self.members().next)
     }
 
-    /// Waits until no session of the roll is there.
-    pub(super) async fn empty(&self, roll: Snapshot) {
+    /// Waits until no session of the snapshot is there.
+    pub(super) async fn empty(&self, snapshot: Snapshot) {
         loop {
             let left = self.left.notified();
-            if !self.members().open.keys().any(|number| roll.names(*number)) {
+            if !self.members().open.keys().any(|number| snapshot.names(*number)) {
                 return;
             }
             left.await;
         }
     }
 
-    fn open(&self, roll: Snapshot) -> Vec<Arc<SessionState<DbSession>>> {
-        let named = |(number, session_state): (&u64, &Weak<_>)| roll.names(*number).then(|| session_state.upgrade())?;
+    fn open(&self, snapshot: Snapshot) -> Vec<Arc<SessionState<DbSession>>> {
+        let named =
+            |(number, session_state): (&u64, &Weak<_>)| snapshot.names(*number).then(|| session_state.upgrade())?;
         self.members().open.iter().filter_map(named).collect()
     }
 
-    /// Lets nothing more be sent by any session of the roll: their blocks end in `error`.
-    pub(super) fn lose_all(&self, roll: Snapshot, error: &Error) {
-        self.open(roll).iter().for_each(|session_state| session_state.lose(error.clone()));
+    /// Lets nothing more be sent by any session of the snapshot: their blocks end in `error`.
+    pub(super) fn lose_all(&self, snapshot: Snapshot, error: &Error) {
+        self.open(snapshot).iter().for_each(|session_state| session_state.lose(error.clone()));
     }
 
-    /// Takes their connections from all sessions of the roll: their blocks end in `error`.
-    pub(super) async fn end_all(&self, roll: Snapshot, error: &Error) {
-        let open = self.open(roll);
+    /// Takes their connections from all sessions of the snapshot: their blocks end in `error`.
+    pub(super) async fn end_all(&self, snapshot: Snapshot, error: &Error) {
+        let open = self.open(snapshot);
         let endings = open.iter().map(|session_state| {
             session_state.lose(error.clone());
             session_state.session().end_now()
         });
-        // What does not roll back in time is thrown away with its connection, which ends it at the server.
+        // What does not snapshot back in time is thrown away with its connection, which ends it at the server.
         let _ = timeout(PATIENCE, join_all(endings)).await;
     }
 }

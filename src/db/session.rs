@@ -27,9 +27,9 @@ use crate::{
     control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope, Impact},
+    impact::{CancelScope, DriverError, Impact},
     revocable::Revoke as _,
-    runtime::{Frame, Session, Slot, SessionState, within},
+    runtime::{Frame, Session, SessionState, Slot, within},
 };
 
 /// How long what a block has left behind may take to end before its connection is given up.
@@ -337,6 +337,9 @@ impl Drop for DbSession {
 
 impl fmt::Debug for DbSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DbSession").field("database", &self.inner.id).field("lease_state", &*self.lease_state()).finish()
+        f.debug_struct("DbSession")
+            .field("database", &self.inner.id)
+            .field("lease_state", &*self.lease_state())
+            .finish()
     }
 }

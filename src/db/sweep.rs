@@ -17,7 +17,7 @@ use tokio::{
     time::{Interval, interval_at},
 };
 
-use super::line::{IdlePolicy, WaitQueue};
+use super::wait_queue::{IdlePolicy, WaitQueue};
 
 /// How often connections are looked at: as often as their time asks for, within these.
 const RATES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -31,8 +31,8 @@ pub(super) struct Sweeping {
 
 impl Sweeping {
     /// Whether there should be a task, and is none.
-    pub(super) fn is_missing(&self, keeping: &IdlePolicy) -> bool {
-        !self.is_there.load(Ordering::Acquire) && rate(keeping).is_some()
+    pub(super) fn is_missing(&self, idle_policy: &IdlePolicy) -> bool {
+        !self.is_there.load(Ordering::Acquire) && rate(idle_policy).is_some()
     }
 
     /// The task ends: the pool is closed.
@@ -41,25 +41,25 @@ impl Sweeping {
     }
 }
 
-fn rate(keeping: &IdlePolicy) -> Option<Duration> {
-    let shortest = [keeping.idle_timeout, keeping.max_lifetime].into_iter().flatten().min()?;
+fn rate(idle_policy: &IdlePolicy) -> Option<Duration> {
+    let shortest = [idle_policy.idle_timeout, idle_policy.max_lifetime].into_iter().flatten().min()?;
     Some(shortest.clamp(RATES.0, RATES.1))
 }
 
 /// Starts the task on a runtime, unless it is there.
-pub(super) fn start(line: &Arc<WaitQueue>, handle: &Handle) {
-    let Some(rate) = rate(&line.keeping()) else { return };
-    if line.is_closed() || line.sweeping.is_there.swap(true, Ordering::AcqRel) {
+pub(super) fn start(wait_queue: &Arc<WaitQueue>, handle: &Handle) {
+    let Some(rate) = rate(&wait_queue.idle_policy()) else { return };
+    if wait_queue.is_closed() || wait_queue.sweeping.is_there.swap(true, Ordering::AcqRel) {
         return;
     }
-    let sweep = Sweep { line: Arc::downgrade(line), over: Arc::clone(&line.sweeping.over) };
+    let sweep = Sweep { wait_queue: Arc::downgrade(wait_queue), over: Arc::clone(&wait_queue.sweeping.over) };
     // A runtime that has ended drops it here.
     drop(handle.spawn(sweep.run(rate)));
 }
 
 /// The task. Dropped before its end, with its runtime, it goes on elsewhere.
 struct Sweep {
-    line: Weak<WaitQueue>,
+    wait_queue: Weak<WaitQueue>,
     over: Arc<Notify>,
 }
 
@@ -67,8 +67,8 @@ impl Sweep {
     async fn run(self, rate: Duration) {
         let mut interval = interval_at(tokio::time::Instant::now() + rate, rate);
         while self.is_due(&mut interval).await {
-            let Some(line) = self.line.upgrade() else { return };
-            line.sweep();
+            let Some(wait_queue) = self.wait_queue.upgrade() else { return };
+            wait_queue.sweep();
         }
     }
 
@@ -80,10 +80,10 @@ impl Sweep {
 
 impl Drop for Sweep {
     fn drop(&mut self) {
-        let Some(line) = self.line.upgrade() else { return };
-        line.sweeping.is_there.store(false, Ordering::Release);
-        if let Some(handle) = line.handles().iter().find(|handle| is_live(handle)) {
-            start(&line, handle);
+        let Some(wait_queue) = self.wait_queue.upgrade() else { return };
+        wait_queue.sweeping.is_there.store(false, Ordering::Release);
+        if let Some(handle) = wait_queue.handles().iter().find(|handle| is_live(handle)) {
+            start(&wait_queue, handle);
         }
     }
 }

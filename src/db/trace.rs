@@ -248,7 +248,10 @@ pub(super) async fn ending<'s>(
 }
 
 /// Watches steps that are sent on their own.
-pub(super) async fn steps(flight: &DbFlight<'_>, work: impl Future<Output = Result<(), DriverError>>) -> Result<(), DriverError> {
+pub(super) async fn steps(
+    flight: &DbFlight<'_>,
+    work: impl Future<Output = Result<(), DriverError>>,
+) -> Result<(), DriverError> {
     let result = work.await;
     if is_on() {
         tell(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));

@@ -58,7 +58,7 @@ pub(crate) use self::{
 use crate::{
     control::Control,
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope},
+    impact::{CancelScope, DriverError},
     owed::Flight,
     row::Row,
     value::Value,

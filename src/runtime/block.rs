@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     control::{Control, Name, Settings},
+    detach_on_drop::DetachOnDrop,
     error::{Error, ErrorKind},
     impact::Impact,
-    detach_on_drop::DetachOnDrop,
 };
 
 /// The end of a root on its way.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Context, Label, Session, StreamUse, SessionState,
+    Context, Label, Session, SessionState, StreamUse,
     closed::Closed,
     purpose::Purpose,
     session_state::TransactionStatus,
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     control::{Control, Locals, Name, Settings},
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope, Impact},
+    impact::{CancelScope, DriverError, Impact},
 };
 
 /// How a frame begins on the server.

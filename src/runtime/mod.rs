@@ -14,10 +14,10 @@ mod label;
 mod purpose;
 mod schedule;
 mod scope;
+mod session_state;
 mod stream_use;
 #[cfg(test)]
 mod tests;
-mod session_state;
 mod turn;
 mod turnstile;
 
@@ -33,13 +33,13 @@ pub(crate) use self::{
     label::Label,
     schedule::spawn_in_fresh_context,
     scope::{Entered, Scope, Slot},
-    stream_use::StreamUse,
     session_state::SessionState,
+    stream_use::StreamUse,
     turn::Turn,
 };
 use crate::{
     control::{Steps, Tally},
-    impact::{DriverError, CancelScope},
+    impact::{CancelScope, DriverError},
 };
 
 /// What the core asks of a server session. The database implements it over a leased connection.
@@ -55,7 +55,10 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
 
     /// Sends `steps`, which end the transaction, and waits for the answer. The future runs to its end even if nobody
     /// waits for it any more.
-    fn finish(session_state: Arc<SessionState<Self>>, steps: Steps) -> impl Future<Output = Result<(), DriverError>> + Send + 'static;
+    fn finish(
+        session_state: Arc<SessionState<Self>>,
+        steps: Steps,
+    ) -> impl Future<Output = Result<(), DriverError>> + Send + 'static;
 
     /// Whether several statements may be in flight at once. Where they may not, each has the turn of its block alone: so
     /// that nothing of a block that has ended waits in line at the driver.

@@ -86,7 +86,9 @@ impl<S: Session> SessionState<S> {
         let ledger = self.ledger();
         match self.status() {
             TransactionStatus::Lost(error) => Err(error),
-            TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) | TransactionStatus::Gone(_) => Ok(Owed::new(Steps::new(), ledger)),
+            TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) | TransactionStatus::Gone(_) => {
+                Ok(Owed::new(Steps::new(), ledger))
+            }
         }
     }
 
@@ -101,7 +103,9 @@ impl<S: Session> SessionState<S> {
         let mut current = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = matches!(
             (&*current, &status),
-            (TransactionStatus::Whole, _) | (TransactionStatus::RollbackOnly(_), TransactionStatus::Gone(_) | TransactionStatus::Lost(_)) | (TransactionStatus::Gone(_), TransactionStatus::Lost(_))
+            (TransactionStatus::Whole, _)
+                | (TransactionStatus::RollbackOnly(_), TransactionStatus::Gone(_) | TransactionStatus::Lost(_))
+                | (TransactionStatus::Gone(_), TransactionStatus::Lost(_))
         );
         if !replaces {
             return Some(status);

@@ -33,7 +33,7 @@ pub(crate) const FLOORS: [(&str, u32); 27] = [
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
 pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
-    ("bb8", &["db/slot.rs"]),
+    ("bb8", &["db/pooled_connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
         "chrono",

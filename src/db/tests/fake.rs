@@ -16,7 +16,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Dialect, Driver, Query, Running, SessionToken, State, Want},
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope, Impact},
+    impact::{CancelScope, DriverError, Impact},
     owed::Flight,
 };
 

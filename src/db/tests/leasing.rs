@@ -7,7 +7,7 @@ use super::{
         counters::Counters,
         generation::Generation,
         lease::{Lease, Sole},
-        slot::{Connector, Trust},
+        pooled_connection::{Connector, Trust},
     },
     fake::{FakeDriver, options},
 };
@@ -61,7 +61,7 @@ async fn a_dead_connection_is_not_leased() {
     drop(generation.lease(0).await.unwrap());
     driver.session(0).break_seen();
     assert!(generation.lease_at_hand(0).is_none());
-    assert_eq!((generation.line.ready(), generation.connector.count()), (0, 0), "it is gone");
+    assert_eq!((generation.wait_queue.ready(), generation.connector.count()), (0, 0), "it is gone");
     let lease = generation.lease(0).await.unwrap();
     assert_eq!(number(&lease, &driver).await, 1);
     assert!(driver.session(0).take_asked().is_empty());
@@ -79,7 +79,7 @@ async fn a_connection_of_an_older_epoch_is_not_leased() {
     let newer = generation.lease(0).await.unwrap();
     assert_eq!(number(&newer, &driver).await, 2);
     drop((used, newer));
-    assert_eq!(generation.line.ready(), 1, "the one that was in use is not kept");
+    assert_eq!(generation.wait_queue.ready(), 1, "the one that was in use is not kept");
     assert_eq!(number(&generation.lease_at_hand(0).expect("the newer one"), &driver).await, 2);
     assert!(driver.session(0).take_asked().is_empty() && driver.session(1).take_asked().is_empty());
 }
@@ -109,7 +109,7 @@ async fn a_connection_that_was_idle_for_long_is_looked_at_first() {
     for dies in [false, true] {
         let (generation, driver) = generation(1, 0);
         drop(generation.lease(0).await.unwrap());
-        generation.line.age(LONG);
+        generation.wait_queue.age(LONG);
         assert!(generation.lease_at_hand(0).is_none());
         let session = driver.session(0);
         // The socket's news come by another task, which runs when this one lets it.
@@ -145,11 +145,11 @@ fn the_first_lease_on_a_runtime_begins_to_make_connections_ahead() {
     runtime().block_on(async {
         assert!(generation.lease_at_hand(0).is_none());
         let lease = generation.lease(0).await.unwrap();
-        until(|| generation.line.ready() == 2).await;
+        until(|| generation.wait_queue.ready() == 2).await;
         assert!(generation.lease_at_hand(0).is_some(), "there is a task that makes them");
         drop(lease);
     });
-    assert_eq!((generation.line.ready(), driver.made()), (3, 3));
+    assert_eq!((generation.wait_queue.ready(), driver.made()), (3, 3));
     runtime().block_on(async {
         // That task went with its runtime.
         assert!(generation.lease_at_hand(0).is_none(), "although one lies ready");
@@ -158,7 +158,7 @@ fn the_first_lease_on_a_runtime_begins_to_make_connections_ahead() {
             driver.session(number(lease, &driver).await).break_seen();
         }
         drop(leases);
-        until(|| generation.line.ready() == 2).await;
+        until(|| generation.wait_queue.ready() == 2).await;
     });
     assert_eq!(driver.made(), 4, "one more, as one of the first was left");
 }

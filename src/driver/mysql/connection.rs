@@ -36,7 +36,7 @@ use crate::{
     control::{Control, Steps},
     driver::{Answer, Connection, Query, Running, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope, Impact},
+    impact::{CancelScope, DriverError, Impact},
     owed::Flight,
     statement::SessionEffect,
 };
@@ -151,7 +151,8 @@ impl MysqlConnection {
                 break;
             }
             let worked = self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
-            let gone = || DriverError::harmless(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
+            let gone =
+                || DriverError::harmless(Error::new(ErrorKind::FrameClosed, "the block of the statement has ended"));
             turn = worked.1.ok_or_else(gone)?;
         }
         if want == Want::Stream {
@@ -308,7 +309,10 @@ fn lost_idle() -> Error {
 }
 
 fn broken() -> DriverError {
-    DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"))
+    DriverError::new(
+        Impact::Connection,
+        Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"),
+    )
 }
 
 impl Connection for MysqlConnection {

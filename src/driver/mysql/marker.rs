@@ -46,7 +46,11 @@ impl Wire {
     }
 
     /// Takes the marker away behind the statement `sql`, and tells if it is gone.
-    pub(super) async fn check_mark(&mut self, result: Result<Answer, DriverError>, sql: &str) -> Result<Answer, DriverError> {
+    pub(super) async fn check_mark(
+        &mut self,
+        result: Result<Answer, DriverError>,
+        sql: &str,
+    ) -> Result<Answer, DriverError> {
         for _ in 0..RETAKES {
             match self.run_text(RELEASE, usize::MAX).await {
                 (_, Ok(_)) => {

@@ -80,7 +80,11 @@ impl Wire {
 
     /// Behind a command, the statement `sql`: looks at the marker, and brings a session back to where statements are
     /// committed by themselves, if the statement has left it elsewhere.
-    pub(super) async fn settled(&mut self, result: Result<Answer, DriverError>, sql: &str) -> Result<Answer, DriverError> {
+    pub(super) async fn settled(
+        &mut self,
+        result: Result<Answer, DriverError>,
+        sql: &str,
+    ) -> Result<Answer, DriverError> {
         let mut result = result;
         if std::mem::take(&mut self.is_marked) && self.shown.get() == Known::Transaction {
             result = self.check_mark(result, sql).await;

@@ -143,7 +143,11 @@ impl Wire {
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
     /// `sql` tells what has succeeded.
-    pub(super) fn conclude<S: AsRef<str>>(&mut self, was_open: bool, sql: impl FnOnce() -> S) -> Result<(), DriverError> {
+    pub(super) fn conclude<S: AsRef<str>>(
+        &mut self,
+        was_open: bool,
+        sql: impl FnOnce() -> S,
+    ) -> Result<(), DriverError> {
         let known = self.look();
         self.shown.set(known);
         if was_open && known == Known::Idle {

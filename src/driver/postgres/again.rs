@@ -19,7 +19,12 @@ const TIMES: usize = 2;
 
 impl PostgresConnection {
     /// Runs a statement that is not known yet.
-    pub(super) async fn run_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
+    pub(super) async fn run_new(
+        &self,
+        owing: &dyn Flight,
+        query: Query<'_>,
+        want: Want,
+    ) -> Result<Answer, DriverError> {
         match self.execute_new(owing, query, want).await {
             Ok(answer) => Ok(answer),
             // It was prepared just now. What it rests on is of today, unless a pooler has kept it.

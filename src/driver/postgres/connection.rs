@@ -30,7 +30,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, Running, State, Want},
     effects,
-    impact::{DriverError, CancelScope},
+    impact::{CancelScope, DriverError},
     owed::Flight,
     statement::{SessionEffect, session_effect},
     tokens::Syntax,

@@ -88,7 +88,12 @@ impl PostgresConnection {
     }
 
     /// Runs a text of ours that controls the transaction or the session.
-    async fn end(&self, owing: &dyn Flight, text: &str, read: impl FnMut(u8, &[u8]) -> bool) -> Result<(), DriverError> {
+    async fn end(
+        &self,
+        owing: &dyn Flight,
+        text: &str,
+        read: impl FnMut(u8, &[u8]) -> bool,
+    ) -> Result<(), DriverError> {
         let (steps, flight) = self.wire.depart_text(owing, text)?;
         debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
         self.wire.land_control(flight, read).await

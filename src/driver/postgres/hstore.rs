@@ -12,8 +12,8 @@ use super::encode::Wire;
 use crate::{
     cell::{Cell, Mismatch, Pairs},
     error::{Error, ErrorKind},
-    impact::DriverError,
     hstore::HStore,
+    impact::DriverError,
     value::Value,
 };
 

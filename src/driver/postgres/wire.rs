@@ -94,7 +94,9 @@ impl Wire {
     /// A fault with what the server has said of it, if it is the end of the connection.
     pub(super) fn lost(&self, fault: DriverError) -> DriverError {
         match self.link.last_words() {
-            Some(words) if matches!(fault.impact, Impact::Connection | Impact::NotSent) => classify::ended(fault, &words),
+            Some(words) if matches!(fault.impact, Impact::Connection | Impact::NotSent) => {
+                classify::ended(fault, &words)
+            }
             _ => fault,
         }
     }
@@ -233,7 +235,11 @@ impl Wire {
 
     /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
     /// asked whether names are kept: it costs no round trip.
-    pub(super) fn depart_first(&self, owing: &dyn Flight, request: &[u8]) -> Result<(Option<Probe>, InFlight), DriverError> {
+    pub(super) fn depart_first(
+        &self,
+        owing: &dyn Flight,
+        request: &[u8],
+    ) -> Result<(Option<Probe>, InFlight), DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| {
             let probe = self.may_probe().then(|| {
@@ -297,7 +303,11 @@ impl Wire {
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
     /// the transaction that the steps begin it does not run either.
-    pub(super) fn depart_text(&self, owing: &dyn Flight, text: &str) -> Result<(Option<InFlight>, InFlight), DriverError> {
+    pub(super) fn depart_text(
+        &self,
+        owing: &dyn Flight,
+        text: &str,
+    ) -> Result<(Option<InFlight>, InFlight), DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));

@@ -31,7 +31,7 @@ use crate::{
     control::Control,
     driver::{Answer, Connection, Query, Running, State, Want},
     error::{Error, ErrorKind},
-    impact::{DriverError, CancelScope, Impact},
+    impact::{CancelScope, DriverError, Impact},
     owed::Flight,
     value::Value,
 };
@@ -301,7 +301,9 @@ impl SqliteConnection {
             // Nobody may wait for it any more.
             let _ = answer.send(out);
         });
-        self.worker.queue(job).map_err(|source| DriverError { error: broken().error.with_source(source), ..broken() })?;
+        self.worker
+            .queue(job)
+            .map_err(|source| DriverError { error: broken().error.with_source(source), ..broken() })?;
         Ok(answered)
     }
 }
@@ -311,7 +313,10 @@ pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
 }
 
 pub(super) fn broken() -> DriverError {
-    DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"))
+    DriverError::new(
+        Impact::Connection,
+        Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"),
+    )
 }
 
 impl Drop for SqliteConnection {

@@ -18,8 +18,8 @@ use super::{
     fake::{Recorder, current, poll_and_drop, poll_once, settle},
 };
 use crate::{
-    error::{Error, ErrorKind},
     detach_on_drop::DetachOnDrop,
+    error::{Error, ErrorKind},
 };
 
 /// Tells that it was dropped.

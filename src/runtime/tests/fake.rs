@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Frame, FrameFlight, Scope, Session, Slot, SessionState, joined},
+    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, Slot, joined},
     server::{Keys, Server, text},
 };
 use crate::{

@@ -3,11 +3,11 @@
 
 mod blocks;
 mod contexts;
+mod detach_on_drop;
 mod endings;
 mod fake;
 mod frames;
 mod joins;
-mod detach_on_drop;
 mod pins;
 mod programs;
 mod races;

@@ -217,7 +217,10 @@ fn check(root: &Body, latency: usize) {
             let ok = hit.result.expect("it does not hang").is_ok();
             let told = format!("{impact:?} at {flight}: {:?}", hit.log);
             assert!(ok || hit.committed.is_empty(), "an error, and rows are kept: {told}");
-            assert!(!ok || !matches!(impact, Impact::Transaction | Impact::Connection | Impact::NotSent), "a lost Ok: {told}");
+            assert!(
+                !ok || !matches!(impact, Impact::Transaction | Impact::Connection | Impact::NotSent),
+                "a lost Ok: {told}"
+            );
         }
     }
 }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     control::Settings,
-    error::{Error, ErrorKind},
     detach_on_drop::DetachOnDrop,
+    error::{Error, ErrorKind},
 };
 
 const ROUNDS: usize = 50_000;

@@ -1,4 +1,4 @@
-//! The line of the pool: how many may still have a connection, the connections that lie ready, and those who wait, each of
+//! The wait queue of the pool: how many may still have a connection, the connections that lie ready, and those who wait, each of
 //! whom is handed the connection itself, in order of arrival. It knows no database, and not how connections are made.
 
 use std::{
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    slot::{Borrowed, Trust, is_recent},
+    pooled_connection::{Borrowed, Trust, is_recent},
     sweep::{self, Sweeping},
 };
 
@@ -32,9 +32,9 @@ pub(super) struct IdlePolicy {
     pub(super) max_lifetime: Option<Duration>,
 }
 
-/// The line of one pool.
+/// The wait queue of one pool.
 pub(super) struct WaitQueue {
-    keeping: IdlePolicy,
+    idle_policy: IdlePolicy,
     trust: Arc<Trust>,
     /// Set once, under the lock.
     closed: AtomicBool,
@@ -42,7 +42,7 @@ pub(super) struct WaitQueue {
     pub(super) sweeping: Sweeping,
     /// Fewer lie ready than are to.
     pub(super) wanting: Notify,
-    /// The line is closed: whoever makes a connection gives up.
+    /// The wait queue is closed: whoever makes a connection gives up.
     pub(super) closing: Notify,
     /// A connection came back while the server refuses more of them.
     pub(super) spare: Notify,
@@ -52,34 +52,34 @@ pub(super) struct WaitQueue {
 }
 
 struct QueueState {
-    /// How many places nobody has. There are none while somebody waits.
+    /// How many slots nobody has. There are none while somebody waits.
     free: usize,
     /// The one that was used last is taken first.
     ready: Vec<Borrowed>,
     queue: VecDeque<Queued>,
     next: u64,
-    /// How many have a place, and were refused a connection by the server.
+    /// How many have a slot, and were refused a connection by the server.
     short: usize,
 }
 
 struct Queued {
     number: u64,
-    hand: oneshot::Sender<Place>,
+    hand: oneshot::Sender<Slot>,
 }
 
-/// What comes of asking for a place.
+/// What comes of asking for a slot.
 pub(super) enum Request {
-    Place(Place),
+    Granted(Slot),
     /// It must be waited for.
     Later(Waiting),
     Closed,
 }
 
 impl WaitQueue {
-    pub(super) fn new(places: usize, keeping: IdlePolicy, trust: Arc<Trust>) -> Self {
-        let state = QueueState { free: places, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
+    pub(super) fn new(slots: usize, idle_policy: IdlePolicy, trust: Arc<Trust>) -> Self {
+        let state = QueueState { free: slots, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
         Self {
-            keeping,
+            idle_policy,
             trust,
             closed: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -100,8 +100,8 @@ impl WaitQueue {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(super) fn keeping(&self) -> IdlePolicy {
-        self.keeping
+    pub(super) fn idle_policy(&self) -> IdlePolicy {
+        self.idle_policy
     }
 
     /// How many connections lie ready.
@@ -109,7 +109,7 @@ impl WaitQueue {
         self.state().ready.len()
     }
 
-    /// Asks for a place. If there is none, the caller is in the queue when this returns.
+    /// Asks for a slot. If there is none, the caller is in the queue when this returns.
     pub(super) fn ask(self: &Arc<Self>) -> Request {
         let mut state = self.state();
         if self.is_closed() {
@@ -120,17 +120,17 @@ impl WaitQueue {
             // Those who were refused one came first.
             let borrowed = if state.short == 0 { state.ready.pop() } else { None };
             self.restock(state);
-            return Request::Place(Place { line: Arc::clone(self), borrowed });
+            return Request::Granted(Slot { wait_queue: Arc::clone(self), borrowed });
         }
         let (hand, handed) = oneshot::channel();
         let number = state.next;
         state.next += 1;
         state.queue.push_back(Queued { number, hand });
-        Request::Later(Waiting { line: Arc::clone(self), number: Some(number), handed })
+        Request::Later(Waiting { wait_queue: Arc::clone(self), number: Some(number), handed })
     }
 
-    /// A place with the connection that was used last, if that was just now and nobody else waits for one.
-    pub(super) fn take_recent(self: &Arc<Self>) -> Option<Place> {
+    /// A slot with the connection that was used last, if that was just now and nobody else waits for one.
+    pub(super) fn take_recent(self: &Arc<Self>) -> Option<Slot> {
         let mut state = self.state();
         let is_free = state.free > 0 && state.short == 0 && !self.is_closed();
         if !is_free || !state.ready.last().is_some_and(|borrowed| is_recent(borrowed, &self.trust)) {
@@ -139,21 +139,22 @@ impl WaitQueue {
         state.free -= 1;
         let borrowed = state.ready.pop();
         self.restock(state);
-        Some(Place { line: Arc::clone(self), borrowed })
+        Some(Slot { wait_queue: Arc::clone(self), borrowed })
     }
 
-    /// A place for a connection that is to lie ready, if fewer do than are to and nobody else has a use for it.
-    pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
+    /// A slot for a connection that is to lie ready, if fewer do than are to and nobody else has a use for it.
+    pub(super) fn reserve(self: &Arc<Self>) -> Option<Slot> {
         let mut state = self.state();
-        let is_wanted = state.ready.len() < self.keeping.min.min(state.free) && state.short == 0 && !self.is_closed();
+        let is_wanted =
+            state.ready.len() < self.idle_policy.min.min(state.free) && state.short == 0 && !self.is_closed();
         if !is_wanted {
             return None;
         }
         state.free -= 1;
-        Some(Place { line: Arc::clone(self), borrowed: None })
+        Some(Slot { wait_queue: Arc::clone(self), borrowed: None })
     }
 
-    /// A connection that lies ready, for who has a place already.
+    /// A connection that lies ready, for who has a slot already.
     pub(super) fn take_ready(&self) -> Option<Borrowed> {
         let mut state = self.state();
         let taken = state.ready.pop();
@@ -163,7 +164,7 @@ impl WaitQueue {
 
     /// Has connections made if fewer lie ready than are to.
     fn restock(&self, state: MutexGuard<'_, QueueState>) {
-        let is_wanting = state.ready.len() < self.keeping.min;
+        let is_wanting = state.ready.len() < self.idle_policy.min;
         // Whoever is woken may come here again.
         drop(state);
         if is_wanting {
@@ -171,12 +172,12 @@ impl WaitQueue {
         }
     }
 
-    /// Whether the server refuses connections to those who have places.
+    /// Whether the server refuses connections to those who have slots.
     pub(super) fn is_short(&self) -> bool {
         self.state().short > 0
     }
 
-    /// The server has refused a connection to who has a place: until the returned value is dropped, connections that come
+    /// The server has refused a connection to who has a slot: until the returned value is dropped, connections that come
     /// back are for those like him.
     pub(super) fn fall_short(&self) -> Short<'_> {
         self.state().short += 1;
@@ -192,17 +193,20 @@ impl WaitQueue {
     fn keeps(&self, borrowed: &mut Borrowed) -> bool {
         let now = Instant::now();
         borrowed.idle_since = now;
-        let is_old =
-            self.keeping.max_lifetime.and_then(|most| borrowed.born.checked_add(most)).is_some_and(|end| end <= now);
+        let is_old = self
+            .idle_policy
+            .max_lifetime
+            .and_then(|most| borrowed.born.checked_add(most))
+            .is_some_and(|end| end <= now);
         borrowed.condemned |= is_old || self.trust.is_stale(borrowed.made);
         borrowed.is_sound()
     }
 
-    /// Gives a place up: with its connection to who waits longest, or for whoever comes next. The connection goes to those
-    /// first who have a place and were refused one.
+    /// Gives a slot up: with its connection to who waits longest, or for whoever comes next. The connection goes to those
+    /// first who have a slot and were refused one.
     fn pass_on(self: &Arc<Self>, mut borrowed: Option<Borrowed>) {
         let handle =
-            borrowed.as_ref().filter(|_| self.sweeping.is_missing(&self.keeping)).map(|one| one.handle().clone());
+            borrowed.as_ref().filter(|_| self.sweeping.is_missing(&self.idle_policy)).map(|one| one.handle().clone());
         loop {
             let mut state = self.state();
             let is_closed = self.is_closed();
@@ -214,7 +218,7 @@ impl WaitQueue {
                 // Whoever is woken may come here again.
                 drop(state);
                 // Who left just now cannot take it: then it is passed on by its drop.
-                drop(hand.send(Place { line: Arc::clone(self), borrowed }));
+                drop(hand.send(Slot { wait_queue: Arc::clone(self), borrowed }));
             } else if let Some(away) = borrowed.take_if(|_| is_closed) {
                 // It is gone before the next one is let in.
                 drop(state);
@@ -251,7 +255,7 @@ impl WaitQueue {
 
     /// Closes the connections that lie ready and have become too old, or whose server is not what it was opened for.
     pub(super) fn sweep(&self) {
-        let IdlePolicy { idle_timeout, max_lifetime, min } = self.keeping;
+        let IdlePolicy { idle_timeout, max_lifetime, min } = self.idle_policy;
         let now = Instant::now();
         let is_over =
             |since: Instant, most: Option<Duration>| most.is_some_and(|most| now.duration_since(since) >= most);
@@ -292,27 +296,28 @@ impl fmt::Debug for WaitQueue {
 
 /// The right to have one connection, and the connection once it is there. Its drop passes both on.
 #[derive(Debug)]
-pub(super) struct Place {
-    line: Arc<WaitQueue>,
+pub(super) struct Slot {
+    wait_queue: Arc<WaitQueue>,
     pub(super) borrowed: Option<Borrowed>,
 }
 
-impl Place {
-    /// Whether the line was closed since the place was asked for.
+impl Slot {
+    /// Whether the wait queue was closed since the slot was asked for.
     pub(super) fn is_late(&self) -> bool {
-        self.line.is_closed()
+        self.wait_queue.is_closed()
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         // What is not kept goes here, before the next one is let in.
-        let kept = self.borrowed.take().and_then(|mut borrowed| self.line.keeps(&mut borrowed).then_some(borrowed));
-        self.line.pass_on(kept);
+        let kept =
+            self.borrowed.take().and_then(|mut borrowed| self.wait_queue.keeps(&mut borrowed).then_some(borrowed));
+        self.wait_queue.pass_on(kept);
     }
 }
 
-/// Somebody who has a place, and whom the server has refused a connection.
+/// Somebody who has a slot, and whom the server has refused a connection.
 pub(super) struct Short<'l>(&'l WaitQueue);
 
 impl Drop for Short<'_> {
@@ -321,29 +326,29 @@ impl Drop for Short<'_> {
     }
 }
 
-/// Somebody in the queue. Its drop leaves it; a place that had come meanwhile is passed on.
+/// Somebody in the queue. Its drop leaves it; a slot that had come meanwhile is passed on.
 pub(super) struct Waiting {
-    line: Arc<WaitQueue>,
-    /// None once the place has come.
+    wait_queue: Arc<WaitQueue>,
+    /// None once the slot has come.
     number: Option<u64>,
-    handed: oneshot::Receiver<Place>,
+    handed: oneshot::Receiver<Slot>,
 }
 
-/// Waits for the place; `None` if the line was closed. It is no `async fn`, as 10,000 tasks may have one each.
+/// Waits for the slot; `None` if the wait queue was closed. It is no `async fn`, as 10,000 tasks may have one each.
 impl Future for Waiting {
-    type Output = Option<Place>;
+    type Output = Option<Slot>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Place>> {
-        let place = ready!(Pin::new(&mut self.handed).poll(cx));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Slot>> {
+        let slot = ready!(Pin::new(&mut self.handed).poll(cx));
         self.number = None;
-        Poll::Ready(place.ok())
+        Poll::Ready(slot.ok())
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.line.withdraw(number);
+            self.wait_queue.withdraw(number);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bb8::{AddError, ManageConnection, PooledConnection};
+use bb8::{AddError, ManageConnection};
 use futures_util::FutureExt as _;
 use tokio::{runtime::Handle, task::yield_now};
 
@@ -64,7 +64,7 @@ impl Trust {
 
 /// A connection in the pool.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct PooledConnection {
     pub(super) connection: Arc<dyn Connection>,
     /// It is thrown away at its return.
     pub(super) condemned: bool,
@@ -95,10 +95,10 @@ struct Maker {
 }
 
 impl ManageConnection for Maker {
-    type Connection = Slot;
+    type Connection = PooledConnection;
     type Error = Error;
 
-    async fn connect(&self) -> Result<Slot, Error> {
+    async fn connect(&self) -> Result<PooledConnection, Error> {
         let (made, session) = (self.trust.epoch(), self.sessions.token());
         let (wait, servers) = (self.connect_timeout, self.driver.servers());
         let all = wait.saturating_mul(servers.len().max(1).try_into().unwrap_or(u32::MAX));
@@ -112,7 +112,7 @@ impl ManageConnection for Maker {
             }
         };
         let (now, handle) = (Instant::now(), Handle::current());
-        Ok(Slot {
+        Ok(PooledConnection {
             connection,
             condemned: false,
             was_seen_idle: false,
@@ -128,13 +128,13 @@ impl ManageConnection for Maker {
     }
 
     /// bb8 is never asked for a check: the line looks at what lies ready.
-    async fn is_valid(&self, _: &mut Slot) -> Result<(), Error> {
+    async fn is_valid(&self, _: &mut PooledConnection) -> Result<(), Error> {
         Ok(())
     }
 
     /// What comes back to bb8 is to end, and is condemned; what is to be used again lies ready in the line.
-    fn has_broken(&self, slot: &mut Slot) -> bool {
-        slot.condemned
+    fn has_broken(&self, pooled: &mut PooledConnection) -> bool {
+        pooled.condemned
     }
 }
 
@@ -180,7 +180,7 @@ impl Connector {
     }
 }
 
-impl Slot {
+impl PooledConnection {
     /// Whether somebody else may have it.
     pub(super) fn is_sound(&mut self) -> bool {
         let is_idle = mem::take(&mut self.was_seen_idle) || self.connection.state() == State::Idle;
@@ -190,7 +190,7 @@ impl Slot {
 
 /// A connection that is out of the pool. It goes from hand to hand, so it is no more than a pointer.
 #[derive(Debug)]
-pub(super) struct Borrowed(Option<Box<PooledConnection<'static, Maker>>>);
+pub(super) struct Borrowed(Option<Box<bb8::PooledConnection<'static, Maker>>>);
 
 const THERE: &str = "only the drop takes the connection out";
 
@@ -210,17 +210,17 @@ impl Borrowed {
 }
 
 impl Deref for Borrowed {
-    type Target = Slot;
+    type Target = PooledConnection;
 
     #[inline]
-    fn deref(&self) -> &Slot {
+    fn deref(&self) -> &PooledConnection {
         self.0.as_deref().expect(THERE)
     }
 }
 
 impl DerefMut for Borrowed {
     #[inline]
-    fn deref_mut(&mut self) -> &mut Slot {
+    fn deref_mut(&mut self) -> &mut PooledConnection {
         self.0.as_deref_mut().expect(THERE)
     }
 }
@@ -229,23 +229,23 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         // Drivers may need a runtime to close a connection; but futures are dropped outside of runtimes, and after their
         // end.
-        let Some(mut slot) = self.0.take() else { return };
-        slot.condemned = true;
-        let handle = slot.handle.clone();
+        let Some(mut pooled) = self.0.take() else { return };
+        pooled.condemned = true;
+        let handle = pooled.handle.clone();
         let _entered = Handle::try_current().is_err().then(|| handle.enter());
-        drop(slot);
+        drop(pooled);
     }
 }
 
 /// Whether a connection that is idle can be used as it is: it was used just now, and none was found dead since.
-pub(super) fn is_recent(slot: &Slot, trust: &Trust) -> bool {
-    slot.seen == trust.epoch() && Instant::now() <= slot.idle_since + TRUSTED
+pub(super) fn is_recent(pooled: &PooledConnection, trust: &Trust) -> bool {
+    pooled.seen == trust.epoch() && Instant::now() <= pooled.idle_since + TRUSTED
 }
 
 /// Whether a connection that was idle can be used. It costs no round trip unless others were found dead.
-pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
-    if slot.idle_since.elapsed() > TRUSTED {
-        slot.was_used = true;
+pub(super) async fn is_fit(pooled: &mut PooledConnection, trust: &Trust) -> bool {
+    if pooled.idle_since.elapsed() > TRUSTED {
+        pooled.was_used = true;
         // Let the runtime look at the socket, and then the task that reads it: a server that is gone has said so. By the
         // clock too, as a runtime that stands still during a blocking call does not go on behind a yield.
         let look = async {
@@ -256,17 +256,17 @@ pub(super) async fn is_fit(slot: &mut Slot, trust: &Trust) -> bool {
         // Without a runtime there is nobody who could look.
         let _ = within(GLANCE, look).await;
     }
-    if slot.connection.state() == State::Idle && !trust.is_stale(slot.made) {
+    if pooled.connection.state() == State::Idle && !trust.is_stale(pooled.made) {
         let now = trust.epoch();
-        if slot.seen == now {
+        if pooled.seen == now {
             return true;
         }
-        if slot.connection.run(&(), SIGN_OF_LIFE, Want::Batch).await.is_ok() {
-            slot.seen = now;
+        if pooled.connection.run(&(), SIGN_OF_LIFE, Want::Batch).await.is_ok() {
+            pooled.seen = now;
             return true;
         }
     }
-    slot.condemned = true;
+    pooled.condemned = true;
     false
 }
 
