@@ -13,17 +13,15 @@ use nestling::{Database, Error, params, rusqlite};
 use tokio::runtime::Runtime;
 
 /// The ledger is not public; it stands on its own, so it can be measured on its own.
-#[allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "a private module of the crate")]
-#[path = "../src/control.rs"]
-mod control;
-#[allow(dead_code, unreachable_pub, reason = "a private module of the crate")]
-#[path = "../src/name.rs"]
-mod name;
-#[allow(dead_code, unreachable_pub, reason = "a private module of the crate")]
-#[path = "../src/settings.rs"]
-mod settings;
+#[allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "private modules of the crate")]
+#[path = "../src/transaction"]
+mod transaction {
+    pub(crate) mod control;
+    pub(crate) mod name;
+    pub(crate) mod settings;
+}
 
-use control::{Control, Ledger, Name, Settings};
+use transaction::control::{Control, Ledger, Name, Settings};
 
 #[global_allocator]
 static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();

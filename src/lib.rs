@@ -83,33 +83,19 @@
     allow(dead_code, reason = "without a back end nothing can be opened")
 )]
 
-mod cell;
-mod control;
+mod data;
 mod db;
 mod detach_on_drop;
 mod driver;
-mod effects;
 mod error;
-mod exact;
-mod from_cell;
-mod hstore;
-mod impact;
-mod iso;
-mod json;
 mod model;
-mod name;
-mod owed;
-mod params;
 mod revocable;
-mod row;
 mod runtime;
-mod settings;
-mod statement;
+mod sql;
 mod sync;
-mod tokens;
 #[cfg(feature = "tower")]
 mod tower;
-mod value;
+mod transaction;
 
 #[cfg(feature = "mysql")]
 pub use mysql_async;
@@ -131,15 +117,20 @@ pub use crate::db::{Outcome, Portable};
 #[doc(hidden)]
 pub use crate::model::derived as __derive;
 pub use crate::{
-    cell::{Cell, Elements, FromCell, Mismatch, Pairs},
+    data::{
+        cell::{Cell, Elements, FromCell, Mismatch, Pairs},
+        hstore::{HStore, HStoreText},
+        json::Json,
+        params::Params,
+        row::{FromRow, Row, RowIndex},
+        value::Value,
+    },
     db::{
         Context, Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream,
         SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    hstore::{HStore, HStoreText},
-    json::Json,
     model::{
         Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, ColumnWrite, Columns, Compound,
         ConflictTarget, Delete, DeleteRow, Document, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, JsonPath,
@@ -148,11 +139,8 @@ pub use crate::{
         ReferenceDef, Relation, Returning, RowValue, Rows, Select, Selection, Shape, Stored, Table, Text, TextEnum,
         Union, Update, create_statements, create_tables, drop_tables, functions, raw,
     },
-    params::Params,
-    row::{FromRow, Row, RowIndex},
-    settings::Isolation,
     sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
-    value::Value,
+    transaction::settings::Isolation,
 };
 #[cfg(feature = "tower")]
 pub use crate::{

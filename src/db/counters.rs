@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{control::Tally, runtime::StreamUse};
+use crate::{runtime::StreamUse, transaction::control::Tally};
 
 /// The counters of one database.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     driver::{Answer, Dialect, Query, Want},
-    effects,
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
     runtime::{Frame, StreamUse},
+    sql::effects,
+    transaction::impact::{DriverError, Impact},
 };
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others

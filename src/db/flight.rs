@@ -8,10 +8,12 @@ use std::{
 
 use super::{database::Inner, local, session::DbSession, trace};
 use crate::{
-    control::{Control, Steps},
     error::Error,
-    owed::{Flight, Owed},
     runtime::{Frame, FrameFlight, SessionState},
+    transaction::{
+        control::{Control, Steps},
+        owed::{Flight, Owed},
+    },
 };
 
 /// A flight of one database under way.

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     driver::Want,
     error::{Error, ErrorKind, ServerClass},
-    impact::DriverError,
     runtime::Frame,
+    transaction::impact::DriverError,
 };
 
 /// How often another connection is tried because one turned out to be dead. After the first time the others are looked at

@@ -15,9 +15,11 @@ use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{database::Inner, flight::DbFlight, pooled_connection::Borrowed, trace, wait_queue::Slot};
 use crate::{
-    control::Control,
     driver::{Connection, State},
-    impact::{CancelScope, DriverError},
+    transaction::{
+        control::Control,
+        impact::{CancelScope, DriverError},
+    },
 };
 
 /// How long a connection may take to become idle before it is thrown away.

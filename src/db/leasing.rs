@@ -17,8 +17,8 @@ use tokio::{runtime::Handle, task::yield_now};
 use super::{lease::Lease, local, pool::closed, registry::Registration, session::DbSession, trace};
 use crate::{
     error::{Error, ErrorKind},
-    impact::DriverError,
     runtime::Frame,
+    transaction::impact::DriverError,
 };
 
 /// Where the connection of a session is.

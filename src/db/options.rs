@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Database;
 use crate::{
-    control::{Isolation, Settings},
     error::Error,
+    transaction::control::{Isolation, Settings},
 };
 
 /// What a block is to be, and how.

@@ -13,11 +13,9 @@ use sea_query::{
 
 use super::Database;
 use crate::{
+    data::{params::Params, row::Row, value::Value},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::Row,
-    value::Value,
 };
 
 /// A statement of `sea_query` that any back end can run.

@@ -2,11 +2,10 @@
 
 use super::{Database, RowStream};
 use crate::{
+    data::{params::Params, row::Row},
     driver::{Answer, Query, Want},
     error::{Error, ErrorKind},
-    params::Params,
-    row::Row,
-    statement,
+    sql::statement,
 };
 
 impl Database {

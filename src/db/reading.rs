@@ -10,10 +10,12 @@ use std::{
 
 use super::Database;
 use crate::{
+    data::{
+        params::Params,
+        row::{NativeRows, Row},
+    },
     driver::{Query, Reader, Want},
     error::{Error, Result},
-    params::Params,
-    row::{NativeRows, Row},
 };
 
 /// The values that were read so far.

@@ -11,12 +11,12 @@ use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
 use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
+    data::row::Row,
     driver::Answer,
     error::Error,
-    impact::DriverError,
     revocable::{Gone, Revocable},
-    row::Row,
     runtime::{Frame, StreamUse, Turn},
+    transaction::impact::DriverError,
 };
 
 /// The block that a stream is part of, with its turn in it.

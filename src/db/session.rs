@@ -24,12 +24,14 @@ use super::{
     trace,
 };
 use crate::{
-    control::{Control, Steps, Tally},
     driver::State,
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError, Impact},
     revocable::Revoke as _,
     runtime::{Frame, Session, SessionState, Slot, within},
+    transaction::{
+        control::{Control, Steps, Tally},
+        impact::{CancelScope, DriverError, Impact},
+    },
 };
 
 /// How long what a block has left behind may take to end before its connection is given up.

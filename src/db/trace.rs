@@ -11,11 +11,13 @@ use super::{
     session::DbSession,
 };
 use crate::{
-    control::{Control, Name},
     driver::{Answer, Query, Running},
     error::{Error, shown},
-    impact::DriverError,
     runtime::{Frame, Opening},
+    transaction::{
+        control::{Control, Name},
+        impact::DriverError,
+    },
 };
 
 pub(super) fn is_on() -> bool {

@@ -4,9 +4,8 @@
 //! statement.
 
 use crate::{
+    data::{params::Params, value::Value},
     driver::{Capabilities, Dialect},
-    params::Params,
-    value::Value,
 };
 
 /// A statement that is being written.

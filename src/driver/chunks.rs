@@ -10,7 +10,7 @@ use std::{
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::{impact::DriverError, row::Row};
+use crate::{data::row::Row, transaction::impact::DriverError};
 
 /// How long a row may wait for others to travel with. The first one goes at once.
 const PATIENCE: Duration = Duration::from_millis(1);

@@ -5,9 +5,9 @@ use std::{borrow::Cow, fmt};
 
 use super::capabilities::Capabilities;
 use crate::{
-    control::{Control, Isolation, Locals, Name, PREFIX, Settings, is_reserved, may_be_one},
     error::{Error, ErrorKind},
-    tokens::Syntax,
+    sql::tokens::Syntax,
+    transaction::control::{Control, Isolation, Locals, Name, PREFIX, Settings, is_reserved, may_be_one},
 };
 
 /// Which SQL a database speaks.

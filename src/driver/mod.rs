@@ -9,7 +9,7 @@
 //! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] tells: never idle while
 //!   an answer is outstanding.
 //! * [`Connection::state`] MUST NOT make a round trip.
-//! * A statement whose [`SessionEffect`](crate::statement::SessionEffect) is not `None`, and whatever else the protocol
+//! * A statement whose [`SessionEffect`](crate::sql::statement::SessionEffect) is not `None`, and whatever else the protocol
 //!   tells of a session that was changed, MUST leave the connection in [`State::Handled`] until a last `Rollback` outside
 //!   a transaction has reset it, or in [`State::Broken`].
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
@@ -56,12 +56,13 @@ pub(crate) use self::{
     sessions::{SessionToken, SessionTracker},
 };
 use crate::{
-    control::Control,
+    data::{row::Row, value::Value},
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError},
-    owed::Flight,
-    row::Row,
-    value::Value,
+    transaction::{
+        control::Control,
+        impact::{CancelScope, DriverError},
+        owed::Flight,
+    },
 };
 
 /// How many bytes of text the prepared statements of one connection may have together. What a statement costs beside its

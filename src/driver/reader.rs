@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::row::NativeRows;
+use crate::data::row::NativeRows;
 
 /// Reads the rows of a statement batch by batch, as they come, so that no more than a batch is held in the form of its
 /// driver. What was read is lost if the statement fails.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::statement::SessionEffect;
+use crate::sql::statement::SessionEffect;
 
 /// The worst [`SessionEffect`] since the session was new.
 #[derive(Debug, Default)]

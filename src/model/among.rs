@@ -11,11 +11,10 @@ use super::{
     stored::Stored,
 };
 use crate::{
+    data::{iso, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result, VALUES},
-    iso,
-    value::Value,
 };
 
 /// Values behind `IN`: of rows the parts of one behind those of the other.

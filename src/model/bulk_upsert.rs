@@ -17,9 +17,9 @@ use super::{
     selection::Selected,
 };
 use crate::{
+    data::value::Value,
     db::{Database, Writer},
     error::{Error, Result},
-    value::Value,
 };
 
 /// An upsert that can be done by one statement for many rows.

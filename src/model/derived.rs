@@ -10,10 +10,12 @@ use super::{
     text_enum::TextEnum,
 };
 use crate::{
-    cell::{Cell, FromCell as _, Mismatch},
+    data::{
+        cell::{Cell, FromCell as _, Mismatch},
+        row::{Row, RowIndex},
+        value::Value,
+    },
     error::Result,
-    row::{Row, RowIndex},
-    value::Value,
 };
 
 /// Whether the field is text.

@@ -15,7 +15,7 @@ use super::{
     order::{Direction, Order},
     traits::Model,
 };
-use crate::{driver::Dialect, value::Value};
+use crate::{data::value::Value, driver::Dialect};
 
 /// An expression of SQL whose value is read as a `T`.
 ///

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::table::Table;
-use crate::{cell::FromCell, hstore::HStore, json::Json, value::Value};
+use crate::data::{cell::FromCell, hstore::HStore, json::Json, value::Value};
 
 /// The SQL type of a column, as all back ends have it in one form or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

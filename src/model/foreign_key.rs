@@ -13,10 +13,12 @@ use super::{
     traits::Model,
 };
 use crate::{
-    cell::{Cell, FromCell, Mismatch},
+    data::{
+        cell::{Cell, FromCell, Mismatch},
+        value::Value,
+    },
     db::Database,
     error::Result,
-    value::Value,
 };
 
 /// A reference to a row of the model `M`, by its primary key.

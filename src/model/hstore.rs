@@ -9,7 +9,7 @@ use super::{
     operator::Operator,
     traits::Model,
 };
-use crate::{hstore::HStore, value::Value};
+use crate::data::{hstore::HStore, value::Value};
 
 /// A text: several operators take text, arrays or maps, so the parameter says what it is.
 fn text(node: Node) -> Node {

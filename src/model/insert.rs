@@ -14,11 +14,10 @@ use super::{
     traits::Model,
 };
 use crate::{
+    data::{params::Params, row::Row},
     db::Database,
     driver::Dialect,
     error::{Error, Result},
-    params::Params,
-    row::Row,
 };
 
 /// How what was inserted is read from the columns from a given one on.

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use super::{assignment::Assignment, node::Node, operator::listed, selection::Selected, table::Table, traits::Model};
 use crate::{
+    data::{params::Params, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    value::Value,
 };
 
 /// What one row has in one column.

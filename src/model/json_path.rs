@@ -12,11 +12,10 @@ use super::{
     traits::Model,
 };
 use crate::{
+    data::{json::Json, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    json::Json,
-    value::Value,
 };
 
 /// The types of JSON documents: [`Json`], `serde_json::Value`, and options of them.

@@ -10,7 +10,10 @@ use super::{
     node::{Node, Source},
     traits::Model,
 };
-use crate::{error::Result, row::Row, value::Value};
+use crate::{
+    data::{row::Row, value::Value},
+    error::Result,
+};
 
 /// The primary key of a model: the type of its one column, or a tuple of several.
 pub trait Key: Clone + fmt::Debug + Eq + Hash + Send + Sync + 'static {

@@ -8,11 +8,10 @@ use std::{borrow::Cow, fmt::Write as _};
 use chrono::SubsecRound as _;
 
 use crate::{
+    data::{iso, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    iso,
-    value::Value,
 };
 
 /// Writes a value as a literal.

@@ -9,9 +9,9 @@ use std::{
 use futures_util::Stream;
 
 use crate::{
+    data::row::Row,
     db::RowStream,
     error::{Error, Result},
-    row::Row,
 };
 
 /// The rows of a typed query, one by one, each read as an `R`, with memory that does not grow with their number.

@@ -17,10 +17,10 @@ use super::{
     table::{ColumnDef, Table},
 };
 use crate::{
+    data::value::Value,
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    value::Value,
 };
 
 /// Writes an operator or a function into a place.

@@ -19,7 +19,7 @@ use super::{
     sub_query::SubQuery,
     traits::Model,
 };
-use crate::value::Value;
+use crate::data::value::Value;
 
 /// What can be compared with a column whose field is a `T`, or be assigned to it.
 ///

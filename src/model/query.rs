@@ -1,6 +1,6 @@
 //! [`Query`]: anything typed that can be run.
 
-use crate::{db::Database, driver::Dialect, error::Result, params::Params};
+use crate::{data::params::Params, db::Database, driver::Dialect, error::Result};
 
 /// A query that a [`Database`] or a `Manager` runs, and what comes of it.
 ///

@@ -4,12 +4,14 @@ use std::fmt;
 
 use super::{model_stream::ModelStream, query::Query};
 use crate::{
+    data::{
+        params::Params,
+        row::{FromRow, Row},
+    },
     db::{Database, RowStream},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::{FromRow, Row},
-    statement,
+    sql::statement,
 };
 
 /// A query in SQL, of which each row is read as an `R`. Made by [`raw`] and [`Model::raw`](crate::Model::raw).

@@ -15,11 +15,9 @@ use super::{
     value_row,
 };
 use crate::{
+    data::{params::Params, row::Row, value::Value},
     db::{Database, Writer},
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::Row,
-    value::Value,
 };
 
 /// The values of a key.

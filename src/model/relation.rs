@@ -13,9 +13,11 @@ use super::{
     traits::Model,
 };
 use crate::{
-    cell::{Cell, FromCell, Mismatch},
+    data::{
+        cell::{Cell, FromCell, Mismatch},
+        row::Row,
+    },
     error::Result,
-    row::Row,
 };
 
 /// The table of the model `M` in a query, under its own name or another, or a query in place of it.

@@ -14,11 +14,10 @@ use super::{
     update::{Delete, Update, delete_text, write_filter},
 };
 use crate::{
+    data::{params::Params, row::Row},
     db::{Database, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::Row,
 };
 
 /// An update or a delete `Q` that gives back an `R` for each row.

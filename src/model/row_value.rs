@@ -12,7 +12,7 @@ use super::{
     table::Table,
     traits::Model,
 };
-use crate::value::Value;
+use crate::data::value::Value;
 
 /// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::functions::row).
 #[derive(Debug)]

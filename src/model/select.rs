@@ -14,11 +14,13 @@ use super::{
     traits::Model,
 };
 use crate::{
+    data::{
+        params::Params,
+        row::{FromRow, Row},
+    },
     db::{Database, RowStream, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::{FromRow, Row},
 };
 
 /// A query for rows of the model `M`, each of which is read as an `R`.

@@ -11,10 +11,10 @@ use super::{
     sub_query::write_from,
 };
 use crate::{
+    data::value::Value,
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    value::Value,
 };
 
 impl Parts {

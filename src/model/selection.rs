@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::{column::Column, expr::Expr, field::Field, node::Node, traits::Model};
-use crate::{cell::FromCell, error::Result, row::Row};
+use crate::{
+    data::{cell::FromCell, row::Row},
+    error::Result,
+};
 
 /// Something that is selected, and the name that it gets.
 #[derive(Debug, Clone)]

@@ -11,10 +11,9 @@ use super::{
     table::ColumnDef,
 };
 use crate::{
+    data::{iso, value::Value},
     driver::Dialect,
     error::{Error, ErrorKind},
-    iso,
-    value::Value,
 };
 
 /// The form in which a column stores its values.

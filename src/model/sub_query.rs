@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{parts::Parts, stored::Stored, table::Table, union};
-use crate::{db::Writer, error::Result, value::Value};
+use crate::{data::value::Value, db::Writer, error::Result};
 
 /// More rows than a table can have.
 const ALL: u64 = i64::MAX as u64;

@@ -18,10 +18,12 @@ use super::{
     update::{Delete, Update},
 };
 use crate::{
+    data::{
+        params::Params,
+        row::{FromRow, Row},
+        value::Value,
+    },
     error::Result,
-    params::Params,
-    row::{FromRow, Row},
-    value::Value,
 };
 
 /// A struct whose values are the rows of a table. Made by `#[derive(Model)]`.

@@ -12,11 +12,10 @@ use super::{
     traits::Model,
 };
 use crate::{
+    data::{params::Params, row::Row},
     db::{Database, RowStream, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
-    row::Row,
 };
 
 /// A select that is part of a union.

@@ -14,10 +14,10 @@ use super::{
     traits::Model,
 };
 use crate::{
+    data::params::Params,
     db::{Database, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    params::Params,
 };
 
 /// An update of rows of the model `M`. It tells how many rows it found, changed by it or not.

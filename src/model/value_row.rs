@@ -1,7 +1,7 @@
 //! [`ValueRow`]: values that are known already, in the form of a row. Used where a server does not return what it has
 //! stored, so that a key is read in one way wherever it comes from.
 
-use crate::{
+use crate::data::{
     cell::{Cell, Mismatch},
     row::{Columns, NativeRow, Row},
     value::Value,

@@ -12,10 +12,12 @@ use super::{
     turn::{self, Gate as _},
 };
 use crate::{
-    control::{Control, Name, Settings},
     detach_on_drop::DetachOnDrop,
     error::{Error, ErrorKind},
-    impact::Impact,
+    transaction::{
+        control::{Control, Name, Settings},
+        impact::Impact,
+    },
 };
 
 /// The end of a root on its way.

@@ -9,7 +9,7 @@ use std::sync::{
 use super::{Frame, Session};
 use crate::{
     error::{Error, ErrorKind},
-    owed::Owed,
+    transaction::owed::Owed,
 };
 
 /// One flight of a frame under way: it takes the steps that the frame's session owes, and its drop half-way has
@@ -36,7 +36,7 @@ impl<'f, S: Session> FrameFlight<'f, S> {
         self.frame
     }
 
-    /// Takes the owed steps: see [`Flight::take`](crate::owed::Flight::take).
+    /// Takes the owed steps: see [`Flight::take`](crate::transaction::owed::Flight::take).
     pub(crate) fn take(&self) -> Result<Owed<'f>, Error> {
         let session_state = self.frame.session_state();
         session_state.take(|| {

@@ -18,9 +18,11 @@ use super::{
     turnstile::Turnstile,
 };
 use crate::{
-    control::{Control, Locals, Name, Settings},
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError, Impact},
+    transaction::{
+        control::{Control, Locals, Name, Settings},
+        impact::{CancelScope, DriverError, Impact},
+    },
 };
 
 /// How a frame begins on the server.

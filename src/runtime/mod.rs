@@ -37,7 +37,7 @@ pub(crate) use self::{
     stream_use::StreamUse,
     turn::Turn,
 };
-use crate::{
+use crate::transaction::{
     control::{Steps, Tally},
     impact::{CancelScope, DriverError},
 };

@@ -8,9 +8,11 @@ use std::sync::{
 
 use super::Session;
 use crate::{
-    control::{Control, Ledger, Steps},
     error::{Error, ErrorKind},
-    owed::Owed,
+    transaction::{
+        control::{Control, Ledger, Steps},
+        owed::Owed,
+    },
 };
 
 /// What is to become of the whole transaction, whatever its frames do.

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{SyncDatabase, inside::Inside};
 use crate::{
-    control::Isolation,
     db::{Database, Held, Plan, Status, TransactionBuilder},
     error::{Error, ErrorKind},
+    transaction::control::Isolation,
 };
 
 impl SyncDatabase {

@@ -3,7 +3,11 @@
 use super::{SyncDatabase, SyncRows};
 #[cfg(feature = "sea-query")]
 use crate::db::{Outcome, Portable};
-use crate::{error::Error, model::Query, params::Params, row::Row};
+use crate::{
+    data::{params::Params, row::Row},
+    error::Error,
+    model::Query,
+};
 
 impl SyncDatabase {
     /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and tells how many rows it affected.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::SyncDatabase;
-use crate::{db::RowStream, error::Error, model::ModelStream, row::Row};
+use crate::{data::row::Row, db::RowStream, error::Error, model::ModelStream};
 
 /// The rows of a query, one by one, with memory that does not grow with their number. From
 /// [`SyncDatabase::stream`].

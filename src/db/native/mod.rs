@@ -16,10 +16,12 @@ pub use self::mysql::MysqlClient;
 pub use self::postgres::PostgresClient;
 use super::{Database, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
 use crate::{
-    control::{Control, Name},
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
     runtime::Frame,
+    transaction::{
+        control::{Control, Name},
+        impact::{DriverError, Impact},
+    },
 };
 
 /// What a native client was lent for, and what it has left open outside any block. The body's own error says more.

@@ -12,7 +12,7 @@ use crate::{
     db::Database,
     driver::mysql::{Lent, MysqlConnection},
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
+    transaction::impact::{DriverError, Impact},
 };
 
 /// The connection of mysql_async, lent by [`Database::with_mysql`]. It is given back when this is dropped.

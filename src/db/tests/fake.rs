@@ -13,11 +13,13 @@ use futures_util::future::{BoxFuture, Either, ready};
 
 use super::super::{builder::Options, database::Database};
 use crate::{
-    control::Control,
     driver::{Answer, Connection, Dialect, Driver, Query, Running, SessionToken, State, Want},
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError, Impact},
-    owed::Flight,
+    transaction::{
+        control::Control,
+        impact::{CancelScope, DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 /// One session: what was asked of it, and what is to become of it.

@@ -3,8 +3,12 @@
 use mysql_async::{DriverError as Misuse, Error as Native, ServerError as Told};
 
 use crate::{
-    driver::quoted,
+    driver::{Dialect, quoted},
     error::{Error, ErrorKind, ServerClass, ServerError},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
 };
 
 /// The codes of messages that quote names only, some of which the statement's text does not have: "Unknown column 'x' in
@@ -14,6 +18,28 @@ const NAMES: [u16; 54] = [
     1110, 1142, 1143, 1146, 1147, 1166, 1176, 1193, 1227, 1235, 1238, 1247, 1263, 1264, 1265, 1304, 1305, 1318, 1347,
     1348, 1356, 1364, 1370, 1406, 1424, 1442, 1451, 1452, 1471, 1553, 1701, 1792, 1822, 3819, 4025,
 ];
+
+/// The connection was lost before anything was sent.
+pub(super) fn lost_idle() -> DriverError {
+    let error = Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost");
+    DriverError::new(Impact::NotSent, error)
+}
+
+/// The connection is lost, and what was under way with it.
+pub(super) fn lost() -> DriverError {
+    let error = Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost");
+    DriverError::new(Impact::Connection, error)
+}
+
+/// The text of steps for an error: what variables are set to may be a secret.
+pub(super) fn without_values(steps: &[Control]) -> String {
+    let text = |step: &Control| match step {
+        Control::Begin(_) => "START TRANSACTION".into(),
+        Control::Set(_) => "SET SESSION".into(),
+        other => Dialect::Mysql.render(other),
+    };
+    steps.iter().map(text).collect::<Vec<_>>().join("; ")
+}
 
 /// The error of a connection that could not be made to the server of this address as this user.
 pub(super) fn connect(address: &str, user: &str, error: Native) -> Error {

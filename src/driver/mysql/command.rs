@@ -12,10 +12,12 @@ use super::{
     prepared::Wanted,
 };
 use crate::{
-    control::{Control, Steps},
     driver::Answer,
-    impact::{DriverError, Impact},
-    statement::SessionEffect,
+    sql::statement::SessionEffect,
+    transaction::{
+        control::{Control, Steps},
+        impact::{DriverError, Impact},
+    },
 };
 
 /// One command.

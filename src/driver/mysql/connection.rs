@@ -20,6 +20,7 @@ use mysql_async::{Conn, Opts, Value};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
+    classify,
     command::Command,
     errand::{self, Errand, Turn},
     kill::Killer,
@@ -33,12 +34,14 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    control::{Control, Steps},
     driver::{Answer, Connection, Query, Running, SessionToken, State, Want, chunks::chunks},
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError, Impact},
-    owed::Flight,
-    statement::SessionEffect,
+    sql::statement::SessionEffect,
+    transaction::{
+        control::{Control, Steps},
+        impact::{CancelScope, DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 /// A connection to MySQL or MariaDB.
@@ -88,16 +91,16 @@ impl MysqlConnection {
 
     async fn turn(&self) -> Result<Turn, DriverError> {
         if self.is_given_up.load(Ordering::Acquire) {
-            return Err(broken());
+            return Err(classify::lost());
         }
         if self.shown.is_cut_off() {
-            return Err(DriverError::new(Impact::NotSent, lost_idle()));
+            return Err(classify::lost_idle());
         }
         let turn = Arc::clone(&self.wire).lock_owned().await;
         self.turns.fetch_add(1, Ordering::AcqRel);
         match self.shown.get() {
             Known::Idle | Known::Transaction | Known::Gone => Ok(turn),
-            Known::Unknown | Known::Lost => Err(DriverError::new(Impact::NotSent, lost_idle())),
+            Known::Unknown | Known::Lost => Err(classify::lost_idle()),
         }
     }
 
@@ -106,7 +109,7 @@ impl MysqlConnection {
     async fn carry_out(&self, turn: Turn, command: Command) -> Result<(Answer, Option<Turn>), DriverError> {
         let (errand, begun) = errand::begin(command.carry_out(turn), &self.runtime);
         *self.errand.lock().unwrap_or_else(PoisonError::into_inner) = Some(errand);
-        let (result, turn) = begun.await.ok_or_else(broken)?;
+        let (result, turn) = begun.await.ok_or_else(classify::lost)?;
         result.map(|answer| (answer, turn))
     }
 
@@ -166,7 +169,7 @@ impl MysqlConnection {
     async fn still_there(&self, turn: Turn) -> Result<Turn, DriverError> {
         match self.carry_out(turn, Command::Ping).await {
             Ok((_, Some(turn))) => Ok(turn),
-            _ => Err(DriverError::new(Impact::NotSent, lost_idle())),
+            _ => Err(classify::lost_idle()),
         }
     }
 
@@ -184,7 +187,7 @@ impl MysqlConnection {
                         Ok(result) => result,
                         Err(_elapsed) => {
                             is_killed = true;
-                            killer.end(work, || true, SPARING_PATIENCE).await.ok_or_else(broken).flatten()
+                            killer.end(work, || true, SPARING_PATIENCE).await.ok_or_else(classify::lost).flatten()
                         }
                     },
                 }
@@ -200,7 +203,7 @@ impl MysqlConnection {
             // Nobody may wait for it any more.
             let _ = tell.send(result);
         });
-        Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(broken())) }))
+        Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(classify::lost())) }))
     }
 
     async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
@@ -304,17 +307,6 @@ fn as_given(fault: DriverError, text: &Text, given: &str) -> DriverError {
     }
 }
 
-fn lost_idle() -> Error {
-    Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server had been lost")
-}
-
-fn broken() -> DriverError {
-    DriverError::new(
-        Impact::Connection,
-        Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost"),
-    )
-}
-
 impl Connection for MysqlConnection {
     fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
         Either::Right(Box::pin(Self::run(self, flight, query, want)))
@@ -331,8 +323,7 @@ impl Connection for MysqlConnection {
                 if steps.is_empty() {
                     return Ok(());
                 }
-                self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await?;
-                Ok(())
+                self.carry_out(turn, Command::Text { steps: Box::new(steps), tail: None }).await.map(|_| ())
             }),
         })
     }

@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::OwnedMutexGuard};
 use tracing::Instrument as _;
 
 use super::wire::Wire;
-use crate::{driver::Answer, impact::DriverError};
+use crate::{driver::Answer, transaction::impact::DriverError};
 
 pub(super) type Turn = OwnedMutexGuard<Wire>;
 

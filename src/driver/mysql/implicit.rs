@@ -3,7 +3,7 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    tokens::{Doubt, Reading, Syntax, Token, Tokens},
+    sql::tokens::{Doubt, Reading, Syntax, Token, Tokens},
 };
 
 /// What such a statement begins with.

@@ -6,9 +6,11 @@
 
 use super::{classify, implicit, known::Known, placeholders::Text, upkeep::RETAKES, wire::Wire};
 use crate::{
-    control::Control,
     driver::{Answer, Dialect},
-    impact::{DriverError, Impact},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
 };
 
 const SET: &str = "SAVEPOINT nestling_call";

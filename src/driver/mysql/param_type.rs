@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::server::Server;
-use crate::value::Value;
+use crate::data::value::Value;
 
 /// MariaDB's own limit: it takes JSON that is nested deeper for no JSON.
 const DEEPEST: usize = 31;

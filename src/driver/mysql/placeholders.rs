@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::{handles::Handle, implicit, param_type::ParamType, server::Server, shape::LastShape};
 use crate::{
+    data::value::Value,
     driver::wrong_count,
     error::Error,
-    statement::{SessionEffect, session_effect},
-    tokens::{Reading, Syntax, Token, Tokens},
-    value::Value,
+    sql::{
+        statement::{SessionEffect, session_effect},
+        tokens::{Reading, Syntax, Token, Tokens},
+    },
 };
 
 /// A statement as MySQL takes it, for values of certain types.

@@ -9,10 +9,10 @@ use mysql_async::{
 
 use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::Wire};
 use crate::{
+    data::row::Row,
     driver::{Answer, Reader, Want, chunks::Chunks, wrong_count},
     error::{Error, ErrorKind},
-    impact::DriverError,
-    row::Row,
+    transaction::impact::DriverError,
 };
 
 impl Wire {

@@ -5,9 +5,9 @@ use mysql_async::{Conn, Error as Native, Value, consts::MAX_PAYLOAD_LEN, prelude
 
 use super::placeholders::Text;
 use crate::{
-    control::Control,
     driver::Dialect,
     error::{Error, ErrorKind},
+    transaction::control::Control,
 };
 
 /// The largest number of parameters that the protocol has room for.

@@ -8,7 +8,7 @@ use mysql_async::{
     consts::{ColumnFlags, ColumnType},
 };
 
-use crate::row::Columns;
+use crate::data::row::Columns;
 
 /// What a column holds, as far as its bytes do not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use super::{
     server::Server,
 };
 use crate::{
+    data::value::Value,
     driver::{KEPT_BYTES, LONGEST_KEPT},
     error::Error,
-    value::Value,
 };
 
 /// For how many sets of types one text is kept.

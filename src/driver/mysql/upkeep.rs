@@ -5,10 +5,12 @@ use mysql_async::{ChangeUserOpts, OkPacket, consts::StatusFlags, prelude::Querya
 
 use super::{classify, known::Known, wire::Wire};
 use crate::{
-    control::Control,
     driver::{Answer, Dialect, left_open},
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
 };
 
 /// How often steps are taken again that a KILL QUERY has hit.

@@ -13,12 +13,14 @@ use rust_decimal::Decimal;
 
 use super::shape::{Kind, Shape};
 use crate::{
-    cell::{Cell, Mismatch},
+    data::{
+        cell::{Cell, Mismatch},
+        iso,
+        row::{Columns, NativeRows, ROWS_TOGETHER, Row},
+        value::Value,
+    },
     driver::{Reader, wrong_count},
     error::{Error, ErrorKind},
-    iso,
-    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
-    value::Value,
 };
 
 /// Converts the values of a statement; `order` tells which value each placeholder takes.

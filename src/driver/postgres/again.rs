@@ -7,11 +7,9 @@ use super::{
     outcome::Stopped,
 };
 use crate::{
-    control::Control,
     driver::{Answer, Query, Want},
-    effects,
-    impact::DriverError,
-    owed::Flight,
+    sql::effects,
+    transaction::{control::Control, impact::DriverError, owed::Flight},
 };
 
 /// How often a statement is sent once more: as its name was forgotten, and then as names are not kept.

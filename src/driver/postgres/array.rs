@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use postgres_types::{IsNull, Kind, Type};
 
 use super::encode::{Wire, fit};
-use crate::{
+use crate::data::{
     cell::{Cell, Elements, Mismatch, ReadElement},
     value::Value,
 };

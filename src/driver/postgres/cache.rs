@@ -11,9 +11,11 @@ use postgres_types::Type;
 use super::{names::Name, rows::Shape};
 use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT},
-    effects,
-    statement::{SessionEffect, session_effect},
-    tokens::Syntax,
+    sql::{
+        effects,
+        statement::{SessionEffect, session_effect},
+        tokens::Syntax,
+    },
 };
 
 /// A prepared statement with what its rows have in common.

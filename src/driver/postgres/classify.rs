@@ -6,10 +6,12 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use super::{cancel::Address, steps, told::Told};
 use crate::{
-    control::Control,
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
-    impact::{DriverError, Impact},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
 };
 
 /// The error of a connection that could not be made to the server of this address.

@@ -27,13 +27,17 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    control::Control,
     driver::{Answer, Connection, Query, Running, State, Want},
-    effects,
-    impact::{CancelScope, DriverError},
-    owed::Flight,
-    statement::{SessionEffect, session_effect},
-    tokens::Syntax,
+    sql::{
+        effects,
+        statement::{SessionEffect, session_effect},
+        tokens::Syntax,
+    },
+    transaction::{
+        control::Control,
+        impact::{CancelScope, DriverError},
+        owed::Flight,
+    },
 };
 
 /// How many statements are known where none is to be kept at the server.

@@ -14,7 +14,7 @@ use super::{
     encode::{EPOCH_DAYS, EPOCH_MICROS},
     hstore,
 };
-use crate::{
+use crate::data::{
     cell::{Cell, Mismatch, ReadElement},
     row::Columns,
 };

@@ -15,11 +15,9 @@ use uuid::Uuid;
 
 use super::{array, decode::type_name, hstore, limits, message::message, range::is_out_of_range};
 use crate::{
+    data::{exact, hstore::HStore, value::Value},
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
-    exact,
-    hstore::HStore,
-    value::Value,
 };
 
 /// Days from 0001-01-01, which chrono counts as day 1, to 2000-01-01, which is day 0 on the wire.

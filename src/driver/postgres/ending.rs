@@ -3,12 +3,14 @@
 
 use super::{connection::PostgresConnection, link::Status};
 use crate::{
-    control::Control,
     driver::{Dialect, left_open},
     error::{Error, ErrorKind, ServerError},
-    impact::{DriverError, Impact},
-    owed::Flight,
-    statement::SessionEffect,
+    sql::statement::SessionEffect,
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 /// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,

@@ -9,7 +9,7 @@ use super::{
     steps::{self, GUARDS},
     told::Told,
 };
-use crate::control::{Control, Steps};
+use crate::transaction::control::{Control, Steps};
 
 /// Why a flight came to nothing.
 #[derive(Debug)]

@@ -10,11 +10,13 @@ use postgres_types::{Kind, Type};
 
 use super::encode::Wire;
 use crate::{
-    cell::{Cell, Mismatch, Pairs},
+    data::{
+        cell::{Cell, Mismatch, Pairs},
+        hstore::HStore,
+        value::Value,
+    },
     error::{Error, ErrorKind},
-    hstore::HStore,
-    impact::DriverError,
-    value::Value,
+    transaction::impact::DriverError,
 };
 
 /// Whether a type is hstore, in whatever schema its extension was created.

@@ -7,7 +7,7 @@ use std::{error::Error as StdError, fmt};
 use crate::{
     driver::Query,
     error::{Error, ErrorKind},
-    impact::DriverError,
+    transaction::impact::DriverError,
 };
 
 /// How many parameters a statement can have: they are counted in 16 bits.

@@ -9,9 +9,11 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    control::{Control, Steps},
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
+    transaction::{
+        control::{Control, Steps},
+        impact::{DriverError, Impact},
+    },
 };
 
 /// A request that has failed, with the steps that it had taken along.

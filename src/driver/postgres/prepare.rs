@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     driver::Query,
-    impact::{DriverError, Impact},
-    owed::Flight,
+    transaction::{
+        impact::{DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 impl PostgresConnection {

@@ -2,7 +2,7 @@
 
 use postgres_types::{Kind, Type};
 
-use crate::{exact, value::Value};
+use crate::data::{exact, value::Value};
 
 /// Whether a value that does not fit is of the kind that the type is for, and too large or too small for it.
 pub(super) fn is_out_of_range(value: &Value, ty: &Type) -> bool {

@@ -1,5 +1,5 @@
 //! Rows of PostgreSQL in the form in which they came: the bytes of many together, and where each value begins. A value is
-//! made a [`Cell`](crate::cell::Cell) when it is asked for.
+//! made a [`Cell`](crate::data::cell::Cell) when it is asked for.
 //!
 //! Used by the connection for every row; `decode.rs` knows the values.
 
@@ -13,9 +13,11 @@ use super::{
     unnamed::Expected,
 };
 use crate::{
-    cell::{Cell, Mismatch},
+    data::{
+        cell::{Cell, Mismatch},
+        row::{Columns, NativeRows, ROWS_TOGETHER, Row},
+    },
     driver::Reader,
-    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
 };
 
 /// What all rows of a statement have in common.

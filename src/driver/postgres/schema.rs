@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::control::Control;
+use crate::transaction::control::Control;
 
 const CHANGED: u8 = 1;
 const UNDONE: u8 = 2;

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use super::{message, names::Names};
 use crate::{
-    control::{Control, Locals, Name, Settings},
     driver::Dialect,
+    transaction::control::{Control, Locals, Name, Settings},
 };
 
 /// The levels whose savepoints are prepared, and that of the guard.

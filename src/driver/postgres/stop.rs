@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{classify, wire::Wire};
-use crate::impact::DriverError;
+use crate::transaction::impact::DriverError;
 
 /// How long a connection may take to come to rest before it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use super::{
     rows::Gatherer,
     wire::Wire,
 };
-use crate::{driver::Answer, impact::DriverError, row::Row};
+use crate::{data::row::Row, driver::Answer, transaction::impact::DriverError};
 
 /// The rest of an answer. Dropped half-way, it leaves the request outstanding: the rest is read and thrown away.
 struct Rows {

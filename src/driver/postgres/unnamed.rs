@@ -21,9 +21,8 @@ use super::{
 use crate::{
     driver::{Answer, Query, Want},
     error::{Error, ErrorKind},
-    impact::DriverError,
-    owed::Flight,
-    statement::{SessionEffect, session_keeps},
+    sql::statement::{SessionEffect, session_keeps},
+    transaction::{impact::DriverError, owed::Flight},
 };
 
 impl PostgresConnection {

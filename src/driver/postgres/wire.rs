@@ -29,11 +29,13 @@ use super::{
     steps::{self, GUARD_TEXT, Prepares},
 };
 use crate::{
-    control::{Control, Steps},
     driver::{State, session_mark::SessionMark},
-    impact::{DriverError, Impact},
-    owed::Flight,
-    statement::SessionEffect,
+    sql::statement::SessionEffect,
+    transaction::{
+        control::{Control, Steps},
+        impact::{DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 /// The wire of one connection.

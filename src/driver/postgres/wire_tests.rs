@@ -8,7 +8,11 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::bind;
-use crate::{cell::FromCell, driver::postgres::decode::cell, error::ErrorKind, json::Json, value::Value};
+use crate::{
+    data::{cell::FromCell, json::Json, value::Value},
+    driver::postgres::decode::cell,
+    error::ErrorKind,
+};
 
 /// What is sent for a value: text, or bytes.
 #[derive(Debug, PartialEq)]

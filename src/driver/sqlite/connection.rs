@@ -28,12 +28,14 @@ use super::{
     writing::{Stopped, Wait},
 };
 use crate::{
-    control::Control,
+    data::value::Value,
     driver::{Answer, Connection, Query, Running, State, Want},
     error::{Error, ErrorKind},
-    impact::{CancelScope, DriverError, Impact},
-    owed::Flight,
-    value::Value,
+    transaction::{
+        control::Control,
+        impact::{CancelScope, DriverError, Impact},
+        owed::Flight,
+    },
 };
 
 /// A connection to SQLite.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{waits::Attempts, write_lock::Ticket};
-use crate::{
+use crate::transaction::{
     control::{Control, Steps},
     owed::Flight,
 };

@@ -19,14 +19,17 @@ use super::{
     writing::{Halt, Stopped, Wait, Writing},
 };
 use crate::{
-    control::Control,
+    data::{row::Row, value::Value},
     driver::{Answer, Dialect, Query, Reader, Want, left_open},
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
-    row::Row,
-    statement::{SessionEffect, session_effect},
-    tokens::Syntax,
-    value::Value,
+    sql::{
+        statement::{SessionEffect, session_effect},
+        tokens::Syntax,
+    },
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
 };
 
 /// A database with what SQLite does not tell of it.

@@ -14,11 +14,13 @@ use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 
 use super::{place::Pace, values::columns};
 use crate::{
+    data::row::Columns,
     driver::{KEPT_BYTES, LONGEST_KEPT, wrong_count},
     error::{Error, ErrorKind},
-    row::Columns,
-    statement::{SessionEffect, session_effect},
-    tokens::Syntax,
+    sql::{
+        statement::{SessionEffect, session_effect},
+        tokens::Syntax,
+    },
 };
 
 /// The statements of one connection.

@@ -1,7 +1,7 @@
 //! What a lent connection of rusqlite has left open outside any block. Used where it is lent; it knows no pins.
 
 use super::{classify, connection::SqliteConnection};
-use crate::{driver::left_open, impact::DriverError};
+use crate::{driver::left_open, transaction::impact::DriverError};
 
 impl SqliteConnection {
     /// Rolls back what the native client has left open outside any block.

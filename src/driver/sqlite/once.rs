@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     driver::{Answer, Query},
-    impact::DriverError,
-    owed::Flight,
+    transaction::{impact::DriverError, owed::Flight},
 };
 
 impl SqliteConnection {

@@ -19,12 +19,12 @@ use super::{
     writing::{Halt, Stopped},
 };
 use crate::{
+    data::row::Row,
     driver::{
         Query,
         chunks::{Chunks, Taken, chunks},
     },
-    impact::DriverError,
-    row::Row,
+    transaction::impact::DriverError,
 };
 
 /// The two ends of a stream, for the piece of work of a number.

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::place::{self, Spot};
-use crate::impact::CancelScope;
+use crate::transaction::impact::CancelScope;
 
 /// How long a write that was dropped in a savepoint may compute on, for the sake of the transaction around it.
 const SPARED: Duration = Duration::from_secs(3);

@@ -20,12 +20,14 @@ use std::{mem, ops::Range, str, sync::Arc};
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
 use crate::{
-    cell::{Cell, Mismatch},
+    data::{
+        cell::{Cell, Mismatch},
+        iso,
+        row::{Columns, NativeRows, ROWS_TOGETHER, Row},
+        value::Value,
+    },
     driver::Reader,
     error::{Error, ErrorKind, Result},
-    iso,
-    row::{Columns, NativeRows, ROWS_TOGETHER, Row},
-    value::Value,
 };
 
 /// Converts the parameter of a number, counted from 1.
@@ -271,7 +273,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::cell::FromCell;
+    use crate::data::cell::FromCell;
 
     fn select(sql: &str, values: &[Value]) -> Row {
         let db = Connection::open_in_memory().unwrap();

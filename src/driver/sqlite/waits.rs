@@ -20,10 +20,12 @@ use super::{
     writing::Wait,
 };
 use crate::{
-    control::Steps,
     error::{Error, ErrorKind},
-    impact::{DriverError, Impact},
-    owed::{Flight, Owed},
+    transaction::{
+        control::Steps,
+        impact::{DriverError, Impact},
+        owed::{Flight, Owed},
+    },
 };
 
 /// The attempts at one piece of work, and since when it has had to wait.

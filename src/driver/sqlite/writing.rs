@@ -17,7 +17,7 @@ use super::{
     stop::Stop,
     write_lock::{WriteGuard, WriteLock, Writer},
 };
-use crate::{error::Error, impact::DriverError};
+use crate::{error::Error, transaction::impact::DriverError};
 
 /// Why a piece of work did not get to its end.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! Who refers to a table: the foreign keys of the database, as its catalogue has them.
 
 use crate::{
+    data::row::{FromRow, Row},
     db::Database,
     driver::Dialect,
     error::Result,
     model::table::Table,
     params,
-    row::{FromRow, Row},
 };
 
 /// A table, as the database names it.

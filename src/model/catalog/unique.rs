@@ -53,7 +53,7 @@ pub(in crate::model) async fn violated_columns(
         }
         Dialect::Mysql => {
             let rows = db.query(MYSQL, params![table.schema, table.name, constraint]).await?;
-            let plain = |row: &crate::row::Row| {
+            let plain = |row: &crate::data::row::Row| {
                 let part: Option<i64> = row.get(1)?;
                 Ok(row.get::<Option<String>>(0)?.filter(|_| part.is_none()))
             };

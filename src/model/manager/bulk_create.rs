@@ -5,12 +5,11 @@
 
 use super::Manager;
 use crate::{
+    data::{params::Params, value::Value},
     db::{Database, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     model::{catalog::column_types, insert_plan::write_returning, key::Key as _, query::Query as _, traits::Model},
-    params::Params,
-    value::Value,
 };
 
 /// Fewer rows are not worth asking for the types of the columns.

@@ -1,6 +1,7 @@
 //! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
 
 use crate::{
+    data::row::Row,
     db::Database,
     driver::Dialect,
     error::Result,
@@ -17,7 +18,6 @@ use crate::{
         table::{ColumnDef, ColumnWrite},
         traits::Model,
     },
-    row::Row,
 };
 
 /// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
@@ -131,7 +131,7 @@ impl<M: Model> Wanted<M> {
         let def = &M::TABLE.columns[self.column];
         let values = keys.iter().map(|key| value_for(def, key.to_value()));
         let condition = if dialect.capabilities().arrays && !is_array::<P>() {
-            let keys = Node::Value(crate::value::Value::Array(values.collect()));
+            let keys = Node::Value(crate::data::value::Value::Array(values.collect()));
             Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
             Node::apply(Form::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))

@@ -4,7 +4,10 @@ use super::{
     super::table::{ReferenceAction, ReferenceDef, Table},
     statements::Writer,
 };
-use crate::{driver::Dialect, params::Params, value::Value};
+use crate::{
+    data::{params::Params, value::Value},
+    driver::Dialect,
+};
 
 impl Writer {
     /// The constraint by which a column refers to another table.

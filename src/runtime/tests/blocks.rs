@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 
 use super::fake::{Injected, Recorder, poll_and_drop};
 use crate::{
-    control::Tally,
     error::{Error, ErrorKind},
+    transaction::control::Tally,
 };
 
 fn refused() -> Error {

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use super::fake::{Injected, Recorder, poll_and_drop, settle};
 use crate::{
     error::{Error, ErrorKind},
-    impact::Impact,
+    transaction::impact::Impact,
 };
 
 const VERDICTS: [Impact; 5] = [Impact::None, Impact::Block, Impact::Transaction, Impact::Connection, Impact::NotSent];

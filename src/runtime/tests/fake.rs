@@ -13,9 +13,11 @@ use super::{
     server::{Keys, Server, text},
 };
 use crate::{
-    control::{Control, Settings, Steps, Tally},
     error::{Error, ErrorKind, ServerClass, ServerError},
-    impact::{DriverError, Impact},
+    transaction::{
+        control::{Control, Settings, Steps, Tally},
+        impact::{DriverError, Impact},
+    },
 };
 
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(7);
@@ -338,7 +340,7 @@ impl Session for Fake {
         sent.answer().await
     }
 
-    fn interrupt(&self, _: crate::impact::CancelScope) {
+    fn interrupt(&self, _: crate::transaction::impact::CancelScope) {
         let mut state = self.recorder.state();
         if std::mem::take(&mut state.outstanding) > 0 {
             state.log.push("interrupt".into());

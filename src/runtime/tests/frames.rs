@@ -7,8 +7,8 @@ use super::{
     fake::{Recorder, current},
 };
 use crate::{
-    control::{Isolation, Settings},
     error::{Error, ErrorKind},
+    transaction::control::{Isolation, Settings},
 };
 
 fn cause(kind: ErrorKind) -> Error {

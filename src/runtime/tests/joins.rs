@@ -9,8 +9,8 @@ use super::{
     fake::{Recorder, current, poll_and_drop, poll_once},
 };
 use crate::{
-    control::Settings,
     error::{Error, ErrorKind},
+    transaction::control::Settings,
 };
 
 fn refused() -> Error {
@@ -123,7 +123,8 @@ async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_sessi
     root.commit().await.unwrap();
     let next = open_root().await;
     assert!(poll_once(&mut late).is_ready());
-    first.fail(crate::impact::DriverError::new(crate::impact::Impact::Transaction, refused()));
+    first
+        .fail(crate::transaction::impact::DriverError::new(crate::transaction::impact::Impact::Transaction, refused()));
     assert_eq!(first.set_rollback_only(false).unwrap_err().kind(), ErrorKind::FrameClosed);
     Scope::new(next.context(), recorder.write(1)).await.unwrap();
     next.commit().await.unwrap();

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    impact::Impact,
+    transaction::impact::Impact,
 };
 
 /// Far more polls than any program needs: one that is not ready by then hangs.

@@ -20,9 +20,9 @@ use super::{
     fake::{Fake, Recorder},
 };
 use crate::{
-    control::Settings,
     detach_on_drop::DetachOnDrop,
     error::{Error, ErrorKind},
+    transaction::control::Settings,
 };
 
 const ROUNDS: usize = 50_000;

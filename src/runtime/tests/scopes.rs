@@ -11,7 +11,7 @@ use super::{
     super::{Block, Context, Scope},
     fake::{Fake, Recorder, current, poll_once},
 };
-use crate::control::Settings;
+use crate::transaction::control::Settings;
 
 /// The context of a block that is left open, with the block.
 async fn opened(recorder: &Recorder) -> (Block<Fake>, Context<Fake>) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{control::Control, impact::Impact};
+use crate::transaction::{control::Control, impact::Impact};
 
 pub(super) type Keys = BTreeSet<u8>;
 

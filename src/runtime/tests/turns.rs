@@ -12,7 +12,7 @@ use super::{
     },
     fake::{Fake, Injected, Recorder, TURN_TIMEOUT, poll_once},
 };
-use crate::{control::Settings, error::ErrorKind, runtime::Scope};
+use crate::{error::ErrorKind, runtime::Scope, transaction::control::Settings};
 
 async fn named(recorder: &Recorder, name: &str) -> Block<Fake> {
     let session = || recorder.session();

@@ -7,7 +7,7 @@ use super::{
     rows::{self, Values, conditions, identity},
     walk::Walk,
 };
-use crate::{db::Database, error::Result, value::Value};
+use crate::{data::value::Value, db::Database, error::Result};
 
 /// The rows that are left, and what keeps each.
 pub(super) struct Order<'o> {

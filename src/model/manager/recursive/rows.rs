@@ -1,6 +1,7 @@
 //! Rows as the recursive delete knows them, and how they are named in statements.
 
 use crate::{
+    data::value::Value,
     db::{Database, Writer},
     driver::Answer,
     error::Result,
@@ -9,7 +10,6 @@ use crate::{
         expr::equal,
         node::{Form, Node},
     },
-    value::Value,
 };
 
 /// How many rows one statement names by one column each.

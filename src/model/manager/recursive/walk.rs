@@ -8,6 +8,7 @@ use super::{
     rows::{Values, conditions, delete, identity, run, write_where},
 };
 use crate::{
+    data::{row::Row, value::Value},
     db::{Database, Writer},
     error::Result,
     model::{
@@ -17,8 +18,6 @@ use crate::{
         parts::{Lock, LockKind, LockWait},
         traits::Model,
     },
-    row::Row,
-    value::Value,
 };
 
 /// A row that goes.

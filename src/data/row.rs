@@ -6,7 +6,7 @@
 use std::{any, fmt, sync::Arc};
 
 use crate::{
-    cell::{Cell, FromCell, Mismatch, ReadElement},
+    data::cell::{Cell, FromCell, Mismatch, ReadElement},
     error::{Error, ErrorKind, Result},
 };
 

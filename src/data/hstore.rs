@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map};
 
-use crate::cell::{Cell, FromCell, Mismatch};
+use crate::data::cell::{Cell, FromCell, Mismatch};
 
 /// A map of text to text or NULL, kept in the order of its keys: the type `hstore` of PostgreSQL.
 ///
@@ -179,7 +179,7 @@ impl<'r> FromCell<'r> for HStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::Pairs;
+    use crate::data::cell::Pairs;
 
     #[test]
     fn a_key_without_value_is_there() {

@@ -7,8 +7,8 @@ use std::mem;
 
 use smallvec::SmallVec;
 
-pub(crate) use crate::name::{Name, PREFIX, is_reserved, may_be_one};
-pub(crate) use crate::settings::{Isolation, Locals, Settings};
+pub(crate) use crate::transaction::name::{Name, PREFIX, is_reserved, may_be_one};
+pub(crate) use crate::transaction::settings::{Isolation, Locals, Settings};
 
 /// Steps in the order in which they are sent. A block and its parent fit in without an allocation.
 pub(crate) type Steps = SmallVec<[Control; 4]>;

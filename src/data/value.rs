@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::hstore::HStore;
+use crate::data::hstore::HStore;
 
 /// A value given to a statement.
 ///

@@ -4,7 +4,7 @@
 //! Used by `db` and the PostgreSQL driver, never on the way of a statement that succeeds as usual. What is not known is
 //! taken to do everything.
 
-use crate::tokens::{Syntax, Token, Tokens};
+use crate::sql::tokens::{Syntax, Token, Tokens};
 
 /// What a query begins with, or a statement that writes rows.
 const ROWS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH"];

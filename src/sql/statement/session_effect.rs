@@ -4,7 +4,7 @@
 //! Used by the drivers, once for each statement that they keep. Functions, triggers and routines that change the session
 //! from within are not seen; statements that run such code and nothing else (CALL, DO, EXECUTE) count as if they did.
 
-use crate::tokens::{Doubt, Reading, Syntax, Token, Tokens};
+use crate::sql::tokens::{Doubt, Reading, Syntax, Token, Tokens};
 
 /// What is to be done to a session before it may go to the next user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    control::{Control, Ledger, Steps},
     error::Error,
+    transaction::control::{Control, Ledger, Steps},
 };
 
 /// Steps that were taken from a ledger, which stays locked for as long as this lives: no other flight of the session comes

@@ -2,7 +2,7 @@
 //!
 //! Used by callers and handed to the drivers as a slice of [`Value`]s. It knows no SQL.
 
-use crate::value::Value;
+use crate::data::value::Value;
 
 /// The parameters of a statement.
 ///

@@ -6,7 +6,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::{
+use crate::data::{
     cell::{Cell, FromCell, Mismatch},
     exact, iso,
     value::Value,
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(read(array(2)), Some(Value::array([Some(7), None])));
     }
 
-    use crate::cell::Elements;
+    use crate::data::cell::Elements;
 
     proptest! {
         #[test]

@@ -19,7 +19,7 @@ pub(crate) use self::session_effect::session_keeps;
 pub(crate) use self::session_effect::{SessionEffect, session_effect};
 use crate::{
     error::{Error, ErrorKind},
-    tokens::{Doubt, Reading, Syntax, Token, Tokens},
+    sql::tokens::{Doubt, Reading, Syntax, Token, Tokens},
 };
 
 const OPEN: &str = "open a block with Database::atomic instead";

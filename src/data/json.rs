@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::data::{
     cell::{Cell, FromCell, Mismatch},
     value::Value,
 };

@@ -1,0 +1,12 @@
+//! Values: what a column and a parameter can hold, how a driver gives them, and how they become the types of a program. It knows
+//! no SQL, no driver and no transaction.
+
+pub(crate) mod cell;
+pub(crate) mod exact;
+pub(crate) mod from_cell;
+pub(crate) mod hstore;
+pub(crate) mod iso;
+pub(crate) mod json;
+pub(crate) mod params;
+pub(crate) mod row;
+pub(crate) mod value;

@@ -1,0 +1,5 @@
+//! SQL as text: its words, what a statement may do, and which statements are refused. It sends nothing.
+
+pub(crate) mod effects;
+pub(crate) mod statement;
+pub(crate) mod tokens;
