@@ -12,6 +12,7 @@ pub(crate) enum Verdict {
     /// The server refuses every statement until the innermost block is rolled back (PostgreSQL).
     Doomed,
     /// As [`Doomed`](Self::Doomed), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
+    #[cfg_attr(not(any(feature = "postgres", test)), allow(dead_code, reason = "told by one driver alone"))]
     Refused,
     /// The whole transaction is rolled back, or was never begun; the connection lives.
     Gone,
