@@ -32,7 +32,7 @@ pub(super) fn lost() -> DriverError {
 }
 
 /// The text of steps for an error: what variables are set to may be a secret.
-pub(super) fn without_values(steps: &[Control]) -> String {
+pub(super) fn steps_without_values(steps: &[Control]) -> String {
     let text = |step: &Control| match step {
         Control::Begin(_) => "START TRANSACTION".into(),
         Control::Set(_) => "SET SESSION".into(),

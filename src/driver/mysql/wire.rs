@@ -178,7 +178,7 @@ impl Wire {
                 // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
                 return Err(self.went(error));
             }
-            let sql = || tail.map_or_else(|| classify::without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
+            let sql = || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
             let (through, result) = self.run_text(&text, usize::MAX).await;
             self.is_marked = is_marked && (result.is_ok() || through >= ahead);
             let error = match result {
@@ -210,7 +210,7 @@ impl Wire {
     /// A step failed: the transaction as a whole cannot be relied on.
     fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, DriverError> {
         Box::pin(async move {
-            let fault = self.judge(error, &classify::without_values(steps), was_open).await;
+            let fault = self.judge(error, &classify::steps_without_values(steps), was_open).await;
             let impact = if fault.impact == Impact::Connection { Impact::Connection } else { Impact::Transaction };
             DriverError { impact, ..fault }
         })
@@ -339,7 +339,7 @@ impl Wire {
         let (through, error) = match self.run_text(&text, waited_for).await {
             (_, Ok(_)) => {
                 self.locals.clear();
-                return self.conclude(was_open, || classify::without_values(steps)).map(|()| Answer::count(0));
+                return self.conclude(was_open, || classify::steps_without_values(steps)).map(|()| Answer::count(0));
             }
             (through, Err(error)) => (through, error),
         };
