@@ -10,15 +10,9 @@ pub(crate) enum Impact {
     /// Nothing changed: the statement alone failed, or it never left the client.
     None,
     /// The server refuses every statement until the innermost block is rolled back (PostgreSQL).
-<<<<<<< HEAD:src/transaction/impact.rs
     Block,
     /// As [`Block`](Self::Block), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL refuses so"))]
-=======
-    Doomed,
-    /// As [`Doomed`](Self::Doomed), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
-    #[cfg_attr(not(any(feature = "postgres", test)), allow(dead_code, reason = "told by one driver alone"))]
->>>>>>> model:src/fault.rs
+    #[cfg_attr(not(any(feature = "postgres", test)), allow(dead_code, reason = "only PostgreSQL refuses so"))]
     Refused,
     /// The whole transaction is rolled back, or was never begun; the connection lives.
     Transaction,

@@ -178,7 +178,8 @@ impl Wire {
                 // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
                 return Err(self.went(error));
             }
-            let sql = || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
+            let sql =
+                || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
             let (through, result) = self.run_text(&text, usize::MAX).await;
             self.is_marked = is_marked && (result.is_ok() || through >= ahead);
             let error = match result {
