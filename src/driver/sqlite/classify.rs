@@ -7,7 +7,14 @@ use rusqlite::ffi;
 use crate::{
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
+    transaction::impact::{DriverError, Impact},
 };
+
+/// The connection is of no more use.
+pub(super) fn lost() -> DriverError {
+    let error = Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use");
+    DriverError::new(Impact::Connection, error)
+}
 
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {

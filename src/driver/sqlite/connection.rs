@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    classify,
     flight::{Paid, Waiting},
     job::{self, Held},
     open::Open,
@@ -30,7 +31,6 @@ use super::{
 use crate::{
     data::value::Value,
     driver::{Answer, Connection, Query, Running, State, Want},
-    error::{Error, ErrorKind},
     transaction::{
         control::Control,
         impact::{CancelScope, DriverError, Impact},
@@ -280,7 +280,7 @@ impl SqliteConnection {
         let taken = attempts.take(flight).map_err(DriverError::harmless);
         let queued = taken.and_then(|steps| self.queue(number, turn, Paid::new(steps, more, flight), waiting, work));
         let result = match queued {
-            Ok(answer) => answer.await.unwrap_or_else(|_gone| Err(broken().into())),
+            Ok(answer) => answer.await.unwrap_or_else(|_gone| Err(classify::lost().into())),
             Err(fault) => Err(fault.into()),
         };
         (number, result)
@@ -305,20 +305,13 @@ impl SqliteConnection {
         });
         self.worker
             .queue(job)
-            .map_err(|source| DriverError { error: broken().error.with_source(source), ..broken() })?;
+            .map_err(|source| DriverError { error: classify::lost().error.with_source(source), ..classify::lost() })?;
         Ok(answered)
     }
 }
 
 pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
     (query.sql.into(), query.params.into())
-}
-
-pub(super) fn broken() -> DriverError {
-    DriverError::new(
-        Impact::Connection,
-        Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use"),
-    )
 }
 
 impl Drop for SqliteConnection {

@@ -10,7 +10,8 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    connection::{IDLE, SqliteConnection, broken, owned},
+    classify,
+    connection::{IDLE, SqliteConnection, owned},
     flight::{Paid, Waiting},
     job::Held,
     rows,
@@ -75,7 +76,7 @@ impl SqliteConnection {
                 Ok(Err(Stopped::Waits(_in_vain))) => Err(shared.locked(in_block)),
                 Ok(Err(Stopped::Failed(fault))) => Err(fault),
                 Ok(Ok(out)) => Ok(out),
-                Err(_gone) => Err(broken()),
+                Err(_gone) => Err(classify::lost()),
             }
         })
     }
