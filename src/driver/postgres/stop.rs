@@ -27,8 +27,9 @@ impl Wire {
 
     async fn cancel_all(&self) {
         // Were a SAVEPOINT hit, the block around it would be lost too. Its answer comes with that of the statement; but it
-        // takes the server no time, so what is not through by now is the statement.
-        if self.has_steps_outstanding()
+        // takes the server no time, so what is not through by now is the statement. What has failed is as good as through:
+        // the server sends its error by itself, ahead of ReadyForQuery, and the native client tells it at once.
+        if (self.has_steps_outstanding() || self.link.sight().has_failed)
             && let Ok(through) = timeout(FIRST_WAIT, self.round_trip()).await
         {
             return self.came_to_rest(through);

@@ -87,7 +87,10 @@ impl State {
                     continue;
                 }
                 b'C' => self.look_at_tag(whole, length),
-                b'E' => self.listen(whole, length),
+                b'E' => {
+                    self.has_failed = true;
+                    self.listen(whole, length);
+                }
                 b'G' => self.begin_copy(),
                 _ => {}
             }
@@ -126,6 +129,7 @@ impl State {
 
     /// A request is answered as a whole.
     fn answered(&mut self) {
+        self.has_failed = false;
         match self.owners.pop_front() {
             Some(Owner::Slot(slot)) => self.slots[slot].stage = Stage::Answered,
             Some(Owner::Theirs { .. }) => {

@@ -64,6 +64,8 @@ pub(super) struct Sight {
     pub(super) is_ended: bool,
     /// An answer is outstanding.
     pub(super) is_busy: bool,
+    /// What is outstanding first has failed already: the server sends that ahead of its ReadyForQuery.
+    pub(super) has_failed: bool,
     /// What the server has said last of its transaction.
     pub(super) status: Status,
     /// How often the server was seen to forget all prepared statements.

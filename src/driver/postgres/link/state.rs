@@ -78,6 +78,8 @@ pub(super) struct State {
     pub(super) slots: Vec<Slot>,
     /// The server waits for the data of a COPY, for which its first Sync does not count.
     pub(super) is_copying: bool,
+    /// The request in front has failed, and ReadyForQuery is all that is still to come of it.
+    pub(super) has_failed: bool,
     pub(super) status: Status,
     pub(super) forgotten: u64,
     pub(super) is_ended: bool,
@@ -102,6 +104,7 @@ impl State {
             others: 0,
             slots: Vec::new(),
             is_copying: false,
+            has_failed: false,
             status: Status::Idle,
             forgotten: 0,
             is_ended: false,
@@ -127,6 +130,7 @@ impl State {
         Sight {
             is_ended: self.is_ended,
             is_busy: !self.owners.is_empty(),
+            has_failed: self.has_failed,
             status: self.status,
             forgotten: self.forgotten,
             sent: self.sent,

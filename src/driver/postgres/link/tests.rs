@@ -67,6 +67,20 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     future.now_or_never()
 }
 
+#[test]
+fn a_request_that_has_failed_is_seen_to_be_nearly_through() {
+    let (link, _facade, mut server) = linked(4096);
+    let mut ticket = ask(&link, 1);
+    let mut parts = [message(b'E', b"\0"), message(b'Z', b"I")].into_iter();
+    assert!(!taken(&mut ticket, &mut Vec::new()) && !link.sight().has_failed);
+    now(server.write_all(&parts.next().unwrap())).unwrap().unwrap();
+    assert!(!taken(&mut ticket, &mut Vec::new()));
+    assert!(link.sight().is_busy && link.sight().has_failed);
+    now(server.write_all(&parts.next().unwrap())).unwrap().unwrap();
+    assert!(taken(&mut ticket, &mut Vec::new()));
+    assert!(!link.sight().is_busy && !link.sight().has_failed);
+}
+
 /// What has come for a ticket; false if there is more to come.
 fn taken(ticket: &mut Ticket, into: &mut Vec<u8>) -> bool {
     while let Some(piece) = now(poll_fn(|cx| ticket.poll(cx))) {
