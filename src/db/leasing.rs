@@ -32,7 +32,7 @@ pub(super) enum LeaseState {
     Left,
 }
 
-/// The wait for a connection, which takes the lease_state at its end.
+/// The wait for a connection, which leaves its outcome in the state of the lease.
 type Work = BoxFuture<'static, Result<(), Error>>;
 
 /// What a statement without a connection has to do.
@@ -107,7 +107,7 @@ impl DbSession {
         let looking = self.look()?;
         let held = local::held(self.database_id(), Some(self));
         let lease = self.inner().pool.lease_at_hand(held)?;
-        let outcome = enter_lease_state(frame, Ok(Lease::from(lease)));
+        let outcome = settle_lease(frame, Ok(Lease::from(lease)));
         drop(looking);
         outcome.ok().and_then(|()| self.taken())
     }
@@ -175,11 +175,11 @@ impl DbSession {
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
     let inner = frame.session_state().session().inner();
     let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
-    enter_lease_state(&frame, lease.map(Lease::from))
+    settle_lease(&frame, lease.map(Lease::from))
 }
 
 /// Gives the session of a block what has come of its wait for a connection.
-fn enter_lease_state(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
+fn settle_lease(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
     let session_state = frame.session_state();
     let session = session_state.session();
     let registration = session.inner().registry.enter(session_state);

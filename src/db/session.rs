@@ -209,7 +209,7 @@ impl DbSession {
     }
 
     /// Ends whatever is open on the connection, and takes it away: it is thrown away as soon as no statement has it. The
-    /// session_state is lost already: nothing is sent by its frames any more.
+    /// session is lost already: nothing is sent by its frames any more.
     pub(super) fn end_now(&self) -> BoxFuture<'static, ()> {
         let (inner, name) = (Arc::clone(&self.inner), self.name());
         let left = self.leave();

@@ -1,4 +1,4 @@
-//! The session_state: what all frames of one session share, that is the session itself, its ledger, and the status of the
+//! The state of a session: what all frames of one session share, that is the session itself, its ledger, and the status of the
 //! transaction as a whole. Used by frames and blocks; it knows nothing of contexts.
 
 use std::sync::{
@@ -42,7 +42,7 @@ pub(crate) struct SessionState<S: Session> {
 }
 
 impl<S: Session> SessionState<S> {
-    /// A session_state whose ledger begins with `owed`.
+    /// A state whose ledger begins with `owed`.
     pub(crate) fn new(session: S, owed: Option<Control>) -> Self {
         let mut ledger = Ledger::default();
         owed.into_iter().for_each(|step| ledger.owe(step));

@@ -1,6 +1,6 @@
-//! What a failed flight means for the transaction: an error with a verdict.
+//! What a failed flight means for the transaction: an error with its impact.
 //!
-//! Drivers give the verdict, for only they know their server; the runtime acts on it. No SQL, no driver in here.
+//! Drivers give the impact, for only they know their server; the runtime acts on it. No SQL, no driver in here.
 
 use crate::error::Error;
 

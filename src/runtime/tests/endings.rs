@@ -10,7 +10,8 @@ use crate::{
     transaction::impact::Impact,
 };
 
-const VERDICTS: [Impact; 5] = [Impact::None, Impact::Block, Impact::Transaction, Impact::Connection, Impact::NotSent];
+const IMPACTS: [Impact; 6] =
+    [Impact::None, Impact::Block, Impact::Refused, Impact::Transaction, Impact::Connection, Impact::NotSent];
 
 fn by_request(impact: Impact) -> String {
     format!("{impact:?} by request")
@@ -19,7 +20,7 @@ fn by_request(impact: Impact) -> String {
 /// rules 16, 19, 33
 #[tokio::test]
 async fn a_commit_that_fails_returns_its_error_and_keeps_nothing() {
-    for impact in VERDICTS {
+    for impact in IMPACTS {
         let recorder = Recorder::of(1);
         recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || recorder.write(1).await).await;
@@ -33,7 +34,7 @@ async fn a_commit_that_fails_returns_its_error_and_keeps_nothing() {
 /// rule 15
 #[tokio::test]
 async fn a_rollback_that_fails_does_not_mask_the_error_of_the_body() {
-    for impact in VERDICTS {
+    for impact in IMPACTS {
         let recorder = Recorder::of(1);
         recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
@@ -51,7 +52,7 @@ async fn a_rollback_that_fails_does_not_mask_the_error_of_the_body() {
 /// rule 15
 #[tokio::test]
 async fn a_pinned_session_is_not_used_on_after_a_rollback_that_failed() {
-    for impact in VERDICTS {
+    for impact in IMPACTS {
         let recorder = Recorder::of(1);
         recorder.inject(1, Injected::Fails(impact));
         let pinned = recorder.pinned(async || {
@@ -75,12 +76,17 @@ async fn a_pinned_session_is_not_used_on_after_a_rollback_that_failed() {
 /// rules 19, 31, 33
 #[tokio::test]
 async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
-    for impact in VERDICTS {
+    for impact in IMPACTS {
         let recorder = Recorder::of(1);
         recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
             recorder.write(1).await?;
-            assert_eq!(recorder.write(2).await.unwrap_err().to_string(), by_request(impact));
+            // What a refusal comes from is told, should it be known: here it is not.
+            let told = match impact {
+                Impact::Refused => "the block was aborted by an earlier error".into(),
+                _ => by_request(impact),
+            };
+            assert_eq!(recorder.write(2).await.unwrap_err().to_string(), told);
             recorder.write(3).await
         });
         let ended = ended.await.map_err(|error| error.kind());
@@ -103,7 +109,7 @@ async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
 /// rules 17, 18, 32
 #[tokio::test]
 async fn a_swallowed_error_commits_nothing_unless_the_statement_alone_failed() {
-    for impact in VERDICTS {
+    for impact in IMPACTS {
         let recorder = Recorder::of(1);
         recorder.inject(1, Injected::Fails(impact));
         let ended = recorder.atomic(async || {
