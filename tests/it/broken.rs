@@ -108,7 +108,7 @@ async fn what_was_in_flight_with_the_first_error_fails_because_of_it() {
     for _ in 0..30 {
         let work = db.atomic(|| async {
             let (first, second, third) =
-                tokio::join!(insert(db, 0, "taken"), insert(db, 1, "never"), insert(db, 2, "never"));
+                tokio::join!(biased; insert(db, 0, "taken"), insert(db, 1, "never"), insert(db, 2, "never"));
             assert!(first.expect_err("the id is taken").is_unique_violation());
             for late in [second, third] {
                 assert_eq!(late.expect_err("aborted").kind(), ErrorKind::Aborted);

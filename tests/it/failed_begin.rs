@@ -92,7 +92,7 @@ async fn a_guard_that_fails_tells_its_own_reason() {
     put(db, 1).await.expect("it is described");
     proxy.forge(Some(("SAVEPOINT _n0", "SELECT 1/0   ")));
     let joined = db.atomic(|| async {
-        let (first, second) = tokio::join!(put(db, 2), put(db, 3));
+        let (first, second) = tokio::join!(biased; put(db, 2), put(db, 3));
         assert_eq!(first.expect("it is what begins the transaction"), 1);
         second
     });

@@ -262,7 +262,8 @@ async fn the_source_of_rolled_back_is_the_first_error() {
     let (backend, proxy) = wired().await;
     let db = &backend.db;
     let work = db.atomic(|| async {
-        let (first, second) = tokio::join!(insert(db, 0, "taken"), db.query("select no_such_column", params![]));
+        let (first, second) =
+            tokio::join!(biased; insert(db, 0, "taken"), db.query("select no_such_column", params![]));
         assert!(first.expect_err("the id is taken").is_unique_violation());
         second.expect_err("the block is aborted, or the column is not there");
         Ok::<_, Error>(())

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub(crate) use self::counts::{Counts, Message};
+pub(crate) use self::counts::{Counts, Message, StepKind};
 pub(crate) use self::protocol::Side;
 use self::protocol::{Answer, Meaning, Protocol, Session};
 
