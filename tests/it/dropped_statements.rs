@@ -27,14 +27,6 @@ async fn drop_at_work<T: std::fmt::Debug>(backend: &Backend, pattern: &str, futu
     }
 }
 
-async fn none_at_work(backend: &Backend, pattern: &str) {
-    let start = Instant::now();
-    while backend.count_running(pattern).await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(2), "the server is still at work on {pattern}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 on_every_server! {
     /// rule 38: each call, outside a block
     async fn the_server_stops_what_was_dropped(backend) {
@@ -42,15 +34,15 @@ on_every_server! {
         let db = &backend.db;
         let (pattern, slow) = ("%sleep(30)%", sleeps(db.dialect(), 30.0));
         drop_at_work(&backend, pattern, db.execute(&slow, params![])).await;
-        none_at_work(&backend, pattern).await;
+        backend.none_running(pattern).await;
         drop_at_work(&backend, pattern, db.batch(&format!("select 1; {slow}; {slow}"))).await;
-        none_at_work(&backend, pattern).await;
+        backend.none_running(pattern).await;
         drop_at_work(&backend, pattern, async {
             let mut rows = db.stream(&slow, params![]).await.expect("it begins");
             rows.next().await.is_some()
         })
         .await;
-        none_at_work(&backend, pattern).await;
+        backend.none_running(pattern).await;
         match db.dialect() {
             Dialect::Mysql => {
                 let native = db.with_mysql(|mut client| async move {
@@ -67,7 +59,7 @@ on_every_server! {
                 drop_at_work(&backend, pattern, native).await;
             }
         }
-        none_at_work(&backend, pattern).await;
+        backend.none_running(pattern).await;
         drop_at_work(&backend, pattern, async {
             tokio::join!(db.connection(|| async {
                 let other = format!("{slow}, 1");
@@ -75,7 +67,7 @@ on_every_server! {
             }))
         })
         .await;
-        none_at_work(&backend, pattern).await;
+        backend.none_running(pattern).await;
         all_is_well(&backend, "after all").await;
     }
 }

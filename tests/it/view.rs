@@ -107,6 +107,16 @@ impl Backend {
         row.get(0).expect("a count")
     }
 
+    /// Waits until no statement of the test that matches is at work: the server says so somewhat later than it answers. Not
+    /// on SQLite.
+    pub(crate) async fn none_running(&self, pattern: &str) {
+        let start = Instant::now();
+        while self.count_running(pattern).await > 0 {
+            assert!(start.elapsed() < SETTLES, "the server is still at work on {pattern}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until the server sees so many sessions of the database under test. Not on SQLite.
     pub(crate) async fn sessions_come_to(&self, wanted: u64) {
         self.sessions_come_to_those(|| wanted).await;
