@@ -77,6 +77,7 @@ on_every_server! {
             for message in 1.. {
                 let names = ["parent", "child", "call", "after"].map(|part| format!("{what} {message} {part}"));
                 let [parent, child, inner, after] = &names;
+                proxy.left_with(1).await;
                 let parental = db.atomic(|| async {
                     insert(db, parent).await?;
                     proxy.reset();

@@ -64,6 +64,7 @@ pub(crate) async fn drop_at_every_message<F: Future>(
     mut check: impl AsyncFnMut(usize, Option<F::Output>),
 ) -> usize {
     for message in 1..TOO_MANY {
+        proxy.left_with(1).await;
         proxy.reset();
         proxy.stall_at(message);
         let out = {
