@@ -1,115 +1,31 @@
 //! The integration tests: through the public API, on every back end, against real servers. Each module is one behaviour,
-//! and each test names the rule of the specification that it holds. `tests/run.sh` starts the servers and runs them.
+//! and each test names the rule of the specification that it holds. `tests/run.sh` starts the servers and runs them all.
+//! `cargo test` alone runs those that need SQLite only, and tells which it leaves out.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions that are tests themselves, not what they share")]
+#![cfg_attr(
+    not(feature = "full"),
+    allow(dead_code, unused_imports, reason = "what the tests share serves more tests than are here")
+)]
 
 #[macro_use]
-mod harness;
-mod drops;
-mod films;
-mod proxy;
-mod recorder;
-#[macro_use]
-mod servers;
-mod session_state;
-mod view;
-mod wire;
+mod support;
+use support::{dialects, drops, films, harness, proxy, recorder, test_servers, wire};
 
-mod abandoned;
-mod ancestor;
-mod binding;
 mod blocks;
-mod brief;
-mod broken;
-mod calls;
+mod cancel;
+#[cfg(feature = "full")]
 mod claims;
-mod closed_frames;
-mod closing;
-mod closing_blocks;
-mod commit_tag;
-mod condemned;
-mod connecting;
-mod create_tables;
-mod demoted;
-mod derives;
-mod dialects;
-mod dropped_blocks;
-mod dropped_calls;
-mod dropped_on_the_wire;
-mod dropped_statements;
-mod empty_texts;
-mod entering;
-mod errors;
-mod exact;
-mod failed_begin;
-mod fairness;
-mod gone;
+mod drivers;
+#[cfg(feature = "full")]
 mod guide;
-mod health;
-mod hstore;
-mod joining;
-mod kept;
-mod kept_waiting;
-mod killing;
-mod late_cancel;
-mod lazy;
-mod leaving;
-mod limits;
-mod long_lists;
-mod manager;
-mod model_derive;
-mod mysql;
-mod names;
-mod native;
-mod native_postgres;
-mod native_sqlite;
-mod nested_settings;
-mod no_runtime;
-mod not_understood;
-mod options;
-mod orphans;
-mod own_schema_changes;
-mod own_table;
-mod panics;
-mod parameters;
-mod pinned;
-mod pooler;
-mod prefetch;
-mod programs;
-mod protocol_limits;
-mod queries;
-mod read_only_columns;
-mod reading;
-mod reference_indexes;
-mod refused;
-mod resend;
-mod rollback_only;
-mod round_trips;
-mod runtimes;
-mod savepoints;
-mod scope_layer;
-mod scopes;
-mod secrets;
-mod secrets_in_messages;
-mod server_errors;
-mod settings;
-mod shutdown;
-mod sqlite;
-mod stale;
-mod stale_statements;
-mod statement_memory;
-mod stopped;
-mod stored_forms;
-mod stream_memory;
-mod streams;
+mod models;
+mod peewee_async;
+mod pool;
+mod servers;
+mod statements;
 mod suites;
 mod sync;
-mod tasks;
-mod tls;
+#[cfg(feature = "full")]
 mod traces;
-mod turns;
-mod twice;
 mod types;
-mod types_postgres;
-mod upserts;
-mod violates;

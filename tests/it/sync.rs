@@ -1,6 +1,7 @@
 //! Blocking calls: section I of the specification.
 
 mod blocks;
+#[cfg(feature = "full")]
 mod calls;
 mod ends;
 mod manager;

@@ -7,7 +7,9 @@ use nestling::{
 
 use crate::harness::insert;
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 2; `Database::batch`: what a text that fails half-way has done outside a block
     async fn a_batch_that_fails_outside_a_block_has_done_what_stands_ahead_except_on_postgres(backend) {
         let backend = backend.with_items().await;

@@ -24,7 +24,9 @@ async fn with_tables(backend: &Backend) -> Manager {
     Manager::new(backend.db.clone())
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// limits: "a condition on a table that the query does not have compiles, and is an error of the database"
     async fn a_condition_on_another_table_is_an_error_of_the_database(backend) {
         let objects = with_tables(&backend).await;
@@ -92,7 +94,9 @@ on_every_backend! {
     }
 }
 
-on_postgres_and_sqlite! {
+test_on! {
+    postgres_and_sqlite;
+
     /// limits: "`create_tables` leaves a table as it is that exists. Indexes that are missing it makes"
     async fn an_index_that_a_table_lacks_is_made_and_its_columns_are_left(backend) {
         let objects = with_tables(&backend).await;
@@ -116,7 +120,9 @@ struct Pair {
     right: i64,
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 53; limits: "`violates` cannot tell which of several foreign keys was violated on SQLite, nor a unique key of MySQL
     /// that has a name of its own beside other unique keys of the model; it is `false` then"
     async fn what_the_database_does_not_tell_is_not_guessed(backend) {

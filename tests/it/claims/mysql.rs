@@ -19,7 +19,9 @@ fn decimal(text: &str) -> Decimal {
     text.parse().expect("a decimal")
 }
 
-on_mysql_and_mariadb! {
+test_on! {
+    mysql_and_mariadb;
+
     /// README: four statements that are joined cost six round trips, as they take turns
     async fn four_joined_statements_cost_six(backend) {
         let (backend, proxy) = backend.with_items().await.behind_proxy_with(|options| options.max_connections(1));
@@ -159,7 +161,9 @@ struct Page {
     body: Json<serde_json::Value>,
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// limits: "MariaDB and SQLite compare documents as text": what others wrote is found if it is written as nestling does
     async fn documents_of_others_are_found_as_text_or_as_what_they_are(backend) {
         let db = &backend.db;
@@ -187,7 +191,9 @@ struct Book {
     shelf: nestling::ForeignKey<Shelf>,
 }
 
-on_mysql_and_mariadb! {
+test_on! {
+    mysql_and_mariadb;
+
     /// rule 71; limits: "text that a collation takes for equal finds no parent"
     async fn a_child_whose_key_is_written_otherwise_finds_no_parent(backend) {
         let code = "varchar(20) character set utf8mb4 collate utf8mb4_general_ci";

@@ -38,7 +38,9 @@ fn a_database_of_a_name_takes_urls_of_its_own_sort() {
     assert_eq!(kinds, [postgres, postgres, mysql, mysql, sqlite, [false; 3]]);
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 55; `TransactionBuilder`: "Elsewhere it changes nothing", and "SQLite is serializable whatever is asked for"
     async fn isolation_and_deferrable_are_taken_by_every_database(backend) {
         let backend = backend.with_items().await;

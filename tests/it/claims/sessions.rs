@@ -8,7 +8,9 @@ async fn text(db: &Database, sql: &str) -> String {
     db.query_one(sql, params![]).await.and_then(|row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error:?}"))
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// rule 36; limits: "which costs two or three round trips", and "CALL, DO blocks and EXECUTE count as changes"
     async fn a_change_of_the_session_costs_two_or_three_round_trips(backend) {
         let (backend, proxy) = backend.behind_proxy_with(|options| options.max_connections(1));

@@ -10,7 +10,9 @@ use crate::{
     harness::{insert, poll_once},
 };
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 9; limits: "ends in `TurnTimeout` if the loop reads no row for 200 ms"
     async fn a_statement_beside_a_loop_that_reads_no_row_ends_in_a_turn_timeout(backend) {
         let backend = backend.with_items().await;
@@ -66,7 +68,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 9; limits: "Rows that are taken one by one in a blocking block have the block's turn"
     async fn a_statement_between_the_rows_of_a_blocking_block_ends_in_a_turn_timeout(backend) {
         let backend = backend.with_items().await;

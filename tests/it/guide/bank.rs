@@ -61,7 +61,9 @@ async fn test_payday(objects: &Manager) -> Result<(), Error> {
         .await
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     async fn a_payday_is_tested_and_nothing_is_kept(backend) {
         let objects = Manager::new(backend.db.clone());
         nestling::create_tables(objects.database(), &[Account::TABLE]).await.unwrap();

@@ -55,7 +55,9 @@ async fn test_payday(db: &Database) -> Result<(), Error> {
     .await
 }
 
-on_postgres_and_sqlite! {
+test_on! {
+    postgres_and_sqlite;
+
     async fn a_payday_is_tested_and_nothing_is_kept(backend) {
         let db = &backend.db;
         let table = "create table account (name text primary key, balance bigint not null check (balance >= 0))";

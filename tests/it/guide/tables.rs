@@ -59,7 +59,9 @@ async fn bank(db: &Database) -> Result<Manager, Error> {
     Ok(objects)
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     async fn what_stands_beside_sqlx_does_what_it_says(backend) {
         let db = &backend.db;
         let objects = bank(db).await.unwrap();
@@ -146,7 +148,9 @@ on_every_backend! {
     }
 }
 
-on_postgres_and_sqlite! {
+test_on! {
+    postgres_and_sqlite;
+
     async fn upserts_have_conditions(backend) {
         let db = &backend.db;
         let objects = bank(db).await.unwrap();

@@ -24,7 +24,7 @@ use self::{
     conversation::{Conversation, Said, Step},
     wire::{Cut, Side, WAYS, Way, Wire},
 };
-use super::{seed::Cases, suite_on_every_server};
+use super::seed::Cases;
 use crate::harness::Backend;
 
 /// How long a conversation may take: far longer than any does that does not hang.
@@ -130,9 +130,11 @@ async fn cuts(backend: Backend) {
     assert_eq!(backend.locks_at_server().await, 0);
 }
 
-suite_on_every_server!(cuts);
+test_on! { every_server_and_runtime; cuts }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// rule 36: a server that hears half a message says so, and hangs up. The connection is lost, and nobody's any more.
     async fn half_a_message_ends_its_connection(backend) {
         let wire = Wire::before(backend.url(), None).await;

@@ -123,14 +123,18 @@ async fn storms(backend: Backend, ends_sessions: bool) {
         .await;
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 13 to 16, 19 and 36
     async fn statements_that_are_cancelled_from_outside_leave_blocks_whole_or_not_at_all(backend) {
         storms(backend, false).await;
     }
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// rules 16, 33 and 36
     async fn sessions_that_are_ended_from_outside_leave_blocks_whole_or_not_at_all(backend) {
         storms(backend, true).await;

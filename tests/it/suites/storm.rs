@@ -14,10 +14,7 @@ use nestling::{Database, Dialect, Error, params};
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
 use self::task::{Task, Told, Tolds};
-use super::{
-    seed::{Cases, Dice},
-    suite_on_every_backend, suite_on_every_server,
-};
+use super::seed::{Cases, Dice};
 use crate::{harness::Backend, proxy::Proxy};
 
 const ACCOUNTS: i64 = 6;
@@ -158,4 +155,4 @@ async fn storms(backend: Backend) {
         .await;
 }
 
-suite_on_every_backend!(storms);
+test_on! { every_backend_and_runtime; storms }

@@ -21,7 +21,9 @@ impl From<Error> for Mine {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 12, 13 and 14
     async fn blocks_nest_and_roll_back_on_their_own(backend) {
         let backend = backend.with_items().await;
@@ -53,7 +55,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 26 and 27: a transaction in a transaction joins
     async fn a_joined_transaction_that_fails_marks_the_whole(backend) {
         let backend = backend.with_items().await;
@@ -89,7 +93,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 41
     async fn a_panic_rolls_back_and_goes_on_unwinding(backend) {
         let backend = backend.with_items().await;
@@ -124,7 +130,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 17, 31 and 32: a statement's error that was swallowed
     async fn a_swallowed_error_does_not_commit_in_silence(backend) {
         let backend = backend.with_items().await;
@@ -146,7 +154,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 25, 30 and 55
     async fn options_are_those_of_the_asynchronous_blocks(backend) {
         let backend = backend.with_items().await;
@@ -173,7 +183,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 3: by whatever handle, at whatever depth
     async fn every_query_of_the_thread_takes_part(backend) {
         let backend = backend.with_items().await;
@@ -197,7 +209,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// As `Database::connection`: temporary tables need one connection.
     async fn a_connection_can_be_pinned(backend) {
         let backend = backend.with_items().await;

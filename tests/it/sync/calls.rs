@@ -9,7 +9,9 @@ use nestling::{
 
 use crate::dialects::numbers;
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     async fn every_call_has_its_blocking_form(backend) {
         let backend = backend.with_items().await;
         let db = backend.db.sync();
@@ -40,7 +42,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     async fn errors_are_those_of_the_asynchronous_calls(backend) {
         let backend = backend.with_items().await;
         let db = backend.db.sync();
@@ -56,7 +60,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     async fn rows_one_by_one_may_be_dropped_half_way(backend) {
         let db = backend.db.sync();
         let sql = numbers(db.dialect());
@@ -78,7 +84,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 59: threads wait for a connection, first come, first served, and not for ever
     async fn a_connection_is_waited_for_as_long_as_was_said(backend) {
         let backend = backend.with(|options| options.max_connections(1).acquire_timeout(Duration::from_millis(200)));
@@ -99,7 +107,9 @@ on_every_backend! {
     }
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// rule 60: what looks at such a connection first must not wait for a runtime that stands still
     async fn a_connection_that_lay_idle_for_long_serves_a_call_that_blocks_its_runtime(backend) {
         let backend = backend.with(|options| options.max_connections(1).acquire_timeout(Duration::from_secs(5)));

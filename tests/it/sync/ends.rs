@@ -7,7 +7,9 @@ use nestling::{ErrorKind, params};
 
 use crate::harness::Backend;
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// Connections go with the last clone of the handle, or when it is closed.
     async fn connections_go_with_the_handle(backend) {
         let backend = backend.with_items().await;
@@ -29,7 +31,9 @@ on_every_server! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 58
     async fn a_closed_database_is_closed_for_blocking_calls_too(backend) {
         let backend = backend.with_items().await;
@@ -50,7 +54,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 34: what is open is waited for
     async fn closing_the_database_waits_for_open_blocking_transactions(backend) {
         let backend = backend.with_items().await.with(|options| options.close_timeout(Duration::from_secs(30)));
@@ -83,6 +89,7 @@ on_every_backend! {
 
 /// rule 33
 #[tokio::test]
+#[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
 async fn a_lost_connection_ends_the_block() {
     let backend = Backend::postgres().await.with_items().await;
     let sync = backend.db.sync();

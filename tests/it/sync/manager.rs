@@ -12,7 +12,9 @@ fn direct(sync: &SyncManager, name: &str) -> Result<Director, Error> {
     sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::Json(json!(null)))])
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 64 to 70, in blocking form
     async fn every_call_of_the_manager_has_its_blocking_form(backend) {
         create(&backend).await;
@@ -64,7 +66,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 14 and 26, by the manager
     async fn blocks_of_the_manager_nest(backend) {
         create(&backend).await;
@@ -85,7 +89,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 62: the manager's own blocking handle
     async fn it_is_refused_outside_of_allow_sync(backend) {
         create(&backend).await;

@@ -39,7 +39,9 @@ fn refused(sync: &SyncDatabase) {
     assert!(sync.stats().is_none() && sync.depth() == 0);
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 62
     async fn it_holds_for_its_closure_alone(backend) {
         let backend = backend.with_items().await;
@@ -71,7 +73,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 62
     async fn it_is_nobody_elses(backend) {
         let backend = backend.with_items().await;
@@ -112,7 +116,9 @@ fn poll_all(runtime: &tokio::runtime::Runtime, mut local: LocalSet) {
     panic!("the tasks of the set do not end");
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 62: test_allow_sync_is_reverted_for_exc of the ancestor
     async fn it_ends_on_error_and_panic(backend) {
         let backend = backend.with_items().await;
@@ -144,7 +150,9 @@ on_every_backend! {
     }
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// rule 62: the blocking connection is closed
     async fn its_connection_is_closed_at_its_end(backend) {
         let backend = backend.with_items().await;

@@ -72,7 +72,9 @@ fn work(db: &SyncDatabase) -> Result<i64, Error> {
     Ok(id)
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rules 62 and 63: nothing but the permission depends on where one is
     async fn blocking_calls_work_everywhere(backend) {
         let backend = backend.with_items().await;
@@ -91,7 +93,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// The budget that tokio gives a task for one poll has no part in how much it does by blocking calls.
     async fn a_task_may_make_any_number_of_calls(backend) {
         let db = backend.db.sync();
@@ -104,7 +108,9 @@ on_every_backend! {
     }
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// On a multi-thread runtime the other tasks of the worker go on.
     async fn other_tasks_go_on_meanwhile(backend) {
         let db = backend.db.clone();
@@ -130,7 +136,9 @@ on_every_server! {
     }
 }
 
-on_every_server! {
+test_on! {
+    every_server;
+
     /// A runtime that ends while one of its tasks blocks does not stop it, nor is it kept from ending for longer.
     async fn a_runtime_that_ends_does_not_hang(backend) {
         for shut in [tokio::runtime::Runtime::shutdown_background, drop] {
@@ -155,7 +163,9 @@ on_every_server! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// A handle is for any number of threads; each has its own blocks.
     async fn threads_have_blocks_of_their_own(backend) {
         let backend = backend.with_items().await.with(|options| options.max_connections(3));

@@ -6,7 +6,9 @@ use nestling::{Error, ErrorKind, params};
 
 use crate::harness::insert;
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 63
     async fn a_blocking_query_inside_an_asynchronous_transaction_is_refused(backend) {
         let backend = backend.with_items().await;
@@ -43,7 +45,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 63: unless asked for
     async fn it_is_another_connection_if_it_is_asked_for(backend) {
         let backend = backend.with_items().await.with(|options| options.busy_timeout(Duration::from_millis(50)));
@@ -76,7 +80,9 @@ on_every_backend! {
     }
 }
 
-on_every_backend! {
+test_on! {
+    every_backend;
+
     /// rule 63: an asynchronous transaction within a blocking one is one again
     async fn the_innermost_transaction_decides(backend) {
         let backend = backend.with_items().await;

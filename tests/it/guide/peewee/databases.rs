@@ -6,7 +6,7 @@ use nestling::{
     HStore, Manager, Model, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Result, create_tables,
 };
 
-use crate::{harness::Backend, servers};
+use crate::{harness::Backend, test_servers};
 
 #[test]
 fn postgresql() -> Result<()> {
@@ -61,7 +61,7 @@ async fn hstore() {
     let backend = Backend::postgres().await;
     let name = format!("{}_guide", backend.name());
     backend.observer().batch(&format!("create database {name}")).await.unwrap();
-    let base = servers::postgres_url();
+    let base = test_servers::postgres_url();
     let (server, _) = base.split_once('?').unwrap_or((&base, ""));
     let (server, _) = server.rsplit_once('/').unwrap();
 

@@ -1,0 +1,12 @@
+//! Models: tables, queries, the manager, prefetch.
+
+mod create_tables;
+mod derives;
+mod long_lists;
+mod manager;
+mod prefetch;
+mod queries;
+mod queries_of_the_own_table;
+mod read_only_columns;
+mod reference_indexes;
+mod upserts;

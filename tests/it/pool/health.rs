@@ -1,0 +1,161 @@
+//! Health checks, and the goodbye of a database that closes. Section H, rules 34 and 58.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use nestling::{Database, Error, ErrorKind, params};
+use tokio::sync::Barrier;
+
+use crate::{
+    harness::Backend,
+    proxy::Side,
+    test_servers::PrivateServer,
+    wire::{Wire, statement},
+};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Has so many connections at once.
+async fn warm(db: &Database, count: usize) {
+    let together = Barrier::new(count);
+    let holds = (0..count).map(|_| {
+        db.connection(|| async {
+            statement(db).await?;
+            together.wait().await;
+            Ok::<_, Error>(())
+        })
+    });
+    try_join_all(holds).await.expect("connections");
+    assert_eq!(db.stats().connections, count as u64);
+}
+
+test_on! {
+    every_backend;
+
+    /// rule 60: it needs one connection for a moment, and leaves blocks alone
+    async fn a_database_that_answers_is_well(backend) {
+        let db = &backend.db;
+        db.ping().await.expect("it answers");
+        db.ping().await.expect("it answers");
+        assert_eq!((db.stats().connections, db.stats().idle, db.stats().transactions), (1, 1, 0));
+        db.atomic(|| async {
+            db.ping().await?;
+            assert_eq!(db.stats().transactions, 0, "the block has begun nothing");
+            statement(db).await?;
+            db.ping().await
+        })
+        .await
+        .expect("it answers in a block, too");
+        db.close().await;
+        assert_eq!(db.ping().await.expect_err("closed").kind(), ErrorKind::Closed);
+        let never = backend.builder().autoconnect(false).build().expect("valid options");
+        assert_eq!(never.ping().await.expect_err("not connected").kind(), ErrorKind::Closed);
+    }
+}
+
+for_every_kind! {
+    /// A server that is gone is not well, though `connect` did its work once; when it is back, so is the health.
+    async fn a_server_that_is_gone_is_not_well(kind) {
+        let server = PrivateServer::start(kind).await;
+        let db = Database::builder(&server.url()).max_connections(4).acquire_timeout(LONG).build().expect("a valid URL");
+        warm(&db, 4).await;
+        server.stop().await;
+        let error = db.ping().await.expect_err("it is gone");
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        assert!(error.to_string().contains(&server.addr().to_string()), "{error}");
+        server.restart().await;
+        db.ping().await.expect("it is back");
+        warm(&db, 4).await;
+        // Now all connections are dead, and nobody has noticed.
+        server.restart().await;
+        db.ping().await.expect("dead connections are replaced");
+    }
+}
+
+/// A server that takes the question and says nothing is not well.
+#[tokio::test]
+#[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
+async fn a_server_that_is_silent_is_not_well() {
+    let wait = Duration::from_millis(200);
+    let wire = Wire::with(|builder| builder.max_connections(1).connect_timeout(wait).acquire_timeout(LONG)).await;
+    statement(&wire.db).await.expect("a connection");
+    wire.proxy.stall_when(|message| message.from == Side::Client && message.text.contains("SELECT 1"));
+    let start = Instant::now();
+    let error = wire.db.ping().await.expect_err("silent");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Connect, "the database did not answer within 200ms".into())
+    );
+    assert!((wait..LONG / 4).contains(&start.elapsed()));
+    wire.proxy.release();
+    wire.db.ping().await.expect("by another connection");
+}
+
+test_on! {
+    every_server;
+
+    /// rule 58: closed means that the server has no session of the pool any more
+    async fn a_closed_database_has_no_session_at_the_server(backend) {
+        for round in 0..10 {
+            let min = if round % 2 == 0 { 0 } else { 3 };
+            let db = backend.builder().max_connections(5).min_connections(min).build().expect("valid options");
+            warm(&db, 5).await;
+            backend.sessions_come_to(5).await;
+            db.close().await;
+            assert_eq!(backend.sessions_at_server().await, 0, "round {round}");
+        }
+    }
+
+    /// rules 34, 58: also with blocks that end while it waits, and with one that has to be ended
+    async fn nor_has_it_with_blocks_that_were_open(backend) {
+        let backend = backend.with_items().await;
+        for overdue in [false, true] {
+            let wait = Duration::from_millis(if overdue { 200 } else { 10_000 });
+            let db = backend.builder().max_connections(3).close_timeout(wait).build().expect("valid options");
+            warm(&db, 3).await;
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            let (end, ends) = tokio::sync::oneshot::channel::<()>();
+            let own = db.clone();
+            let block = tokio::spawn(async move {
+                own.atomic(|| async {
+                    own.execute("insert into item values ($1, $2)", params![i64::from(overdue), overdue.to_string()]).await?;
+                    let _ = begun.send(());
+                    let _ = ends.await;
+                    Ok::<_, Error>(())
+                })
+                .await
+            });
+            has_begun.await.expect("it has begun");
+            let start = Instant::now();
+            if overdue {
+                db.close().await;
+            } else {
+                tokio::join!(db.close(), async { end.send(()).expect("it waits") });
+            }
+            assert_eq!(backend.sessions_at_server().await, 0, "overdue: {overdue}");
+            assert!(start.elapsed() < LONG / 4);
+            if overdue {
+                block.abort();
+                assert!(block.await.expect_err("aborted").is_cancelled());
+            } else {
+                block.await.expect("no panic").expect("it had its time");
+            }
+        }
+    }
+}
+
+/// rule 58: a server that never closes its side costs no more than the time for it
+#[tokio::test]
+#[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
+async fn a_goodbye_that_is_not_answered_ends_with_the_time_for_it() {
+    let wait = Duration::from_millis(300);
+    let backend = Backend::postgres().await;
+    let wire = Wire::with(|builder| builder.close_timeout(wait)).await;
+    statement(&wire.db).await.expect("a connection");
+    wire.proxy.stall_when(|message| message.from == Side::Client && message.tag == 'X');
+    let start = Instant::now();
+    wire.db.close().await;
+    assert!((wait..LONG / 4).contains(&start.elapsed()), "{:?}", start.elapsed());
+    wire.proxy.release();
+    backend.settled().await;
+}

@@ -1,0 +1,20 @@
+//! Connections: how they are made, shared, checked, replaced and closed.
+
+mod closing;
+mod closing_with_open_blocks;
+mod connecting;
+#[cfg(feature = "full")]
+mod demoted_servers;
+mod fairness;
+mod health;
+mod limits;
+#[cfg(feature = "full")]
+mod not_sent_twice;
+#[cfg(feature = "full")]
+mod refused_connections;
+#[cfg(feature = "full")]
+mod resend;
+mod runtimes;
+mod session_state;
+#[cfg(feature = "full")]
+mod stale_connections;

@@ -1,0 +1,9 @@
+//! Values of every type, there and back.
+
+mod decimals_and_documents;
+mod hstore;
+mod model_fields;
+#[cfg(feature = "full")]
+mod postgres;
+mod stored_forms;
+mod values;
