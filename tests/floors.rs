@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "floors/circles.rs"]
+mod circles;
 #[path = "floors/links.rs"]
 mod links;
 #[path = "floors/plan.rs"]
@@ -112,10 +114,13 @@ fn code_of(text: &str) -> String {
             rest = &rest[c.len_utf8()..];
         }
     }
-    let end = code.find("#[cfg(test)]\nmod ").unwrap_or(code.len());
+    let is_inline = |at: &usize| code[at + TESTS.len()..].trim_start_matches(is_word).trim_start().starts_with('{');
+    let end = code.match_indices(TESTS).map(|(at, _)| at).find(is_inline).unwrap_or(code.len());
     code.truncate(end);
     code
 }
+
+const TESTS: &str = "#[cfg(test)]\nmod ";
 
 fn string(text: &str) -> usize {
     let mut escaped = false;
@@ -186,7 +191,11 @@ fn first_names(group: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars().take_while(|c| is_word(*c)).collect()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Whether code names a crate: at the beginning of a path, or as a whole.
@@ -327,5 +336,6 @@ fn sources_are_read_rightly() {
         ["driver", "error"]
     );
     assert_eq!(imports("src/db/mod.rs", "use super::driver::X; pub use self::pool;"), ["driver"]);
+    assert_eq!(imports("src/db/mod.rs", "#[cfg(test)]\nmod tests;\nuse super::driver::X;"), ["driver"]);
     assert_eq!(imports("src/error.rs", "use super::data::Row; use crate::error::X;"), ["data"]);
 }
