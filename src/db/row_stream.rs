@@ -15,12 +15,12 @@ use crate::{
     driver::Answer,
     error::Error,
     revocable::{Gone, Revocable},
-    runtime::{Frame, StreamUse, Turn},
+    runtime::{Frame, Permit, StreamUse},
     transaction::impact::DriverError,
 };
 
 /// The block that a stream is part of, with its turn in it.
-pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Arc<Frame<DbSession>>>);
+pub(super) type Place = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession>>>);
 
 /// Where the rows of a stream come from. Its session can take it away: a stream that is kept beyond its block must not
 /// hold up the connection (rule 6).

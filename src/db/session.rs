@@ -27,7 +27,7 @@ use crate::{
     driver::State,
     error::{Error, ErrorKind},
     revocable::Revoke as _,
-    runtime::{Frame, Session, SessionState, Slot, within},
+    runtime::{Frame, Session, SessionState, Slot, TaskLocal, within},
     transaction::{
         control::{Control, Steps, Tally},
         impact::{CancelScope, DriverError, Impact},
@@ -231,14 +231,16 @@ impl DbSession {
     }
 }
 
-impl Session for DbSession {
-    fn database(&self) -> usize {
-        self.inner.id
-    }
-
+impl TaskLocal for DbSession {
     #[inline]
     fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
         local::with_slot(lend)
+    }
+}
+
+impl Session for DbSession {
+    fn database(&self) -> usize {
+        self.inner.id
     }
 
     fn turn_timeout(&self) -> Duration {

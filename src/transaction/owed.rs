@@ -57,7 +57,7 @@ pub(crate) trait Flight: Send + Sync {
     /// driver that pipelines MUST keep the value until all of the flight is in its buffer.
     ///
     /// # Errors
-    /// The block that the flight belongs to has ended or is doomed: nothing may be sent.
+    /// The block that the flight belongs to has ended or is aborted: nothing may be sent.
     fn take(&self) -> Result<Owed<'_>, Error>;
 
     /// Takes what came to be owed since [`take`](Self::take), where the work of the flight is done once more.

@@ -77,7 +77,7 @@ impl Database {
         let session = frame.session_state().session();
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
-        // Dropped half-way, the body may have left anything undone: the block is doomed then.
+        // Dropped half-way, the body may have left anything undone: the block is aborted then.
         let flight = DbFlight::of(self.inner(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
         let entered = trace::steps(&flight, connection.control(&flight, &into)).await;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, Slot, joined},
+    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, Slot, TaskLocal, joined},
     server::{Keys, Server, text},
 };
 use crate::{
@@ -311,13 +311,15 @@ fn server_error(code: &str) -> Error {
     )
 }
 
+impl TaskLocal for Fake {
+    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
+        CURRENT.try_with(lend).ok()
+    }
+}
+
 impl Session for Fake {
     fn database(&self) -> usize {
         self.recorder.database
-    }
-
-    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
-        CURRENT.try_with(lend).ok()
     }
 
     fn turn_timeout(&self) -> Duration {

@@ -7,8 +7,8 @@ use futures_util::future::{join, join3};
 use super::{
     super::{
         Block, Context, Frame,
-        purpose::Purpose,
-        turn::{Gate as _, Turn},
+        lock::{LockMode, Lockable as _},
+        permit::Permit,
     },
     fake::{Fake, Injected, Recorder, TURN_TIMEOUT, poll_once},
 };
@@ -24,7 +24,7 @@ async fn named(recorder: &Recorder, name: &str) -> Block<Fake> {
 }
 
 fn is_at_rest(frame: &Frame<Fake>) -> bool {
-    frame.turnstile().is_at_rest()
+    frame.lock().is_at_rest()
 }
 
 /// rule 8
@@ -210,7 +210,7 @@ fn waiting_for_a_turn_outside_a_runtime_is_an_error() {
     let refused = futures_util::FutureExt::now_or_never(root.frame().statement()).expect("it does not wait");
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoRuntime);
     drop(held);
-    let shared = futures_util::FutureExt::now_or_never(Turn::take(&**root.frame(), Purpose::Statement));
+    let shared = futures_util::FutureExt::now_or_never(Permit::acquire(&**root.frame(), LockMode::Shared));
     assert!(shared.expect("it is free").is_ok());
     assert!(TURN_TIMEOUT > Duration::ZERO && is_at_rest(root.frame()));
 }

@@ -1,21 +1,59 @@
-//! The state of a session: what all frames of one session share, that is the session itself, its ledger, and the status of the
-//! transaction as a whole. Used by frames and blocks; it knows nothing of contexts.
+//! The session of the runtime: what is asked of one ([`Session`]), and what all its frames share ([`SessionState`]): the
+//! session itself, its ledger, and the status of the transaction as a whole.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use super::Session;
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
-        control::{Control, Ledger, Steps},
+        control::{Control, Ledger, Steps, Tally},
+        impact::{CancelScope, DriverError},
         owed::Owed,
     },
 };
 
-/// What is to become of the whole transaction, whatever its frames do.
+/// A session at a server, as the runtime sees it. `session::DbSession` implements it over a leased connection.
+pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
+    /// The database that the session belongs to: frames are looked up by it (rule 1).
+    fn database(&self) -> usize;
+
+    /// How long a statement or a block waits for its permit.
+    fn turn_timeout(&self) -> Duration;
+
+    /// Sends `steps`, which end the transaction, and waits for the answer. The future runs to its end even when its caller
+    /// is dropped.
+    fn finish(
+        session_state: Arc<SessionState<Self>>,
+        steps: Steps,
+    ) -> impl Future<Output = Result<(), DriverError>> + Send + 'static;
+
+    /// Whether several statements may be in flight at once. Where they may not, each has the lock of its frame alone, so
+    /// that nothing of a block that has ended waits in line at the driver.
+    fn pipelines(&self) -> bool;
+
+    /// Whether the server undoes settings with the savepoint that they were made behind; else they are set back.
+    fn undoes_settings(&self) -> bool;
+
+    /// What is in flight was dropped, or belongs to a block that has ended: takes it from its holder, and has the server
+    /// stop it before anything else is sent. MUST NOT block.
+    fn interrupt(&self, sparing: CancelScope);
+
+    /// The block that owns the session has ended: gives the connection back once it is idle, or throws it away. MUST NOT
+    /// block; called once, maybe while statements of other tasks are still in flight.
+    fn release(&self);
+
+    /// Counts steps that were owed, cancelled or sent.
+    fn count(&self, tally: Tally);
+}
+
+/// The status of the transaction as a whole, apart from that of its frames.
 #[derive(Debug, Clone, Default)]
 pub(super) enum TransactionStatus {
     /// Nothing is wrong.
@@ -35,9 +73,9 @@ pub(crate) struct SessionState<S: Session> {
     session: S,
     ledger: Mutex<Ledger>,
     status: Mutex<TransactionStatus>,
-    /// Whether `status` is worth a look: it is read for every statement and almost never set.
-    ill: AtomicBool,
-    /// How often the connection was replaced. Changed with the ledger: what was leased before pays nothing any more.
+    /// Whether `status` is set: it is read for every statement and almost never set.
+    has_status: AtomicBool,
+    /// How often the connection was replaced. Changed with the ledger: an older lease takes no steps any more.
     epoch: AtomicU64,
 }
 
@@ -51,7 +89,7 @@ impl<S: Session> SessionState<S> {
             session,
             ledger: Mutex::new(ledger),
             status: Mutex::default(),
-            ill: AtomicBool::new(false),
+            has_status: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
     }
@@ -70,7 +108,7 @@ impl<S: Session> SessionState<S> {
         out
     }
 
-    /// Takes all that is owed, if `check`, made under the lock of the ledger, allows it.
+    /// Takes all that is owed, if `check` allows it under the lock of the ledger.
     pub(super) fn take(&self, check: impl FnOnce() -> Result<(), Error>) -> Result<Owed<'_>, Error> {
         let mut ledger = self.ledger();
         check()?;
@@ -79,8 +117,8 @@ impl<S: Session> SessionState<S> {
         Ok(Owed::new(steps, ledger))
     }
 
-    /// For the flight that ends a transaction: its steps are given with it, and it owes nothing more. But where the session
-    /// was taken away meanwhile it must not be sent, or a COMMIT behind a foreign ROLLBACK would succeed.
+    /// Takes nothing, for the flight that ends a transaction, which has its steps already. Where the session was taken away
+    /// meanwhile it must not be sent, or a COMMIT behind a foreign ROLLBACK would succeed.
     ///
     /// # Errors
     /// The session is lost.
@@ -99,8 +137,8 @@ impl<S: Session> SessionState<S> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The transaction is lost as a whole. The first cause is kept; only the loss of the session itself replaces it.
-    /// Callers hold the ledger's lock, as whoever ends a block reads it there; what is given back is dropped outside it.
+    /// Sets the status of the transaction. The first cause is kept; only a worse status replaces it. Callers hold the lock
+    /// of the ledger, under which the end of a block reads the status; the returned value is dropped outside that lock.
     pub(super) fn decide(&self, status: TransactionStatus) -> Option<TransactionStatus> {
         let mut current = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = matches!(
@@ -112,12 +150,12 @@ impl<S: Session> SessionState<S> {
         if !replaces {
             return Some(status);
         }
-        self.ill.store(true, Ordering::Release);
+        self.has_status.store(true, Ordering::Release);
         Some(std::mem::replace(&mut *current, status))
     }
 
-    /// The session is taken away, whatever is open on it: every later use fails with `error` as its source. Nothing is
-    /// sent between this and what the caller sends next.
+    /// Takes the session away, whatever is open on it: every later use fails with `error` as its source. Nothing is sent
+    /// between this and what the caller sends next.
     pub(crate) fn lose(&self, error: Error) {
         let replaced = self.with_ledger(|_| self.decide(TransactionStatus::Lost(error)));
         drop(replaced);
@@ -128,8 +166,8 @@ impl<S: Session> SessionState<S> {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The connection is replaced before anything took effect on it: what it was sent is owed again, and what still
-    /// holds the old one can pay nothing.
+    /// Replaces a connection on which nothing took effect: what it was sent is owed again, and a holder of the old one can
+    /// take no steps.
     pub(crate) fn replace(&self) {
         self.with_ledger(|ledger| {
             ledger.reset();
@@ -138,7 +176,7 @@ impl<S: Session> SessionState<S> {
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
-        if !self.ill.load(Ordering::Acquire) {
+        if !self.has_status.load(Ordering::Acquire) {
             return TransactionStatus::Whole;
         }
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -165,13 +203,13 @@ impl<S: Session> SessionState<S> {
 
     /// The root has ended: the next transaction of a pinned session begins anew, unless the session itself is lost.
     pub(super) fn settle(&self) {
-        if !self.ill.load(Ordering::Acquire) {
+        if !self.has_status.load(Ordering::Acquire) {
             return;
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*status, TransactionStatus::Lost(_)) {
             let over = std::mem::take(&mut *status);
-            self.ill.store(false, Ordering::Release);
+            self.has_status.store(false, Ordering::Release);
             drop(status);
             drop(over);
         }
