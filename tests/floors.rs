@@ -42,7 +42,7 @@ impl Source {
         self.path.ends_with("_tests.rs") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
-    /// How deep a file's own module is: `src/error.rs` is 1, `src/db/mod.rs` too, `src/db/pool.rs` 2.
+    /// How deep a file's own module is: `src/error.rs` is 1, `src/db/mod.rs` too, `src/pool/pool.rs` 2.
     fn depth(&self) -> usize {
         let parts = self.path.split('/').count() - 1;
         if self.path.ends_with("/mod.rs") { parts - 1 } else { parts }
@@ -268,7 +268,7 @@ fn foreign_crates_stay_in_their_places() {
 
 #[test]
 fn one_file_names_a_pool() {
-    let places = ["src/db/pooled_connection.rs"];
+    let places = ["src/pool/connection.rs"];
     for source in sources("src").iter().filter(|source| !places.contains(&source.path.as_str())) {
         for name in ["bb8::Pool", "bb8::Builder"] {
             assert!(!source.code.contains(name), "{} names {name}", source.path);
@@ -332,7 +332,7 @@ fn sources_are_read_rightly() {
     let source = |path: &str, code: &str| Source { path: path.into(), text: String::new(), code: code_of(code) };
     let imports = |path: &str, code: &str| source(path, code).imports().into_iter().collect::<Vec<_>>();
     assert_eq!(
-        imports("src/db/pool.rs", "use super::super::{driver::X, error}; use super::lease;"),
+        imports("src/pool/pool.rs", "use super::super::{driver::X, error}; use super::lease;"),
         ["driver", "error"]
     );
     assert_eq!(imports("src/db/mod.rs", "use super::driver::X; pub use self::pool;"), ["driver"]);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Database, flight::DbFlight, health::examine, local, options::Plan, session::DbSession, trace};
+use super::{Database, options::Plan};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
+    session::{DbFlight, DbSession, current, examine, trace},
 };
 
 impl Database {
@@ -177,8 +178,8 @@ impl Database {
             return Ok(None);
         }
         require_runtime()?;
-        let context = local::current().unwrap_or_default();
-        Ok(Some(Block::pin(&context, DbSession::new(self.inner()))))
+        let context = current().unwrap_or_default();
+        Ok(Some(Block::pin(&context, DbSession::new(self.shared()))))
     }
 
     pub(super) async fn run_atomic<F, Fut, T, E>(&self, plan: &Plan, body: F) -> Result<T, E>
@@ -190,7 +191,7 @@ impl Database {
         let block = self.open_block(plan).await?;
         if plan.eager {
             // Boxed, as it is seldom asked for and all blocks would carry it.
-            Box::pin(self.pay_now(block.frame())).await?;
+            Box::pin(self.send_owed(block.frame())).await?;
         }
         run(block, body).await
     }
@@ -206,10 +207,10 @@ impl Database {
             Some(frame) => {
                 check_joined(&plan, &frame)?;
                 frame.check()?;
-                let around = local::current().unwrap_or_default();
+                let around = current().unwrap_or_default();
                 joined(&around, &frame, body).await
             }
-            None if local::current().is_some() => self.run_atomic(&plan, body).await,
+            None if current().is_some() => self.run_atomic(&plan, body).await,
             None => {
                 let db = self.clone();
                 spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&plan, body).await }).await?
@@ -232,35 +233,35 @@ impl Database {
             return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it"));
         };
         if let Some(name) = name {
-            self.inner().dialect.check_name(name)?;
-            if !self.inner().dialect.keeps_apart(name, frame.savepoint_names()) {
+            self.shared().dialect.check_name(name)?;
+            if !self.shared().dialect.keeps_apart(name, frame.savepoint_names()) {
                 let text = format!(
                     "a savepoint \"{name}\" is open already, or may be generated, and this server cannot have two of a name"
                 );
                 return Err(Error::new(ErrorKind::Config, text));
             }
         }
-        let context = local::current().unwrap_or_default();
+        let context = current().unwrap_or_default();
         Block::savepoint(&context, &frame, name.map(Into::into), None)?.block().await
     }
 
     /// Opens a root or a savepoint, whichever is due.
     pub(super) async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
-        let context = local::current().unwrap_or_default();
+        let context = current().unwrap_or_default();
         let frame = context.innermost(self.id());
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(plan, parent)?;
                 let locals = plan.settings.locals_alone();
                 if !locals.is_empty() {
-                    self.inner().dialect.check_settings(&locals)?;
+                    self.shared().dialect.check_settings(&locals)?;
                 }
                 Block::savepoint_with(&context, parent, locals, plan.name.clone())?
             }
             None => {
                 require_runtime()?;
-                self.inner().dialect.check_settings(&plan.settings)?;
-                let session = || DbSession::new(self.inner());
+                self.shared().dialect.check_settings(&plan.settings)?;
+                let session = || DbSession::new(self.shared());
                 Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session)?
             }
         };
@@ -271,21 +272,17 @@ impl Database {
     }
 
     /// Sends what is owed at once, and waits for it.
-    pub(super) async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
+    pub(super) async fn send_owed(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
         let session = frame.session_state().session();
         let _turn = frame.statement().await?;
         let mut replayed = false;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+            let flight = DbFlight::of(self.shared(), frame, lease.epoch());
             let result = trace::steps(&flight, lease.connection().control(&flight, &[])).await;
             flight.landed();
             match result {
-                Err(fault)
-                    if super::dispatch::is_lost(&fault)
-                        && !replayed
-                        && session.replaces(&lease, frame.session_state()) =>
-                {
+                Err(fault) if fault.is_lost() && !replayed && session.replaces(&lease, frame.session_state()) => {
                     replayed = true;
                 }
                 result => {
@@ -293,7 +290,8 @@ impl Database {
                     if result.is_ok() {
                         session.answered(&lease);
                     }
-                    return result.map_err(|fault| frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)));
+                    return result
+                        .map_err(|fault| frame.fail(examine(&self.shared().pool, lease.made(), Some(frame), fault)));
                 }
             }
         }

@@ -2,19 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{
-    Database, RowStream,
-    flight::DbFlight,
-    health::examine,
-    lease::{Lease, Sole},
-    local,
-    session::DbSession,
-    trace,
-};
+use super::{Database, RowStream};
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Frame, StreamUse},
+    session::{DbFlight, DbSession, Lease, StatementLease, examine, trace, with_current},
     sql::effects,
     transaction::impact::{DriverError, Impact},
 };
@@ -26,13 +19,13 @@ const REPLAYS: u32 = 3;
 impl Database {
     /// The innermost block that the current task has open on this database, a pinned connection included.
     pub(super) fn frame(&self) -> Option<Arc<Frame<DbSession>>> {
-        local::with_current(|context| context?.innermost(self.id()).cloned())
+        with_current(|context| context?.innermost(self.id()).cloned())
     }
 
     /// Where a statement belongs: in the innermost block that the task has open, or else on a connection of its own,
     /// besides so many that the task has.
     fn place(&self) -> Result<Arc<Frame<DbSession>>, usize> {
-        local::with_current(|context| {
+        with_current(|context| {
             let Some(context) = context else { return Err(0) };
             let frame = context.innermost(self.id()).cloned();
             frame.ok_or_else(|| context.count_sessions(self.id(), DbSession::is_taken))
@@ -51,8 +44,8 @@ impl Database {
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
             }
             Err(held) => {
-                let (answer, sole) = self.alone(held, query, want).await?;
-                if let Some(under_way) = sole.give_back() {
+                let (answer, lease) = self.alone(held, query, want).await?;
+                if let Some(under_way) = lease.give_back() {
                     // It ends early at the end of its runtime alone, which nobody outlives here.
                     let _ = under_way.await;
                 }
@@ -66,16 +59,16 @@ impl Database {
         let frame = match self.place() {
             Ok(frame) => frame,
             Err(held) => {
-                let (answer, sole) = self.alone(held, query, Want::Stream).await?;
-                let (lease, usage) = (Arc::new(Lease::from(sole)), Arc::new(StreamUse::new()));
-                return Ok(RowStream::new(self.inner(), answer, lease, usage, None));
+                let (answer, lease) = self.alone(held, query, Want::Stream).await?;
+                let (lease, usage) = (Arc::new(Lease::from(lease)), Arc::new(StreamUse::new()));
+                return Ok(RowStream::new(self.shared(), answer, lease, usage, None));
             }
         };
         let usage = Arc::new(StreamUse::new());
         let turn = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
         let session = frame.session_state().session();
-        let rows = RowStream::new(self.inner(), answer, lease, usage, Some((Arc::clone(&frame), turn)));
+        let rows = RowStream::new(self.shared(), answer, lease, usage, Some((Arc::clone(&frame), turn)));
         session.keep_stream(rows.source());
         if frame.is_closed() {
             // Whoever ended the block may have come too early to find the stream.
@@ -90,19 +83,19 @@ impl Database {
         query: &Query<'_>,
         want: Want,
     ) -> Result<(Answer, Arc<Lease>), Error> {
-        self.inner().counters.statements.add(1);
+        self.shared().counters.statements.add(1);
         let session = frame.session_state().session();
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+            let flight = DbFlight::of(self.shared(), frame, lease.epoch());
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
             flight.landed();
             // A future that was kept and is polled at last: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
-            match result.map_err(|fault| examine(self.inner(), lease.made(), Some(frame), fault)) {
-                Err(fault) if is_lost(&fault) => {
+            match result.map_err(|fault| examine(&self.shared().pool, lease.made(), Some(frame), fault)) {
+                Err(fault) if fault.is_lost() => {
                     let again = fault.impact == Impact::NotSent || self.may_run_twice(query, frame, &lease);
                     if !again || replays == REPLAYS || !session.replaces(&lease, frame.session_state()) {
                         return Err(frame.fail(fault));
@@ -136,33 +129,27 @@ impl Database {
 
     /// Runs a statement on a connection borrowed for it alone, which is back before this returns (rule 2). The task has
     /// `held` connections of the database.
-    async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, Sole), Error> {
-        self.inner().counters.statements.add(1);
+    async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, StatementLease), Error> {
+        self.shared().counters.statements.add(1);
         let mut replays = 0;
         loop {
-            let pool = &self.inner().pool;
-            let at_hand = if trace::is_on() { None } else { pool.lease_at_hand(held) };
-            let sole = match at_hand {
-                Some(sole) => sole,
-                // Boxed, as those who need not wait would carry it.
-                None => Box::pin(trace::acquire(self.inner(), None, pool.lease(held))).await?,
+            let lease = match self.shared().lease_at_hand(held) {
+                Some(lease) => lease,
+                // Boxed, as a statement that need not wait would carry it.
+                None => Box::pin(self.shared().lease(held)).await?,
             };
-            let flight = DbFlight::alone(self.inner());
-            let work = || sole.connection().run(&flight, *query, want);
+            let flight = DbFlight::alone(self.shared());
+            let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
-            match result.map_err(|fault| examine(self.inner(), sole.made(), None, fault)) {
-                Ok(answer) => return Ok((answer, sole)),
+            match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
+                Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: another connection may take it.
                 Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => {
                     replays += 1;
-                    self.inner().pool.distrust();
+                    self.shared().pool.mark_unverified();
                 }
                 Err(fault) => return Err(fault.error),
             }
         }
     }
-}
-
-pub(super) fn is_lost(fault: &DriverError) -> bool {
-    matches!(fault.impact, Impact::Connection | Impact::NotSent)
 }

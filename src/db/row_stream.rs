@@ -7,24 +7,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+use futures_util::{Stream, StreamExt as _};
 
-use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
     data::row::Row,
     driver::Answer,
     error::Error,
     revocable::{Gone, Revocable},
     runtime::{Frame, Permit, StreamUse},
+    session::{DbSession, Lease, RowSource, Shared, examine},
     transaction::impact::DriverError,
 };
 
 /// The block that a stream is part of, with its turn in it.
 pub(super) type Place = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession>>>);
-
-/// Where the rows of a stream come from. Its session can take it away: a stream that is kept beyond its block must not
-/// hold up the connection (rule 6).
-pub(super) type Source = Revocable<BoxStream<'static, Result<Row, DriverError>>>;
 
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
@@ -36,17 +32,17 @@ pub(super) type Source = Revocable<BoxStream<'static, Result<Row, DriverError>>>
 /// once: nobody else could read the stream on.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct RowStream {
-    source: Arc<Source>,
+    source: Arc<RowSource>,
     usage: Arc<StreamUse>,
     // In this order: the connection is at rest before the next statement has its turn.
     lease: Option<Arc<Lease>>,
     place: Option<Place>,
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
 impl RowStream {
     pub(super) fn new(
-        inner: &Arc<Inner>,
+        shared: &Arc<Shared>,
         answer: Answer,
         lease: Arc<Lease>,
         usage: Arc<StreamUse>,
@@ -54,13 +50,13 @@ impl RowStream {
     ) -> Self {
         usage.opened();
         if place.is_none() {
-            inner.counters.streams.add(&usage);
+            shared.pool.add_stream(&usage);
         }
         let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
-        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place, inner: Arc::clone(inner) }
+        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place, shared: Arc::clone(shared) }
     }
 
-    pub(super) fn source(&self) -> &Arc<Source> {
+    pub(super) fn source(&self) -> &Arc<RowSource> {
         &self.source
     }
 
@@ -75,7 +71,7 @@ impl RowStream {
     fn failed(&self, fault: DriverError) -> Error {
         let frame = self.place.as_ref().map(|(frame, _)| frame);
         let fault = match &self.lease {
-            Some(lease) => examine(&self.inner, lease.made(), frame.map(|frame| &**frame), fault),
+            Some(lease) => examine(&self.shared.pool, lease.made(), frame.map(|frame| &**frame), fault),
             None => fault,
         };
         match frame {

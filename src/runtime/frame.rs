@@ -207,6 +207,15 @@ impl<S: Session> Frame<S> {
         self.lineage().find(|frame| matches!(frame.opening, Opening::Begin(_)))
     }
 
+    pub(crate) fn root_name(&self) -> Option<&Arc<str>> {
+        self.root()?.label.name.as_ref()
+    }
+
+    /// The name of the innermost block around here that has one.
+    pub(crate) fn nearest_name(&self) -> Option<&Arc<str>> {
+        self.lineage().find_map(|frame| frame.label.name.as_ref())
+    }
+
     /// This frame and those of its session around it.
     fn lineage(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |frame| frame.parent().map(|parent| &**parent))

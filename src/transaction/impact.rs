@@ -39,12 +39,17 @@ impl DriverError {
     pub(crate) fn harmless(error: Error) -> Self {
         Self::new(Impact::None, error)
     }
+
+    /// Whether the connection is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.impact, Impact::Connection | Impact::NotSent)
+    }
 }
 
 /// What a cancellation must leave whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelScope {
-    /// Nothing: the transaction is rolled back anyway, or there is none, and the session is nobody's any more.
+    /// Nothing: the transaction is rolled back anyway, or there is none, and the session has no owner any more.
     Nothing,
     /// The session, which its owner goes on with, but no transaction in it.
     Session,

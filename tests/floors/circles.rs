@@ -27,7 +27,7 @@ struct Module {
 /// All modules of `src` by their paths.
 struct Modules(BTreeMap<Path, Module>);
 
-/// The path of a file's module: `src/db/pool.rs` is `db::pool`.
+/// The path of a file's module: `src/pool/pool.rs` is `db::pool`.
 fn module_path(file: &str) -> Path {
     let inner = file.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
     let inner = inner.strip_suffix("/mod").unwrap_or(inner);

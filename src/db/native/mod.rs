@@ -14,10 +14,11 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
+use super::Database;
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
+    session::{DbFlight, DbSession, Lease, examine, held, trace},
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -57,9 +58,8 @@ impl Database {
         match self.frame() {
             Some(frame) => self.lend_in_frame(&frame, body).await,
             None => {
-                let held = local::held(self.id(), None);
-                let sole = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
-                body(Arc::new(Lease::from(sole))).await.map_err(|fault| fault.error)?
+                let lease = self.shared().lease(held(self.id(), None)).await?;
+                body(Arc::new(Lease::from(lease))).await.map_err(|fault| fault.error)?
             }
         }
     }
@@ -78,13 +78,13 @@ impl Database {
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is aborted then.
-        let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+        let flight = DbFlight::of(self.shared(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
         let entered = trace::steps(&flight, connection.control(&flight, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)).into());
+            return Err(frame.fail(examine(&self.shared().pool, lease.made(), Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
         // Kept and polled at last, it must not touch a connection that is maybe somebody else's by now (rule 6).

@@ -6,9 +6,10 @@ use tokio_postgres::Client;
 
 use super::{with_left, wrong_driver};
 use crate::{
-    db::{Database, lease::Lease},
+    db::Database,
     driver::postgres::{PostgresConnection, Wire},
     error::Error,
+    session::Lease,
 };
 
 /// The client of tokio-postgres, lent by [`Database::with_postgres`].

@@ -1,6 +1,11 @@
 //! The context of the current task, and the calls that give a future one.
 
 use std::{cell::Cell, fmt};
+#[cfg(feature = "tower")]
+use std::{
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -12,15 +17,15 @@ thread_local! {
     static CURRENT: Slot<DbSession> = const { Cell::new(None) };
 }
 
-/// Lends the place where the context of the future that is polled now is kept.
+/// Lends the slot that holds the context of the future that is polled now.
 #[inline]
 pub(super) fn with_slot<T>(lend: impl FnOnce(&Slot<DbSession>) -> T) -> Option<T> {
     CURRENT.try_with(lend).ok()
 }
 
-/// Looks at the context in place, if the caller is inside a scope. Nobody sees it meanwhile: `look` must not ask again.
+/// Calls `look` with the context in place, if the caller is inside a scope. The slot is empty meanwhile: `look` must not use it.
 #[inline]
-pub(super) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSession>>) -> T) -> T {
+pub(crate) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSession>>) -> T) -> T {
     /// Puts the context back, after a panic too.
     struct Lent(Option<runtime::Context<DbSession>>);
 
@@ -38,12 +43,12 @@ pub(super) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSessi
 
 /// The context in place, if the caller is inside a scope.
 #[inline]
-pub(super) fn current() -> Option<runtime::Context<DbSession>> {
+pub(crate) fn current() -> Option<runtime::Context<DbSession>> {
     with_current(|context| context.cloned())
 }
 
-/// How many connections of a database the current task has, that of `but` left out.
-pub(super) fn held(database: usize, but: Option<&DbSession>) -> usize {
+/// How many connections of a database the current task has, without that of `but`.
+pub(crate) fn held(database: usize, but: Option<&DbSession>) -> usize {
     let holds = |session: &DbSession| !but.is_some_and(|but| std::ptr::eq(but, session)) && session.is_taken();
     with_current(|context| context.map_or(0, |context| context.count_sessions(database, holds)))
 }
@@ -54,7 +59,7 @@ pub(super) fn has(database: usize, is_it: impl Fn(&DbSession) -> bool) -> bool {
 }
 
 /// A context in which nothing is open, inside the one in place.
-pub(super) fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
+fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
     current.map(runtime::Context::fresh).unwrap_or_default()
 }
 
@@ -103,7 +108,7 @@ where
     tokio::spawn(Scope::new(runtime::Context::<DbSession>::default(), future).in_current_span())
 }
 
-/// What a task has open: captured, it can be entered by another future, which then takes part in the transaction.
+/// The open blocks of a task. Captured, they can be entered by another future, which then takes part in the transaction.
 ///
 /// Statements of both then take turns on the one connection. Once the block has ended, whatever is still to run in the
 /// captured context fails with [`ErrorKind::FrameClosed`](crate::ErrorKind::FrameClosed).
@@ -145,5 +150,38 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("in_scope", &self.0.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// What [`ScopeService`](crate::ScopeService) answers a request with: the inner service's future, in a scope.
+///
+/// # Cancel safety
+/// Dropped at any point, it rolls back what the request has open, and leaves the context outside as it was.
+#[cfg(feature = "tower")]
+#[pin_project::pin_project]
+#[must_use = "futures do nothing unless they are polled"]
+pub struct ScopeFuture<F>(#[pin] Scope<F, DbSession>);
+
+#[cfg(feature = "tower")]
+impl<F> ScopeFuture<F> {
+    /// A future that is made inside its scope already.
+    pub(crate) fn new(make: impl FnOnce() -> F) -> Self {
+        Self(Scope::make(with_current(fresh), make))
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<F: Future> Future for ScopeFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        self.project().0.poll(cx)
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<F> fmt::Debug for ScopeFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeFuture").finish_non_exhaustive()
     }
 }

@@ -1,43 +1,63 @@
-//! What is seen from outside (rule 75): spans for acquire, statement, commit and rollback, events for the steps that ride
-//! along with a statement. Their target is `nestling`, their level DEBUG.
+//! Traces (rule 75): spans for acquire, statement, commit and rollback, and events for the steps that are sent ahead of a
+//! statement. Their target is `nestling`, their level DEBUG. Generic over the session.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{future::Future, time::Instant};
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
-use super::{
-    database::Inner,
-    flight::{DbFlight, Sent},
-    session::DbSession,
-};
 use crate::{
     driver::{Answer, Query, Running},
     error::{Error, shown},
-    runtime::{Frame, Opening},
+    runtime::{Frame, Session},
     transaction::{
-        control::{Control, Name},
+        control::{Control, Name, Steps},
         impact::DriverError,
     },
 };
 
-pub(super) fn is_on() -> bool {
+/// A flight, as far as traces need to know it.
+pub(crate) trait Traced {
+    type Session: Session;
+
+    fn database(&self) -> usize;
+
+    /// The block that it belongs to, if it is open.
+    fn frame(&self) -> Option<&Frame<Self::Session>>;
+
+    /// The steps that were sent with it and were not traced yet.
+    fn take_sent(&self) -> Option<Box<Sent>>;
+}
+
+/// The steps that were sent with a flight, and when.
+pub(crate) struct Sent {
+    pub(super) steps: Steps,
+    since: Instant,
+}
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self { steps: Steps::new(), since: Instant::now() }
+    }
+}
+
+pub(crate) fn is_on() -> bool {
     tracing::enabled!(target: "nestling", Level::DEBUG)
 }
 
-/// The outcome of what was dropped before it had one.
+/// The outcome of a flight or a wait that was dropped.
 const DROPPED: &str = "Dropped";
 
-/// Tells of the steps that a flight has sent.
-fn tell(flight: &DbFlight<'_>, outcome: &str) {
-    let Some(sent) = flight.sent() else { return };
+/// Emits an event for each step that was sent with a flight.
+fn step_events(flight: &impl Traced, outcome: &str) {
+    let Some(sent) = flight.take_sent() else { return };
     let Sent { steps, since } = *sent;
-    let root = flight.frame().and_then(root_name);
+    let root = flight.frame().and_then(Frame::root_name);
     let depths = depths(&steps, flight.frame().map_or(0, Frame::depth));
     for (step, depth) in steps.iter().zip(depths) {
         let name = match step {
             Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
             Control::Set(_) | Control::Restore(_) => None,
-            Control::Begin(_) | Control::Commit | Control::Rollback => root.as_deref().map(str::to_owned),
+            Control::Begin(_) | Control::Commit | Control::Rollback => root.map(|name| (**name).to_owned()),
         };
         tracing::debug!(
             target: "nestling", database = flight.database(), step = verb(step), depth, name, duration_us = micros(since),
@@ -46,9 +66,9 @@ fn tell(flight: &DbFlight<'_>, outcome: &str) {
     }
 }
 
-/// Tells of the steps that went with a flight that was dropped.
-pub(super) fn tell_dropped(flight: &DbFlight<'_>) {
-    tell(flight, DROPPED);
+/// Emits the events for the steps that were sent with a flight that was dropped.
+pub(super) fn dropped(flight: &impl Traced) {
+    step_events(flight, DROPPED);
 }
 
 fn verb(step: &Control) -> &'static str {
@@ -64,8 +84,8 @@ fn verb(step: &Control) -> &'static str {
     }
 }
 
-/// The depths of the blocks that steps are about, if their last one leads to depth `after`: found backwards, as a
-/// savepoint with a name of the caller's does not tell its own.
+/// The depths of the blocks of steps, if the last one leads to depth `after`. They are found backwards, as the depth of a
+/// savepoint does not follow from a name of the caller's.
 fn depths(steps: &[Control], after: u32) -> Vec<u32> {
     let mut open = after;
     let mut depths: Vec<u32> = steps
@@ -97,36 +117,12 @@ fn depths(steps: &[Control], after: u32) -> Vec<u32> {
     depths
 }
 
-/// The depth of the block of a savepoint that we have named.
+/// The depth of the block of a savepoint with a generated name.
 fn level(name: &Name) -> Option<u32> {
     match name {
         Name::Level(level) => Some(level + 1),
         Name::Given(_) => None,
     }
-}
-
-/// What the root around a frame is called.
-pub(super) fn root_name(frame: &Frame<DbSession>) -> Option<Arc<str>> {
-    let mut next = Some(frame);
-    while let Some(frame) = next {
-        if let Opening::Begin(_) = frame.opening() {
-            return frame.label().name.clone();
-        }
-        next = frame.parent().map(|parent| &**parent);
-    }
-    None
-}
-
-/// What the innermost block around a frame that has a name is called.
-fn nearest_name(frame: &Frame<DbSession>) -> Option<Arc<str>> {
-    let mut next = Some(frame);
-    while let Some(frame) = next {
-        if let Some(name) = &frame.label().name {
-            return Some(Arc::clone(name));
-        }
-        next = frame.parent().map(|parent| &**parent);
-    }
-    None
 }
 
 fn micros(since: Instant) -> u64 {
@@ -140,7 +136,7 @@ fn outcome<T>(result: &Result<T, &Error>) -> String {
     }
 }
 
-/// A span that is told how long it took and how it ended, by its drop if by nothing else.
+/// A span that records its duration and outcome at its end, or at its drop.
 struct SpanGuard {
     span: Span,
     since: Instant,
@@ -167,66 +163,66 @@ impl Drop for SpanGuard {
     }
 }
 
-/// Watches a statement, with the steps that its flight paid.
-pub(super) async fn statement<'q>(
-    flight: &DbFlight<'_>,
+/// Traces a statement, with the steps that were sent ahead of it.
+pub(crate) async fn statement<'q>(
+    flight: &impl Traced,
     query: &Query<'_>,
     work: impl FnOnce() -> Running<'q, Answer>,
 ) -> Result<Answer, DriverError> {
     if !is_on() {
         return work().await;
     }
-    // Boxed, so that statements that nobody watches do not carry it.
-    Box::pin(watched(flight, query, async { work().await })).await
+    // Boxed, so that statements that are not traced do not carry it.
+    Box::pin(traced(flight, query, async { work().await })).await
 }
 
-async fn watched(
-    flight: &DbFlight<'_>,
+async fn traced(
+    flight: &impl Traced,
     query: &Query<'_>,
     work: impl Future<Output = Result<Answer, DriverError>>,
 ) -> Result<Answer, DriverError> {
-    let name = flight.frame().and_then(nearest_name);
-    let mut watch = SpanGuard::new(tracing::debug_span!(
+    let name = flight.frame().and_then(Frame::nearest_name);
+    let mut span = SpanGuard::new(tracing::debug_span!(
         target: "nestling", "statement", database = flight.database(), depth = flight.frame().map_or(0, Frame::depth),
-        name = name.as_deref(), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
+        name = name.map(|name| &**name), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
     ));
-    let result = work.instrument(watch.span.clone()).await;
-    let told = outcome(&result.as_ref().map_err(|fault| &fault.error));
-    watch.span.in_scope(|| tell(flight, &told));
+    let result = work.instrument(span.span.clone()).await;
+    let outcome = outcome(&result.as_ref().map_err(|fault| &fault.error));
+    span.span.in_scope(|| step_events(flight, &outcome));
     if let Ok(answer) = &result {
-        watch.span.record("affected", answer.affected);
+        span.span.record("affected", answer.affected);
     }
-    watch.end(&told);
+    span.end(&outcome);
     result
 }
 
-/// Watches the wait for a connection.
-pub(super) async fn acquire<T>(
-    inner: &Inner,
-    frame: Option<&Frame<DbSession>>,
+/// Traces the wait for a connection.
+pub(crate) async fn acquire<S: Session, T>(
+    database: usize,
+    frame: Option<&Frame<S>>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if is_on() { Box::pin(watched_wait(inner, frame, work)).await } else { work.await }
+    if is_on() { Box::pin(traced_wait(database, frame, work)).await } else { work.await }
 }
 
-async fn watched_wait<T>(
-    inner: &Inner,
-    frame: Option<&Frame<DbSession>>,
+async fn traced_wait<S: Session, T>(
+    database: usize,
+    frame: Option<&Frame<S>>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let name = frame.and_then(nearest_name);
-    let mut watch = SpanGuard::new(tracing::debug_span!(
-        target: "nestling", "acquire", database = inner.id, depth = frame.map_or(0, Frame::depth), name = name.as_deref(),
+    let name = frame.and_then(Frame::nearest_name);
+    let mut span = SpanGuard::new(tracing::debug_span!(
+        target: "nestling", "acquire", database, depth = frame.map_or(0, Frame::depth), name = name.map(|name| &**name),
         duration_us = Empty, outcome = Empty
     ));
-    let result = work.instrument(watch.span.clone()).await;
-    watch.end(&outcome(&result.as_ref()));
+    let result = work.instrument(span.span.clone()).await;
+    span.end(&outcome(&result.as_ref()));
     result
 }
 
-/// Watches the end of a transaction, whose root is called `name`.
+/// Traces the end of a transaction, whose root is called `name`.
 pub(super) async fn ending<'s>(
-    inner: &Inner,
+    database: usize,
     name: Option<&str>,
     steps: &[Control],
     work: impl FnOnce() -> Running<'s, ()>,
@@ -236,27 +232,27 @@ pub(super) async fn ending<'s>(
     }
     let span = if matches!(steps.last(), Some(Control::Commit)) {
         tracing::debug_span!(
-            target: "nestling", "commit", database = inner.id, depth = 1, name, duration_us = Empty, outcome = Empty
+            target: "nestling", "commit", database, depth = 1, name, duration_us = Empty, outcome = Empty
         )
     } else {
         tracing::debug_span!(
-            target: "nestling", "rollback", database = inner.id, depth = 1, name, duration_us = Empty, outcome = Empty
+            target: "nestling", "rollback", database, depth = 1, name, duration_us = Empty, outcome = Empty
         )
     };
-    let mut watch = SpanGuard::new(span);
-    let result = async { work().await }.instrument(watch.span.clone()).await;
-    watch.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
+    let mut span = SpanGuard::new(span);
+    let result = async { work().await }.instrument(span.span.clone()).await;
+    span.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     result
 }
 
-/// Watches steps that are sent on their own.
-pub(super) async fn steps(
-    flight: &DbFlight<'_>,
+/// Traces steps that are sent without a statement.
+pub(crate) async fn steps(
+    flight: &impl Traced,
     work: impl Future<Output = Result<(), DriverError>>,
 ) -> Result<(), DriverError> {
     let result = work.await;
     if is_on() {
-        tell(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));
+        step_events(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));
     }
     result
 }

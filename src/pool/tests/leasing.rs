@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
-        counters::Counters,
+        connection::{Connector, PoolEntry, ServerEpoch},
         generation::Generation,
-        lease::{Lease, Sole},
-        pooled_connection::{Connector, Trust},
+        usage::Usage,
+        wait_queue::Slot,
     },
     fake::{FakeDriver, options},
 };
@@ -23,14 +23,22 @@ fn generation(max_connections: u32, min_connections: u32) -> (Arc<Generation>, A
     let driver = Arc::new(FakeDriver::default());
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let options = options(max_connections, min_connections);
-    let connector = Connector::new(shared, max_connections, options.connect_timeout, Arc::new(Trust::default()));
-    (Arc::new(Generation::new(options, Arc::<Counters>::default(), connector)), driver)
+    let connector = Connector::new(shared, max_connections, options.connect_timeout, Arc::new(ServerEpoch::default()));
+    (Arc::new(Generation::new(options, Arc::<Usage>::default(), connector)), driver)
+}
+
+fn entry(lease: &Slot) -> &PoolEntry {
+    lease.pooled.as_ref().expect("a lease has its connection")
+}
+
+fn was_at_rest(lease: &Slot) -> bool {
+    entry(lease).was_at_rest
 }
 
 /// The number of a connection that is leased.
-async fn number(lease: &Sole, driver: &FakeDriver) -> usize {
+async fn number(lease: &Slot, driver: &FakeDriver) -> usize {
     let mark = crate::driver::Query::new("which", &[]);
-    drop(lease.connection().run(&(), mark, crate::driver::Want::Count).await);
+    drop(entry(lease).connection.run(&(), mark, crate::driver::Want::Count).await);
     let asked = |number: &usize| driver.session(*number).take_asked().last().is_some_and(|sql| sql == "which");
     (0..driver.made()).find(asked).expect("one of the driver's")
 }
@@ -51,7 +59,7 @@ async fn a_connection_that_was_used_just_now_is_at_hand() {
     let lease = generation.lease_at_hand(0).expect("it lies ready");
     assert!(generation.lease_at_hand(0).is_none(), "it is in use");
     assert_eq!((number(&lease, &driver).await, driver.made()), (0, 1));
-    assert!(Lease::from(lease).was_at_rest());
+    assert!(was_at_rest(&lease));
 }
 
 /// rule 60: one that is seen to be dead is thrown away, and another one is made
@@ -73,8 +81,8 @@ async fn a_connection_of_an_older_epoch_is_not_leased() {
     let (generation, driver) = generation(3, 0);
     let (used, idle) = (generation.lease(0).await.unwrap(), generation.lease(0).await.unwrap());
     drop(idle);
-    assert!(generation.connector.trust.retire(used.made()));
-    assert!(!generation.connector.trust.retire(used.made()), "it is known by now");
+    assert!(generation.connector.epoch.mark_stale(entry(&used).made));
+    assert!(!generation.connector.epoch.mark_stale(entry(&used).made), "it is known by now");
     assert!(generation.lease_at_hand(0).is_none());
     let newer = generation.lease(0).await.unwrap();
     assert_eq!(number(&newer, &driver).await, 2);
@@ -90,7 +98,7 @@ async fn a_connection_is_asked_first_if_another_was_found_dead() {
     for answers in [true, false] {
         let (generation, driver) = generation(1, 0);
         drop(generation.lease(0).await.unwrap());
-        generation.connector.trust.distrust();
+        generation.connector.epoch.mark_unverified();
         if !answers {
             driver.session(0).break_unseen();
         }
@@ -118,7 +126,7 @@ async fn a_connection_that_was_idle_for_long_is_looked_at_first() {
         assert!(seen.is_none_or(|seen| seen.is_finished()));
         assert_eq!(number(&lease, &driver).await, usize::from(dies));
         assert!(driver.session(0).take_asked().is_empty(), "there is no round trip");
-        assert_eq!(Lease::from(lease).was_at_rest(), !dies);
+        assert_eq!(was_at_rest(&lease), !dies);
     }
 }
 

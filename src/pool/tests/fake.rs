@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, Either, ready};
 
-use super::super::{builder::Options, database::Database};
+use super::super::PoolOptions;
 use crate::{
     driver::{Answer, Connection, Dialect, Driver, Query, Running, SessionToken, State, Want},
     error::{Error, ErrorKind},
@@ -24,7 +24,7 @@ use crate::{
 
 /// One session: what was asked of it, and what is to become of it.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     state: Mutex<State>,
     asked: Mutex<Vec<String>>,
     /// It is lost as soon as it is used.
@@ -41,17 +41,17 @@ impl Session {
     }
 
     /// What it was asked so far, steps and statements.
-    pub(super) fn take_asked(&self) -> Vec<String> {
+    pub(crate) fn take_asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked())
     }
 
     /// The client has seen that the connection is lost.
-    pub(super) fn break_seen(&self) {
+    pub(crate) fn break_seen(&self) {
         *self.state() = State::Broken;
     }
 
     /// The connection is lost, which is found out by its next use.
-    pub(super) fn break_unseen(&self) {
+    pub(crate) fn break_unseen(&self) {
         self.dies.store(true, Ordering::Release);
     }
 
@@ -114,7 +114,7 @@ impl Connection for FakeConnection {
 
 /// Makes sessions, and knows them all.
 #[derive(Debug, Default)]
-pub(super) struct FakeDriver {
+pub(crate) struct FakeDriver {
     sessions: Mutex<Vec<Arc<Session>>>,
 }
 
@@ -124,12 +124,12 @@ impl FakeDriver {
     }
 
     /// The session of this number, from 0.
-    pub(super) fn session(&self, number: usize) -> Arc<Session> {
+    pub(crate) fn session(&self, number: usize) -> Arc<Session> {
         Arc::clone(&self.sessions()[number])
     }
 
     /// How many sessions were made.
-    pub(super) fn made(&self) -> usize {
+    pub(crate) fn made(&self) -> usize {
         self.sessions().len()
     }
 }
@@ -151,24 +151,15 @@ impl Driver for FakeDriver {
 }
 
 /// Options for up to so many connections.
-pub(super) fn options(max_connections: u32, min_connections: u32) -> Options {
+pub(crate) fn options(max_connections: u32, min_connections: u32) -> PoolOptions {
     let wait = Duration::from_secs(30);
-    Options {
+    PoolOptions {
         max_connections,
         min_connections,
         acquire_timeout: wait,
-        turn_timeout: wait,
         connect_timeout: wait,
-        close_timeout: wait,
         idle_timeout: None,
         max_lifetime: None,
         autoconnect: None,
     }
-}
-
-/// A database of such connections, and its driver.
-pub(super) fn database(max_connections: u32) -> (Database, Arc<FakeDriver>) {
-    let driver = Arc::new(FakeDriver::default());
-    let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
-    (Database::new(shared, options(max_connections, 0)), driver)
 }

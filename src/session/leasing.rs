@@ -1,49 +1,38 @@
-//! How a session comes by its connection: with its first flight, once for all the statements that need it. Whichever of them
-//! is polled takes the wait on, so that one which is kept, neither polled nor dropped, holds up nobody (rule 6).
+//! How a session leases its connection: with its first flight, once for all statements that need it. Any of them that is polled
+//! drives the wait, so that one which is kept unpolled does not hold up the others (rule 6).
 
 use std::{
-    fmt,
     future::poll_fn,
     sync::{Arc, atomic::Ordering},
     task::Poll,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared, WeakShared},
-};
+use futures_util::{FutureExt as _, future::Shared as SharedFuture};
 use tokio::{runtime::Handle, task::yield_now};
 
-use super::{lease::Lease, local, pool::closed, registry::Registration, session::DbSession, trace};
+use super::{
+    current::held,
+    lease::{Lease, StatementLease},
+    registry::Registration,
+    session::{DbSession, LeaseState, Leasing, Shared},
+    trace,
+};
 use crate::{
     error::{Error, ErrorKind},
+    pool::closed,
     runtime::Frame,
     transaction::impact::DriverError,
 };
-
-/// Where the connection of a session is.
-pub(super) enum LeaseState {
-    /// Not leased yet.
-    Empty,
-    /// It is being leased: looked for just now by some thread, or else waited for, unless all who did so are gone.
-    Leasing(Option<WeakShared<Work>>),
-    Taken(Arc<Lease>, Registration),
-    /// Given back: the block that owned the session has ended.
-    Left,
-}
-
-/// The wait for a connection, which leaves its outcome in the state of the lease.
-type Work = BoxFuture<'static, Result<(), Error>>;
 
 /// What a statement without a connection has to do.
 enum Task<'s> {
     /// To lease one.
     Lease(Looking<'s>),
     /// To wait with the others.
-    Join(Shared<Work>),
-    /// To look again: another thread is at it.
+    Join(SharedFuture<Leasing>),
+    /// To look again: another thread looks for one just now.
     LookAgain,
-    /// Nothing: it is late.
+    /// Nothing: the block has ended.
     Leave,
 }
 
@@ -63,7 +52,7 @@ impl Drop for Looking<'_> {
 impl Looking<'_> {
     /// Leases a connection at once, or else waits for one together with those who come later.
     async fn lease(self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
-        let held = local::held(self.0.database_id(), Some(self.0));
+        let held = held(self.0.shared().id, Some(self.0));
         let mut work = acquire(Arc::clone(frame), held).boxed();
         if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.poll_unpin(cx))).await {
             return outcome;
@@ -80,13 +69,26 @@ impl Looking<'_> {
     }
 }
 
+impl Shared {
+    /// A fresh idle connection for one statement, if there is one that needs no wait. The task holds `held` connections.
+    pub(crate) fn lease_at_hand(&self, held: usize) -> Option<StatementLease> {
+        // A wait that is traced has its span, however short it is.
+        if trace::is_on() { None } else { self.pool.lease_at_hand(held).map(StatementLease::from) }
+    }
+
+    /// Waits for a connection outside any block. The task holds `held` connections.
+    pub(crate) async fn lease(&self, held: usize) -> Result<StatementLease, Error> {
+        trace::acquire(self.id, None::<&Frame<DbSession>>, self.pool.lease(held)).await.map(StatementLease::from)
+    }
+}
+
 impl DbSession {
     /// The connection of the session, leased now if this is its first flight, and not before what was cancelled on it
     /// has ended.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the leasing to the next statement.
-    pub(super) async fn lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, DriverError> {
+    pub(crate) async fn lease(&self, frame: &Arc<Frame<Self>>) -> Result<Arc<Lease>, DriverError> {
         if !self.is_cancelling.load(Ordering::Acquire)
             && let Some(lease) = self.taken()
         {
@@ -99,20 +101,20 @@ impl DbSession {
         }
     }
 
-    /// A connection for which nobody need wait, if no other statement is at leasing one.
+    /// A fresh idle connection, if there is one and no other statement is leasing.
     fn lease_at_hand(&self, frame: &Arc<Frame<Self>>) -> Option<Arc<Lease>> {
-        if self.is_cancelling.load(Ordering::Acquire) || trace::is_on() {
+        if self.is_cancelling.load(Ordering::Acquire) {
             return None;
         }
         let looking = self.look()?;
-        let held = local::held(self.database_id(), Some(self));
-        let lease = self.inner().pool.lease_at_hand(held)?;
-        let outcome = settle_lease(frame, Ok(Lease::from(lease)));
+        let held = held(self.shared().id, Some(self));
+        let lease = self.shared().lease_at_hand(held)?;
+        let outcome = settle_lease(frame, Ok(lease.into()));
         drop(looking);
         outcome.ok().and_then(|()| self.taken())
     }
 
-    /// The one that looks for a connection, if nobody else does or has one.
+    /// Begins to look for a connection, unless the session has one or another statement looks for one.
     fn look(&self) -> Option<Looking<'_>> {
         let mut lease_state = self.lease_state();
         if !matches!(*lease_state, LeaseState::Empty) {
@@ -130,7 +132,7 @@ impl DbSession {
             }
             match self.task() {
                 Task::Lease(looking) => looking.lease(frame).await.map_err(DriverError::harmless)?,
-                // Who began it may have waited for long: what that came to is no answer to this one.
+                // Its outcome may be the timeout of an earlier caller, so it is not the outcome for this one.
                 Task::Join(work) => drop(work.await),
                 Task::LookAgain => yield_now().await,
                 Task::Leave => return Err(DriverError::harmless(has_ended())),
@@ -154,9 +156,9 @@ impl DbSession {
         Task::Lease(Looking(self))
     }
 
-    /// Takes the connection away from the session, for good. A wait for one goes on by itself, as it may be a kept
-    /// future's, and passes on what it comes by.
-    pub(super) fn leave(&self) -> Option<(Arc<Lease>, Registration)> {
+    /// Takes the connection away from the session, for good. A wait for one goes on in a task, as its future may be kept
+    /// unpolled, and passes on what it is granted.
+    pub(super) fn leave(&self) -> Option<(Arc<Lease>, Registration<Self>)> {
         let lease_state = std::mem::replace(&mut *self.lease_state(), LeaseState::Left);
         match lease_state {
             LeaseState::Taken(lease, registration) => Some((lease, registration)),
@@ -171,25 +173,25 @@ impl DbSession {
     }
 }
 
-/// Leases a connection for the session of a block, which then has it.
+/// Leases a connection for the session of a block.
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
-    let inner = frame.session_state().session().inner();
-    let lease = trace::acquire(inner, Some(&frame), inner.pool.lease(held)).await;
-    settle_lease(&frame, lease.map(Lease::from))
+    let shared = frame.session_state().session().shared();
+    let slot = trace::acquire(shared.id, Some(&*frame), shared.pool.lease(held)).await;
+    settle_lease(&frame, slot.map(|slot| StatementLease::from(slot).into()))
 }
 
-/// Gives the session of a block what has come of its wait for a connection.
+/// Hands the outcome of the wait for a connection to the session of a block.
 fn settle_lease(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
     let session_state = frame.session_state();
     let session = session_state.session();
-    let registration = session.inner().registry.enter(session_state);
+    let registration = session.shared().registry.enter(session_state);
     let (outcome, unused) = {
         let mut lease_state = session.lease_state();
         match lease {
-            // Whatever came of the wait, nobody is there for it any more (rule 6).
+            // The block has ended, whatever came of the wait (rule 6).
             lease if matches!(*lease_state, LeaseState::Left) => (Err(has_ended()), Some((lease.ok(), registration))),
-            // Whoever closes the database closes its queue first, and takes its snapshot then: a session that is not in it, and
-            // would be neither waited for nor ended, sees here that it came too late.
+            // A close first closes the queue and then takes its snapshot: a session that is not in the snapshot, and would be
+            // neither waited for nor ended, sees here that it came too late.
             Ok(lease) if lease.is_late() => {
                 *lease_state = LeaseState::Empty;
                 (Err(closed()), Some((Some(lease), registration)))
@@ -204,22 +206,11 @@ fn settle_lease(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result
             }
         }
     };
-    // Outside the lock: it wakes whoever waits for the connection, or for the session to leave.
+    // Outside the lock: its drop wakes those that wait for the connection, or for the session to leave.
     drop(unused);
     outcome
 }
 
 fn has_ended() -> Error {
     Error::new(ErrorKind::FrameClosed, "the block that this belongs to has ended")
-}
-
-impl fmt::Debug for LeaseState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("Empty"),
-            Self::Leasing(_) => f.write_str("Leasing"),
-            Self::Taken(lease, _) => f.debug_tuple("Taken").field(lease).finish(),
-            Self::Left => f.write_str("Left"),
-        }
-    }
 }

@@ -1,17 +1,25 @@
 //! When a connection that was lost is replaced under the statements of a block, and when not: rules 6, 33 and 60.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{
-    super::{database::Database, lease::Lease, session::DbSession},
-    fake::database,
-};
+use super::Database;
 use crate::{
+    driver::Driver,
     error::{Error, ErrorKind},
+    pool::tests::fake::{FakeDriver, options},
     runtime::Frame,
+    session::{DbSession, Lease, Shared},
 };
 
 const WRITE: &str = "insert into item values (1)";
+
+/// A database of up to so many connections of a fake driver, and that driver.
+fn database(max_connections: u32) -> (Database, Arc<FakeDriver>) {
+    let driver = Arc::new(FakeDriver::default());
+    let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
+    let wait = Duration::from_secs(30);
+    (Database::new(Shared::new(shared, options(max_connections, 0), wait, wait)), driver)
+}
 
 /// The frame of the block that is open, and its connection, over which nothing was sent.
 async fn leased(db: &Database) -> (Arc<Frame<DbSession>>, Arc<Lease>) {

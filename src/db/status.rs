@@ -1,11 +1,12 @@
-//! What a program can ask about the transaction it is in.
+//! The status of the transaction that a task has open.
 
 use std::sync::Arc;
 
-use super::{Database, local};
+use super::Database;
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Frame, Opening},
+    session::{DbSession, with_current},
 };
 
 /// The state of the innermost block that the current task has open on a database.
@@ -94,7 +95,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub fn set_rollback_only(&self) -> Result<(), Error> {
-        let found = local::with_current(|context| {
+        let found = with_current(|context| {
             let context = context?;
             let frame = context.innermost(self.id())?;
             Some((Arc::clone(frame), context.has_joined(frame)))
@@ -104,8 +105,8 @@ impl Database {
     }
 
     /// Looks at the innermost block. One that has ended is none, even to a future that captured its context.
-    fn with_frame<T>(&self, look: impl FnOnce(&Frame<super::session::DbSession>) -> T) -> Option<T> {
-        local::with_current(|context| {
+    fn with_frame<T>(&self, look: impl FnOnce(&Frame<DbSession>) -> T) -> Option<T> {
+        with_current(|context| {
             context?.innermost(self.id()).filter(|frame| !frame.is_closed()).map(|frame| look(frame))
         })
     }
