@@ -26,7 +26,7 @@ impl Database {
     /// With the panic of the body, after this block was rolled back.
     ///
     /// # Cancel safety
-    /// Dropped at any point, it rolls exactly this block back, and the connection is nobody else's before it is idle.
+    /// Dropped at any point, it rolls exactly this block back, and the connection goes to no other user before it is idle.
     /// Dropped during COMMIT, the commit runs to its end.
     ///
     /// # Examples
@@ -190,7 +190,7 @@ impl Database {
     {
         let block = self.open_block(plan).await?;
         if plan.eager {
-            // Boxed, as it is seldom asked for and all blocks would carry it.
+            // Boxed, as it is seldom used and all blocks would carry it.
             Box::pin(self.send_owed(block.frame())).await?;
         }
         run(block, body).await
@@ -271,10 +271,10 @@ impl Database {
         }
     }
 
-    /// Sends what is owed at once, and waits for it.
+    /// Sends what is owed now, and waits for the answer.
     pub(super) async fn send_owed(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
         let session = frame.session_state().session();
-        let _turn = frame.statement().await?;
+        let _permit = frame.statement().await?;
         let mut replayed = false;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
@@ -286,7 +286,7 @@ impl Database {
                     replayed = true;
                 }
                 result => {
-                    // Nothing shares the flight: it is not that another has replaced the connection.
+                    // No other statement shares the flight: none can have replaced the connection.
                     if result.is_ok() {
                         session.answered(&lease);
                     }
@@ -304,7 +304,7 @@ fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
     }
-    // Nearly all ask for nothing: then there is no need to look for the root.
+    // Nearly all ask for no settings: then the root need not be found.
     if plan.settings.is_empty() {
         return Ok(());
     }
@@ -314,8 +314,8 @@ fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     }
 }
 
-/// A `transaction` that joins has no savepoint that settings of its own could end with: it must find what it asks for.
-/// The text tells no value: it may be a secret.
+/// A `transaction` that joins has no savepoint with which settings of its own could end: the open one must have the settings it
+/// asks for. The message contains no value, which may be a secret.
 pub(super) fn check_joined(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     check_inner(plan, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());

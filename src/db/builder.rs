@@ -58,12 +58,12 @@ impl Database {
     /// | `verify-ca` | `VERIFY_CA` | always | checked | not checked |
     /// | `verify-full` | `VERIFY_IDENTITY` | always | checked | checked |
     ///
-    /// `sslrootcert=FILE` and `ssl-ca=FILE` name the certificates of those who may vouch for the server, and nobody else
-    /// may; without them it is who vouches for the web's servers. `ssl-ca` alone means `VERIFY_IDENTITY`, and so does
+    /// `sslrootcert=FILE` and `ssl-ca=FILE` name the only trusted certificate authorities; without them those of the
+    /// web are trusted. `ssl-ca` alone means `VERIFY_IDENTITY`, and so does
     /// `require_ssl=true`; `verify_identity=false` or `verify_ca=false` with it ask for less. The file is read here.
     ///
-    /// What is less than `verify-full` does not keep out whoever can stand between. Cancel requests go as the connection
-    /// does. Without the feature, a URL that insists on TLS is refused.
+    /// Less than `verify-full` does not protect against an attacker in the middle. Cancel requests are encrypted as the
+    /// connection is. Without the feature, a URL that insists on TLS is refused.
     ///
     /// # Errors
     /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it, or no TLS where it insists on
@@ -139,7 +139,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// How long an idle connection is kept; `None` for ever. Defaults to 10 min.
+    /// How long an idle connection is kept; `None` keeps it without limit. Defaults to 10 min.
     pub fn idle_timeout(mut self, time: Option<Duration>) -> Self {
         self.pool.idle_timeout = time;
         self

@@ -64,8 +64,8 @@ impl Database {
 
     /// Makes sure that the database can be reached. It need not be called: the first query connects.
     ///
-    /// Concurrent callers share one attempt. Called again, it does nothing: whether the database still answers is told by
-    /// [`ping`](Self::ping). After [`close`](Self::close) it opens the database anew.
+    /// Concurrent callers share one attempt. Called again, it does nothing: [`ping`](Self::ping) checks whether the
+    /// database still answers. After [`close`](Self::close) it opens the database anew.
     ///
     /// # Errors
     /// `Connect` if no connection can be made; its text names host, port and reason, and it has the server's code.

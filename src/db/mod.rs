@@ -5,7 +5,6 @@ mod blocking;
 mod blocks;
 mod builder;
 mod database;
-mod dispatch;
 mod manual_block;
 mod native;
 mod options;

@@ -104,7 +104,7 @@ impl Database {
         found.map_or_else(none, |(frame, has_joined)| frame.set_rollback_only(has_joined))
     }
 
-    /// Looks at the innermost block. One that has ended is none, even to a future that captured its context.
+    /// Calls `look` with the innermost block, unless that has ended: in a captured context it may have.
     fn with_frame<T>(&self, look: impl FnOnce(&Frame<DbSession>) -> T) -> Option<T> {
         with_current(|context| {
             context?.innermost(self.id()).filter(|frame| !frame.is_closed()).map(|frame| look(frame))

@@ -60,7 +60,7 @@ impl Generation {
     }
 
     /// A fresh idle connection, if there is one that needs no wait.
-    pub(super) fn lease_at_hand(&self, held: usize) -> Option<Slot> {
+    pub(super) fn try_lease(&self, held: usize) -> Option<Slot> {
         let PoolOptions { max_connections, min_connections, .. } = self.options;
         if held >= max_connections as usize || (min_connections > 0 && !self.is_stocking.load(Ordering::Acquire)) {
             return None;
@@ -98,7 +98,7 @@ impl Generation {
         if self.options.min_connections > 0 && !self.is_stocking.load(Ordering::Acquire) {
             self.stock();
         }
-        // What is not needed where a connection is at hand is boxed.
+        // Boxed, as it is not needed where there is a fresh connection.
         match self.wait_queue.ask() {
             Request::Granted(slot) => match self.fresh(slot) {
                 Ok(slot) => Ok(slot),

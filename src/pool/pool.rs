@@ -195,10 +195,10 @@ impl Pool {
     }
 
     /// A fresh idle connection, if there is one that needs no wait.
-    pub(crate) fn lease_at_hand(&self, held: usize) -> Option<Slot> {
+    pub(crate) fn try_lease(&self, held: usize) -> Option<Slot> {
         let PoolState::Open(generation) = &self.current().state else { return None };
         let generation = Arc::clone(generation);
-        generation.lease_at_hand(held)
+        generation.try_lease(held)
     }
 
     /// Waits for a connection. `held` is how many of this database the task has already.

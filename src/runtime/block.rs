@@ -29,7 +29,7 @@ struct Ended {
     /// The end at the server, if the transaction was begun there.
     ending: Option<Ending>,
     /// Why it is not committed, if that is an error for the caller.
-    told: Option<Error>,
+    error: Option<Error>,
 }
 
 /// The state of a block.
@@ -197,12 +197,12 @@ impl<S: Session> Block<S> {
                 self.release(name)
             }
             Opening::Begin(_) => {
-                let Ended { ending, told } = self.end_root(true)?;
+                let Ended { ending, error } = self.end_root(true)?;
                 let ended = match ending {
                     Some(ending) => ending.await,
                     None => Ok(()),
                 };
-                told.map_or(ended, Err)
+                error.map_or(ended, Err)
             }
         }
     }
@@ -213,9 +213,9 @@ impl<S: Session> Block<S> {
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
         if let Opening::Begin(_) = self.frame.opening()
-            && let Ok(Ended { ending: Some(ending), told: _ }) = self.end_root(false)
+            && let Ok(Ended { ending: Some(ending), error: _ }) = self.end_root(false)
         {
-            let _told_by_the_body = ending.await;
+            let _error_is_that_of_the_body = ending.await;
         }
         // A savepoint's rollback is owed by the drop.
     }
@@ -275,21 +275,21 @@ impl<S: Session> Block<S> {
     /// The root has ended already.
     fn end_root(mut self, wants_commit: bool) -> Result<Ended, Error> {
         let session_state = self.frame.session_state();
-        let (steps, commit, told, is_stopped, closed) = session_state.with_ledger(|ledger| {
+        let (steps, commit, error, is_stopped, closed) = session_state.with_ledger(|ledger| {
             let open = self.frame.check_open();
-            let (commit, told) = if wants_commit { self.outcome() } else { (false, None) };
+            let (commit, error) = if wants_commit { self.outcome() } else { (false, None) };
             // A commit has waited for what was in flight.
             let is_stopped = !wants_commit && self.frame.is_in_use();
             let closed = if wants_commit { self.frame.close_alone() } else { self.frame.close() };
             let is_lost = matches!(session_state.status(), TransactionStatus::Lost(_));
             let steps = open.map(|()| ledger.finish(commit).filter(|_| !is_lost));
-            (steps, commit, told, is_stopped, closed)
+            (steps, commit, error, is_stopped, closed)
         });
         drop(closed);
         self.stage = Stage::Ending;
         let Some(steps) = steps? else {
             self.settle();
-            return Ok(Ended { ending: None, told });
+            return Ok(Ended { ending: None, error });
         };
         if is_stopped {
             session_state.session().interrupt(self.frame.spares());
@@ -310,7 +310,7 @@ impl<S: Session> Block<S> {
             self.settle();
             result.map_err(|fault| fault.error)
         }));
-        Ok(Ended { ending: Some(ending), told })
+        Ok(Ended { ending: Some(ending), error })
     }
 
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.

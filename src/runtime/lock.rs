@@ -1,7 +1,7 @@
 //! The lock of a frame: who may use the session now (rules 8 and 9), and who waits, in order of arrival. Statements of a
 //! frame share it; a child block, a stream, a lent client and the end of the block have it alone.
 //!
-//! Used by permits. A lock that is free costs one short mutex, no allocation and no look at the clock. It knows no session,
+//! Used by permits. A lock that is free costs one short mutex, no allocation and no clock. It knows no session,
 //! no ledger, and of a frame only what [`Lockable`] says.
 
 use std::{
@@ -54,7 +54,7 @@ pub(super) enum LockMode<F> {
     Exclusive(Holder<F>),
 }
 
-/// Who has the lock alone.
+/// The exclusive holder of a lock.
 pub(super) enum Holder<F> {
     /// Described in messages by this text: the native client, for instance.
     Named(&'static str),
@@ -118,7 +118,7 @@ impl<F: Lockable> fmt::Display for Holder<F> {
 pub(crate) struct FrameLock<F> {
     /// Set once: nothing is granted after it.
     closed: AtomicBool,
-    /// Whether somebody waits, or did: closing need not look otherwise.
+    /// Whether the queue was ever used: if not, the close need not lock.
     queued: AtomicBool,
     state: Mutex<LockState<F>>,
 }
@@ -281,7 +281,7 @@ impl<F> FrameLock<F> {
         }
     }
 
-    /// Whether nobody holds the lock, nor waits for it.
+    /// Whether the lock has no holder and no waiter.
     #[cfg(test)]
     pub(super) fn is_at_rest(&self) -> bool {
         let state = self.state();

@@ -23,7 +23,7 @@ pub(crate) use self::{
     flight::FrameFlight,
     frame::{Context, Frame, Opening},
     permit::Permit,
-    scope::{Entered, Scope, Slot, TaskLocal},
+    scope::{Entered, Scope, TaskLocal, ThreadContext},
     session::{Session, SessionState},
     stream_use::StreamUse,
     task::{joined, spawn_in_fresh_context},

@@ -13,19 +13,19 @@ use pin_project::{pin_project, pinned_drop};
 use super::{Context, Session};
 
 /// Where the current context of a thread is kept; `None` outside any scope.
-pub(crate) type Slot<S> = Cell<Option<Context<S>>>;
+pub(crate) type ThreadContext<S> = Cell<Option<Context<S>>>;
 
-/// A session type with a slot in each thread, as a thread local cannot be generic.
+/// A session type with a thread local for its contexts, as a thread local cannot be generic.
 pub(crate) trait TaskLocal: Session {
-    /// Lends the slot of the calling thread; `None` while the thread ends.
-    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T>;
+    /// Lends the thread local; `None` while the thread ends.
+    fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T>;
 }
 
 /// Puts `context` in place, and returns the one before.
 #[inline]
 fn replace<S: TaskLocal>(context: Option<Context<S>>) -> Option<Context<S>> {
     // While a thread ends its locals may be gone already: then no code can run that needs a context.
-    S::with_slot(|slot| slot.replace(context)).flatten()
+    S::with_thread_context(|current| current.replace(context)).flatten()
 }
 
 /// A context in place, until this is dropped.

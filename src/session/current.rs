@@ -11,19 +11,19 @@ use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::session::DbSession;
-use crate::runtime::{self, Scope, Slot};
+use crate::runtime::{self, Scope, ThreadContext};
 
 thread_local! {
-    static CURRENT: Slot<DbSession> = const { Cell::new(None) };
+    static CURRENT: ThreadContext<DbSession> = const { Cell::new(None) };
 }
 
-/// Lends the slot that holds the context of the future that is polled now.
+/// Lends the thread local that holds the context of the future that is polled now.
 #[inline]
-pub(super) fn with_slot<T>(lend: impl FnOnce(&Slot<DbSession>) -> T) -> Option<T> {
+pub(super) fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<DbSession>) -> T) -> Option<T> {
     CURRENT.try_with(lend).ok()
 }
 
-/// Calls `look` with the context in place, if the caller is inside a scope. The slot is empty meanwhile: `look` must not use it.
+/// Calls `look` with the context in place, if the caller is inside a scope. It is taken out meanwhile: `look` must not use it.
 #[inline]
 pub(crate) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSession>>) -> T) -> T {
     /// Puts the context back, after a panic too.
@@ -33,11 +33,11 @@ pub(crate) fn with_current<T>(look: impl FnOnce(Option<&runtime::Context<DbSessi
         #[inline]
         fn drop(&mut self) {
             let context = self.0.take();
-            with_slot(|slot| slot.set(context));
+            with_thread_context(|current| current.set(context));
         }
     }
 
-    let lent = Lent(with_slot(Cell::take).flatten());
+    let lent = Lent(with_thread_context(Cell::take).flatten());
     look(lent.0.as_ref())
 }
 

@@ -21,7 +21,7 @@ use crate::{
     driver::State,
     error::{Error, ErrorKind},
     pool::closed,
-    runtime::{Session, SessionState, Slot, TaskLocal, require_live_runtime, within},
+    runtime::{Session, SessionState, TaskLocal, ThreadContext, require_live_runtime, within},
     transaction::{
         control::{Control, Steps, Tally},
         impact::{CancelScope, DriverError, Impact},
@@ -36,8 +36,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 impl TaskLocal for DbSession {
     #[inline]
-    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
-        current::with_slot(lend)
+    fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T> {
+        current::with_thread_context(lend)
     }
 }
 

@@ -50,7 +50,7 @@ impl Drop for Looking<'_> {
 }
 
 impl Looking<'_> {
-    /// Leases a connection at once, or else waits for one together with those who come later.
+    /// Leases a connection at once, or else waits for one together with later statements.
     async fn lease(self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
         let held = held(self.0.shared().id, Some(self.0));
         let mut work = acquire(Arc::clone(frame), held).boxed();
@@ -71,9 +71,9 @@ impl Looking<'_> {
 
 impl Shared {
     /// A fresh idle connection for one statement, if there is one that needs no wait. The task holds `held` connections.
-    pub(crate) fn lease_at_hand(&self, held: usize) -> Option<StatementLease> {
+    pub(crate) fn try_lease(&self, held: usize) -> Option<StatementLease> {
         // A wait that is traced has its span, however short it is.
-        if trace::is_on() { None } else { self.pool.lease_at_hand(held).map(StatementLease::from) }
+        if trace::is_on() { None } else { self.pool.try_lease(held).map(StatementLease::from) }
     }
 
     /// Waits for a connection outside any block. The task holds `held` connections.
@@ -94,7 +94,7 @@ impl DbSession {
         {
             return Ok(lease);
         }
-        match self.lease_at_hand(frame) {
+        match self.try_lease(frame) {
             Some(lease) => Ok(lease),
             // Boxed, as it is done once for a transaction, and all its statements would carry it.
             None => Box::pin(self.take_lease(frame)).await,
@@ -102,13 +102,13 @@ impl DbSession {
     }
 
     /// A fresh idle connection, if there is one and no other statement is leasing.
-    fn lease_at_hand(&self, frame: &Arc<Frame<Self>>) -> Option<Arc<Lease>> {
+    fn try_lease(&self, frame: &Arc<Frame<Self>>) -> Option<Arc<Lease>> {
         if self.is_cancelling.load(Ordering::Acquire) {
             return None;
         }
         let looking = self.look()?;
         let held = held(self.shared().id, Some(self));
-        let lease = self.shared().lease_at_hand(held)?;
+        let lease = self.shared().try_lease(held)?;
         let outcome = settle_lease(frame, Ok(lease.into()));
         drop(looking);
         outcome.ok().and_then(|()| self.taken())

@@ -1,4 +1,4 @@
-//! What a flight takes along: the control steps that its session owes the server, as a value that keeps the ledger locked.
+//! Owed steps: the control steps that a flight takes from its session's ledger, as a value that keeps the ledger locked.
 //!
 //! Used by the drivers, which take the steps when they send, and by `runtime` and `db`, whose flights hand them out. No SQL
 //! and no driver in here.

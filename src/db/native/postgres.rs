@@ -54,7 +54,7 @@ impl Database {
     /// Lends the client of tokio-postgres, inside the block that the task has open: for COPY, for instance.
     ///
     /// It has the block's turn for as long as it runs. Do not end the transaction with it: that is found out, and the
-    /// block fails. Outside a block the connection is reset before anybody else has it; on a pinned connection, what is
+    /// block fails. Outside a block the connection is reset before its next use; on a pinned connection, what is
     /// left open is rolled back, and the call fails with `RolledBack`. It costs two round trips more
     /// than what is done with it.
     ///

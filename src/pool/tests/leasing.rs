@@ -54,10 +54,10 @@ async fn until(mut holds: impl FnMut() -> bool) {
 #[tokio::test]
 async fn a_connection_that_was_used_just_now_is_at_hand() {
     let (generation, driver) = generation(2, 0);
-    assert!(generation.lease_at_hand(0).is_none(), "there is none yet");
+    assert!(generation.try_lease(0).is_none(), "there is none yet");
     drop(generation.lease(0).await.unwrap());
-    let lease = generation.lease_at_hand(0).expect("it lies ready");
-    assert!(generation.lease_at_hand(0).is_none(), "it is in use");
+    let lease = generation.try_lease(0).expect("it lies ready");
+    assert!(generation.try_lease(0).is_none(), "it is in use");
     assert_eq!((number(&lease, &driver).await, driver.made()), (0, 1));
     assert!(was_at_rest(&lease));
 }
@@ -68,7 +68,7 @@ async fn a_dead_connection_is_not_leased() {
     let (generation, driver) = generation(2, 0);
     drop(generation.lease(0).await.unwrap());
     driver.session(0).break_seen();
-    assert!(generation.lease_at_hand(0).is_none());
+    assert!(generation.try_lease(0).is_none());
     assert_eq!((generation.wait_queue.ready(), generation.connector.count()), (0, 0), "it is gone");
     let lease = generation.lease(0).await.unwrap();
     assert_eq!(number(&lease, &driver).await, 1);
@@ -83,12 +83,12 @@ async fn a_connection_of_an_older_epoch_is_not_leased() {
     drop(idle);
     assert!(generation.connector.epoch.mark_stale(entry(&used).made));
     assert!(!generation.connector.epoch.mark_stale(entry(&used).made), "it is known by now");
-    assert!(generation.lease_at_hand(0).is_none());
+    assert!(generation.try_lease(0).is_none());
     let newer = generation.lease(0).await.unwrap();
     assert_eq!(number(&newer, &driver).await, 2);
     drop((used, newer));
     assert_eq!(generation.wait_queue.ready(), 1, "the one that was in use is not kept");
-    assert_eq!(number(&generation.lease_at_hand(0).expect("the newer one"), &driver).await, 2);
+    assert_eq!(number(&generation.try_lease(0).expect("the newer one"), &driver).await, 2);
     assert!(driver.session(0).take_asked().is_empty() && driver.session(1).take_asked().is_empty());
 }
 
@@ -102,12 +102,12 @@ async fn a_connection_is_asked_first_if_another_was_found_dead() {
         if !answers {
             driver.session(0).break_unseen();
         }
-        assert!(generation.lease_at_hand(0).is_none());
+        assert!(generation.try_lease(0).is_none());
         let lease = generation.lease(0).await.unwrap();
         assert_eq!(driver.session(0).take_asked(), ["SELECT 1"]);
         assert_eq!(number(&lease, &driver).await, usize::from(!answers));
         drop(lease);
-        assert!(generation.lease_at_hand(0).is_some(), "it is trusted from now on");
+        assert!(generation.try_lease(0).is_some(), "it is trusted from now on");
     }
 }
 
@@ -118,7 +118,7 @@ async fn a_connection_that_was_idle_for_long_is_looked_at_first() {
         let (generation, driver) = generation(1, 0);
         drop(generation.lease(0).await.unwrap());
         generation.wait_queue.age(LONG);
-        assert!(generation.lease_at_hand(0).is_none());
+        assert!(generation.try_lease(0).is_none());
         let session = driver.session(0);
         // The socket's news come by another task, which runs when this one lets it.
         let seen = dies.then(|| tokio::spawn(async move { session.break_seen() }));
@@ -136,12 +136,12 @@ async fn a_task_that_holds_all_connections_gets_no_other() {
     let (generation, driver) = generation(1, 0);
     drop(generation.lease(0).await.unwrap());
     for held in [1, 2] {
-        assert!(generation.lease_at_hand(held).is_none());
+        assert!(generation.try_lease(held).is_none());
         let refused: Error = generation.lease(held).await.expect_err("it would wait for itself");
         assert_eq!(refused.kind(), ErrorKind::PoolTimeout);
         assert!(refused.to_string().contains(&format!("holds {held} of the 1 connections")), "{refused}");
     }
-    assert!(generation.lease_at_hand(0).is_some());
+    assert!(generation.try_lease(0).is_some());
     assert_eq!(driver.made(), 1);
 }
 
@@ -151,17 +151,17 @@ fn the_first_lease_on_a_runtime_begins_to_make_connections_ahead() {
     let (generation, driver) = generation(3, 2);
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime().block_on(async {
-        assert!(generation.lease_at_hand(0).is_none());
+        assert!(generation.try_lease(0).is_none());
         let lease = generation.lease(0).await.unwrap();
         until(|| generation.wait_queue.ready() == 2).await;
-        assert!(generation.lease_at_hand(0).is_some(), "there is a task that makes them");
+        assert!(generation.try_lease(0).is_some(), "there is a task that makes them");
         drop(lease);
     });
     assert_eq!((generation.wait_queue.ready(), driver.made()), (3, 3));
     runtime().block_on(async {
         // That task went with its runtime.
-        assert!(generation.lease_at_hand(0).is_none(), "although one lies ready");
-        let leases = [generation.lease(0).await.unwrap(), generation.lease_at_hand(0).expect("there is a task again")];
+        assert!(generation.try_lease(0).is_none(), "although one lies ready");
+        let leases = [generation.lease(0).await.unwrap(), generation.try_lease(0).expect("there is a task again")];
         for lease in &leases {
             driver.session(number(lease, &driver).await).break_seen();
         }
