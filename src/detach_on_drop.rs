@@ -1,5 +1,5 @@
-//! Work that outlives whoever waits for it: a COMMIT under way (rule 40), a command whose answer must be read to its end.
-//! It is polled in place; dropped before its end it goes on in a task of its own. Used by the runtime and by drivers.
+//! Work that outlives its caller: a COMMIT under way (rule 40), a command whose answer must be read to its end. It is polled in
+//! place; dropped before its end it goes on in a task of its own. Used by the runtime and by drivers.
 
 use std::{
     fmt,

@@ -89,8 +89,10 @@ mod detach_on_drop;
 mod driver;
 mod error;
 mod model;
+mod pool;
 mod revocable;
 mod runtime;
+mod session;
 mod sql;
 mod sync;
 #[cfg(feature = "tower")]
@@ -126,8 +128,8 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Context, Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream,
-        SqliteDatabase, Stats, Status, TransactionBuilder, scope, spawn,
+        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream, SqliteDatabase,
+        Status, TransactionBuilder,
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
@@ -139,12 +141,13 @@ pub use crate::{
         ReferenceDef, Relation, Returning, RowValue, Rows, Select, Selection, Shape, Stored, Table, Text, TextEnum,
         Union, Update, create_statements, create_tables, drop_tables, functions, raw,
     },
+    session::{Context, Stats, scope, spawn},
     sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
     transaction::settings::Isolation,
 };
 #[cfg(feature = "tower")]
 pub use crate::{
-    db::ScopeFuture,
+    session::ScopeFuture,
     tower::{ScopeLayer, ScopeService},
 };
 

@@ -1,5 +1,5 @@
-//! [`Revocable`]: a future or a stream that its holder polls, and that somebody else can take away, be it that the holder
-//! keeps it without polling or dropping it. Used for what is in flight in a block: the end of the block takes it (rule 6).
+//! [`Revocable`]: a future or a stream that its holder polls, and that others can take away even while the holder keeps it
+//! unpolled. The end of a block takes what is in flight in it (rule 6).
 
 use std::{
     fmt, mem,
@@ -16,7 +16,7 @@ enum State<W> {
         work: W,
         waker: Option<Waker>,
     },
-    /// It is polled just now; or its poll panicked, and nobody polls it again.
+    /// It is polled just now; or its poll panicked, and it is not polled again.
     Lent,
     Over,
     Revoked,

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "floors/circles.rs"]
+mod circles;
 #[path = "floors/links.rs"]
 mod links;
 #[path = "floors/plan.rs"]
@@ -40,7 +42,7 @@ impl Source {
         self.path.ends_with("_tests.rs") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
-    /// How deep a file's own module is: `src/error.rs` is 1, `src/db/mod.rs` too, `src/db/pool.rs` 2.
+    /// How deep a file's own module is: `src/error.rs` is 1, `src/db/mod.rs` too, `src/pool/pool.rs` 2.
     fn depth(&self) -> usize {
         let parts = self.path.split('/').count() - 1;
         if self.path.ends_with("/mod.rs") { parts - 1 } else { parts }
@@ -112,10 +114,13 @@ fn code_of(text: &str) -> String {
             rest = &rest[c.len_utf8()..];
         }
     }
-    let end = code.find("#[cfg(test)]\nmod ").unwrap_or(code.len());
+    let is_inline = |at: &usize| code[at + TESTS.len()..].trim_start_matches(is_word).trim_start().starts_with('{');
+    let end = code.match_indices(TESTS).map(|(at, _)| at).find(is_inline).unwrap_or(code.len());
     code.truncate(end);
     code
 }
+
+const TESTS: &str = "#[cfg(test)]\nmod ";
 
 fn string(text: &str) -> usize {
     let mut escaped = false;
@@ -186,7 +191,11 @@ fn first_names(group: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars().take_while(|c| is_word(*c)).collect()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Whether code names a crate: at the beginning of a path, or as a whole.
@@ -259,7 +268,7 @@ fn foreign_crates_stay_in_their_places() {
 
 #[test]
 fn one_file_names_a_pool() {
-    let places = ["src/db/pooled_connection.rs"];
+    let places = ["src/pool/connection.rs"];
     for source in sources("src").iter().filter(|source| !places.contains(&source.path.as_str())) {
         for name in ["bb8::Pool", "bb8::Builder"] {
             assert!(!source.code.contains(name), "{} names {name}", source.path);
@@ -323,9 +332,10 @@ fn sources_are_read_rightly() {
     let source = |path: &str, code: &str| Source { path: path.into(), text: String::new(), code: code_of(code) };
     let imports = |path: &str, code: &str| source(path, code).imports().into_iter().collect::<Vec<_>>();
     assert_eq!(
-        imports("src/db/pool.rs", "use super::super::{driver::X, error}; use super::lease;"),
+        imports("src/pool/pool.rs", "use super::super::{driver::X, error}; use super::lease;"),
         ["driver", "error"]
     );
     assert_eq!(imports("src/db/mod.rs", "use super::driver::X; pub use self::pool;"), ["driver"]);
+    assert_eq!(imports("src/db/mod.rs", "#[cfg(test)]\nmod tests;\nuse super::driver::X;"), ["driver"]);
     assert_eq!(imports("src/error.rs", "use super::data::Row; use crate::error::X;"), ["data"]);
 }

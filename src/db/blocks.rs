@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Database, flight::DbFlight, health::examine, local, options::Plan, session::DbSession, trace};
+use super::{Database, options::Plan};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
+    session::{DbFlight, DbSession, current, examine, trace},
 };
 
 impl Database {
@@ -25,7 +26,7 @@ impl Database {
     /// With the panic of the body, after this block was rolled back.
     ///
     /// # Cancel safety
-    /// Dropped at any point, it rolls exactly this block back, and the connection is nobody else's before it is idle.
+    /// Dropped at any point, it rolls exactly this block back, and the connection goes to no other user before it is idle.
     /// Dropped during COMMIT, the commit runs to its end.
     ///
     /// # Examples
@@ -177,8 +178,8 @@ impl Database {
             return Ok(None);
         }
         require_runtime()?;
-        let context = local::current().unwrap_or_default();
-        Ok(Some(Block::pin(&context, DbSession::new(self.inner()))))
+        let context = current().unwrap_or_default();
+        Ok(Some(Block::pin(&context, DbSession::new(self.shared()))))
     }
 
     pub(super) async fn run_atomic<F, Fut, T, E>(&self, plan: &Plan, body: F) -> Result<T, E>
@@ -189,8 +190,8 @@ impl Database {
     {
         let block = self.open_block(plan).await?;
         if plan.eager {
-            // Boxed, as it is seldom asked for and all blocks would carry it.
-            Box::pin(self.pay_now(block.frame())).await?;
+            // Boxed, as it is seldom used and all blocks would carry it.
+            Box::pin(self.send_owed(block.frame())).await?;
         }
         run(block, body).await
     }
@@ -206,10 +207,10 @@ impl Database {
             Some(frame) => {
                 check_joined(&plan, &frame)?;
                 frame.check()?;
-                let around = local::current().unwrap_or_default();
+                let around = current().unwrap_or_default();
                 joined(&around, &frame, body).await
             }
-            None if local::current().is_some() => self.run_atomic(&plan, body).await,
+            None if current().is_some() => self.run_atomic(&plan, body).await,
             None => {
                 let db = self.clone();
                 spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&plan, body).await }).await?
@@ -232,35 +233,35 @@ impl Database {
             return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it"));
         };
         if let Some(name) = name {
-            self.inner().dialect.check_name(name)?;
-            if !self.inner().dialect.keeps_apart(name, frame.savepoint_names()) {
+            self.shared().dialect.check_name(name)?;
+            if !self.shared().dialect.keeps_apart(name, frame.savepoint_names()) {
                 let text = format!(
                     "a savepoint \"{name}\" is open already, or may be generated, and this server cannot have two of a name"
                 );
                 return Err(Error::new(ErrorKind::Config, text));
             }
         }
-        let context = local::current().unwrap_or_default();
+        let context = current().unwrap_or_default();
         Block::savepoint(&context, &frame, name.map(Into::into), None)?.block().await
     }
 
     /// Opens a root or a savepoint, whichever is due.
     pub(super) async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
-        let context = local::current().unwrap_or_default();
+        let context = current().unwrap_or_default();
         let frame = context.innermost(self.id());
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(plan, parent)?;
                 let locals = plan.settings.locals_alone();
                 if !locals.is_empty() {
-                    self.inner().dialect.check_settings(&locals)?;
+                    self.shared().dialect.check_settings(&locals)?;
                 }
                 Block::savepoint_with(&context, parent, locals, plan.name.clone())?
             }
             None => {
                 require_runtime()?;
-                self.inner().dialect.check_settings(&plan.settings)?;
-                let session = || DbSession::new(self.inner());
+                self.shared().dialect.check_settings(&plan.settings)?;
+                let session = || DbSession::new(self.shared());
                 Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session)?
             }
         };
@@ -270,30 +271,27 @@ impl Database {
         }
     }
 
-    /// Sends what is owed at once, and waits for it.
-    pub(super) async fn pay_now(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
+    /// Sends what is owed now, and waits for the answer.
+    pub(super) async fn send_owed(&self, frame: &Arc<Frame<DbSession>>) -> Result<(), Error> {
         let session = frame.session_state().session();
-        let _turn = frame.statement().await?;
+        let _permit = frame.statement().await?;
         let mut replayed = false;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+            let flight = DbFlight::of(self.shared(), frame, lease.epoch());
             let result = trace::steps(&flight, lease.connection().control(&flight, &[])).await;
             flight.landed();
             match result {
-                Err(fault)
-                    if super::dispatch::is_lost(&fault)
-                        && !replayed
-                        && session.replaces(&lease, frame.session_state()) =>
-                {
+                Err(fault) if fault.is_lost() && !replayed && session.replaces(&lease, frame.session_state()) => {
                     replayed = true;
                 }
                 result => {
-                    // Nothing shares the flight: it is not that another has replaced the connection.
+                    // No other statement shares the flight: none can have replaced the connection.
                     if result.is_ok() {
                         session.answered(&lease);
                     }
-                    return result.map_err(|fault| frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)));
+                    return result
+                        .map_err(|fault| frame.fail(examine(&self.shared().pool, lease.made(), Some(frame), fault)));
                 }
             }
         }
@@ -306,7 +304,7 @@ fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
     }
-    // Nearly all ask for nothing: then there is no need to look for the root.
+    // Nearly all ask for no settings: then the root need not be found.
     if plan.settings.is_empty() {
         return Ok(());
     }
@@ -316,8 +314,8 @@ fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     }
 }
 
-/// A `transaction` that joins has no savepoint that settings of its own could end with: it must find what it asks for.
-/// The text tells no value: it may be a secret.
+/// A `transaction` that joins has no savepoint with which settings of its own could end: the open one must have the settings it
+/// asks for. The message contains no value, which may be a secret.
 pub(super) fn check_joined(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
     check_inner(plan, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());

@@ -1,4 +1,4 @@
-//! The options of a database, and how its URL chooses the driver.
+//! How a database is opened: the options, and the driver by the scheme of the URL.
 
 use std::{fmt, time::Duration};
 
@@ -6,21 +6,9 @@ use super::Database;
 use crate::{
     driver::Driver,
     error::{Error, ErrorKind},
+    pool::PoolOptions,
+    session::Shared,
 };
-
-/// The options of a database, checked.
-#[derive(Debug, Clone)]
-pub(super) struct Options {
-    pub(super) max_connections: u32,
-    pub(super) min_connections: u32,
-    pub(super) acquire_timeout: Duration,
-    pub(super) turn_timeout: Duration,
-    pub(super) connect_timeout: Duration,
-    pub(super) close_timeout: Duration,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) autoconnect: Option<bool>,
-}
 
 /// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
 #[derive(Clone)]
@@ -31,81 +19,142 @@ pub struct DatabaseBuilder {
     busy_timeout: Duration,
     #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "for a driver that is not built"))]
     hstore: bool,
-    options: Options,
+    turn_timeout: Duration,
+    close_timeout: Duration,
+    pool: PoolOptions,
+}
+
+impl Database {
+    /// Opens a database by its URL: `sqlite::memory:`, `sqlite://file.db`, `postgres://user@host/name`.
+    ///
+    /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
+    ///
+    /// # SQLite
+    /// `sqlite://app.db` is a file in the current folder, `sqlite:///var/app.db` one by its whole path, `sqlite::memory:` a new
+    /// database in memory. An option tells what may be done to a file:
+    ///
+    /// | option | reads | writes | makes a file that is not there |
+    /// |---|---|---|---|
+    /// | `?mode=ro` | yes | no | no |
+    /// | `?mode=rw` | yes | yes | no |
+    /// | `?mode=rwc` (default) | yes | yes | yes |
+    ///
+    /// # PostgreSQL behind a pooler
+    /// `?pgbouncer=true` says that a pooler (PgBouncer, for instance) gives each transaction whichever server session is free.
+    /// Statements are then not prepared, but sent as a whole each time, in one round trip, and what would outlive its
+    /// transaction in the session is refused with `Unsupported`. `?pgbouncer=false` says that prepared statements are
+    /// kept, as by a pooler with one session for each client. Without the option the server is asked, beside the
+    /// first statement.
+    ///
+    /// # TLS
+    /// With the feature `tls`, options of the URL say how much is asked for, by the names that each server's own clients
+    /// have for it:
+    ///
+    /// | PostgreSQL: `sslmode=` | MySQL: `ssl-mode=` | encrypted | certificate | name |
+    /// |---|---|---|---|---|
+    /// | `disable` | `DISABLED` (default) | never | | |
+    /// | `prefer` (default) | `PREFERRED` | if the server can | not checked | not checked |
+    /// | `require` | `REQUIRED` | always | on PostgreSQL, if `sslrootcert` is given | not checked |
+    /// | `verify-ca` | `VERIFY_CA` | always | checked | not checked |
+    /// | `verify-full` | `VERIFY_IDENTITY` | always | checked | checked |
+    ///
+    /// `sslrootcert=FILE` and `ssl-ca=FILE` name the only trusted certificate authorities; without them those of the
+    /// web are trusted. `ssl-ca` alone means `VERIFY_IDENTITY`, and so does
+    /// `require_ssl=true`; `verify_identity=false` or `verify_ca=false` with it ask for less. The file is read here.
+    ///
+    /// Less than `verify-full` does not protect against an attacker in the middle. Cancel requests are encrypted as the
+    /// connection is. Without the feature, a URL that insists on TLS is refused.
+    ///
+    /// # Errors
+    /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it, or no TLS where it insists on
+    /// that.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// Options for opening a database.
+    pub fn builder(url: &str) -> DatabaseBuilder {
+        DatabaseBuilder::new(url)
+    }
 }
 
 impl DatabaseBuilder {
-    pub(super) fn new(url: &str) -> Self {
-        let options = Options {
+    fn new(url: &str) -> Self {
+        let pool = PoolOptions {
             max_connections: 16,
             min_connections: 0,
             acquire_timeout: Duration::from_secs(30),
-            turn_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
-            close_timeout: Duration::from_secs(5),
             idle_timeout: Some(Duration::from_secs(10 * 60)),
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             autoconnect: None,
         };
-        let busy_timeout = Duration::from_secs(5);
-        Self { url: url.to_owned(), statement_cache: 256, busy_timeout, hstore: true, options }
+        Self {
+            url: url.to_owned(),
+            statement_cache: 256,
+            busy_timeout: Duration::from_secs(5),
+            hstore: true,
+            turn_timeout: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(5),
+            pool,
+        }
     }
 
     /// How many connections there may be at once. Defaults to 16; a database in memory has one.
     pub fn max_connections(mut self, count: u32) -> Self {
-        self.options.max_connections = count;
+        self.pool.max_connections = count;
         self
     }
 
     /// How many idle connections are held ready. Defaults to 0.
     pub fn min_connections(mut self, count: u32) -> Self {
-        self.options.min_connections = count;
+        self.pool.min_connections = count;
         self
     }
 
     /// How long a task waits for a connection before [`ErrorKind::PoolTimeout`]: for one to come free, or for a server that
     /// has none to give for now. Defaults to 30 s.
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
-        self.options.acquire_timeout = wait;
+        self.pool.acquire_timeout = wait;
         self
     }
 
     /// How long a statement or a block waits for its turn in a transaction before [`ErrorKind::TurnTimeout`]: a
     /// statement for a sibling block of its task to end, for instance. Defaults to 60 s.
     pub fn turn_timeout(mut self, wait: Duration) -> Self {
-        self.options.turn_timeout = wait;
+        self.turn_timeout = wait;
         self
     }
 
     /// How long connecting may take, unless the URL tells; of several servers, to each of them. Defaults to 10 s.
     pub fn connect_timeout(mut self, wait: Duration) -> Self {
-        self.options.connect_timeout = wait;
+        self.pool.connect_timeout = wait;
         self
     }
 
     /// How long [`Database::close`] waits for open transactions before it ends them, and for the server to end the sessions.
     /// Defaults to 5 s.
     pub fn close_timeout(mut self, wait: Duration) -> Self {
-        self.options.close_timeout = wait;
+        self.close_timeout = wait;
         self
     }
 
-    /// How long an idle connection is kept; `None` for ever. Defaults to 10 min.
+    /// How long an idle connection is kept; `None` keeps it without limit. Defaults to 10 min.
     pub fn idle_timeout(mut self, time: Option<Duration>) -> Self {
-        self.options.idle_timeout = time;
+        self.pool.idle_timeout = time;
         self
     }
 
     /// How old a connection may grow; `None` without bound. Defaults to 30 min.
     pub fn max_lifetime(mut self, time: Option<Duration>) -> Self {
-        self.options.max_lifetime = time;
+        self.pool.max_lifetime = time;
         self
     }
 
     /// Whether a query connects a database that is not connected. Defaults to yes before the first
     /// [`Database::close`], and no after it.
     pub fn autoconnect(mut self, yes: bool) -> Self {
-        self.options.autoconnect = Some(yes);
+        self.pool.autoconnect = Some(yes);
         self
     }
 
@@ -144,30 +193,29 @@ impl DatabaseBuilder {
     /// `Config` if the URL or an option is not valid, `Unsupported` if this build has no driver for the URL.
     pub fn build(mut self) -> Result<Database, Error> {
         let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
-        if self.options.max_connections == 0 {
+        if self.pool.max_connections == 0 {
             return wrong("max_connections must be at least 1");
         }
-        if self.options.min_connections > self.options.max_connections {
+        if self.pool.min_connections > self.pool.max_connections {
             return wrong("min_connections must not be above max_connections");
         }
-        if self.options.idle_timeout == Some(Duration::ZERO) || self.options.max_lifetime == Some(Duration::ZERO) {
+        if self.pool.idle_timeout == Some(Duration::ZERO) || self.pool.max_lifetime == Some(Duration::ZERO) {
             return wrong("idle_timeout and max_lifetime must be above zero, or None");
         }
         let driver = self.driver()?;
         if let Some(told) = driver.connect_timeout() {
-            self.options.connect_timeout = told;
+            self.pool.connect_timeout = told;
         }
         if !driver.is_shared() {
             // The database is gone with its connection: there is one, and it stays.
-            let options = &mut self.options;
+            let options = &mut self.pool;
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        Ok(Database::new(driver.into(), self.options))
+        Ok(Database::new(Shared::new(driver.into(), self.pool, self.turn_timeout, self.close_timeout)))
     }
 
-    /// The URL without what may be secret in it: who connects, and the options. Where it is not clear what is what, or if
-    /// it is no URL, hardly anything is left.
+    /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
     fn shown_url(&self) -> String {
         let Some((scheme, rest)) = self.url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
             return "…".into();
@@ -200,12 +248,12 @@ impl DatabaseBuilder {
             "mysql" | "mariadb" => {
                 Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
             }
-            // Those of the back ends that are not built in.
+            // A back end that is not built in.
             known if is_scheme(known) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
             )),
-            // It is not told what it begins with: it may be no URL at all, but options with a password among them.
+            // The text is not repeated: it may be no URL at all, but options with a password among them.
             _ => {
                 let text = "the URL of a database begins with \"sqlite:\", \"postgres:\" or \"mysql:\", as in \
                             postgres://user:password@host/name";
@@ -222,13 +270,72 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, options } = self;
+        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
             .field("busy_timeout", busy_timeout)
             .field("register_hstore", hstore)
-            .field("options", options)
+            .field("turn_timeout", turn_timeout)
+            .field("close_timeout", close_timeout)
+            .field("pool", pool)
             .finish()
     }
+}
+
+/// Constructors under the names that peewee-async has for them.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident, $family:literal, [$($scheme:literal),+]) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl $name {
+            /// Opens the database, as [`Database::open`] does.
+            ///
+            /// # Errors
+            /// `Config` if the URL is not valid, or names another sort of database.
+            pub fn open(url: &str) -> Result<Database, Error> {
+                Self::builder(url)?.build()
+            }
+
+            /// Opens the database with options, as [`Database::builder`] does.
+            ///
+            /// # Errors
+            /// `Config` if the URL names another sort of database.
+            pub fn builder(url: &str) -> Result<DatabaseBuilder, Error> {
+                if ![$($scheme),+].iter().any(|scheme| url.starts_with(scheme)) {
+                    let schemes = [$($scheme),+].join(" or ");
+                    let text = format!(concat!("the URL of a ", $family, " database begins with {}"), schemes);
+                    return Err(Error::new(ErrorKind::Config, text));
+                }
+                Ok(Database::builder(url))
+            }
+        }
+    };
+}
+
+named! {
+    /// A PostgreSQL database.
+    PostgresqlDatabase, "PostgreSQL", ["postgres:", "postgresql:"]
+}
+
+named! {
+    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::HStore).
+    ///
+    /// They are read and written by every PostgreSQL database of this crate, so that this is another name of
+    /// [`PostgresqlDatabase`]. HStore is on by default, and off by
+    /// [`register_hstore(false)`](DatabaseBuilder::register_hstore); the extension itself may be missing, or be created
+    /// later.
+    PostgresqlExtDatabase, "PostgreSQL", ["postgres:", "postgresql:"]
+}
+
+named! {
+    /// A MySQL or MariaDB database.
+    MySQLDatabase, "MySQL", ["mysql:", "mariadb:"]
+}
+
+named! {
+    /// A SQLite database, in a file or in memory.
+    SqliteDatabase, "SQLite", ["sqlite:"]
 }

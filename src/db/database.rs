@@ -1,15 +1,19 @@
-//! The database handle: opening, connecting, closing, and what it counts.
+//! The database handle: connecting, health checks, closing and statistics.
 
-use std::sync::{
-    Arc, Mutex, Weak,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use super::{DatabaseBuilder, Stats, builder::Options, counters::Counters, pool::Pool, registry::Registry};
+use tokio::time::timeout;
+
 use crate::{
-    driver::{Dialect, Driver},
-    error::Error,
+    driver::{Dialect, Want},
+    error::{Error, ErrorKind},
+    pool::SIGN_OF_LIFE,
+    session::{Lease, Shared, Stats, examine, held},
 };
+
+/// How often `ping` tries another connection because one turned out to be dead. After the first time the others are checked
+/// before they are used.
+const RETRIES: u32 = 3;
 
 /// A database, with its pool of connections.
 ///
@@ -41,101 +45,27 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Database {
-    inner: Arc<Inner>,
-}
-
-/// What all handles of a database share.
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) id: usize,
-    pub(super) dialect: Dialect,
-    pub(super) options: Options,
-    pub(super) pool: Arc<Pool>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) registry: Arc<Registry>,
-    /// What has connections of its own to the same database: it is closed along with this.
-    pub(super) twins: Mutex<Vec<Weak<Self>>>,
+    shared: Arc<Shared>,
 }
 
 impl Database {
-    /// Opens a database by its URL: `sqlite::memory:`, `sqlite://file.db`, `postgres://user@host/name`.
-    ///
-    /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
-    ///
-    /// # SQLite
-    /// `sqlite://app.db` is a file in the current folder, `sqlite:///var/app.db` one by its whole path, `sqlite::memory:` a new
-    /// database in memory. An option tells what may be done to a file:
-    ///
-    /// | option | reads | writes | makes a file that is not there |
-    /// |---|---|---|---|
-    /// | `?mode=ro` | yes | no | no |
-    /// | `?mode=rw` | yes | yes | no |
-    /// | `?mode=rwc` (default) | yes | yes | yes |
-    ///
-    /// # PostgreSQL behind a pooler
-    /// `?pgbouncer=true` says that a pooler (PgBouncer, for instance) gives each transaction whichever server session is free.
-    /// Statements are then not prepared, but sent as a whole each time, in one round trip, and what would outlive its
-    /// transaction in the session is refused with `Unsupported`. `?pgbouncer=false` says that prepared statements are
-    /// kept, as by a pooler with one session for each client. Without the option the server is asked, beside the
-    /// first statement.
-    ///
-    /// # TLS
-    /// With the feature `tls`, options of the URL say how much is asked for, by the names that each server's own clients
-    /// have for it:
-    ///
-    /// | PostgreSQL: `sslmode=` | MySQL: `ssl-mode=` | encrypted | certificate | name |
-    /// |---|---|---|---|---|
-    /// | `disable` | `DISABLED` (default) | never | | |
-    /// | `prefer` (default) | `PREFERRED` | if the server can | not checked | not checked |
-    /// | `require` | `REQUIRED` | always | on PostgreSQL, if `sslrootcert` is given | not checked |
-    /// | `verify-ca` | `VERIFY_CA` | always | checked | not checked |
-    /// | `verify-full` | `VERIFY_IDENTITY` | always | checked | checked |
-    ///
-    /// `sslrootcert=FILE` and `ssl-ca=FILE` name the certificates of those who may vouch for the server, and nobody else
-    /// may; without them it is who vouches for the web's servers. `ssl-ca` alone means `VERIFY_IDENTITY`, and so does
-    /// `require_ssl=true`; `verify_identity=false` or `verify_ca=false` with it ask for less. The file is read here.
-    ///
-    /// What is less than `verify-full` does not keep out whoever can stand between. Cancel requests go as the connection
-    /// does. Without the feature, a URL that insists on TLS is refused.
-    ///
-    /// # Errors
-    /// `Config` if the URL is not valid, `Unsupported` if this build has no driver for it, or no TLS where it insists on
-    /// that.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        Self::builder(url).build()
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
-    /// Options for opening a database.
-    pub fn builder(url: &str) -> DatabaseBuilder {
-        DatabaseBuilder::new(url)
-    }
-
-    pub(super) fn new(driver: Arc<dyn Driver>, options: Options) -> Self {
-        let (counters, registry) = <(Arc<Counters>, Arc<Registry>)>::default();
-        let dialect = driver.dialect();
-        let pool = Arc::new(Pool::new(driver, options.clone(), Arc::clone(&counters), Arc::clone(&registry)));
-        Self::made_of(Inner { id: 0, dialect, options, pool, counters, registry, twins: Mutex::default() })
-    }
-
-    /// A handle with a number of its own, by which its frames are found.
-    pub(super) fn made_of(inner: Inner) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(1);
-        Self { inner: Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), ..inner }) }
-    }
-
-    pub(super) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The number by which its frames are found.
     pub(crate) fn id(&self) -> usize {
-        self.inner.id
+        self.shared.id
     }
 
     /// Makes sure that the database can be reached. It need not be called: the first query connects.
     ///
-    /// Concurrent callers share one attempt. Called again, it does nothing: whether the database still answers is told by
-    /// [`ping`](Self::ping). After [`close`](Self::close) it opens the database anew.
+    /// Concurrent callers share one attempt. Called again, it does nothing: [`ping`](Self::ping) checks whether the
+    /// database still answers. After [`close`](Self::close) it opens the database anew.
     ///
     /// # Errors
     /// `Connect` if no connection can be made; its text names host, port and reason, and it has the server's code.
@@ -145,7 +75,52 @@ impl Database {
     /// # Cancel safety
     /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
     pub async fn connect(&self) -> Result<(), Error> {
-        self.inner.pool.connect().await
+        self.shared.pool.connect().await
+    }
+
+    /// Makes sure that the database answers: one round trip on a connection of the pool, or on a new one where none is idle.
+    ///
+    /// It is for health checks: [`connect`](Self::connect) does nothing where there is a connection, dead or alive. It waits
+    /// for a connection for up to [`acquire_timeout`](crate::DatabaseBuilder::acquire_timeout), and for the answer for up to
+    /// [`connect_timeout`](crate::DatabaseBuilder::connect_timeout). Connections that turn out to be dead are replaced. Inside a block
+    /// of this database it still takes a connection of its own, and leaves the block alone.
+    ///
+    /// # Errors
+    /// `Connect` if no connection can be made, or the server does not answer; `PoolTimeout` if none came free in time;
+    /// `ConnectionLost` if connections are lost as soon as they are made; `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has no effect: the connection is given back once it is idle, or thrown away.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::Database;
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// db.ping().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn ping(&self) -> Result<(), Error> {
+        let (pool, wait) = (&self.shared.pool, self.shared.pool.options().connect_timeout);
+        let mut retries = 0;
+        loop {
+            let lease = Lease::from(self.shared.lease(held(self.id(), None)).await?);
+            let sign = lease.connection().run(&(), SIGN_OF_LIFE, Want::Batch);
+            let Ok(answer) = timeout(wait, sign).await else {
+                lease.condemn();
+                pool.mark_unverified();
+                let text = format!("the database did not answer within {wait:?}");
+                return Err(Error::new(ErrorKind::Connect, text));
+            };
+            match answer {
+                Ok(_) => return Ok(()),
+                Err(fault) if fault.is_lost() && retries < RETRIES => {
+                    retries += 1;
+                    pool.mark_unverified();
+                }
+                Err(fault) => return Err(examine(pool, lease.made(), None, fault).error),
+            }
+        }
     }
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
@@ -157,25 +132,24 @@ impl Database {
     /// # Cancel safety
     /// Dropped, the database stays closed for new queries; call it again to wait for what is left.
     pub async fn close(&self) {
-        futures_util::future::join(self.close_pool(), self.close_twins()).await;
+        futures_util::future::join(self.shared.close(), self.close_blocking_pools()).await;
     }
 
     /// Whether the database is connected: a connection was made, and it was not closed since.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.inner.pool.is_connected()
+        self.shared.pool.is_connected()
     }
 
     /// Which SQL the database speaks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.inner.dialect
+        self.shared.dialect
     }
 
-    /// What the database has done since it was opened, and what it is at.
+    /// What the database has done since it was opened, and what it does now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (connections, idle) = self.inner.pool.connections();
-        self.inner.counters.stats(connections, idle)
+        self.shared.counters.stats(&self.shared.pool)
     }
 }

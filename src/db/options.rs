@@ -8,7 +8,7 @@ use crate::{
     transaction::control::{Isolation, Settings},
 };
 
-/// What a block is to be, and how.
+/// The options of a block.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub(super) settings: Settings,

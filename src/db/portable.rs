@@ -1,6 +1,5 @@
-//! [`Database::run`]: statements of sea_query, rendered for the back end at hand. With the feature `sea-query`.
-//!
-//! The only file that knows sea_query: its statements become texts here, and its values ours.
+//! [`Database::run`]: statements of sea_query, rendered for the back end of the database. With the feature `sea-query`; the only
+//! file that names that crate.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -27,7 +26,7 @@ use crate::{
 /// Where only a part of a statement is not known to a database, such as FULL OUTER JOIN to MySQL, `sea_query` panics as it
 /// writes it. That is caught and is an error of the same kind, but the panic hook has been run by then; and a program that
 /// aborts on panics does so. The queries of models find out beforehand.
-#[expect(private_bounds, reason = "the trait is sealed: how a statement is rendered is nobody's business outside")]
+#[expect(private_bounds, reason = "the trait is sealed: only this crate implements it")]
 pub trait Portable: Render {}
 
 /// Renders a statement.
@@ -79,7 +78,7 @@ portable! {
 
 /// What sea_query writes, or the error that its panic means.
 fn caught<T>(family: Dialect, write: impl FnOnce() -> T) -> Result<T> {
-    // The statement is only read: a panic half-way leaves nothing that anybody sees.
+    // The statement is only read: a panic half-way leaves no visible state.
     panic::catch_unwind(AssertUnwindSafe(write)).map_err(|payload| {
         let reason =
             payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
@@ -124,7 +123,7 @@ impl Outcome {
 }
 
 /// Whether a text of `sea_query` may insert. SQLite tells the key of its connection's last insert behind an update, too, and
-/// that insert may have been somebody else's.
+/// that insert may have been another statement's.
 fn may_insert(sql: &str) -> bool {
     !["UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word))
 }

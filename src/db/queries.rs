@@ -1,15 +1,25 @@
-//! The calls that run statements: `execute`, `query` and its kin, and `batch`.
+//! Statements: `execute`, `query` and its variants, `stream` and `batch`; and how each finds its connection, in the innermost
+//! block that its task has open, or in the pool.
+
+use std::sync::Arc;
 
 use super::{Database, RowStream};
 use crate::{
     data::{params::Params, row::Row},
-    driver::{Answer, Query, Want},
+    driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
-    sql::statement,
+    runtime::{Frame, StreamUse},
+    session::{DbFlight, DbSession, Lease, StatementLease, examine, trace, with_current},
+    sql::{effects, statement},
+    transaction::impact::{DriverError, Impact},
 };
 
+/// How often a statement is sent again because its connection turned out to be dead. After the first time the others are
+/// checked before they are used.
+const REPLAYS: u32 = 3;
+
 impl Database {
-    /// Runs a statement, and tells how many rows it affected.
+    /// Runs a statement, and returns how many rows it affected.
     ///
     /// Inside a block of this database that the task has open it takes part in that; else it is committed on its own,
     /// on a connection that is borrowed for it.
@@ -168,7 +178,7 @@ impl Database {
         self.dispatch(&Query::new(sql, &[]), Want::Batch).await.map(|_| ())
     }
 
-    /// Runs a text that was built here: it needs no look whether it is a control statement.
+    /// Runs a text that was built here, without the check for control statements.
     pub(crate) async fn send(&self, sql: &str, params: &Params) -> Result<Answer, Error> {
         self.dispatch(&Query::new(sql, params.as_slice()), Want::Rows).await
     }
@@ -176,5 +186,143 @@ impl Database {
     /// As [`send`](Self::send), for a stream of rows.
     pub(crate) async fn send_stream(&self, sql: &str, params: &Params) -> Result<RowStream, Error> {
         self.dispatch_stream(&Query::new(sql, params.as_slice())).await
+    }
+}
+
+impl Database {
+    /// The innermost block that the current task has open on this database, a pinned connection included.
+    pub(super) fn frame(&self) -> Option<Arc<Frame<DbSession>>> {
+        with_current(|context| context?.innermost(self.id()).cloned())
+    }
+
+    /// Where a statement runs: in the innermost block that the task has open, or else (with how many connections the task
+    /// holds) on one of its own.
+    fn place(&self) -> Result<Arc<Frame<DbSession>>, usize> {
+        with_current(|context| {
+            let Some(context) = context else { return Err(0) };
+            let frame = context.innermost(self.id()).cloned();
+            frame.ok_or_else(|| context.count_sessions(self.id(), DbSession::is_taken))
+        })
+    }
+
+    /// Runs a statement in the open block or on a connection of its own.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is sent, it leaves no trace. Dropped in flight, the server is asked to stop it: outside a block
+    /// nothing else happens, inside one the block can only be rolled back.
+    pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
+        match self.place() {
+            Ok(frame) => {
+                let _permit = frame.statement().await?;
+                self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
+            }
+            Err(held) => {
+                let (answer, lease) = self.alone(held, query, want).await?;
+                if let Some(under_way) = lease.give_back() {
+                    // It ends early only at the end of its runtime, and this task with it.
+                    let _ = under_way.await;
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
+    pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
+        let frame = match self.place() {
+            Ok(frame) => frame,
+            Err(held) => {
+                let (answer, lease) = self.alone(held, query, Want::Stream).await?;
+                let (lease, usage) = (Arc::new(Lease::from(lease)), Arc::new(StreamUse::new()));
+                return Ok(RowStream::new(self.shared(), answer, lease, usage, None));
+            }
+        };
+        let usage = Arc::new(StreamUse::new());
+        let permit = frame.stream(&usage).await?;
+        let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
+        let session = frame.session_state().session();
+        let rows = RowStream::new(self.shared(), answer, lease, usage, Some((Arc::clone(&frame), permit)));
+        session.keep_stream(rows.source());
+        if frame.is_closed() {
+            // The block may have ended before its session had the stream.
+            session.take_stream();
+        }
+        Ok(rows)
+    }
+
+    async fn in_frame(
+        &self,
+        frame: &Arc<Frame<DbSession>>,
+        query: &Query<'_>,
+        want: Want,
+    ) -> Result<(Answer, Arc<Lease>), Error> {
+        self.shared().counters.statements.add(1);
+        let session = frame.session_state().session();
+        let mut replays = 0;
+        loop {
+            let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
+            let flight = DbFlight::of(self.shared(), frame, lease.epoch());
+            let work = || lease.connection().run(&flight, *query, want);
+            let result = trace::statement(&flight, query, work).await;
+            flight.landed();
+            // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
+            frame.check_open()?;
+            match result.map_err(|fault| examine(&self.shared().pool, lease.made(), Some(frame), fault)) {
+                Err(fault) if fault.is_lost() => {
+                    let again = fault.impact == Impact::NotSent || self.may_run_twice(query, frame, &lease);
+                    if !again || replays == REPLAYS || !session.replaces(&lease, frame.session_state()) {
+                        return Err(frame.fail(fault));
+                    }
+                    replays += 1;
+                }
+                result if session.answered(&lease) => {
+                    return result.map(|answer| (answer, lease)).map_err(|fault| frame.fail(fault));
+                }
+                Err(DriverError { impact: Impact::None, .. }) => {}
+                _of_a_replaced_connection if self.may_run_twice(query, frame, &lease) => {}
+                _of_a_replaced_connection => {
+                    let text = "the connection was lost together with the transaction that this statement ran in";
+                    let error = Error::new(ErrorKind::ConnectionLost, text).with_statement(query.sql);
+                    return Err(frame.fail(DriverError::new(Impact::Connection, error)));
+                }
+            }
+        }
+    }
+
+    /// Whether a statement that may have run may run again in a new transaction: only if its effects are rolled back with the
+    /// old one, which other databases than PostgreSQL do not promise for every table, and PostgreSQL not for every function;
+    /// and only if the connection died while it was idle. On a pinned connection outside a transaction it may have been
+    /// committed, with its answer lost.
+    fn may_run_twice(&self, query: &Query<'_>, frame: &Frame<DbSession>, lease: &Lease) -> bool {
+        self.dialect() == Dialect::Postgres
+            && frame.in_transaction()
+            && lease.was_at_rest()
+            && effects::only_touches_rows(query.sql)
+    }
+
+    /// Runs a statement on a connection that is leased for it alone, which the caller gives back (rule 2). The task holds
+    /// `held` connections of the database.
+    async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, StatementLease), Error> {
+        self.shared().counters.statements.add(1);
+        let mut replays = 0;
+        loop {
+            let lease = match self.shared().try_lease(held) {
+                Some(lease) => lease,
+                // Boxed, as a statement that need not wait would carry it.
+                None => Box::pin(self.shared().lease(held)).await?,
+            };
+            let flight = DbFlight::alone(self.shared());
+            let work = || lease.connection().run(&flight, *query, want);
+            let result = trace::statement(&flight, query, work).await;
+            match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
+                Ok(answer) => return Ok((answer, lease)),
+                // It was never sent: it may go over another connection.
+                Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => {
+                    replays += 1;
+                    self.shared().pool.mark_unverified();
+                }
+                Err(fault) => return Err(fault.error),
+            }
+        }
     }
 }

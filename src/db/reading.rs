@@ -1,5 +1,5 @@
-//! [`Reading`]: rows that become values of a type while the statement is still under way, and the call that runs it. It
-//! knows no models: what a row is read by is given.
+//! [`Reading`]: rows that are decoded into values while the statement is still running, and the call that runs it. The decoder
+//! is a parameter; it knows no models.
 
 use std::{
     any::Any,

@@ -1,4 +1,4 @@
-//! Rows one by one: a stream that holds the turn of its block, or a connection of its own, until it ends.
+//! Rows one by one: a stream that holds the lock of its block, or a connection of its own, until it ends.
 
 use std::{
     fmt,
@@ -7,24 +7,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+use futures_util::{Stream, StreamExt as _};
 
-use super::{database::Inner, health::examine, lease::Lease, session::DbSession};
 use crate::{
     data::row::Row,
     driver::Answer,
     error::Error,
     revocable::{Gone, Revocable},
-    runtime::{Frame, StreamUse, Turn},
+    runtime::{Frame, Permit, StreamUse},
+    session::{DbSession, Lease, RowSource, Shared, examine},
     transaction::impact::DriverError,
 };
 
-/// The block that a stream is part of, with its turn in it.
-pub(super) type Place = (Arc<Frame<DbSession>>, Turn<Arc<Frame<DbSession>>>);
-
-/// Where the rows of a stream come from. Its session can take it away: a stream that is kept beyond its block must not
-/// hold up the connection (rule 6).
-pub(super) type Source = Revocable<BoxStream<'static, Result<Row, DriverError>>>;
+/// The block that a stream is part of, with its permit.
+pub(super) type FramePermit = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession>>>);
 
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
@@ -33,34 +29,34 @@ pub(super) type Source = Revocable<BoxStream<'static, Result<Row, DriverError>>>
 /// the rows is thrown away. Kept beyond the end of its block, it gives `FrameClosed` and nothing more.
 ///
 /// A statement of the same task that waits for a turn while the stream is held but not read on ends in `TurnTimeout` at
-/// once: nobody else could read the stream on.
+/// once, as no other task can read the stream on.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct RowStream {
-    source: Arc<Source>,
+    source: Arc<RowSource>,
     usage: Arc<StreamUse>,
-    // In this order: the connection is at rest before the next statement has its turn.
+    // In this order: the connection is at rest before the next statement has its permit.
     lease: Option<Arc<Lease>>,
-    place: Option<Place>,
-    inner: Arc<Inner>,
+    permit: Option<FramePermit>,
+    shared: Arc<Shared>,
 }
 
 impl RowStream {
     pub(super) fn new(
-        inner: &Arc<Inner>,
+        shared: &Arc<Shared>,
         answer: Answer,
         lease: Arc<Lease>,
         usage: Arc<StreamUse>,
-        place: Option<Place>,
+        permit: Option<FramePermit>,
     ) -> Self {
         usage.opened();
-        if place.is_none() {
-            inner.counters.streams.add(&usage);
+        if permit.is_none() {
+            shared.pool.add_stream(&usage);
         }
         let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
-        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), place, inner: Arc::clone(inner) }
+        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), permit, shared: Arc::clone(shared) }
     }
 
-    pub(super) fn source(&self) -> &Arc<Source> {
+    pub(super) fn source(&self) -> &Arc<RowSource> {
         &self.source
     }
 
@@ -73,9 +69,9 @@ impl RowStream {
     }
 
     fn failed(&self, fault: DriverError) -> Error {
-        let frame = self.place.as_ref().map(|(frame, _)| frame);
+        let frame = self.permit.as_ref().map(|(frame, _)| frame);
         let fault = match &self.lease {
-            Some(lease) => examine(&self.inner, lease.made(), frame.map(|frame| &**frame), fault),
+            Some(lease) => examine(&self.shared.pool, lease.made(), frame.map(|frame| &**frame), fault),
             None => fault,
         };
         match frame {
@@ -84,16 +80,16 @@ impl RowStream {
         }
     }
 
-    /// The connection and the turn go as soon as the last row was taken.
+    /// Releases the connection and the permit as soon as the last row was taken.
     fn end(&mut self) {
         self.source.end();
         self.lease = None;
-        self.place = None;
+        self.permit = None;
     }
 
-    /// What comes once the rows are gone: the end of the block, told once, or nothing.
+    /// The item once the rows are gone: the error of the ended block, once, or nothing.
     fn gone(&mut self, gone: Gone) -> Option<Result<Row, Error>> {
-        let closed = self.place.as_ref().and_then(|(frame, _)| frame.check_open().err());
+        let closed = self.permit.as_ref().and_then(|(frame, _)| frame.check_open().err());
         self.end();
         closed.filter(|_| gone == Gone::Revoked).map(Err)
     }

@@ -10,7 +10,7 @@
 //!   an answer is outstanding.
 //! * [`Connection::state`] MUST NOT make a round trip.
 //! * A statement whose [`SessionEffect`](crate::sql::statement::SessionEffect) is not `None`, and whatever else the protocol
-//!   tells of a session that was changed, MUST leave the connection in [`State::Handled`] until a last `Rollback` outside
+//!   tells of a session that was changed, MUST leave the connection in [`State::NativeUsed`] until a last `Rollback` outside
 //!   a transaction has reset it, or in [`State::Broken`].
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
@@ -147,7 +147,7 @@ pub(crate) enum State {
     /// A transaction is open.
     Transaction,
     /// The session may have been changed, by a statement or by the native client: it is not for others before a reset.
-    Handled,
+    NativeUsed,
     /// An answer is outstanding.
     Busy,
     /// It is of no more use.

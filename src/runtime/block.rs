@@ -1,15 +1,16 @@
-//! A block from its opening to its end: one decision on entry, one on exit, and a drop for everything else.
+//! A block from its opening to its end: one decision on entry, one on exit, and a drop for all other ways out.
 //!
-//! The guard exists before anything is awaited on its behalf, so that an error, a panic or a dropped future at any point
-//! ends in the rollback of exactly this block.
+//! The guard exists before anything is awaited for it, so that an error, a panic or a dropped future at any point rolls back
+//! exactly this block.
 
 use std::{ops::Deref, pin::Pin, sync::Arc};
 
 use super::{
     Context, Frame, Opening, Session, SessionState,
-    purpose::Purpose,
-    session_state::TransactionStatus,
-    turn::{self, Gate as _},
+    context::Listed as _,
+    lock::{Holder, LockMode, Lockable as _},
+    permit::acquire,
+    session::TransactionStatus,
 };
 use crate::{
     detach_on_drop::DetachOnDrop,
@@ -20,36 +21,34 @@ use crate::{
     },
 };
 
-/// The end of a root on its way.
+/// The end of a root under way.
 type Ending = DetachOnDrop<Result<(), Error>>;
 
-/// What comes of ending a root.
+/// The outcome of ending a root.
 struct Ended {
-    /// The answer to what ends it at the server, if that knows of it.
+    /// The end at the server, if the transaction was begun there.
     ending: Option<Ending>,
-    /// Why it is not committed, if the caller is to hear of it.
-    told: Option<Error>,
+    /// Why it is not committed, if that is an error for the caller.
+    error: Option<Error>,
 }
 
-/// How far a block has come.
+/// The state of a block.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Open,
-    /// What ends it is on its way: nothing more is owed, but the session is not given back yet.
+    /// Its last steps are sent: nothing more is owed, but the session is not given back yet.
     Ending,
-    /// There is nothing left to do.
     Ended,
 }
 
 /// An open block. Dropped before it was ended, it is rolled back.
 #[derive(Debug)]
 pub(crate) struct Block<S: Session> {
-    frame: Held<S>,
+    frame: OwnFrame<S>,
     stage: Stage,
 }
 
-/// A block that is open, or that waits for its parent's turn first. Nearly none does, so that opening a block is no
-/// `async fn`.
+/// A block that is open, or that waits for its parent's lock first. Nearly none does, so opening a block is no `async fn`.
 pub(crate) enum Opened<'p, S: Session> {
     Now(Block<S>),
     Later(Pin<Box<dyn Future<Output = Result<Block<S>, Error>> + Send + 'p>>),
@@ -65,11 +64,11 @@ impl<S: Session> Opened<'_, S> {
     }
 }
 
-/// The frame of a block, and with it the parent's turn, which the block has alone for as long as it is open (rule 9).
+/// The frame of a block, and with it the lock of the parent, which the block holds while it is open (rule 9).
 #[derive(Debug)]
-struct Held<S: Session>(Arc<Frame<S>>);
+struct OwnFrame<S: Session>(Arc<Frame<S>>);
 
-impl<S: Session> Deref for Held<S> {
+impl<S: Session> Deref for OwnFrame<S> {
     type Target = Arc<Frame<S>>;
 
     fn deref(&self) -> &Arc<Frame<S>> {
@@ -77,10 +76,10 @@ impl<S: Session> Deref for Held<S> {
     }
 }
 
-impl<S: Session> Drop for Held<S> {
+impl<S: Session> Drop for OwnFrame<S> {
     fn drop(&mut self) {
         if let Some(parent) = self.0.parent() {
-            parent.turnstile().leave(false);
+            parent.lock().release(false);
         }
     }
 }
@@ -126,11 +125,11 @@ impl<S: Session> Block<S> {
         Self::outermost(around, Opening::Pin, None, session)
     }
 
-    /// A block with a session of its own: there is nobody to wait for.
+    /// A block with a session of its own.
     fn outermost(around: &Context<S>, opening: Opening, name: Option<Arc<str>>, session: S) -> Self {
         let session_state = Arc::new(SessionState::new(session, opening.step()));
         let frame = Frame::new(session_state, None, around.clone(), opening, Settings::default(), name);
-        Self { frame: Held(Arc::new(frame)), stage: Stage::Open }
+        Self { frame: OwnFrame(Arc::new(frame)), stage: Stage::Open }
     }
 
     fn inside<'p>(
@@ -143,17 +142,17 @@ impl<S: Session> Block<S> {
         let step = opening.step();
         let session_state = Arc::clone(parent.session_state());
         let frame = Arc::new(Frame::new(session_state, Some(parent), around.clone(), opening, locals, name));
-        match turn::enter(&**parent, Purpose::Child(Arc::downgrade(&frame)))? {
-            None => Self::entered(parent, Held(frame), step).map(Opened::Now),
+        match acquire(&**parent, LockMode::Exclusive(Holder::Child(Arc::downgrade(&frame))))? {
+            None => Self::entered(parent, OwnFrame(frame), step).map(Opened::Now),
             Some(wait) => Ok(Opened::Later(Box::pin(async move {
                 wait.await?;
-                Self::entered(parent, Held(frame), step)
+                Self::entered(parent, OwnFrame(frame), step)
             }))),
         }
     }
 
-    /// The block of a frame that has its parent's turn.
-    fn entered(parent: &Arc<Frame<S>>, frame: Held<S>, step: Option<Control>) -> Result<Self, Error> {
+    /// The block of a frame that holds the lock of its parent.
+    fn entered(parent: &Arc<Frame<S>>, frame: OwnFrame<S>, step: Option<Control>) -> Result<Self, Error> {
         parent.session_state().with_ledger(|ledger| {
             parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
@@ -181,9 +180,9 @@ impl<S: Session> Block<S> {
     /// # Cancel safety
     /// Dropped before the COMMIT is on its way, the block is rolled back; after that the COMMIT runs to its end.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        // Statements of other tasks that have opted in may still be under way: they belong to this block. The turn goes
-        // with the frame, which is closed in any case before anything is awaited again.
-        if let Some(wait) = turn::enter(&**self.frame, Purpose::Close)? {
+        // Statements of other tasks in a captured context may still be under way: they belong to this block. The lock needs no
+        // release, as the frame is closed in any case before anything is awaited again.
+        if let Some(wait) = acquire(&**self.frame, LockMode::Exclusive(Holder::End))? {
             wait.await?;
         }
         match self.frame.opening() {
@@ -198,12 +197,12 @@ impl<S: Session> Block<S> {
                 self.release(name)
             }
             Opening::Begin(_) => {
-                let Ended { ending, told } = self.end_root(true)?;
+                let Ended { ending, error } = self.end_root(true)?;
                 let ended = match ending {
                     Some(ending) => ending.await,
                     None => Ok(()),
                 };
-                told.map_or(ended, Err)
+                error.map_or(ended, Err)
             }
         }
     }
@@ -214,15 +213,15 @@ impl<S: Session> Block<S> {
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
         if let Opening::Begin(_) = self.frame.opening()
-            && let Ok(Ended { ending: Some(ending), told: _ }) = self.end_root(false)
+            && let Ok(Ended { ending: Some(ending), error: _ }) = self.end_root(false)
         {
-            let _told_by_the_body = ending.await;
+            let _error_is_that_of_the_body = ending.await;
         }
         // A savepoint's rollback is owed by the drop.
     }
 
     /// Owes the RELEASE, unless the block cannot be kept or is marked: then the drop owes its rollback. The decision and
-    /// the closing happen under one lock, so that no mark and no loss comes between (rule 20).
+    /// the close happen under one lock, so that no mark and no loss comes between (rule 20).
     fn release(&mut self, name: Name) -> Result<(), Error> {
         let frame = &self.frame;
         let (kept, closed) = frame.session_state().with_ledger(|ledger| {
@@ -230,14 +229,14 @@ impl<S: Session> Block<S> {
                 TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => Some(cause),
                 TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) => None,
             };
-            if let Some(cause) = lost.or_else(|| frame.doom().cloned()) {
+            if let Some(cause) = lost.or_else(|| frame.aborted_by().cloned()) {
                 return (Err(rolled_back(cause)), None);
             }
             if frame.is_marked() && !frame.is_closed() {
                 return (Ok(()), None);
             }
             let closed = frame.close_alone();
-            // Ended with a block around it, it must not write any more: its name may be another's by now.
+            // Ended with a block around it, it must owe nothing: the name of its savepoint may be reused by now.
             let kept = if closed.was_open() {
                 frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
                 ledger.owe(Control::Release(name));
@@ -253,54 +252,54 @@ impl<S: Session> Block<S> {
         kept
     }
 
-    /// Whether the transaction is committed, and if it is not, what is told of it. Read under the ledger's lock.
-    fn verdict(&self) -> (bool, Option<Error>) {
+    /// Whether the transaction is committed, and if not, the error for the caller. Read under the lock of the ledger.
+    fn outcome(&self) -> (bool, Option<Error>) {
         let frame = &self.frame;
         match frame.session_state().status() {
             TransactionStatus::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
             TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => (false, Some(rolled_back(cause))),
             TransactionStatus::RollbackOnly(cause) => (false, Some(unexpected(cause))),
-            TransactionStatus::Whole => match frame.doom() {
+            TransactionStatus::Whole => match frame.aborted_by() {
                 Some(cause) => (false, Some(rolled_back(cause.clone()))),
-                // The last moment at which a dropped caller counts: from here on the COMMIT is on its way (rule 10).
+                // The last moment at which a dropped caller counts: from here on the COMMIT is under way (rule 10).
                 None if frame.outer().is_abandoned() => (false, Some(abandoned())),
                 None => (!frame.is_marked(), None),
             },
         }
     }
 
-    /// Closes the root. What ends it is to be awaited, if the server knows of the transaction at all. The verdict is read
-    /// under the lock in which the root is closed: a mark or a failure either comes before and counts, or is refused.
+    /// Closes the root, and sends what ends it if the transaction was begun at the server. The outcome is decided under the
+    /// lock in which the root is closed: a mark or a failure either comes before and counts, or is refused.
     ///
     /// # Errors
     /// The root has ended already.
     fn end_root(mut self, wants_commit: bool) -> Result<Ended, Error> {
         let session_state = self.frame.session_state();
-        let (steps, commit, told, is_stopped, closed) = session_state.with_ledger(|ledger| {
+        let (steps, commit, error, is_stopped, closed) = session_state.with_ledger(|ledger| {
             let open = self.frame.check_open();
-            let (commit, told) = if wants_commit { self.verdict() } else { (false, None) };
-            // Whoever commits has waited for what was in flight.
+            let (commit, error) = if wants_commit { self.outcome() } else { (false, None) };
+            // A commit has waited for what was in flight.
             let is_stopped = !wants_commit && self.frame.is_in_use();
             let closed = if wants_commit { self.frame.close_alone() } else { self.frame.close() };
             let is_lost = matches!(session_state.status(), TransactionStatus::Lost(_));
             let steps = open.map(|()| ledger.finish(commit).filter(|_| !is_lost));
-            (steps, commit, told, is_stopped, closed)
+            (steps, commit, error, is_stopped, closed)
         });
         drop(closed);
         self.stage = Stage::Ending;
         let Some(steps) = steps? else {
             self.settle();
-            return Ok(Ended { ending: None, told });
+            return Ok(Ended { ending: None, error });
         };
         if is_stopped {
             session_state.session().interrupt(self.frame.spares());
         }
         let session_state = Arc::clone(self.frame.session_state());
-        // The block goes along, so that the session is given back only when the answer is here.
+        // The block moves along, so that the session is given back only with the answer.
         let ending = DetachOnDrop::new(Box::pin(async move {
             let result = S::finish(Arc::clone(&session_state), steps).await;
             if let Err(fault) = &result {
-                // A ROLLBACK that failed leaves who knows what open: a pinned session is not used on either (rule 15).
+                // A ROLLBACK that failed may leave anything open: a pinned session is not used on either (rule 15).
                 if !commit || matches!(fault.impact, Impact::Connection | Impact::NotSent) {
                     session_state.lose(fault.error.clone());
                 }
@@ -311,7 +310,7 @@ impl<S: Session> Block<S> {
             self.settle();
             result.map_err(|fault| fault.error)
         }));
-        Ok(Ended { ending: Some(ending), told })
+        Ok(Ended { ending: Some(ending), error })
     }
 
     /// Gives the session back if this block owns it, or leaves it clean for the pinned frame around.
@@ -331,13 +330,13 @@ impl<S: Session> Drop for Block<S> {
     fn drop(&mut self) {
         match self.stage {
             Stage::Ended => return,
-            // The answer to its last step did not come: the runtime has ended, or the session panicked.
+            // The answer to its last steps did not come: the runtime has ended, or the session panicked.
             Stage::Ending => return self.settle(),
             Stage::Open => {}
         }
         let frame = &self.frame;
         let (in_use, closed) = frame.session_state().with_ledger(|ledger| {
-            // Statements of other tasks, which are not dropped with the body, and what nobody polls any more.
+            // Statements of other tasks, which are not dropped with the body, and futures that are kept unpolled.
             let in_use = frame.is_in_use();
             let closed = frame.close();
             if !closed.was_open() {
@@ -346,7 +345,7 @@ impl<S: Session> Drop for Block<S> {
             }
             match frame.opening() {
                 Opening::Pin => {}
-                // On a session of its own the clean-up of the connection sends it; on a pinned one the next flight.
+                // On a session of its own the clean-up of the connection sends the ROLLBACK; on a pinned one the next flight.
                 Opening::Begin(_) if frame.parent().is_none() => drop(ledger.finish(false)),
                 Opening::Begin(_) => ledger.owe_rollback(),
                 Opening::Savepoint(name) => {
@@ -360,7 +359,7 @@ impl<S: Session> Drop for Block<S> {
         });
         drop(closed);
         if in_use && frame.parent().is_some() {
-            // The session is used on: whoever has it next must not wait for what was in flight here (rule 38).
+            // The session is used on: its next statement must not wait for what was in flight here (rule 38).
             frame.session_state().session().interrupt(frame.spares());
         }
         self.settle();

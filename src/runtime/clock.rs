@@ -1,5 +1,4 @@
-//! The tokio runtime as a thing that may be missing, or at its end: what must be waited for is waited for by its clock, and
-//! where there is none that is an error, not a panic (rule 11). It knows no frames.
+//! Runtime checks and timeouts: a typed error instead of a panic when there is no live tokio runtime (rule 11).
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
@@ -10,28 +9,28 @@ use tokio::{
 
 use crate::error::{Error, ErrorKind};
 
-/// The error of work that needs a tokio runtime where there is none.
+/// The error where there is no tokio runtime.
 pub(super) fn no_runtime() -> Error {
     Error::new(ErrorKind::NoRuntime, "no tokio runtime is running here, or it is shutting down")
 }
 
-/// Makes sure that a tokio runtime is there to end what a block begins.
+/// Checks that there is a tokio runtime, on which the end of a block can run.
 pub(crate) fn require_runtime() -> Result<(), Error> {
-    // A task has one around it; this is the cheaper question.
+    // A task has one around it; this check is cheaper.
     if tokio::task::try_id().is_some() {
         return Ok(());
     }
     Handle::try_current().map(|_| ()).map_err(|source| no_runtime().with_source(source))
 }
 
-/// Makes sure that the runtime that is there is not at its end: a handle of it can outlive it, and its clock would panic.
+/// Checks that the runtime is not shut down: a handle can outlive it, and its clock would panic.
 pub(crate) fn require_live_runtime() -> Result<(), Error> {
     let handle = Handle::try_current().map_err(|source| no_runtime().with_source(source))?;
-    // A task that is polled has a runtime that lives: only what is driven by hand can have outlived it.
+    // A task that is polled has a live runtime: only a future that is polled by hand can have outlived it.
     if tokio::task::try_id().is_some() {
         return Ok(());
     }
-    // Nothing else tells. A runtime that has ended, or is about to, ends a new task on the spot.
+    // There is no other way to ask. A runtime that is shut down drops a new task on the spot.
     let probe = handle.spawn(std::future::pending::<()>());
     if probe.is_finished() {
         return Err(no_runtime());
@@ -40,14 +39,14 @@ pub(crate) fn require_live_runtime() -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for a future for some time; `None` when that is over.
+/// Waits for a future for up to `wait`; `None` when that is over.
 ///
 /// # Errors
-/// `NoRuntime` where there is no clock to wait by. What is ready at once needs none.
+/// `NoRuntime` where there is no clock. A future that is ready at once needs none.
 pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Option<F::Output>, Error> {
     let (mut future, mut clock) = (pin!(future), pin!(None));
     poll_fn(|cx| {
-        // Once for each wake: polled twice, a future that yields would go on without the runtime's having had its turn.
+        // Polled once for each wake: polled twice, a future that yields would go on before the runtime has run.
         if let Poll::Ready(out) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(out)));
         }
@@ -61,21 +60,20 @@ pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Optio
     .await
 }
 
-/// How long what is waited for may stand still before it is taken to be stuck.
+/// How long a wait may make no progress before it is taken to be stuck.
 const STANDSTILL: Duration = Duration::from_millis(200);
 
-/// What comes of a wait that may be in vain.
+/// The outcome of a wait that may be in vain.
 pub(crate) enum Waited<T> {
     Ready(T),
     /// The time is over.
     Late,
-    /// Nothing but the waiting task itself could end the wait, and it does not.
+    /// Only the waiting task itself could end the wait, and it does not.
     Stuck,
 }
 
-/// As [`within`], but not to the end of the time where the wait is in vain. `observe` gives a number while only the task
-/// that waits can bring about what it waits for; where that number stands still, and the task has had a chance to change
-/// it, nobody will.
+/// As [`within`], but ends early where the wait is in vain. `observe` returns a number while only the waiting task can end
+/// the wait; if the number has not changed although the task had a chance to change it, the wait is stuck.
 ///
 /// # Errors
 /// As [`within`].
@@ -102,8 +100,8 @@ pub(crate) async fn within_unless_stuck<F: Future>(
         }
         let now = observe();
         if now.is_some() && now == seen {
-            // Other branches of this task may be due as well, on a busy machine: they have their poll first. By the clock, as
-            // `yield_now` leaves its waker with the runtime of the thread, which stands still during a blocking call.
+            // Other branches of this task may be due as well, on a busy machine: they are polled first. By the clock, as
+            // `yield_now` leaves its waker with the runtime of the thread, which does not run during a blocking call.
             for _ in 0..2 {
                 sleep(Duration::from_millis(1)).await;
             }

@@ -1,39 +1,49 @@
-//! The context: the value that a task carries, an immutable list of open frames, innermost first. Entering a block makes
-//! a new head; nothing is pushed or popped, so that joined futures and panics cannot leave it wrong.
+//! The context: an immutable list of the open frames of a task, innermost first. Entering a block makes a new head; nothing
+//! is pushed or popped, so that joined futures and panics cannot leave it wrong.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Frame, Session};
+use super::Session;
+
+/// An element of a context: a frame, as far as the list needs to know it.
+pub(crate) trait Listed: Sized {
+    type Session: Session;
+
+    /// The context around the frame.
+    fn outer(&self) -> &ContextOf<Self>;
+
+    fn session(&self) -> &Self::Session;
+}
 
 /// The frames that are open around the current code, of all databases.
 #[derive(Debug)]
-pub(crate) struct Context<S: Session> {
-    head: Option<Arc<Frame<S>>>,
-    /// What a fresh scope hides. No query looks at it; it only tells that the task already holds connections (rule 61).
-    hidden: Option<Arc<Frame<S>>>,
-    /// What else is known of the code around; nearly always nothing.
-    notes: Option<Arc<Note<S>>>,
+pub(crate) struct ContextOf<F> {
+    head: Option<Arc<F>>,
+    /// The frames that a fresh scope hides. No query uses them; they only tell that the task holds connections (rule 61).
+    hidden: Option<Arc<F>>,
+    /// Facts about the code around; nearly always none.
+    notes: Option<Arc<Note<F>>>,
 }
 
-/// Something that is known of the code that runs in a context, besides its frames.
+/// A fact about the code that runs in a context, besides its frames.
 #[derive(Debug)]
-struct Note<S: Session> {
-    kind: NoteKind<S>,
+struct Note<F> {
+    kind: NoteKind<F>,
     outer: Option<Arc<Self>>,
 }
 
 #[derive(Debug)]
-enum NoteKind<S: Session> {
+enum NoteKind<F> {
     /// It is the body of a `transaction` that joined the one in which this frame was the innermost.
-    Joined(Arc<Frame<S>>),
-    /// It runs in a task that was spawned for a caller, who may be gone.
+    Joined(Arc<F>),
+    /// It runs in a task that was spawned for a caller.
     Spawned(Caller),
 }
 
-/// Whether the caller of a spawned transaction is still there.
+/// The caller of a spawned transaction, who may be gone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caller(Arc<AtomicBool>);
 
@@ -48,26 +58,26 @@ impl Caller {
     }
 }
 
-impl<S: Session> Clone for Context<S> {
+impl<F> Clone for ContextOf<F> {
     fn clone(&self) -> Self {
         let Self { head, hidden, notes } = self;
         Self { head: head.clone(), hidden: hidden.clone(), notes: notes.clone() }
     }
 }
 
-impl<S: Session> Default for Context<S> {
+impl<F> Default for ContextOf<F> {
     fn default() -> Self {
         Self { head: None, hidden: None, notes: None }
     }
 }
 
-impl<S: Session> Context<S> {
+impl<F: Listed> ContextOf<F> {
     /// This context with one more frame, which was made on top of it.
-    pub(super) fn with(&self, frame: Arc<Frame<S>>) -> Self {
+    pub(super) fn with(&self, frame: Arc<F>) -> Self {
         Self { head: Some(frame), hidden: self.hidden.clone(), notes: self.notes.clone() }
     }
 
-    fn noting(&self, kind: NoteKind<S>) -> Self {
+    fn noting(&self, kind: NoteKind<F>) -> Self {
         let note = Note { kind, outer: self.notes.clone() };
         Self { head: self.head.clone(), hidden: self.hidden.clone(), notes: Some(Arc::new(note)) }
     }
@@ -78,26 +88,26 @@ impl<S: Session> Context<S> {
     }
 
     /// This context, for the body of a `transaction` that has joined the one that `frame` is the innermost block of.
-    pub(super) fn joining(&self, frame: &Arc<Frame<S>>) -> Self {
+    pub(super) fn joining(&self, frame: &Arc<F>) -> Self {
         self.noting(NoteKind::Joined(Arc::clone(frame)))
     }
 
-    fn notes(&self) -> impl Iterator<Item = &NoteKind<S>> {
+    fn notes(&self) -> impl Iterator<Item = &NoteKind<F>> {
         std::iter::successors(self.notes.as_deref(), |note| note.outer.as_deref()).map(|note| &note.kind)
     }
 
     /// Whether a `transaction` was joined in `frame`, and no block was opened in it since.
-    pub(crate) fn has_joined(&self, frame: &Arc<Frame<S>>) -> bool {
+    pub(crate) fn has_joined(&self, frame: &Arc<F>) -> bool {
         self.notes().any(|note| matches!(note, NoteKind::Joined(joined) if Arc::ptr_eq(joined, frame)))
     }
 
-    /// Whether the code that runs here was spawned for a caller who is gone.
+    /// Whether the code here was spawned for a caller who is gone.
     pub(super) fn is_abandoned(&self) -> bool {
         self.notes().any(|note| matches!(note, NoteKind::Spawned(caller) if caller.is_gone()))
     }
 
     /// The innermost frame of all databases.
-    pub(super) fn head(&self) -> Option<&Arc<Frame<S>>> {
+    pub(super) fn head(&self) -> Option<&Arc<F>> {
         self.head.as_ref()
     }
 
@@ -108,27 +118,25 @@ impl<S: Session> Context<S> {
     }
 
     /// The innermost open frame of a database.
-    pub(crate) fn innermost(&self, database: usize) -> Option<&Arc<Frame<S>>> {
-        frames(self.head.as_ref()).find(|frame| frame.session_state().session().database() == database)
+    pub(crate) fn innermost(&self, database: usize) -> Option<&Arc<F>> {
+        frames(self.head.as_ref()).find(|frame| frame.session().database() == database)
     }
 
     /// The innermost open frame of any of some databases.
-    pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<Frame<S>>> {
-        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.session_state().session().database()))
+    pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<F>> {
+        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.session().database()))
     }
 
-    /// The distinct sessions of a database that the current task has open, hidden ones included.
-    pub(crate) fn count_sessions(&self, database: usize, holds: impl Fn(&S) -> bool) -> usize {
-        let mut seen: Vec<*const S> = Vec::new();
+    /// How many distinct sessions of a database are open here, hidden ones included, of which `holds` is true.
+    pub(crate) fn count_sessions(&self, database: usize, holds: impl Fn(&F::Session) -> bool) -> usize {
+        let mut seen: Vec<*const F::Session> = Vec::new();
         let mut head = self.head.as_ref();
         let mut hidden = self.hidden.as_ref();
         loop {
             for frame in frames(head) {
-                let session: *const S = frame.session_state().session();
-                if frame.session_state().session().database() == database
-                    && !seen.contains(&session)
-                    && holds(frame.session_state().session())
-                {
+                let session: *const F::Session = frame.session();
+                let is_counted = frame.session().database() == database && !seen.contains(&session);
+                if is_counted && holds(frame.session()) {
                     seen.push(session);
                 }
                 // A hidden part of an outer scope hangs at the outermost frame that was opened in it.
@@ -143,6 +151,6 @@ impl<S: Session> Context<S> {
 }
 
 /// A frame and those around it, of all databases.
-fn frames<S: Session>(head: Option<&Arc<Frame<S>>>) -> impl Iterator<Item = &Arc<Frame<S>>> {
+fn frames<F: Listed>(head: Option<&Arc<F>>) -> impl Iterator<Item = &Arc<F>> {
     std::iter::successors(head, |frame| frame.outer().head.as_ref())
 }

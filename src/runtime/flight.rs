@@ -1,5 +1,4 @@
-//! A flight: one statement of a frame on its way to the server and back, with the steps that it takes along. It knows no
-//! connection.
+//! A flight: one statement of a frame on its way to the server and back, with the owed steps ahead of it.
 
 use std::sync::{
     Arc,
@@ -12,16 +11,15 @@ use crate::{
     transaction::owed::Owed,
 };
 
-/// One flight of a frame under way: it takes the steps that the frame's session owes, and its drop half-way has
-/// consequences.
+/// One flight of a frame: it takes the steps that the frame's session owes.
 ///
 /// # Cancel safety
-/// Dropped before it was sent, it leaves no trace. Dropped in flight, nobody knows what the statement did: the server is
-/// asked to stop it, and the frame is doomed, on every back end alike (rules 37, 38).
+/// Dropped before it was sent, it leaves no trace. Dropped in flight, the effect of the statement is unknown: the server is
+/// asked to stop it, and the frame is aborted, on every back end alike (rules 37, 38).
 #[derive(Debug)]
 pub(crate) struct FrameFlight<'f, S: Session> {
     frame: &'f Arc<Frame<S>>,
-    /// That of the connection that it goes over.
+    /// The epoch of the connection that it goes over.
     epoch: u64,
     sent: AtomicBool,
 }
@@ -42,7 +40,7 @@ impl<'f, S: Session> FrameFlight<'f, S> {
         session_state.take(|| {
             self.frame.check()?;
             if self.epoch != session_state.epoch() {
-                // The steps are owed to the connection that has taken the place of this one.
+                // The steps are owed to the connection that has replaced this one.
                 return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
             }
             self.sent.store(true, Ordering::Relaxed);
@@ -50,7 +48,7 @@ impl<'f, S: Session> FrameFlight<'f, S> {
         })
     }
 
-    /// The answer is here, good or bad: dropping the flight is now without consequence.
+    /// The answer has come, good or bad: the drop of the flight does nothing from here on.
     pub(crate) fn landed(&self) {
         self.sent.store(false, Ordering::Relaxed);
     }
@@ -59,11 +57,9 @@ impl<'f, S: Session> FrameFlight<'f, S> {
 impl<S: Session> Drop for FrameFlight<'_, S> {
     fn drop(&mut self) {
         if *self.sent.get_mut() {
-            self.frame.set_doom(Error::new(
-                ErrorKind::Cancelled,
-                "a statement was dropped while the server was at work on it",
-            ));
-            // A frame that was rolled back has stopped what was in flight: now it would be what came after.
+            self.frame
+                .abort(Error::new(ErrorKind::Cancelled, "a statement was dropped while the server was at work on it"));
+            // The end of a frame has stopped what was in flight in it: an interrupt now would hit what came after.
             if !self.frame.is_closed() {
                 self.frame.session_state().session().interrupt(self.frame.spares());
             }

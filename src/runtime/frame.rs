@@ -1,5 +1,5 @@
-//! A frame: one open block of a session. It knows its parent and its depth, hands out turns, and says whether a
-//! statement may still run in it. Opening and ending it in order is the work of [`Block`](super::Block).
+//! A frame: one open block of a session. It has its parent, its depth and its lock, and checks whether a statement may still
+//! run in it. [`Block`](super::Block) opens and ends it.
 
 use std::{
     sync::{
@@ -10,12 +10,10 @@ use std::{
 };
 
 use super::{
-    Context, Label, Session, SessionState, StreamUse,
-    closed::Closed,
-    purpose::Purpose,
-    session_state::TransactionStatus,
-    turn::{Gate, Turn},
-    turnstile::Turnstile,
+    Permit, Session, SessionState, StreamUse,
+    context::{ContextOf, Listed},
+    lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
+    session::TransactionStatus,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -47,27 +45,29 @@ impl Opening {
     }
 }
 
-/// One open block. What ends with a block belongs in here.
+/// The context of a task: its open frames.
+pub(crate) type Context<S> = ContextOf<Frame<S>>;
+
+/// One open block.
 #[derive(Debug)]
 pub(crate) struct Frame<S: Session> {
     session_state: Arc<SessionState<S>>,
     parent: Parent<S>,
-    /// What was in place around the block: frames of other databases are found there.
+    /// The context around the block, with the frames of other databases.
     outer: Context<S>,
     opening: Opening,
-    /// The settings of a savepoint's own, which hold until it ends.
+    /// A savepoint's own settings, which hold until it ends.
     locals: Settings,
     label: Label,
-    /// Closed once, under the ledger's lock: nothing of this frame is sent after it (rule 6). It knows the child block
-    /// that is open in this one, which may still be so when this one ends: another task can have opened it, or nobody
-    /// polls it any more.
-    turnstile: Turnstile<Self>,
-    /// The first error that doomed this frame (rule 31).
-    doom: OnceLock<Error>,
-    /// The answer that told of a doom before its cause was seen: of statements in flight together a later one may be
-    /// looked at first.
-    echo: OnceLock<Error>,
-    /// Whether the block is to be rolled back and its value returned all the same (rule 20). Set under the ledger's lock.
+    /// Closed once, under the lock of the ledger: nothing of this frame is sent after it (rule 6). It knows the child block
+    /// that is open, which may outlive this one: another task can have opened it, or its future is kept unpolled.
+    lock: FrameLock<Self>,
+    /// The first error that aborted this frame (rule 31).
+    aborted_by: OnceLock<Error>,
+    /// The first refusal because of an abort, if it is seen before the error that aborted: of statements in flight together
+    /// a later one may be polled first.
+    first_abort_seen: OnceLock<Error>,
+    /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Frame<S: Session> {
 #[derive(Debug)]
 enum Parent<S: Session> {
     None,
-    /// The innermost one of the context around, as nearly always: it is not held twice.
+    /// The innermost frame of the context around, as nearly always: it is not held twice.
     Head,
     Other(Arc<Frame<S>>),
 }
@@ -103,20 +103,20 @@ impl<S: Session> Frame<S> {
             opening,
             locals,
             label: Label { name, depth },
-            turnstile: Turnstile::new(),
-            doom: OnceLock::new(),
-            echo: OnceLock::new(),
+            lock: FrameLock::new(),
+            aborted_by: OnceLock::new(),
+            first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
         }
     }
 
-    /// The settings of this block's own, as a step; none if it has none.
+    /// This block's own settings, as a step.
     pub(super) fn locals(&self) -> Option<Locals> {
         let has_some = !self.locals.is_empty();
         has_some.then(|| Locals { depth: self.depth(), settings: self.locals.clone() })
     }
 
-    /// What a setting is here, as far as it was asked for by this block or one around it.
+    /// The value of a setting, if this block or one around it has set it.
     pub(crate) fn local(&self, key: &str) -> Option<&str> {
         let of_root = || self.settings()?.local(key);
         self.lineage().find_map(|frame| frame.locals.local(key)).or_else(of_root)
@@ -134,10 +134,6 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    pub(super) fn outer(&self) -> &Context<S> {
-        &self.outer
-    }
-
     pub(crate) fn opening(&self) -> &Opening {
         &self.opening
     }
@@ -147,6 +143,7 @@ impl<S: Session> Frame<S> {
         self.label.depth
     }
 
+    /// The block in messages.
     pub(crate) fn label(&self) -> &Label {
         &self.label
     }
@@ -175,28 +172,26 @@ impl<S: Session> Frame<S> {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_open()?;
         self.session_state.check()?;
-        match self.doom() {
+        match self.aborted_by() {
             Some(cause) => Err(aborted(cause)),
             None => Ok(()),
         }
     }
 
-    pub(crate) fn doom(&self) -> Option<&Error> {
-        self.doom.get().or_else(|| self.echo.get())
+    pub(crate) fn aborted_by(&self) -> Option<&Error> {
+        self.aborted_by.get().or_else(|| self.first_abort_seen.get())
     }
 
-    /// Nothing of this frame can be kept, because of `cause`. Outside a transaction there is nothing to doom.
-    pub(crate) fn set_doom(&self, cause: Error) {
+    /// Aborts the block: it can only be rolled back. Outside a transaction this does nothing.
+    pub(crate) fn abort(&self, cause: Error) {
         if self.in_transaction() {
             // The first cause stays: later ones follow from it.
-            let _ = self.doom.set(cause);
+            let _ = self.aborted_by.set(cause);
         }
     }
 
-    /// Decides the status of the transaction that this frame is part of, unless it is over: what comes late, from a
-    /// statement of another task say, must not hit the next transaction of a pinned session.
-    ///
-    /// Tells whether it came in time.
+    /// Sets the status of the transaction that this frame is part of; false if that is over. A late result, of another task's
+    /// statement for instance, must not affect the next transaction of a pinned session.
     pub(super) fn decide(&self, status: TransactionStatus) -> bool {
         // The root is closed under the same lock, and the status is reset after that.
         let (is_over, replaced) = self.session_state.with_ledger(|_| {
@@ -212,6 +207,15 @@ impl<S: Session> Frame<S> {
         self.lineage().find(|frame| matches!(frame.opening, Opening::Begin(_)))
     }
 
+    pub(crate) fn root_name(&self) -> Option<&Arc<str>> {
+        self.root()?.label.name.as_ref()
+    }
+
+    /// The name of the innermost block around here that has one.
+    pub(crate) fn nearest_name(&self) -> Option<&Arc<str>> {
+        self.lineage().find_map(|frame| frame.label.name.as_ref())
+    }
+
     /// This frame and those of its session around it.
     fn lineage(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |frame| frame.parent().map(|parent| &**parent))
@@ -219,7 +223,7 @@ impl<S: Session> Frame<S> {
 
     /// Whether this frame has ended, by itself or with one around it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.turnstile.is_closed()
+        self.lock.is_closed()
     }
 
     /// Why this frame is open no more, if so.
@@ -235,17 +239,17 @@ impl<S: Session> Frame<S> {
     }
 
     fn open_child(&self) -> Option<Arc<Self>> {
-        self.turnstile.child().filter(|child| !child.is_closed())
+        self.lock.child().filter(|child| !child.is_closed())
     }
 
     /// Whether a statement of this frame, or of one that is open in it, may be in flight.
     pub(super) fn is_in_use(&self) -> bool {
         let mut inside = std::iter::successors(self.open_child(), |frame| frame.open_child());
-        self.turnstile.is_used() || inside.any(|frame| frame.turnstile.is_used())
+        self.lock.is_used() || inside.any(|frame| frame.lock.is_used())
     }
 
-    /// Marks this block, or the root if the caller has joined the transaction: the marked block is rolled back and its
-    /// value is returned all the same (rule 20).
+    /// Marks this block, or the root if the caller has joined the transaction: the marked block is rolled back although its
+    /// value is returned (rule 20).
     ///
     /// # Errors
     /// There is no transaction, or the block has ended.
@@ -268,12 +272,12 @@ impl<S: Session> Frame<S> {
         self.rollback_only.load(Ordering::Acquire)
     }
 
-    /// Whether nothing of this block will be kept, as it, one around it or the whole transaction is marked.
+    /// Whether this block, one around it or the whole transaction is marked: nothing of this block will be kept.
     pub(crate) fn is_rollback_only(&self) -> bool {
         self.lineage().any(Self::is_marked) || matches!(self.session_state.status(), TransactionStatus::RollbackOnly(_))
     }
 
-    /// What must be left whole when that is stopped which was dropped in this frame, or with it.
+    /// What a cancellation of statements in this frame must leave intact.
     pub(super) fn spares(&self) -> CancelScope {
         match self.opening {
             Opening::Savepoint(_) => CancelScope::Transaction,
@@ -282,69 +286,70 @@ impl<S: Session> Frame<S> {
         }
     }
 
-    /// Closes the frame, and those that are still open in it: their names may be another's as soon as the end of this
-    /// one is owed. Callers hold the ledger's lock, so that no flight of these frames is sent after it.
-    pub(super) fn close(&self) -> Closed<S> {
+    /// Closes the frame, and those that are still open in it: their savepoints' names may be reused as soon as the end of
+    /// this one is owed. Callers hold the lock of the ledger, so that no flight of these frames is sent after it.
+    pub(super) fn close(&self) -> Closed<Self> {
         let mut closed = self.close_alone();
         let mut inside = if closed.was_open() { self.open_child() } else { None };
         while let Some(frame) = inside {
             inside = frame.open_child();
-            closed.and_inside(frame.turnstile.close(), frame);
+            closed.and_inside(frame);
         }
         closed
     }
 
-    /// As [`close`](Self::close), for whoever has the turn to: nothing is open in the frame.
-    pub(super) fn close_alone(&self) -> Closed<S> {
-        Closed::new(self.turnstile.close())
+    /// As [`close`](Self::close), for a caller that holds the lock: nothing is open in the frame.
+    pub(super) fn close_alone(&self) -> Closed<Self> {
+        Closed::new(self)
     }
 
-    /// Waits for a turn that the statements of a transaction share.
+    /// Waits for the permit of a statement, which those of a transaction share.
     ///
     /// # Errors
     /// Any reason why a statement cannot run in this frame, before anything is sent.
     #[inline]
-    pub(crate) async fn statement(&self) -> Result<Turn<&Self>, Error> {
-        // Outside a transaction a failure dooms nothing, so that one that is dropped and cancelled must not take along
-        // those that were sent behind it: each waits for the one before.
+    pub(crate) async fn statement(&self) -> Result<Permit<&Self>, Error> {
+        // Outside a transaction a failure aborts nothing, so that the cancellation of a dropped statement must not hit those
+        // that were sent behind it: each waits for the one before.
         let is_shared = self.in_transaction() && self.session_state.session().pipelines();
-        let purpose = if is_shared { Purpose::Statement } else { Purpose::Alone("a statement") };
-        let turn = Turn::take(self, purpose).await?;
+        let mode = if is_shared { LockMode::Shared } else { LockMode::Exclusive(Holder::Named("a statement")) };
+        let permit = Permit::acquire(self, mode).await?;
         self.check()?;
-        Ok(turn)
+        Ok(permit)
     }
 
-    /// Waits for a turn that nobody shares, for `what`.
+    /// Waits for an exclusive permit, for `what`.
     ///
     /// # Errors
     /// As [`statement`](Self::statement).
-    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Turn<Arc<Self>>, Error> {
-        let turn = Turn::take(Arc::clone(self), Purpose::Alone(what)).await?;
+    pub(crate) async fn alone(self: &Arc<Self>, what: &'static str) -> Result<Permit<Arc<Self>>, Error> {
+        let permit = Permit::acquire(Arc::clone(self), LockMode::Exclusive(Holder::Named(what))).await?;
         self.check()?;
-        Ok(turn)
+        Ok(permit)
     }
 
     /// As [`alone`](Self::alone), for a stream of rows.
     ///
     /// # Errors
     /// As [`statement`](Self::statement).
-    pub(crate) async fn stream(self: &Arc<Self>, usage: &Arc<StreamUse>) -> Result<Turn<Arc<Self>>, Error> {
-        let turn = Turn::take(Arc::clone(self), Purpose::Stream(Arc::clone(usage))).await?;
+    pub(crate) async fn stream(self: &Arc<Self>, usage: &Arc<StreamUse>) -> Result<Permit<Arc<Self>>, Error> {
+        let holder = Holder::Stream(Arc::clone(usage));
+        let permit = Permit::acquire(Arc::clone(self), LockMode::Exclusive(holder)).await?;
         self.check()?;
-        Ok(turn)
+        Ok(permit)
     }
 
-    /// Acts on an error of a flight, and gives the error that the caller is to see.
+    /// Applies the impact of an error of a flight, and returns the error for the caller.
     pub(crate) fn fail(&self, fault: DriverError) -> Error {
         let DriverError { error, impact } = fault;
         match impact {
             Impact::None => error,
             // Statements that were in flight together with the first failure fail because of it.
             Impact::Refused if self.in_transaction() => {
-                aborted(self.doom.get().unwrap_or_else(|| self.echo.get_or_init(|| error)))
+                aborted(self.aborted_by.get().unwrap_or_else(|| self.first_abort_seen.get_or_init(|| error)))
             }
             Impact::Block | Impact::Refused => {
-                self.set_doom(error.clone());
+                self.abort(error.clone());
                 error
             }
             Impact::Transaction => {
@@ -359,9 +364,23 @@ impl<S: Session> Frame<S> {
     }
 }
 
-impl<S: Session> Gate for Frame<S> {
-    fn turnstile(&self) -> &Turnstile<Self> {
-        &self.turnstile
+impl<S: Session> Listed for Frame<S> {
+    type Session = S;
+
+    #[inline]
+    fn outer(&self) -> &Context<S> {
+        &self.outer
+    }
+
+    #[inline]
+    fn session(&self) -> &S {
+        self.session_state.session()
+    }
+}
+
+impl<S: Session> Lockable for Frame<S> {
+    fn lock(&self) -> &FrameLock<Self> {
+        &self.lock
     }
 
     fn label(&self) -> &Label {

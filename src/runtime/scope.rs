@@ -1,5 +1,5 @@
-//! The scope: a future that puts a context in place for each poll, and while it is dropped. It is all that binds a task
-//! to its transaction; where the context is kept is the affair of the session's type.
+//! The scope: a future that puts a context in place for each poll, and for its drop. It is all that binds a task to its
+//! transaction.
 
 use std::{
     cell::Cell,
@@ -13,24 +13,30 @@ use pin_project::{pin_project, pinned_drop};
 use super::{Context, Session};
 
 /// Where the current context of a thread is kept; `None` outside any scope.
-pub(crate) type Slot<S> = Cell<Option<Context<S>>>;
+pub(crate) type ThreadContext<S> = Cell<Option<Context<S>>>;
 
-/// Puts `context` in place, and gives what was there.
+/// A session type with a thread local for its contexts, as a thread local cannot be generic.
+pub(crate) trait TaskLocal: Session {
+    /// Lends the thread local; `None` while the thread ends.
+    fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T>;
+}
+
+/// Puts `context` in place, and returns the one before.
 #[inline]
-fn replace<S: Session>(context: Option<Context<S>>) -> Option<Context<S>> {
-    // While a thread ends its locals may be gone already: then nothing can run that would look for a context.
-    S::with_slot(|slot| slot.replace(context)).flatten()
+fn replace<S: TaskLocal>(context: Option<Context<S>>) -> Option<Context<S>> {
+    // While a thread ends its locals may be gone already: then no code can run that needs a context.
+    S::with_thread_context(|current| current.replace(context)).flatten()
 }
 
 /// A context in place, until this is dropped.
-pub(crate) struct Entered<'c, S: Session> {
-    /// Where the context goes back to.
+pub(crate) struct Entered<'c, S: TaskLocal> {
+    /// Where the context is put back.
     home: &'c mut Option<Context<S>>,
     /// What was in place before.
     outside: Option<Context<S>>,
 }
 
-impl<'c, S: Session> Entered<'c, S> {
+impl<'c, S: TaskLocal> Entered<'c, S> {
     /// Puts `context` in place; it comes back when the guard is dropped, by a panic too.
     #[inline]
     pub(crate) fn new(context: &'c mut Option<Context<S>>) -> Self {
@@ -39,38 +45,38 @@ impl<'c, S: Session> Entered<'c, S> {
     }
 }
 
-impl<S: Session> Drop for Entered<'_, S> {
+impl<S: TaskLocal> Drop for Entered<'_, S> {
     #[inline]
     fn drop(&mut self) {
         *self.home = replace(self.outside.take());
     }
 }
 
-impl<S: Session> fmt::Debug for Entered<'_, S> {
+impl<S: TaskLocal> fmt::Debug for Entered<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entered").finish_non_exhaustive()
     }
 }
 
-/// What runs in a scope.
+/// The future of a scope.
 #[pin_project(project = Place)]
 enum Body<F, M> {
     /// To be made by the first poll.
     Unmade(Option<M>),
     Made(#[pin] F),
-    /// It has ended, and was dropped.
+    /// Ended and dropped.
     Gone,
 }
 
 /// A future with a context of its own, which may be made inside it.
 #[pin_project(PinnedDrop)]
-pub(crate) struct Scope<F, S: Session, M = fn() -> F> {
+pub(crate) struct Scope<F, S: TaskLocal, M = fn() -> F> {
     #[pin]
     body: Body<F, M>,
     context: Option<Context<S>>,
 }
 
-impl<F, S: Session> Scope<F, S> {
+impl<F, S: TaskLocal> Scope<F, S> {
     #[inline]
     pub(crate) fn new(context: Context<S>, body: F) -> Self {
         Self { body: Body::Made(body), context: Some(context) }
@@ -89,7 +95,7 @@ impl<F, S: Session> Scope<F, S> {
     }
 }
 
-impl<F, S: Session, M: FnOnce() -> F> Scope<F, S, M> {
+impl<F, S: TaskLocal, M: FnOnce() -> F> Scope<F, S, M> {
     /// As [`make`](Scope::make), but the body is made by the first poll: that way the context is put in place once.
     #[inline]
     pub(crate) fn lazy(context: Context<S>, body: M) -> Self {
@@ -99,7 +105,7 @@ impl<F, S: Session, M: FnOnce() -> F> Scope<F, S, M> {
 
 const ENDED: &str = "a scope is not polled after it was ready";
 
-impl<F: Future, S: Session, M: FnOnce() -> F> Future for Scope<F, S, M> {
+impl<F: Future, S: TaskLocal, M: FnOnce() -> F> Future for Scope<F, S, M> {
     type Output = F::Output;
 
     #[inline]
@@ -113,7 +119,7 @@ impl<F: Future, S: Session, M: FnOnce() -> F> Future for Scope<F, S, M> {
         let Place::Made(body) = this.body.as_mut().project() else { panic!("{ENDED}") };
         let out = body.poll(cx);
         if out.is_ready() {
-            // The body goes while its context is still in place: its own drops may look for it.
+            // The body is dropped while its context is still in place: its own drops may need it.
             this.body.set(Body::Gone);
         }
         out
@@ -121,10 +127,10 @@ impl<F: Future, S: Session, M: FnOnce() -> F> Future for Scope<F, S, M> {
 }
 
 #[pinned_drop]
-impl<F, S: Session, M> PinnedDrop for Scope<F, S, M> {
+impl<F, S: TaskLocal, M> PinnedDrop for Scope<F, S, M> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        // Nearly always it has ended, and is gone already.
+        // Nearly always it has ended already.
         if !matches!(*this.body, Body::Gone) {
             let _entered = Entered::new(this.context);
             this.body.set(Body::Gone);
@@ -132,7 +138,7 @@ impl<F, S: Session, M> PinnedDrop for Scope<F, S, M> {
     }
 }
 
-impl<F, S: Session, M> fmt::Debug for Scope<F, S, M> {
+impl<F, S: TaskLocal, M> fmt::Debug for Scope<F, S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
     }

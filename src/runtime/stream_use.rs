@@ -1,7 +1,7 @@
-//! How a stream of rows is read: by which task, and whether that task waits for the next row. It tells a wait for the
-//! stream that can end from one that cannot, as the task that waits is the one that would have to read on.
+//! How a stream of rows is read: by which task, and whether that task waits for the next row. A wait for the stream to end
+//! is in vain if the waiting task is the one that would have to read on.
 //!
-//! Used by turns, by the pool and by streams of rows. It knows no rows.
+//! Used by frame locks, by the pool and by streams of rows.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
     thread::{self, ThreadId},
 };
 
-/// What polls a future: a task, or a thread that drives a future by hand.
+/// What polls a future: a task, or a thread that polls it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Poller {
     Task(tokio::task::Id),
@@ -29,17 +29,17 @@ impl Poller {
 pub(crate) struct StreamUse {
     poller: Mutex<Poller>,
     polls: AtomicU64,
-    /// Its last poll was pending, or it is being opened: somebody waits for it.
+    /// Its last poll was pending, or it is being opened: a task waits for it.
     is_awaited: AtomicBool,
 }
 
 impl StreamUse {
-    /// The use of a stream that the current task is about to open: it waits for that.
+    /// The use of a stream that the current task is about to open.
     pub(crate) fn new() -> Self {
         Self { poller: Mutex::new(Poller::current()), polls: AtomicU64::new(0), is_awaited: AtomicBool::new(true) }
     }
 
-    /// The stream is open, and the caller has it.
+    /// The stream is open.
     pub(crate) fn opened(&self) {
         self.polled(false);
     }
@@ -55,7 +55,7 @@ impl StreamUse {
         self.is_awaited.store(is_pending, Ordering::Release);
     }
 
-    /// How often it was polled, if the current task is the one that reads it, and does not wait for its next row.
+    /// How often it was polled, if the current task reads it and does not wait for its next row.
     pub(crate) fn idle_here(&self) -> Option<u64> {
         let is_idle = !self.is_awaited.load(Ordering::Acquire) && *self.poller() == Poller::current();
         is_idle.then(|| self.polls.load(Ordering::Acquire))

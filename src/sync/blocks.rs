@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{SyncDatabase, inside::Inside};
 use crate::{
-    db::{Database, Held, Plan, Status, TransactionBuilder},
+    db::{Database, ManualBlock, Plan, Status, TransactionBuilder},
     error::{Error, ErrorKind},
     transaction::control::Isolation,
 };
@@ -39,7 +39,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.hold_atomic(&Plan::default()).await, body)
+        self.block(async |db| db.manual_atomic(&Plan::default()).await, body)
     }
 
     /// Runs `body` in the transaction that the current thread has open, or in a new one.
@@ -56,7 +56,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.hold_transaction(&Plan::default()).await, body)
+        self.block(async |db| db.manual_transaction(&Plan::default()).await, body)
     }
 
     /// Runs `body` in a savepoint of the transaction that the current thread has open.
@@ -70,7 +70,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.hold_savepoint(None).await, body)
+        self.block(async |db| db.manual_savepoint(None).await, body)
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server.
@@ -84,7 +84,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.hold_savepoint(Some(name)).await, body)
+        self.block(async |db| db.manual_savepoint(Some(name)).await, body)
     }
 
     /// Runs `body` with one connection for all its queries, outside a transaction, as [`Database::connection`] does.
@@ -98,7 +98,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.hold_connection().await, body)
+        self.block(async |db| db.manual_connection().await, body)
     }
 
     /// Options for a block, as [`Database::build_transaction`] has them.
@@ -120,7 +120,7 @@ impl SyncDatabase {
     /// Opens a block, calls its body outside of any poll, and ends the block.
     fn block<T, E: From<Error> + 'static>(
         &self,
-        open: impl AsyncFnOnce(&Database) -> Result<Held, Error>,
+        open: impl AsyncFnOnce(&Database) -> Result<ManualBlock, Error>,
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let core = self.core()?;
@@ -225,7 +225,7 @@ impl SyncTransaction<'_> {
         E: From<Error> + 'static,
     {
         let plan = self.options.into_plan();
-        self.sync.block(async |db| db.hold_atomic(&plan).await, body)
+        self.sync.block(async |db| db.manual_atomic(&plan).await, body)
     }
 
     /// Runs a transaction, as [`SyncDatabase::transaction`] does.
@@ -240,6 +240,6 @@ impl SyncTransaction<'_> {
         E: From<Error> + 'static,
     {
         let plan = self.options.into_plan();
-        self.sync.block(async |db| db.hold_transaction(&plan).await, body)
+        self.sync.block(async |db| db.manual_transaction(&plan).await, body)
     }
 }

@@ -11,9 +11,10 @@ use super::{
     inside::Inside,
 };
 use crate::{
-    db::{Database, Stats},
+    db::Database,
     driver::Dialect,
     error::{Error, ErrorKind},
+    session::Stats,
 };
 
 /// How long closed connections may take to say goodbye to the server.
@@ -63,7 +64,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(db: &Database) -> Arc<Self> {
-        Arc::new(Self { db: db.clone(), twin: db.twin(), engine: Mutex::default() })
+        Arc::new(Self { db: db.clone(), twin: db.with_blocking_pool(), engine: Mutex::default() })
     }
 
     /// The number of the database that it belongs to.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use crate::db::ScopeFuture;
+use crate::session::ScopeFuture;
 
 /// A service whose requests have a [`scope`](crate::scope) each; see [`ScopeLayer`](super::ScopeLayer).
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,7 +1,7 @@
 //! Control steps (BEGIN, SAVEPOINT and the like) as data, and the [`Ledger`] of those that a session owes its server.
 //!
-//! Used by `runtime`, which owes and takes steps, and by the drivers, which render them. It must not know SQL text, a
-//! connection, a frame or a task: it is pure, and tested against a naive model of a server (`control_tests.rs`).
+//! Used by `runtime`, which owes and takes steps, and by the drivers, which render them. It knows no SQL text, no connection and
+//! no frame, and is tested against a naive model of a server (`control_tests.rs`).
 
 use std::mem;
 
@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 /// A step is never sent on its own but goes ahead of the next statement, so that opposites can cancel out in between.
 /// Rails' lazy transactions were first at this; the ledger takes it on to savepoints and rollbacks.
 ///
-/// # What its owner sees to
+/// # Names
 /// A name means the innermost open savepoint of that name. Blocks are ended from the inside out; where an outer one is
 /// ended first, those inside end with it, and only names that repeat can then be mistaken. A block that ended with an
 /// outer one must not write any more: its name may be another's by now. Where nothing has that name, nothing is done.
@@ -84,7 +84,7 @@ pub(crate) struct Ledger {
     owed: Steps,
     /// What the server has open, outermost first: `Begin`, then `Savepoint`s.
     open: Steps,
-    /// How many of `open` are left once `owed` is paid.
+    /// How many of `open` are left once `owed` is sent.
     kept: usize,
     tally: Tally,
 }
@@ -107,7 +107,7 @@ impl Ledger {
         }
     }
 
-    /// A root was dropped whose session is used on: the next flight rolls it back, unless the server never heard of it.
+    /// A root was dropped whose session is used on: the next flight rolls it back, unless its BEGIN was never sent.
     ///
     /// The transaction is over with this, for [`begun`](Self::begun) too.
     pub(crate) fn owe_rollback(&mut self) {
@@ -132,7 +132,7 @@ impl Ledger {
         steps
     }
 
-    /// What ends the transaction, to be sent now, or `None` if the server never heard of it.
+    /// The steps that end the transaction, to be sent now, or `None` if its BEGIN was never sent.
     ///
     /// Nothing is open or owed after it, save for the rollback of an earlier root that is owed still.
     pub(crate) fn finish(&mut self, commit: bool) -> Option<Steps> {

@@ -93,17 +93,17 @@ impl Run {
         }
     }
 
-    /// What a body comes to, if not to its own end. A statement error that was swallowed dooms the block all the same.
+    /// What a body comes to, if not to its own end. A statement error that was swallowed aborts the block all the same.
     fn items(&mut self, items: &[Item], depth: u32) -> Option<End> {
-        let mut doomed = None;
+        let mut aborted = None;
         for item in items {
             let (end, absorbed) = match item {
-                _ if doomed.is_some() => break,
+                _ if aborted.is_some() => break,
                 Item::Statement(statement, swallowed, stale) => {
                     let result = self.fly(&Some(statement), *stale);
                     let failed = matches!(result, Some(Err(())));
-                    doomed = failed.then_some(End::Err);
-                    (doomed.unwrap_or(End::Ok), *swallowed)
+                    aborted = failed.then_some(End::Err);
+                    (aborted.unwrap_or(End::Ok), *swallowed)
                 }
                 Item::Block(block) => (self.block(block, depth), block.absorbed),
             };
@@ -111,7 +111,7 @@ impl Run {
                 return Some(end);
             }
         }
-        doomed
+        aborted
     }
 
     fn block(&mut self, block: &Block, depth: u32) -> End {

@@ -1,10 +1,8 @@
-//! What a failed flight means for the transaction: an error with its impact.
-//!
-//! Drivers give the impact, for only they know their server; the runtime acts on it. No SQL, no driver in here.
+//! The impact of an error on the transaction. Drivers classify errors, the runtime acts on their impact.
 
 use crate::error::Error;
 
-/// What is left of the transaction after an error.
+/// What an error leaves of the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impact {
     /// Nothing changed: the statement alone failed, or it never left the client.
@@ -39,12 +37,17 @@ impl DriverError {
     pub(crate) fn harmless(error: Error) -> Self {
         Self::new(Impact::None, error)
     }
+
+    /// Whether the connection is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.impact, Impact::Connection | Impact::NotSent)
+    }
 }
 
-/// What a cancellation must leave whole.
+/// What a cancellation must leave intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelScope {
-    /// Nothing: the transaction is rolled back anyway, or there is none, and the session is nobody's any more.
+    /// Nothing: the transaction is rolled back anyway, or there is none, and the session has no owner any more.
     Nothing,
     /// The session, which its owner goes on with, but no transaction in it.
     Session,

@@ -1,5 +1,4 @@
-//! Names of savepoints: how they are made, and which of them a server might take for one. Used by the ledger, and by
-//! whoever opens a savepoint. It quotes nothing: that is the dialects' affair.
+//! Names of savepoints: how they are generated, and which of them a server might take for one name. The dialects quote them.
 
 use std::{fmt, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What a flight takes along: the control steps that its session owes the server, as a value that keeps the ledger locked.
+//! Owed steps: the control steps that a flight takes from its session's ledger, as a value that keeps the ledger locked.
 //!
 //! Used by the drivers, which take the steps when they send, and by `runtime` and `db`, whose flights hand them out. No SQL
 //! and no driver in here.
@@ -57,7 +57,7 @@ pub(crate) trait Flight: Send + Sync {
     /// driver that pipelines MUST keep the value until all of the flight is in its buffer.
     ///
     /// # Errors
-    /// The block that the flight belongs to has ended or is doomed: nothing may be sent.
+    /// The block that the flight belongs to has ended or is aborted: nothing may be sent.
     fn take(&self) -> Result<Owed<'_>, Error>;
 
     /// Takes what came to be owed since [`take`](Self::take), where the work of the flight is done once more.

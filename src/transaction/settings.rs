@@ -31,22 +31,22 @@ impl Isolation {
 
 /// What a transaction was asked to be. Nearly all ask for nothing: that costs a pointer and no allocation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Settings(Option<Arc<Asked>>);
+pub(crate) struct Settings(Option<Arc<Requested>>);
 
 #[derive(Clone, Default, PartialEq)]
-struct Asked {
+struct Requested {
     isolation: Option<Isolation>,
     read_only: Option<bool>,
     deferrable: Option<bool>,
     locals: Vec<(String, String)>,
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for Requested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { isolation, read_only, deferrable, locals } = self;
         // A value may be a secret: keys alone.
         let keys: Vec<_> = locals.iter().map(|(key, _)| key).collect();
-        write!(f, "Asked({isolation:?}, {read_only:?}, {deferrable:?}, {keys:?})")
+        write!(f, "Requested({isolation:?}, {read_only:?}, {deferrable:?}, {keys:?})")
     }
 }
 
@@ -81,7 +81,7 @@ impl Settings {
         })
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Asked)) -> Self {
+    fn change(mut self, change: impl FnOnce(&mut Requested)) -> Self {
         change(Arc::make_mut(self.0.get_or_insert_default()));
         self
     }
@@ -107,7 +107,7 @@ impl Settings {
     /// What was not asked for never conflicts. An open transaction that did not ask has an isolation level that we do
     /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable.
     pub(crate) fn conflicts_with(&self, open: &Self) -> Option<String> {
-        let Asked { isolation, read_only, deferrable, locals: _ } = self.0.as_deref()?;
+        let Requested { isolation, read_only, deferrable, locals: _ } = self.0.as_deref()?;
         if let Some(level) = isolation.filter(|_| *isolation != open.isolation()) {
             let has = open.isolation().map_or("the server's default", Isolation::name);
             return Some(format!("isolation level {} was asked for, the open transaction has {has}", level.name()));
@@ -132,8 +132,9 @@ impl Settings {
     /// The local settings alone: what a nested block can have of its own.
     #[must_use]
     pub(crate) fn locals_alone(&self) -> Self {
-        let alone = |asked: &Arc<Asked>| {
-            (!asked.locals.is_empty()).then(|| Arc::new(Asked { locals: asked.locals.clone(), ..Asked::default() }))
+        let alone = |asked: &Arc<Requested>| {
+            (!asked.locals.is_empty())
+                .then(|| Arc::new(Requested { locals: asked.locals.clone(), ..Requested::default() }))
         };
         Self(self.0.as_ref().and_then(alone))
     }

@@ -1,5 +1,5 @@
-//! The native client of a driver, inside the block that the task has open: for COPY, LISTEN and whatever else the calls
-//! of [`Database`] do not cover. What was done with it is looked at afterwards, so that nothing ends unseen.
+//! The native client of a driver, lent inside the open block: for COPY, LISTEN and all else that the calls of [`Database`] do not
+//! cover. Afterwards the state of the transaction is checked, so that no failure and no end goes unseen.
 
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -14,17 +14,19 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, flight::DbFlight, health::examine, lease::Lease, local, session::DbSession, trace};
+use super::Database;
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
+    session::{DbFlight, DbSession, Lease, examine, held, trace},
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
     },
 };
 
-/// What a native client was lent for, and what it has left open outside any block. The body's own error says more.
+/// The outcome of the body, or the error of a transaction that it has left open outside any block. The body's own error comes
+/// first.
 fn with_left<T, E>(result: Result<T, E>, left: Result<(), DriverError>) -> Result<Result<T, E>, DriverError> {
     match (result, left) {
         (Ok(_), Err(fault)) => Err(fault),
@@ -42,8 +44,8 @@ fn wrong_driver(what: &str) -> Error {
 }
 
 impl Database {
-    /// Whether the task has a pinned connection with no transaction on it: what a native client leaves open there would
-    /// take in all that follows, and be rolled back in the end.
+    /// Whether the task has a pinned connection with no transaction on it: a transaction that a native client leaves open there
+    /// would take in all that follows, and be rolled back in the end.
     fn is_pinned_alone(&self) -> bool {
         self.frame().is_some_and(|frame| !frame.in_transaction())
     }
@@ -57,9 +59,8 @@ impl Database {
         match self.frame() {
             Some(frame) => self.lend_in_frame(&frame, body).await,
             None => {
-                let held = local::held(self.id(), None);
-                let sole = trace::acquire(self.inner(), None, self.inner().pool.lease(held)).await?;
-                body(Arc::new(Lease::from(sole))).await.map_err(|fault| fault.error)?
+                let lease = self.shared().lease(held(self.id(), None)).await?;
+                body(Arc::new(Lease::from(lease))).await.map_err(|fault| fault.error)?
             }
         }
     }
@@ -73,26 +74,26 @@ impl Database {
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        let _turn = frame.alone("the native client").await?;
+        let _permit = frame.alone("the native client").await?;
         let session = frame.session_state().session();
         let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
         let connection = lease.connection();
-        // Dropped half-way, the body may have left anything undone: the block is doomed then.
-        let flight = DbFlight::of(self.inner(), frame, lease.epoch());
+        // Dropped half-way, the body may have left anything undone: the block is aborted then.
+        let flight = DbFlight::of(self.shared(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
         let entered = trace::steps(&flight, connection.control(&flight, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(examine(self.inner(), lease.made(), Some(frame), fault)).into());
+            return Err(frame.fail(examine(&self.shared().pool, lease.made(), Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
-        // Kept and polled at last, it must not touch a connection that is maybe somebody else's by now (rule 6).
+        // In a future that was kept unpolled the connection may have another user by now (rule 6).
         if let Err(closed) = frame.check_open() {
             flight.landed();
             return Err(closed.into());
         }
-        // With the connection lost there is nothing to look at.
+        // With the connection lost there is nothing to check.
         let left = if frame.in_transaction() && result.is_ok() {
             connection.control(&flight, &[Control::Release(guard())]).await.map_err(what_happened)
         } else {
@@ -101,7 +102,7 @@ impl Database {
         flight.landed();
         let lost = left.map_err(|fault| frame.fail(fault));
         let result = result.map_err(|fault| frame.fail(fault))?;
-        // The body's own error says more than what it led to.
+        // The body's own error comes before what it led to.
         let value = result?;
         lost?;
         Ok(value)

@@ -45,7 +45,7 @@ impl Database {
     /// instance, which is off unless a handler for it is set there.
     ///
     /// It has the block's turn for as long as it runs. Do not end the transaction with it: that is found out, and the
-    /// block fails. Outside a block the session is reset before anybody else has it; on a pinned connection, what is left
+    /// block fails. Outside a block the session is reset before its next use; on a pinned connection, what is left
     /// open is rolled back, and the call fails with `RolledBack`.
     ///
     /// # Errors

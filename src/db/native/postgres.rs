@@ -6,9 +6,10 @@ use tokio_postgres::Client;
 
 use super::{with_left, wrong_driver};
 use crate::{
-    db::{Database, lease::Lease},
+    db::Database,
     driver::postgres::{PostgresConnection, Wire},
     error::Error,
+    session::Lease,
 };
 
 /// The client of tokio-postgres, lent by [`Database::with_postgres`].
@@ -53,7 +54,7 @@ impl Database {
     /// Lends the client of tokio-postgres, inside the block that the task has open: for COPY, for instance.
     ///
     /// It has the block's turn for as long as it runs. Do not end the transaction with it: that is found out, and the
-    /// block fails. Outside a block the connection is reset before anybody else has it; on a pinned connection, what is
+    /// block fails. Outside a block the connection is reset before its next use; on a pinned connection, what is
     /// left open is rolled back, and the call fails with `RolledBack`. It costs two round trips more
     /// than what is done with it.
     ///

@@ -7,7 +7,7 @@ impl Database {
     /// Lends the connection of rusqlite, inside the block that the task has open: for its backup, functions or blobs.
     ///
     /// The closure runs on a thread of the connection's own, and may block it. The connection is closed when its user
-    /// has done with it, so that nothing that was set on it meets anybody else. A database in memory has but this one:
+    /// has done with it, so that no setting of the closure reaches the next user. A database in memory has but this one:
     /// what the library itself needs is set anew on it, all else stays. On a pinned connection outside any block, what is
     /// left open is rolled back, and the call fails with `RolledBack`.
     ///

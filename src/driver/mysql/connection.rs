@@ -371,7 +371,7 @@ impl Connection for MysqlConnection {
         }
         match self.shown.get() {
             Known::Unknown | Known::Lost => State::Broken,
-            _ if self.shown.mark().is_set() => State::Handled,
+            _ if self.shown.mark().is_set() => State::NativeUsed,
             Known::Idle if !self.shown.has_locals() => State::Idle,
             Known::Idle | Known::Transaction | Known::Gone => State::Transaction,
         }

@@ -187,7 +187,7 @@ impl Wire {
         } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
             State::Broken
         } else if self.mark.is_set() {
-            State::Handled
+            State::NativeUsed
         } else if self.is_in_transaction() || sight.status != Status::Idle {
             State::Transaction
         } else {

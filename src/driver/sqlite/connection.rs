@@ -372,7 +372,7 @@ impl Connection for SqliteConnection {
         }
         match self.shared.state.load(Ordering::Acquire) {
             BROKEN => State::Broken,
-            _ if self.shared.handled.load(Ordering::Acquire) => State::Handled,
+            _ if self.shared.handled.load(Ordering::Acquire) => State::NativeUsed,
             TRANSACTION => State::Transaction,
             _ => State::Idle,
         }

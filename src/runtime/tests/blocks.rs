@@ -146,7 +146,7 @@ async fn a_panic_rolls_back_and_goes_on() {
 
 /// rules 37, 38
 #[tokio::test]
-async fn a_statement_dropped_in_flight_is_interrupted_and_dooms_its_block() {
+async fn a_statement_dropped_in_flight_is_interrupted_and_aborts_its_block() {
     let recorder = Recorder::of(1);
     let ended = recorder.atomic(async || {
         recorder.write(1).await?;
@@ -245,12 +245,12 @@ async fn a_block_set_to_roll_back_returns_its_value_and_keeps_nothing() {
     whole.await.unwrap();
     assert_eq!(recorder.log(), ["BEGIN", "write 4", "ROLLBACK", "release"], "a joined transaction marks the root");
     // A statement that failed is told all the same.
-    let doomed = recorder.atomic(async || {
+    let aborted = recorder.atomic(async || {
         mark()?;
         let _swallowed = recorder.fail().await;
         Ok(())
     });
-    assert_eq!(doomed.await.unwrap_err().kind(), ErrorKind::RolledBack);
+    assert_eq!(aborted.await.unwrap_err().kind(), ErrorKind::RolledBack);
     let pinned = recorder.pinned(async || Ok(mark().unwrap_err().kind())).await;
     assert_eq!(pinned.unwrap(), ErrorKind::NoTransaction);
     recorder.assert_at_rest();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, Slot, joined},
+    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, TaskLocal, ThreadContext, joined},
     server::{Keys, Server, text},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(7);
 
 thread_local! {
-    static CURRENT: Slot<Fake> = const { Cell::new(None) };
+    static CURRENT: ThreadContext<Fake> = const { Cell::new(None) };
 }
 
 pub(super) fn current() -> Option<Context<Fake>> {
@@ -311,13 +311,15 @@ fn server_error(code: &str) -> Error {
     )
 }
 
+impl TaskLocal for Fake {
+    fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T> {
+        CURRENT.try_with(lend).ok()
+    }
+}
+
 impl Session for Fake {
     fn database(&self) -> usize {
         self.recorder.database
-    }
-
-    fn with_slot<T>(lend: impl FnOnce(&Slot<Self>) -> T) -> Option<T> {
-        CURRENT.try_with(lend).ok()
     }
 
     fn turn_timeout(&self) -> Duration {

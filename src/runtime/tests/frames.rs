@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Block, Context, FrameFlight, Scope, session_state::TransactionStatus},
+    super::{Block, Context, FrameFlight, Scope, session::TransactionStatus},
     fake::{Recorder, current},
 };
 use crate::{
@@ -70,7 +70,7 @@ async fn the_gravest_reason_is_the_one_that_is_told() {
     let frame = Arc::clone(root.frame());
     let told = || frame.check().unwrap_err().kind();
     frame.check().unwrap();
-    frame.set_doom(cause(ErrorKind::Server));
+    frame.abort(cause(ErrorKind::Server));
     assert_eq!(told(), ErrorKind::Aborted);
     frame.decide(TransactionStatus::RollbackOnly(cause(ErrorKind::Server)));
     assert_eq!(told(), ErrorKind::RollbackOnly);
@@ -104,7 +104,7 @@ async fn a_closed_database_is_a_better_answer_than_a_closed_block() {
 
 /// rule 31
 #[tokio::test]
-async fn the_first_error_dooms_a_frame_and_its_parent_goes_on() {
+async fn the_first_error_aborts_a_frame_and_its_parent_goes_on() {
     let recorder = Recorder::of(1);
     recorder
         .atomic(async || {

@@ -112,48 +112,48 @@ struct Model<'m> {
 }
 
 impl Model<'_> {
-    fn items(&mut self, items: &[Item], keys: &mut Keys, doomed: &mut bool) -> Result<(), ()> {
-        items.iter().try_for_each(|item| self.item(item, keys, doomed))
+    fn items(&mut self, items: &[Item], keys: &mut Keys, aborted: &mut bool) -> Result<(), ()> {
+        items.iter().try_for_each(|item| self.item(item, keys, aborted))
     }
 
-    fn item(&mut self, item: &Item, keys: &mut Keys, doomed: &mut bool) -> Result<(), ()> {
+    fn item(&mut self, item: &Item, keys: &mut Keys, aborted: &mut bool) -> Result<(), ()> {
         let (result, swallowed) = match item {
             Item::Yield => (Ok(()), true),
             Item::Join(one, other) => {
-                let (one, other) = (self.items(one, keys, doomed), self.items(other, keys, doomed));
+                let (one, other) = (self.items(one, keys, aborted), self.items(other, keys, aborted));
                 (one.and(other), false)
             }
-            Item::Write(_, swallowed) if *doomed => (Err(()), *swallowed),
+            Item::Write(_, swallowed) if *aborted => (Err(()), *swallowed),
             Item::Write(key, _) => {
                 keys.insert(*key);
                 (Ok(()), true)
             }
             Item::Fail(swallowed) => {
-                *doomed = true;
+                *aborted = true;
                 (Err(()), *swallowed)
             }
-            Item::Joined(body) if *doomed => (Err(()), body.absorbed),
+            Item::Joined(body) if *aborted => (Err(()), body.absorbed),
             Item::Joined(body) => {
-                let result = self.items(&body.items, keys, doomed).and(if body.fails { Err(()) } else { Ok(()) });
+                let result = self.items(&body.items, keys, aborted).and(if body.fails { Err(()) } else { Ok(()) });
                 self.marked |= result.is_err();
                 (result, body.absorbed)
             }
             Item::Dropped(key, _, body) => match self.ended.get(key) {
-                Some(Some(_)) => (self.block(body, keys, *doomed), body.absorbed),
+                Some(Some(_)) => (self.block(body, keys, *aborted), body.absorbed),
                 Some(None) | None => (Ok(()), true),
             },
-            Item::Block(body) => (self.block(body, keys, *doomed), body.absorbed),
+            Item::Block(body) => (self.block(body, keys, *aborted), body.absorbed),
         };
         if swallowed { Ok(()) } else { result }
     }
 
-    fn block(&mut self, body: &Body, keys: &mut Keys, doomed: bool) -> Result<(), ()> {
-        if doomed {
+    fn block(&mut self, body: &Body, keys: &mut Keys, aborted: bool) -> Result<(), ()> {
+        if aborted {
             return Err(());
         }
-        let (mut inside, mut doomed) = (keys.clone(), false);
-        self.items(&body.items, &mut inside, &mut doomed)?;
-        if body.fails || doomed {
+        let (mut inside, mut aborted) = (keys.clone(), false);
+        self.items(&body.items, &mut inside, &mut aborted)?;
+        if body.fails || aborted {
             return Err(());
         }
         *keys = inside;

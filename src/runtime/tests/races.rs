@@ -16,7 +16,7 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    super::{Block, Context, Frame, session_state::TransactionStatus},
+    super::{Block, Context, Frame, session::TransactionStatus},
     fake::{Fake, Recorder},
 };
 use crate::{

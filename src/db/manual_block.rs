@@ -1,0 +1,95 @@
+//! A block whose body is a function, not a future: it is called with the context of the block in place. The blocking calls use
+//! it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+
+use super::{
+    Database,
+    blocks::{check_joined, end},
+    options::Plan,
+};
+use crate::{
+    error::Error,
+    runtime::{Block, Entered, Frame, joined},
+    session::{DbSession, current},
+};
+
+/// An open block. Dropped before it was ended, it is rolled back.
+#[derive(Debug)]
+pub(crate) enum ManualBlock {
+    /// A block of its own.
+    Own(Block<DbSession>),
+    /// A `transaction` that has joined the one around it.
+    Joined(Arc<Frame<DbSession>>),
+    /// A `connection` inside another block.
+    Inside,
+}
+
+impl ManualBlock {
+    /// Calls the body of the block.
+    pub(crate) fn call<T, E: 'static>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        match self {
+            Self::Own(block) => {
+                let mut context = Some(block.context());
+                let _entered = Entered::new(&mut context);
+                body()
+            }
+            Self::Joined(frame) => {
+                let around = current().unwrap_or_default();
+                let body = joined(&around, frame, || async { body() });
+                body.now_or_never().expect("a body that is called is ready at once")
+            }
+            Self::Inside => body(),
+        }
+    }
+
+    /// Ends the block as its body ended.
+    pub(crate) async fn end<T, E: From<Error>>(self, result: Result<T, E>) -> Result<T, E> {
+        match self {
+            Self::Own(block) => end(block, result).await,
+            Self::Joined(_) | Self::Inside => result,
+        }
+    }
+
+    /// Rolls the block back after its body panicked.
+    pub(crate) async fn abandon(self) {
+        if let Self::Own(block) = self {
+            block.rollback().await;
+        }
+    }
+}
+
+impl Database {
+    /// Opens a root or a savepoint, whichever is due, as [`atomic`](Self::atomic) does.
+    pub(crate) async fn manual_atomic(&self, plan: &Plan) -> Result<ManualBlock, Error> {
+        let block = self.open_block(plan).await?;
+        if plan.eager {
+            self.send_owed(block.frame()).await?;
+        }
+        Ok(ManualBlock::Own(block))
+    }
+
+    /// Opens a root or joins the one that is open, as [`transaction`](Self::transaction) does in a scope.
+    pub(crate) async fn manual_transaction(&self, plan: &Plan) -> Result<ManualBlock, Error> {
+        match self.frame().filter(|frame| frame.in_transaction()) {
+            Some(frame) => {
+                check_joined(plan, &frame)?;
+                frame.check()?;
+                Ok(ManualBlock::Joined(frame))
+            }
+            None => self.manual_atomic(plan).await,
+        }
+    }
+
+    /// Opens a savepoint.
+    pub(crate) async fn manual_savepoint(&self, name: Option<&str>) -> Result<ManualBlock, Error> {
+        self.open_savepoint(name).await.map(ManualBlock::Own)
+    }
+
+    /// Pins a connection, unless the caller has one.
+    pub(crate) async fn manual_connection(&self) -> Result<ManualBlock, Error> {
+        Ok(self.pin().await?.map_or(ManualBlock::Inside, ManualBlock::Own))
+    }
+}

@@ -1,0 +1,20 @@
+//! The pool of connections: opening and closing, a FIFO wait queue, and how connections are made, kept and checked. bb8 makes,
+//! counts and ends them. It knows no sessions, no transactions and no database handle.
+
+mod connection;
+mod generation;
+#[expect(clippy::module_inception, reason = "each file is named after its type")]
+mod pool;
+mod sweep;
+#[cfg(test)]
+pub(crate) mod tests;
+mod usage;
+mod wait_queue;
+
+pub(crate) use self::{
+    connection::{PooledConnection, SIGN_OF_LIFE},
+    generation::PoolOptions,
+    pool::Pool,
+    usage::Counter,
+    wait_queue::{Slot, closed},
+};

@@ -1,0 +1,76 @@
+//! What the pool counts while it works: the tasks that wait for a connection, and the streams that hold one.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::runtime::StreamUse;
+
+/// The use of one pool.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    /// Tasks that wait for a connection.
+    pub(super) waiting: Counter,
+    pub(super) streams: OpenStreams,
+}
+
+/// Streams of rows outside blocks: each holds a connection until its task has read it to its end.
+#[derive(Debug, Default)]
+pub(super) struct OpenStreams(Mutex<Vec<Weak<StreamUse>>>);
+
+impl OpenStreams {
+    fn streams(&self) -> MutexGuard<'_, Vec<Weak<StreamUse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a stream, until its use is dropped.
+    pub(super) fn add(&self, usage: &Arc<StreamUse>) {
+        let mut streams = self.streams();
+        streams.retain(|usage| usage.strong_count() > 0);
+        streams.push(Arc::downgrade(usage));
+    }
+
+    /// How many the current task reads and does not read on just now, and how often these were polled.
+    pub(super) fn idle_here(&self) -> (usize, u64) {
+        let streams = self.streams();
+        let polls = streams.iter().filter_map(|usage| usage.upgrade()?.idle_here());
+        polls.fold((0, 0), |(count, all), polls| (count + 1, all + polls))
+    }
+}
+
+/// A number that many tasks change.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, more: u64) {
+        if more != 0 {
+            self.0.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn sub(&self, less: u64) {
+        self.0.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more until the guard is dropped.
+    pub(super) fn during(&self) -> During<'_> {
+        self.add(1);
+        During(self)
+    }
+}
+
+/// Counts one until it is dropped.
+#[derive(Debug)]
+pub(super) struct During<'c>(&'c Counter);
+
+impl Drop for During<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}

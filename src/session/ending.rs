@@ -1,0 +1,188 @@
+//! How the work of a session ends: its transaction, what runs in it, its lease, and all sessions of a database that closes.
+//! `DbSession` is here what the runtime asks of a [`Session`].
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    counters::CountedFlight,
+    current,
+    flight::{DbFlight, examine},
+    lease::{Cancellation, Owner},
+    session::{DbSession, Shared},
+    trace,
+};
+use crate::{
+    driver::State,
+    error::{Error, ErrorKind},
+    pool::closed,
+    runtime::{Session, SessionState, TaskLocal, ThreadContext, require_live_runtime, within},
+    transaction::{
+        control::{Control, Steps, Tally},
+        impact::{CancelScope, DriverError, Impact},
+    },
+};
+
+/// How long the rollback of a transaction may take before its connection is thrown away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the end of sessions at the server may take beyond the time for open transactions, where these had to be ended.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl TaskLocal for DbSession {
+    #[inline]
+    fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T> {
+        current::with_thread_context(lend)
+    }
+}
+
+impl Session for DbSession {
+    fn database(&self) -> usize {
+        self.shared().id
+    }
+
+    fn turn_timeout(&self) -> Duration {
+        self.shared().turn_timeout
+    }
+
+    async fn finish(session_state: Arc<SessionState<Self>>, steps: Steps) -> Result<(), DriverError> {
+        let session = session_state.session();
+        let Some(lease) = session.taken() else {
+            // It was taken away: the transaction ended with it.
+            return Err(DriverError::harmless(Error::new(ErrorKind::ConnectionLost, "the connection is gone")));
+        };
+        session.cancelled(&lease).await?;
+        let flight = DbFlight::ending(session.shared(), &session_state);
+        let name = session.name();
+        let work = || lease.connection().control(&flight, &steps);
+        let work = trace::ending(session.shared().id, name.as_deref(), &steps, work);
+        let result = if let Some(Control::Rollback) = steps.last() {
+            // As for a block that is dropped: a transaction that is not rolled back in time ends with its connection.
+            match Box::pin(within(PATIENCE, work)).await {
+                Ok(Some(result)) => result,
+                late => {
+                    lease.condemn();
+                    let text = "the transaction was not rolled back in time; its connection is thrown away";
+                    let error = late.err().unwrap_or_else(|| Error::new(ErrorKind::ConnectionLost, text));
+                    Err(DriverError::new(Impact::Connection, error))
+                }
+            }
+        } else {
+            work.await
+        };
+        session.ended();
+        result.map_err(|fault| examine(&session.shared().pool, lease.made(), None, fault))
+    }
+
+    fn pipelines(&self) -> bool {
+        self.shared().dialect.pipelines()
+    }
+
+    fn undoes_settings(&self) -> bool {
+        self.shared().dialect.undoes_settings()
+    }
+
+    fn interrupt(&self, sparing: CancelScope) {
+        self.take_stream();
+        let Some(lease) = self.taken() else { return };
+        if lease.is_lent() {
+            // The caller's own code has the client, and may use it at any time: nothing else is sent any more.
+            lease.condemn();
+            self.is_cancelling.store(true, Ordering::Release);
+            return;
+        }
+        if lease.connection().state() != State::Busy {
+            // Nothing is outstanding, or it is lost.
+            return;
+        }
+        let Some(handle) = lease.handle() else { return };
+        let (over, ended) = oneshot::channel::<()>();
+        let ended: Cancellation = ended.map(|_over| ()).boxed().shared();
+        // One after the other: a wait for this one is a wait for all of them.
+        let before = self.cancelling().replace(ended);
+        self.is_cancelling.store(true, Ordering::Release);
+        // Outside the lock: at the end of a runtime the task is dropped on the spot, and wakes its waiters.
+        drop(handle.spawn(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            lease.connection().cancel(sparing).await;
+            drop(over);
+        }));
+    }
+
+    fn release(&self) {
+        let left = self.leave();
+        self.ended();
+        if let Some((lease, registration)) = left {
+            self.take_stream();
+            // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
+            // on, as their block has ended.
+            let shared = self.shared();
+            let owner = Owner { database: shared.id, counters: Arc::clone(&shared.counters), name: self.name() };
+            let cancellation = self.cancelling().take();
+            drop(lease.give_back(Some(owner), cancellation));
+            drop(registration);
+        }
+    }
+
+    fn count(&self, tally: Tally) {
+        self.shared().counters.count(tally);
+    }
+}
+
+impl DbSession {
+    /// Ends all that is open on the connection, and takes it away: it is thrown away as soon as no statement uses it. The
+    /// session is lost already, so that its frames send nothing any more.
+    fn end_now(&self) -> BoxFuture<'static, ()> {
+        let (database, counters, name) = (self.shared().id, Arc::clone(&self.shared().counters), self.name());
+        let left = self.leave();
+        self.take_stream();
+        Box::pin(async move {
+            // It counts as open until it has ended.
+            let Some((lease, _registration)) = left else { return };
+            lease.condemn();
+            let connection = lease.connection();
+            if connection.state() == State::Busy {
+                connection.cancel(CancelScope::Nothing).await;
+            }
+            let steps = [Control::Rollback];
+            let flight = CountedFlight(&counters);
+            // Should it fail, the connection is closed all the same.
+            let _ = trace::ending(database, name.as_deref(), &steps, || connection.control(&flight, &steps)).await;
+            drop(lease.give_back(None, None));
+        })
+    }
+}
+
+impl Shared {
+    /// Closes the pool. Open transactions are waited for up to `close_timeout`, then ended; then the server's end of the
+    /// sessions is waited for. Called again, it waits for what is still open: the first caller may have been dropped.
+    pub(crate) async fn close(&self) {
+        let patience = self.close_timeout;
+        let (snapshot, sessions) = self.pool.close(|| self.registry.snapshot());
+        if require_live_runtime().is_err() {
+            // There is no clock to wait by: what is open ends now.
+            return self.registry.lose_all(snapshot, &closed());
+        }
+        let start = Instant::now();
+        let mut least = Duration::ZERO;
+        if timeout(patience, self.registry.empty(snapshot)).await.is_err() {
+            self.registry.end_all(snapshot, &closed(), DbSession::end_now).await;
+            least = GOODBYE.min(patience);
+        }
+        let Some(sessions) = sessions else { return };
+        let goodbye = async {
+            let ended = sessions.all_ended().await;
+            self.pool.driver().ended(&ended).await;
+        };
+        if timeout(patience.saturating_sub(start.elapsed()).max(least), goodbye).await.is_err() {
+            tracing::debug!(target: "nestling", "the database was closed before the server had ended its sessions");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The flights of a database: each takes the steps that its block owes, counts itself, and keeps the steps for the traces. And
+//! what the failure of a flight says of its server.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    current::has,
+    session::{DbSession, Shared},
+    trace::{self, Sent, Traced},
+};
+use crate::{
+    error::{Error, ServerClass},
+    pool::Pool,
+    runtime::{Frame, FrameFlight, SessionState},
+    transaction::{
+        control::Control,
+        impact::DriverError,
+        owed::{Flight, Owed},
+    },
+};
+
+/// One flight of a database.
+pub(crate) struct DbFlight<'f> {
+    owner: Owner<'f>,
+    shared: &'f Shared,
+    /// For a tracing subscriber; boxed, as there is seldom one, and all statements would carry it.
+    sent: Mutex<Option<Box<Sent>>>,
+}
+
+/// Which block's steps a flight takes along.
+enum Owner<'f> {
+    /// None: it is outside any block.
+    None,
+    /// An open block.
+    Frame(FrameFlight<'f, DbSession>),
+    /// It ends the transaction, and takes no steps but its own.
+    End(&'f SessionState<DbSession>),
+}
+
+impl<'f> DbFlight<'f> {
+    fn new(shared: &'f Shared, owner: Owner<'f>) -> Self {
+        Self { owner, shared, sent: Mutex::default() }
+    }
+
+    /// A flight outside any block.
+    pub(crate) fn alone(shared: &'f Shared) -> Self {
+        Self::new(shared, Owner::None)
+    }
+
+    /// A flight of a block, over the connection that was leased in `epoch`.
+    pub(crate) fn of(shared: &'f Shared, frame: &'f Arc<Frame<DbSession>>, epoch: u64) -> Self {
+        Self::new(shared, Owner::Frame(FrameFlight::new(frame, epoch)))
+    }
+
+    /// The flight that ends a transaction.
+    pub(crate) fn ending(shared: &'f Shared, session_state: &'f SessionState<DbSession>) -> Self {
+        Self::new(shared, Owner::End(session_state))
+    }
+
+    /// The answer has come, good or bad: the drop of the flight does nothing from here on.
+    pub(crate) fn landed(&self) {
+        if let Owner::Frame(flight) = &self.owner {
+            flight.landed();
+        }
+    }
+
+    fn take_steps(&self) -> Result<Owed<'_>, Error> {
+        let owed = match &self.owner {
+            Owner::None => return Ok(Owed::nothing()),
+            Owner::Frame(flight) => flight.take()?,
+            Owner::End(session_state) => return session_state.take_nothing(),
+        };
+        if !owed.is_empty() {
+            self.note(&owed);
+        }
+        Ok(owed)
+    }
+
+    /// Notes the steps that are sent: for the count of open transactions, and for the traces.
+    fn note(&self, steps: &[Control]) {
+        if let Some(frame) = self.frame() {
+            frame.session_state().session().note(frame, steps);
+        }
+        if trace::is_on() {
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.get_or_insert_default().steps.extend(steps.iter().cloned());
+        }
+    }
+}
+
+impl Traced for DbFlight<'_> {
+    type Session = DbSession;
+
+    fn database(&self) -> usize {
+        self.shared.id
+    }
+
+    fn frame(&self) -> Option<&Frame<DbSession>> {
+        match &self.owner {
+            Owner::Frame(flight) => Some(flight.frame()),
+            Owner::None | Owner::End(_) => None,
+        }
+    }
+
+    fn take_sent(&self) -> Option<Box<Sent>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Flight for DbFlight<'_> {
+    fn take(&self) -> Result<Owed<'_>, Error> {
+        let owed = self.take_steps()?;
+        self.shared.counters.flights.add(1);
+        Ok(owed)
+    }
+
+    fn take_again(&self) -> Result<Owed<'_>, Error> {
+        self.take_steps()
+    }
+
+    fn needs_transaction(&self) -> bool {
+        self.frame().is_some_and(Frame::in_transaction)
+    }
+
+    fn begins_writing(&self) -> bool {
+        let Some(frame) = self.frame().filter(|frame| frame.in_transaction()) else { return false };
+        frame.settings().is_none_or(|settings| settings.read_only() != Some(true))
+    }
+
+    fn transaction_name(&self) -> Option<Arc<str>> {
+        self.frame()?.root_name().cloned()
+    }
+
+    fn task_has(&self, is_it: &dyn Fn(&(dyn Any + Send + Sync)) -> bool) -> bool {
+        has(self.shared.id, |session| session.taken().is_some_and(|lease| is_it(lease.connection().native())))
+    }
+}
+
+impl Drop for DbFlight<'_> {
+    fn drop(&mut self) {
+        // Steps that are not traced yet went with a flight that was dropped.
+        if self.sent.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+            trace::dropped(self);
+        }
+    }
+}
+
+/// Examines the failure of a flight over a connection that was `made` in some epoch of its server. An error that says that the
+/// server is not what it was opened for makes all connections to it stale. Running the transaction again may then help, but not
+/// where the transaction itself may not write, nor where a statement outside a transaction may have taken effect: those errors
+/// lose their class.
+pub(crate) fn examine(pool: &Pool, made: u64, frame: Option<&Frame<DbSession>>, fault: DriverError) -> DriverError {
+    if fault.error.class() != ServerClass::WrongServer {
+        return fault;
+    }
+    let is_lost = fault.is_lost();
+    let may_not_write = frame.and_then(Frame::settings).is_some_and(|settings| settings.read_only() == Some(true));
+    if !may_not_write || is_lost {
+        pool.mark_stale(made);
+    }
+    let is_outside = frame.is_none_or(|frame| !frame.in_transaction());
+    if (may_not_write && !is_lost) || (is_outside && is_lost) {
+        return DriverError { error: fault.error.without_class(), ..fault };
+    }
+    fault
+}

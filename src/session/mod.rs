@@ -1,0 +1,27 @@
+//! The session of a block: a connection that is leased with its first statement and given back with its end, the task-local
+//! context, and what is counted and traced. It joins the runtime's frames with the pool's connections, and knows no
+//! `Database` handle.
+
+mod counters;
+mod current;
+mod ending;
+mod flight;
+mod lease;
+mod leasing;
+mod registry;
+#[expect(clippy::module_inception, reason = "each file is named after its type")]
+mod session;
+pub(crate) mod trace;
+
+#[cfg(feature = "tower")]
+pub use self::current::ScopeFuture;
+pub use self::{
+    counters::Stats,
+    current::{Context, scope, spawn},
+};
+pub(crate) use self::{
+    current::{current, held, with_current},
+    flight::{DbFlight, examine},
+    lease::{Lease, StatementLease},
+    session::{DbSession, RowSource, Shared},
+};

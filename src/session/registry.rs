@@ -1,0 +1,120 @@
+//! The registry of a database: its sessions that have a connection, so that a close can wait for them, and end them in the
+//! end.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio::{sync::Notify, time::timeout};
+
+use crate::{
+    error::Error,
+    runtime::{Session, SessionState},
+};
+
+/// How long the rollback of a session that is ended may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The sessions that have a connection.
+#[derive(Debug)]
+pub(crate) struct Registry<S: Session> {
+    members: Mutex<Members<S>>,
+    left: Notify,
+}
+
+#[derive(Debug)]
+struct Members<S: Session> {
+    next: u64,
+    open: HashMap<u64, Weak<SessionState<S>>>,
+}
+
+impl<S: Session> Default for Registry<S> {
+    fn default() -> Self {
+        Self { members: Mutex::new(Members { next: 0, open: HashMap::new() }), left: Notify::new() }
+    }
+}
+
+impl<S: Session> Registry<S> {
+    /// Enters a session until the returned value is dropped.
+    pub(super) fn enter(self: &Arc<Self>, session_state: &Arc<SessionState<S>>) -> Registration<S> {
+        let mut members = self.members();
+        let number = members.next;
+        members.next += 1;
+        members.open.insert(number, Arc::downgrade(session_state));
+        Registration { registry: Arc::clone(self), number }
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members<S>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All sessions that have entered until now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot(self.members().next)
+    }
+
+    /// Waits until no session of the snapshot is left.
+    pub(super) async fn empty(&self, snapshot: Snapshot) {
+        loop {
+            let left = self.left.notified();
+            if !self.members().open.keys().any(|number| snapshot.contains(*number)) {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn open(&self, snapshot: Snapshot) -> Vec<Arc<SessionState<S>>> {
+        let named =
+            |(number, session_state): (&u64, &Weak<_>)| snapshot.contains(*number).then(|| session_state.upgrade())?;
+        self.members().open.iter().filter_map(named).collect()
+    }
+
+    /// Lets nothing more be sent by any session of the snapshot: their blocks end in `error`.
+    pub(super) fn lose_all(&self, snapshot: Snapshot, error: &Error) {
+        self.open(snapshot).iter().for_each(|session_state| session_state.lose(error.clone()));
+    }
+
+    /// Ends all sessions of the snapshot by `end`: their blocks end in `error`.
+    pub(super) async fn end_all<F: Future<Output = ()>>(
+        &self,
+        snapshot: Snapshot,
+        error: &Error,
+        end: impl Fn(&S) -> F,
+    ) {
+        let open = self.open(snapshot);
+        let endings = open.iter().map(|session_state| {
+            session_state.lose(error.clone());
+            end(session_state.session())
+        });
+        // A session that does not end in time is thrown away with its connection, which ends it at the server.
+        let _ = timeout(PATIENCE, join_all(endings)).await;
+    }
+}
+
+/// The sessions that had entered by some moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Snapshot(u64);
+
+impl Snapshot {
+    fn contains(self, number: u64) -> bool {
+        number < self.0
+    }
+}
+
+/// The entry of a session. Its drop leaves the registry.
+#[derive(Debug)]
+pub(super) struct Registration<S: Session> {
+    registry: Arc<Registry<S>>,
+    number: u64,
+}
+
+impl<S: Session> Drop for Registration<S> {
+    fn drop(&mut self) {
+        self.registry.members().open.remove(&self.number);
+        self.registry.left.notify_waiters();
+    }
+}

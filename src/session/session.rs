@@ -1,0 +1,298 @@
+//! The session that the frames of a block share: its connection, its stream of rows, and the cancellation under way.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    future::{BoxFuture, WeakShared},
+    stream::BoxStream,
+};
+use tokio::time::timeout;
+
+use super::{
+    counters::Counters,
+    lease::{Cancellation, Lease},
+    registry::{Registration, Registry},
+};
+use crate::{
+    data::row::Row,
+    driver::{Dialect, Driver},
+    error::{Error, ErrorKind},
+    pool::{Pool, PoolOptions},
+    revocable::{Revocable, Revoke as _},
+    runtime::{Frame, SessionState},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
+};
+
+/// The rows of a stream as they come. The session can take them away: a stream that is kept beyond its block must not hold up
+/// the connection (rule 6).
+pub(crate) type RowSource = Revocable<BoxStream<'static, Result<Row, DriverError>>>;
+
+/// What all sessions of one database share. All handles of the database share it too.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The number by which frames of this database are found.
+    pub(crate) id: usize,
+    pub(crate) dialect: Dialect,
+    pub(crate) turn_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) counters: Arc<Counters>,
+    pub(super) registry: Arc<Registry<DbSession>>,
+    /// Pools of their own to the same database, for its blocking handles. They are closed along with this one.
+    pub(crate) blocking_pools: Mutex<Vec<Weak<Self>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        driver: Arc<dyn Driver>,
+        options: PoolOptions,
+        turn_timeout: Duration,
+        close_timeout: Duration,
+    ) -> Self {
+        let dialect = driver.dialect();
+        let pool = Arc::new(Pool::new(driver, options));
+        let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
+        let blocking_pools = Mutex::default();
+        Self { id: next_id(), dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools }
+    }
+
+    /// The same pool and sessions for frames that are found by a number of their own.
+    pub(crate) fn with_new_id(&self) -> Self {
+        let Self { id: _, dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools: _ } = self;
+        Self {
+            id: next_id(),
+            dialect: *dialect,
+            turn_timeout: *turn_timeout,
+            close_timeout: *close_timeout,
+            pool: Arc::clone(pool),
+            counters: Arc::clone(counters),
+            registry: Arc::clone(registry),
+            blocking_pools: Mutex::default(),
+        }
+    }
+}
+
+fn next_id() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Where the connection of a session is.
+pub(super) enum LeaseState {
+    /// Not leased yet.
+    Empty,
+    /// Being leased: looked for just now by some thread, or else waited for, unless all who did so are dropped.
+    Leasing(Option<WeakShared<Leasing>>),
+    Taken(Arc<Lease>, Registration<DbSession>),
+    /// Given back: the block that owned the session has ended.
+    Left,
+}
+
+/// The wait for a connection, which leaves its outcome in the [`LeaseState`].
+pub(super) type Leasing = BoxFuture<'static, Result<(), Error>>;
+
+/// A session at the server of one database.
+pub(crate) struct DbSession {
+    shared: Arc<Shared>,
+    lease_state: Mutex<LeaseState>,
+    /// The rows of the stream that has the session, if one has: there is one at a time.
+    stream: Mutex<Option<Weak<RowSource>>>,
+    /// The cancellation of a dropped statement, while it is under way: nothing is sent meanwhile.
+    cancelling: Mutex<Option<Cancellation>>,
+    pub(super) is_cancelling: AtomicBool,
+    /// Whether the server has a transaction open, for the statistics.
+    counted: AtomicBool,
+    /// The name of that transaction, for the traces.
+    name: Mutex<Option<Arc<str>>>,
+}
+
+impl DbSession {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            lease_state: Mutex::new(LeaseState::Empty),
+            stream: Mutex::default(),
+            cancelling: Mutex::default(),
+            is_cancelling: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
+            name: Mutex::default(),
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn lease_state(&self) -> MutexGuard<'_, LeaseState> {
+        self.lease_state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a connection already.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(&*self.lease_state(), LeaseState::Taken(..))
+    }
+
+    /// The connection, if there is one already.
+    pub(crate) fn taken(&self) -> Option<Arc<Lease>> {
+        match &*self.lease_state() {
+            LeaseState::Taken(lease, _) => Some(Arc::clone(lease)),
+            LeaseState::Empty | LeaseState::Leasing(_) | LeaseState::Left => None,
+        }
+    }
+
+    /// Whether a statement that was lost with `lease`, and may run again, can do so on another connection: the body has seen
+    /// nothing if no answer ever came over this one. The steps that went with it are then owed again.
+    pub(crate) fn replaces(&self, lease: &Arc<Lease>, session_state: &SessionState<Self>) -> bool {
+        let mut lease_state = self.lease_state();
+        match &*lease_state {
+            _ if lease.has_answers() => false,
+            LeaseState::Taken(current, _) if Arc::ptr_eq(current, lease) => {
+                let old = std::mem::replace(&mut *lease_state, LeaseState::Empty);
+                // Before another statement can lease anew: a flight over the next connection would find nothing owed, and a
+                // flight over the old one would take what is owed to the next.
+                session_state.replace();
+                drop(lease_state);
+                drop(old);
+                lease.condemn();
+                self.ended();
+                self.shared.pool.mark_unverified();
+                true
+            }
+            // Another statement of the same flight was faster.
+            LeaseState::Taken(..) | LeaseState::Empty | LeaseState::Leasing(_) => true,
+            LeaseState::Left => false,
+        }
+    }
+
+    /// An answer came over `lease`, good or bad: from now on a loss of the connection loses work. False if that connection was
+    /// replaced meanwhile, as another statement of the same flight saw it die first: then the answer is void, and the
+    /// statement is to be sent again as well.
+    #[inline]
+    pub(crate) fn answered(&self, lease: &Arc<Lease>) -> bool {
+        // After its first answer a connection is not replaced.
+        lease.has_answers() || self.answered_first(lease)
+    }
+
+    fn answered_first(&self, lease: &Arc<Lease>) -> bool {
+        let lease_state = self.lease_state();
+        match &*lease_state {
+            LeaseState::Taken(current, _) if !Arc::ptr_eq(current, lease) => false,
+            LeaseState::Empty | LeaseState::Leasing(_) => false,
+            LeaseState::Taken(..) | LeaseState::Left => {
+                lease.answered();
+                true
+            }
+        }
+    }
+
+    /// A stream of rows has the session from here on, until another one has.
+    pub(crate) fn keep_stream(&self, source: &Arc<RowSource>) {
+        let before = self.stream().replace(Arc::downgrade(source));
+        drop(before);
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<Weak<RowSource>>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes its rows from the stream that has the session, which may be kept unpolled.
+    pub(crate) fn take_stream(&self) {
+        let stream = self.stream().take();
+        if let Some(source) = stream.and_then(|source| source.upgrade()) {
+            source.revoke();
+        }
+    }
+
+    /// Waits until the server has stopped what was dropped.
+    pub(super) async fn cancelled(&self, lease: &Lease) -> Result<(), DriverError> {
+        if lease.is_lent() {
+            lease.condemn();
+            let text = "the native client was kept beyond the end of the block that it was lent in";
+            return Err(DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, text)));
+        }
+        while self.is_cancelling.load(Ordering::Acquire) {
+            let Some(under_way) = self.cancelling().clone() else { break };
+            if timeout(lease.connection().patience(), under_way.clone()).await.is_err() {
+                lease.condemn();
+                let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
+                return Err(DriverError::new(Impact::Connection, error));
+            }
+            // Another may have begun meanwhile, and it could hit what is sent next.
+            let mut newest = self.cancelling();
+            if newest.as_ref().is_some_and(|newest| newest.ptr_eq(&under_way)) {
+                *newest = None;
+                self.is_cancelling.store(false, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn cancelling(&self) -> MutexGuard<'_, Option<Cancellation>> {
+        self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to know their names.
+    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) {
+        for step in steps {
+            match step {
+                Control::Begin(_) => {
+                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
+                    if !self.counted.swap(true, Ordering::AcqRel) {
+                        self.shared.counters.transactions.add(1);
+                    }
+                }
+                Control::Rollback => self.ended(),
+                _ => {}
+            }
+        }
+    }
+
+    /// The name of the transaction that was begun last.
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The server has no transaction open any more.
+    pub(super) fn ended(&self) {
+        if self.counted.swap(false, Ordering::AcqRel) {
+            self.shared.counters.transactions.sub(1);
+        }
+    }
+}
+
+impl Drop for DbSession {
+    fn drop(&mut self) {
+        // At the end of a runtime a transaction may be dropped without its end having been awaited.
+        self.ended();
+    }
+}
+
+impl fmt::Debug for DbSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbSession")
+            .field("database", &self.shared.id)
+            .field("lease_state", &*self.lease_state())
+            .finish()
+    }
+}
+
+impl fmt::Debug for LeaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Leasing(_) => f.write_str("Leasing"),
+            Self::Taken(lease, _) => f.debug_tuple("Taken").field(lease).finish(),
+            Self::Left => f.write_str("Left"),
+        }
+    }
+}
