@@ -1,14 +1,6 @@
 //! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
 //! with every version.
 
-use super::{
-    field::{ColumnType, Field},
-    node::Node,
-    operand::Operand,
-    stored,
-    table::{ColumnWrite, ReferenceAction, ReferenceDef, Table},
-    text_enum::TextEnum,
-};
 use crate::{
     data::{
         cell::{Cell, FromCell as _, Mismatch},
@@ -16,6 +8,10 @@ use crate::{
         value::Value,
     },
     error::Result,
+    model::{
+        expr::{Node, Operand},
+        table::{ColumnType, ColumnWrite, Field, ReferenceAction, ReferenceDef, Table, TextEnum},
+    },
 };
 
 /// Whether the field is text.
@@ -64,7 +60,7 @@ pub const fn write(read_only: bool, generated: bool, sql: Option<&'static str>) 
 #[inline]
 #[must_use]
 pub fn stored(table: &'static Table, column: usize, value: Value) -> Value {
-    stored::value_for(&table.columns[column], value)
+    table.columns[column].stored_value(value)
 }
 
 /// The default of a field, as a value.

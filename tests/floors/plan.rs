@@ -35,7 +35,10 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
             "driver/mysql/values.rs",
         ],
     ),
-    ("futures_util", &["db/", "driver/", "model/model_stream.rs", "detach_on_drop.rs", "runtime/", "sync/engine.rs"]),
+    (
+        "futures_util",
+        &["db/", "driver/", "model/query/model_stream.rs", "detach_on_drop.rs", "runtime/", "sync/engine.rs"],
+    ),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/texts.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs"]),
@@ -69,7 +72,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("sea_query", &["db/portable.rs", "lib.rs"]),
-    ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/field.rs", "model/json_path.rs"]),
+    ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/expr/json.rs", "model/table/field.rs"]),
     (
         "serde_json",
         &[

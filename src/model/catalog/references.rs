@@ -11,25 +11,25 @@ use crate::{
 
 /// A table, as the database names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::model) struct TableId {
+pub(crate) struct TableId {
     /// Its schema, where the dialect has one.
-    pub(in crate::model) schema: Option<String>,
-    pub(in crate::model) name: String,
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
 }
 
 /// A foreign key of the database.
 #[derive(Debug, Clone)]
-pub(in crate::model) struct Reference {
-    pub(in crate::model) child: TableId,
-    pub(in crate::model) columns: Vec<String>,
+pub(crate) struct Reference {
+    pub(crate) child: TableId,
+    pub(crate) columns: Vec<String>,
     /// Which of these columns can be NULL.
-    pub(in crate::model) nullable: Vec<bool>,
-    pub(in crate::model) parent: TableId,
-    pub(in crate::model) parent_columns: Vec<String>,
+    pub(crate) nullable: Vec<bool>,
+    pub(crate) parent: TableId,
+    pub(crate) parent_columns: Vec<String>,
 }
 
 impl Reference {
-    pub(in crate::model) fn is_nullable(&self) -> bool {
+    pub(crate) fn is_nullable(&self) -> bool {
         self.nullable.contains(&true)
     }
 }
@@ -97,7 +97,7 @@ impl FromRow for Part {
 
 /// The foreign keys through which rows can refer to those of a table, directly or through others; and the table itself, as
 /// they name it.
-pub(in crate::model) async fn references_below(db: &Database, table: &Table) -> Result<(TableId, Vec<Reference>)> {
+pub(crate) async fn references_below(db: &Database, table: &Table) -> Result<(TableId, Vec<Reference>)> {
     let schema = table.schema;
     let rows = match db.dialect() {
         Dialect::Postgres => db.query(POSTGRES, params![schema, table.name]).await?,

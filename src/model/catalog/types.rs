@@ -10,11 +10,7 @@ from pg_attribute a join pg_type t on t.oid = a.atttypid \
 where a.attrelid = to_regclass(concat_ws('.', quote_ident($1::text), quote_ident($2::text))) and a.attnum > 0";
 
 /// The names of the types of some columns, as SQL; `None` if one is not there, or is an array. PostgreSQL only.
-pub(in crate::model) async fn column_types(
-    db: &Database,
-    table: &Table,
-    columns: &[usize],
-) -> Result<Option<Vec<String>>> {
+pub(crate) async fn column_types(db: &Database, table: &Table, columns: &[usize]) -> Result<Option<Vec<String>>> {
     let rows = db.query(POSTGRES, params![table.schema, table.name]).await?;
     let known: Vec<(String, Option<String>)> = rows.iter().map(crate::Row::to).collect::<Result<_>>()?;
     let type_of = |&column: &usize| {

@@ -35,11 +35,7 @@ where l.\"unique\" and not l.partial order by l.seq, i.seqno";
 /// The columns of the unique constraint of the table that the error is about, by their numbers: no two rows are equal in all
 /// of them. `None` if that cannot be said: the constraint is another table's, holds for some rows only, or has expressions
 /// or columns that the model does not know.
-pub(in crate::model) async fn violated_columns(
-    db: &Database,
-    table: &Table,
-    error: &Error,
-) -> Result<Option<Vec<usize>>> {
+pub(crate) async fn violated_columns(db: &Database, table: &Table, error: &Error) -> Result<Option<Vec<usize>>> {
     let Some(constraint) = error.constraint() else {
         return Ok(None);
     };
@@ -98,10 +94,10 @@ fn numbers(table: &Table, names: &[Option<String>]) -> Option<Vec<usize>> {
 
 /// A unique key of a table of MySQL, its primary key included.
 #[derive(Debug)]
-pub(in crate::model) struct UniqueKey {
-    pub(in crate::model) columns: Vec<usize>,
+pub(crate) struct UniqueKey {
+    pub(crate) columns: Vec<usize>,
     /// Which of the columns are NULL in a row that is not given a value for them.
-    pub(in crate::model) defaults_to_null: Vec<bool>,
+    pub(crate) defaults_to_null: Vec<bool>,
 }
 
 /// MariaDB writes the default NULL out, and puts a text in quotes.
@@ -115,7 +111,7 @@ order by s.index_name, s.seq_in_index";
 
 /// All unique keys of a table of MySQL. `None` if one has expressions, the beginning of a text, or columns that the model
 /// does not know.
-pub(in crate::model) async fn unique_keys(db: &Database, table: &Table) -> Result<Option<Vec<UniqueKey>>> {
+pub(crate) async fn unique_keys(db: &Database, table: &Table) -> Result<Option<Vec<UniqueKey>>> {
     let mut keys: Vec<(String, UniqueKey)> = Vec::new();
     for row in &db.query(MYSQL_KEYS, params![table.schema, table.name]).await? {
         let (index, column, part, defaults_to_null): (String, Option<String>, Option<i64>, Option<bool>) = row.to()?;

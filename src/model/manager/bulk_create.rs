@@ -3,13 +3,17 @@
 //! On PostgreSQL each column goes as one array, which the server takes apart: the text is short and stays the same, and so is
 //! prepared once, and no limit on parameters is near. Where that cannot be, and elsewhere, it is a list of values.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     data::{params::Params, value::Value},
     db::{Database, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    model::{catalog::column_types, insert_plan::write_returning, key::Key as _, query::Query as _, traits::Model},
+    model::{
+        catalog::column_types,
+        query::{Query as _, write_returning},
+        table::{Key as _, Model},
+    },
 };
 
 /// Fewer rows are not worth asking for the types of the columns.

@@ -3,11 +3,15 @@
 //! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction outlives its refusal. The server names the
 //! constraint, its catalogue the columns, and those find the row: it has the new row's values in them, or it is not the one.
 
-use super::{Manager, get_or_create::with_values};
+use super::{get_or_create::with_values, manager::Manager};
 use crate::{
     driver::Dialect,
     error::{Error, Result, ServerClass, ServerError},
-    model::{assignment::Assignment, catalog::violated_columns, node::Node, traits::Model},
+    model::{
+        catalog::violated_columns,
+        expr::{Assignment, Node},
+        table::Model,
+    },
     params,
 };
 

@@ -6,11 +6,15 @@ use std::{
     pin::Pin,
 };
 
-use super::{Manager, recursive};
+use super::{manager::Manager, recursive};
 use crate::{
     db::Database,
     error::Result,
-    model::{key::is_key, query::Query as _, traits::Model},
+    model::{
+        expr::{Expr, is_key},
+        query::Query as _,
+        table::Model,
+    },
 };
 
 impl Manager {
@@ -85,7 +89,7 @@ impl<'a, M: Model> DeleteRow<'a, M> {
 
     async fn run(self) -> Result<u64> {
         let Self { db, key } = self;
-        M::delete().filter(is_key::<M>(&key)).run_on(db).await
+        M::delete().filter(Expr::new(is_key::<M>(&key))).run_on(db).await
     }
 }
 

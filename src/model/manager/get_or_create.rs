@@ -4,17 +4,13 @@
 //! nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts have a
 //! savepoint, so that on PostgreSQL it outlives their failure.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     error::Result,
     model::{
-        assignment::Assignment,
-        expr::equal,
-        node::{Node, Source},
-        parts::{Lock, LockKind, LockWait},
-        query::Query,
-        select::Select,
-        traits::Model,
+        expr::{Assignment, Expr, Node, Source, equal},
+        query::{Lock, LockKind, LockWait, Query, Select},
+        table::Model,
     },
 };
 
@@ -96,6 +92,6 @@ impl Manager {
 pub(super) fn with_values<M: Model>(values: &[Assignment<M>]) -> Select<M> {
     values.iter().fold(M::select(), |select, Assignment { column, node, .. }| {
         let column = Node::Column(Source::of(M::TABLE), &M::TABLE.columns[*column]);
-        select.filter(equal(column, node.clone()))
+        select.filter(Expr::new(equal(column, node.clone())))
     })
 }

@@ -1,15 +1,12 @@
 //! The calls of the manager that read.
 
-use super::{IntoSelect, Manager};
+use super::{manager::Manager, source::IntoSelect};
 use crate::{
     error::Result,
     model::{
-        model_stream::ModelStream,
         prefetch::{Children, Prefetch},
-        query::Query,
-        rows::Rows,
-        select::Select,
-        traits::Model,
+        query::{ModelStream, Query, Rows, Select},
+        table::Model,
     },
 };
 

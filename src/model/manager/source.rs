@@ -1,6 +1,10 @@
 //! [`IntoSelect`]: what says which row is wanted: conditions, a key, or a query.
 
-use crate::model::{expr::Expr, field::Field, foreign_key::ForeignKey, select::Select, traits::Model};
+use crate::model::{
+    expr::Expr,
+    query::Select,
+    table::{Field, ForeignKey, Model},
+};
 
 /// What [`Manager::get`](crate::Manager::get) takes: a condition, several of them (an array, a `Vec` or a tuple) that must all
 /// hold, a foreign key, or a query.

@@ -1,9 +1,13 @@
 //! `create`, `update` and `update_only` of the manager.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     error::Result,
-    model::{assignment::Assignment, columns::Columns, key::is_key, node::Node, query::Query as _, traits::Model},
+    model::{
+        expr::{Assignment, Columns, Expr, Node, is_key},
+        query::Query as _,
+        table::Model,
+    },
 };
 
 impl Manager {
@@ -105,6 +109,6 @@ impl Manager {
 
     async fn write<M: Model>(&self, row: &M, columns: Vec<usize>) -> Result<u64> {
         let set = columns.into_iter().map(|column| Assignment::new(column, Node::Value(row.value(column))));
-        M::update(set).filter(is_key::<M>(&row.key())).run_on(&self.db).await
+        M::update(set).filter(Expr::new(is_key::<M>(&row.key()))).run_on(&self.db).await
     }
 }

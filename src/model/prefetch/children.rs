@@ -1,18 +1,59 @@
 //! [`Children`]: what is fetched along with parents, as a tree of types, and how it is dealt out to them.
 
-use std::{collections::HashMap, fmt, future::Future, marker::PhantomData};
+use std::{collections::HashMap, fmt, future::Future, marker::PhantomData, ops::Deref};
 
 use smallvec::SmallVec;
 
-use super::{
-    Prefetched,
-    level::{Level, Wanted},
-};
+use super::level::{Level, Wanted};
 use crate::{
     db::Database,
     error::Result,
-    model::{column::Column, field::Field, join::Reference, select::Select, sub_query::SubQuery, traits::Model},
+    model::{
+        expr::{Column, Reference, SubQuery},
+        query::Select,
+        table::{Field, Model},
+    },
 };
+
+/// A row, and what refers to it.
+///
+/// It derefs to the row, so that its fields can be read as if it were one.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+/// # #[derive(Debug, Model)] struct Movie {
+/// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+/// # }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+/// # objects.database().batch("create table director (id integer primary key, name text);
+/// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+/// #     insert into director values (1, 'Ann'), (2, 'Bob');
+/// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+/// let movies = Movie::DIRECTOR.children(Movie::select());
+/// let ann = objects.prefetch(Director::select().filter(Director::NAME.eq("Ann")), movies).await?.remove(0);
+/// assert_eq!(ann.name, "Ann");
+/// let Prefetched { row: director, children: movies } = ann;
+/// assert_eq!((director.id, movies.len()), (1, 2));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefetched<R, C> {
+    /// The row.
+    pub row: R,
+    /// What refers to it: a `Vec`, or a tuple of them. Empty if nothing does.
+    pub children: C,
+}
+
+impl<R, C> Deref for Prefetched<R, C> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.row
+    }
+}
 
 /// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several
 /// such.

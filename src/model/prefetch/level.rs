@@ -1,27 +1,19 @@
 //! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
 
+/// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
+/// the column counts.
 use crate::{
-    data::row::Row,
-    db::Database,
+    data::{row::Row, value::Value},
+    db::{Database, Writer},
     driver::Dialect,
     error::Result,
     model::{
-        expr::Expr,
-        field::{ColumnType, Field},
-        node::{Form, Node, Source},
-        operator::Operator,
-        parts::{Join, JoinKind, Origin},
-        query::Query as _,
-        select::{Select, written},
-        stored::{Stored, value_for},
-        sub_query::{Column, SubQuery},
-        table::{ColumnDef, ColumnWrite},
-        traits::Model,
+        expr::{Expr, Form, Node, Operator, Source, SubQuery, WriteQuery, write_from},
+        query::{Join, JoinKind, Origin, Query as _, Select, written},
+        table::{ColumnDef, ColumnType, ColumnWrite, Field, Model, Stored},
     },
 };
 
-/// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
-/// the column counts.
 const PARENTS: &str = "nestling_parents";
 static KEY: ColumnDef = ColumnDef {
     name: "nestling_key",
@@ -129,9 +121,9 @@ impl<M: Model> Wanted<M> {
 
     fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Select<M> {
         let def = &M::TABLE.columns[self.column];
-        let values = keys.iter().map(|key| value_for(def, key.to_value()));
+        let values = keys.iter().map(|key| def.stored_value(key.to_value()));
         let condition = if dialect.capabilities().arrays && !is_array::<P>() {
-            let keys = Node::Value(crate::data::value::Value::Array(values.collect()));
+            let keys = Node::Value(Value::Array(values.collect()));
             Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
             Node::apply(Form::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
@@ -145,7 +137,7 @@ impl<M: Model> Wanted<M> {
         let key = &table.columns[table.primary_key[0]];
         let keys = |distinct| {
             let of = parents.query.clone();
-            SubQuery::column(Column { of, alias: PARENTS, column: key.name, name: KEY.name, distinct })
+            SubQuery::new(Keys { of, column: key.name, distinct }, Vec::new(), None)
         };
         let mut select = self.select.clone();
         match parents.by {
@@ -168,4 +160,23 @@ impl<M: Model> Wanted<M> {
 /// Arrays of arrays are of another kind than arrays of keys.
 fn is_array<P: Model<Key: Field>>() -> bool {
     matches!(<P::Key as Field>::TYPE, ColumnType::Array(_))
+}
+
+/// The keys of the parents: one column of the query that found them. It stands in FROM, where MySQL takes a LIMIT too, and
+/// where neither DISTINCT nor the order of the query is in the way of selecting one column.
+struct Keys {
+    of: SubQuery,
+    column: &'static str,
+    distinct: bool,
+}
+
+impl WriteQuery for Keys {
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Self { of, column, distinct } = self;
+        to.text(if *distinct { "SELECT DISTINCT " } else { "SELECT " });
+        Source::Table(PARENTS).write(column, to);
+        to.text(" AS ");
+        to.name(KEY.name);
+        write_from(PARENTS, to, |to| of.write(to))
+    }
 }

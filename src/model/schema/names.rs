@@ -3,7 +3,7 @@
 use crate::driver::Dialect;
 
 /// The name of what a table has on some columns, such as `user__first__last_key`.
-pub(in crate::model) fn name(dialect: Dialect, table: &str, columns: &[&str], what: &str) -> String {
+pub(crate) fn name(dialect: Dialect, table: &str, columns: &[&str], what: &str) -> String {
     // One underscore would not do: the column `c` of a table `a_b` and the column `b_c` of a table `a` are two.
     let is_plain = |part: &&str| !part.contains("__") && !part.starts_with('_') && !part.ends_with('_');
     let mut whole = table.to_owned();

@@ -1,7 +1,7 @@
 //! [`Plan`]: in which order tables are made, and which of their references have to wait until all are there. It knows no
 //! SQL.
 
-use super::super::table::{ReferenceDef, Table};
+use crate::model::table::{ReferenceDef, Table};
 
 /// Tables in the order in which they are made. They are dropped in the reverse one.
 pub(super) struct Plan {

@@ -1,12 +1,10 @@
 //! The foreign keys of a table, with it or behind it; and the statements that drop. The other half of [`Writer`].
 
-use super::{
-    super::table::{ReferenceAction, ReferenceDef, Table},
-    statements::Writer,
-};
+use super::statements::Writer;
 use crate::{
     data::{params::Params, value::Value},
     driver::Dialect,
+    model::table::{ReferenceAction, ReferenceDef, Table},
 };
 
 impl Writer {

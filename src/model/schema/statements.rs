@@ -1,7 +1,6 @@
 //! [`Writer`]: the statements that make and drop a table, in the words of a database.
 
 use super::{
-    super::table::{ColumnDef, ColumnWrite, Table},
     names,
     order::{HeldBack, Plan},
     types::{LONGEST_VARCHAR, sql_type},
@@ -9,6 +8,7 @@ use super::{
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    model::table::{ColumnDef, ColumnWrite, Table},
 };
 
 /// Writes for one dialect.

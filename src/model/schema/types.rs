@@ -3,14 +3,10 @@
 //! What a driver sends and reads decides: the tables here are made to keep every value that a field can have, and to give
 //! it back as it went.
 
-use super::super::{
-    field::ColumnType,
-    stored::Stored,
-    table::{ColumnDef, Table},
-};
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    model::table::{ColumnDef, ColumnType, Stored, Table},
 };
 
 /// How long text is that MySQL has to index, where nothing else is said.

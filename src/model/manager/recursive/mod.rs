@@ -14,7 +14,7 @@ use self::{graph::Graph, order::Order, walk::Walk};
 use crate::{
     db::Database,
     error::Result,
-    model::{catalog::references_below, traits::Model},
+    model::{catalog::references_below, table::Model},
 };
 
 /// Deletes the row with this key, and what refers to it. Tells whether it was there.

@@ -12,11 +12,9 @@ use crate::{
     db::{Database, Writer},
     error::Result,
     model::{
-        key::is_key,
-        node::Node,
-        operator::listed,
-        parts::{Lock, LockKind, LockWait},
-        traits::Model,
+        expr::{Node, is_key, listed},
+        query::{Lock, LockKind, LockWait},
+        table::Model,
     },
 };
 
@@ -45,9 +43,9 @@ impl<'w> Walk<'w> {
     pub(super) async fn begin<M: Model>(&mut self, key: &M::Key) -> Result<bool> {
         if self.graph.tables[0].columns.is_empty() {
             // Nobody refers to the table, so nothing is known of its rows but this one's key.
-            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key).node).await?.affected > 0);
+            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key)).await?.affected > 0);
         }
-        let rows = self.select(0, &is_key::<M>(key).node).await?;
+        let rows = self.select(0, &is_key::<M>(key)).await?;
         Ok(self.add(0, &rows)? > 0)
     }
 

@@ -1,0 +1,92 @@
+//! What columns and expressions of any type can do: aggregates, casts, names; and the functions of numbers.
+
+use super::{
+    cast::cast,
+    column::{Column, methods},
+    expr::Expr,
+    node::{Form, Node, write_call, write_each},
+    number::{Number, Ordered},
+    operator::Binding,
+};
+use crate::{
+    db::Writer,
+    driver::Dialect,
+    error::Result,
+    model::table::{ColumnType, Field, Model},
+};
+
+methods! {
+    [T]
+    /// In how many rows it is not NULL.
+    fn count(self) -> Expr<i64> {
+        Expr::new(Node::call("COUNT", [self.node]))
+    }
+
+    /// How many different values it has, NULL not counted.
+    fn count_distinct(self) -> Expr<i64> {
+        Expr::new(Node::own(write_count_distinct, [self.node]))
+    }
+
+    /// It as another type: `CAST(… AS …)`. What may be NULL must be cast to an `Option`.
+    fn cast<U: Field>(self) -> Expr<U> {
+        Expr::new(Node::apply(Form::Cast(U::TYPE), [self.node]))
+    }
+
+    /// It with NULL, as it may be in a LEFT JOIN.
+    fn nullable(self) -> Expr<Option<T>> {
+        Expr::new(self.node)
+    }
+}
+
+methods! {
+    [T: Ordered]
+    /// The least value, or NULL if there is none.
+    fn min(self) -> Expr<T::Null> {
+        Expr::new(Node::call("MIN", [self.node]))
+    }
+
+    /// The greatest value, or NULL if there is none.
+    fn max(self) -> Expr<T::Null> {
+        Expr::new(Node::call("MAX", [self.node]))
+    }
+}
+
+/// PostgreSQL makes a numeric of a sum of bigint, and a real of one of real.
+fn write_sum<T: Number>(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    let sum = |to: &mut Writer| write_call("SUM", args, to);
+    match <T::Sum as Field>::TYPE {
+        ty @ (ColumnType::I64 | ColumnType::F64) if to.dialect() == Dialect::Postgres => cast(ty, to, sum),
+        _ => sum(to),
+    }
+}
+
+fn write_count_distinct(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    to.text("COUNT(DISTINCT ");
+    write_each(args, Binding::Open, to)?;
+    to.text(")");
+    Ok(())
+}
+
+methods! {
+    [T: Number]
+    /// The sum, or NULL if there is no value. That of integers is an `i64`.
+    fn sum(self) -> Expr<Option<T::Sum>> {
+        Expr::new(Node::own(write_sum::<T>, [self.node]))
+    }
+
+    /// The average, or NULL if there is no value.
+    fn avg(self) -> Expr<Option<f64>> {
+        Expr::new(Node::apply(Form::Cast(ColumnType::F64), [Node::call("AVG", [self.node])]))
+    }
+
+    /// It without its sign.
+    fn abs(self) -> Expr<T> {
+        Expr::new(Node::call("ABS", [self.node]))
+    }
+
+    /// It as a whole number. Which way a half goes is up to the database.
+    fn round(self) -> Expr<T> {
+        // SQLite would make a float of an integer.
+        Expr::new(if T::TYPE.is_integer() { self.node } else { Node::call("ROUND", [self.node]) })
+    }
+}

@@ -1,0 +1,64 @@
+//! The form of a [`Node`]'s values: a value is written in the form of the column that it is compared with or assigned to.
+
+use super::{
+    node::{Form, Node, Write, write_each},
+    operator::Operator,
+};
+use crate::{
+    data::value::Value,
+    error::{Error, ErrorKind},
+    model::table::Stored,
+};
+
+impl Node {
+    /// The form of its values, if they are a column's and have one.
+    pub(crate) fn form(&self) -> Option<Stored> {
+        match self {
+            Self::Column(_, def) | Self::Excluded(def) => def.ty.has_forms().then(|| def.form()),
+            Self::Query(query) => query.form(),
+            // What is compared is a truth value.
+            Self::Apply(Form::Binary(Operator::Equal), _) => None,
+            Self::Apply(_, to) => to.iter().filter_map(Self::form).find(|form| !form.agrees_with(Stored::Native)),
+            Self::Value(_) | Self::Path(_) | Self::Name(_) | Self::Sql(_) | Self::Text(_) | Self::Now(_) => None,
+        }
+    }
+
+    /// The same in the form of what it is compared with or assigned to.
+    pub(crate) fn fitted(self, to: &Self) -> Self {
+        let form = || to.form().unwrap_or_default();
+        match self {
+            Self::Value(value @ (Value::Uuid(_) | Value::DateTimeUtc(_) | Value::Array(_))) => {
+                Self::Value(form().value(value))
+            }
+            Self::Now(_) => Self::Now(form()),
+            // A value whose type is told beside it.
+            Self::Apply(Form::Typed(ty), value) => {
+                Self::apply(Form::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
+            }
+            Self::Column(..) | Self::Excluded(_) | Self::Query(_) => self.agreeing(to),
+            other => other,
+        }
+    }
+
+    /// The same, refused if it is a column that stores its values in another form than the column beside it. (PostgreSQL
+    /// finds out by itself: there forms are types.)
+    fn agreeing(self, to: &Self) -> Self {
+        let form = |node: &Self| match node {
+            Self::Column(..) | Self::Excluded(_) | Self::Query(_) => node.form(),
+            _ => None,
+        };
+        match (form(&self), form(to)) {
+            (Some(own), Some(other)) if !own.agrees_with(other) => {
+                let write: Write = |args, place, to| {
+                    if to.can().types_forms {
+                        return write_each(args, place, to);
+                    }
+                    let text = "two columns that store their values in different forms cannot be compared as they are";
+                    Err(Error::new(ErrorKind::Unsupported, text))
+                };
+                Self::own(write, [self])
+            }
+            _ => self,
+        }
+    }
+}

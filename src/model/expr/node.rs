@@ -1,0 +1,342 @@
+//! [`Node`]: an expression without its Rust type, as a tree that writes itself when the dialect is known.
+//!
+//! A leaf is a column, a value or a text; all else is a [`Form`] and what it is applied to. What the databases write
+//! differently is a `match` in one place: in the form, or in the function that a form is.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use super::{
+    among::{Among, write_parts},
+    cast::cast,
+    json_path::JsonPath,
+    literal::write_value,
+    operator::{Binding, Operator, bracketed, listed},
+    sub_query::SubQuery,
+};
+use crate::{
+    data::value::Value,
+    db::Writer,
+    driver::Dialect,
+    error::Result,
+    model::table::{ColumnDef, ColumnType, Stored, Table},
+};
+
+/// Writes an operator or a function into a place.
+pub(crate) type Write = fn(&[Node], Binding, &mut Writer) -> Result<()>;
+
+/// An expression.
+#[derive(Clone)]
+pub(crate) enum Node {
+    /// A column of a table, or of an alias of it.
+    Column(Source, &'static ColumnDef),
+    /// What a column has in the row that an insert could not add.
+    Excluded(&'static ColumnDef),
+    /// The server's clock, in a form.
+    Now(Stored),
+    /// A value that is sent as a parameter.
+    Value(Value),
+    /// A path into a document of JSON, which is sent as a parameter.
+    Path(JsonPath),
+    /// A name that the query itself has given to something that it selects.
+    Name(Cow<'static, str>),
+    /// SQL of the caller's as it stands.
+    Sql(Cow<'static, str>),
+    /// SQL of ours that needs no brackets.
+    Text(&'static str),
+    /// A query.
+    Query(SubQuery),
+    /// An operator or a function.
+    Apply(Form, Vec<Self>),
+}
+
+/// What is made of the nodes that it is applied to.
+#[derive(Clone)]
+pub(crate) enum Form {
+    /// Of two.
+    Binary(Operator),
+    Not,
+    IsNull,
+    IsNotNull,
+    /// Of three.
+    Between,
+    /// A function by its name.
+    Call(&'static str),
+    /// As another type.
+    Cast(ColumnType),
+    /// A value in a place that does not tell the server what type it has.
+    Typed(ColumnType),
+    /// Conditions and values in turn, and a value for the rest.
+    Case,
+    /// Several as one.
+    Row,
+    Exists,
+    /// The first so many are among the others, which are as many or a multiple of it.
+    List(usize),
+    /// All are among values.
+    Among(Arc<Among>),
+    /// What the databases write differently.
+    Own(Write),
+}
+
+/// What a column is a column of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Table(&'static str),
+    Alias(Cow<'static, str>),
+}
+
+impl Source {
+    pub(crate) fn of(table: &Table) -> Self {
+        Self::Table(table.name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Table(name) => name,
+            Self::Alias(name) => name,
+        }
+    }
+
+    /// Writes a column of it.
+    pub(crate) fn write(&self, column: &str, to: &mut Writer) {
+        to.name(self.name());
+        to.text(".");
+        to.name(column);
+    }
+}
+
+/// Writes a call of a function.
+pub(crate) fn write_call(name: &str, args: &[Node], to: &mut Writer) -> Result<()> {
+    to.text(name);
+    to.text("(");
+    listed(args, to, Node::write)?;
+    to.text(")");
+    Ok(())
+}
+
+/// The two that an operator is applied to.
+pub(crate) fn two(args: &[Node]) -> &[Node; 2] {
+    args.try_into().expect("an operator is written with as many operands as it was made of")
+}
+
+/// Writes an operator between two nodes.
+pub(crate) fn write_binary(operator: Operator, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    let [left, right] = two(args);
+    operator.write(place, to, |place, to| left.write_in(place, to), |place, to| right.write_in(place, to))
+}
+
+impl Node {
+    pub(crate) fn apply(form: Form, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::Apply(form, to.into_iter().collect())
+    }
+
+    pub(crate) fn binary(operator: Operator, two: [Self; 2]) -> Self {
+        Self::Apply(Form::Binary(operator), two.into())
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self::binary(Operator::And, [self, other])
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self::binary(Operator::Or, [self, other])
+    }
+
+    pub(crate) fn call(name: &'static str, args: impl IntoIterator<Item = Self>) -> Self {
+        Self::apply(Form::Call(name), args)
+    }
+
+    /// What the databases write differently.
+    pub(crate) fn own(write: Write, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::apply(Form::Own(write), to)
+    }
+
+    /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
+    pub(crate) fn typed(self, ty: ColumnType) -> Self {
+        if matches!(self, Self::Value(_)) { Self::apply(Form::Typed(ty), [self]) } else { self }
+    }
+
+    /// The same with parts of it replaced, each by what `replace` makes of it.
+    fn map(&self, replace: &impl Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(replaced) = replace(self) {
+            return replaced;
+        }
+        match self {
+            Self::Apply(form, to) => Self::apply(form.clone(), to.iter().map(|node| node.map(replace))),
+            other => other.clone(),
+        }
+    }
+
+    /// The same without the names of tables.
+    pub(crate) fn unqualified(&self) -> Self {
+        self.map(&|node| if let Self::Column(_, def) = node { Some(Self::Name(def.name.into())) } else { None })
+    }
+
+    /// Adds the tables that queries in it read.
+    pub(crate) fn tables(&self, out: &mut Vec<&'static Table>) {
+        match self {
+            Self::Query(query) => out.extend(query.tables()),
+            Self::Apply(_, to) => to.iter().for_each(|node| node.tables(out)),
+            _ => {}
+        }
+    }
+
+    /// Whether a query in it reads this table.
+    pub(crate) fn reads(&self, table: &Table) -> bool {
+        match self {
+            Self::Query(query) => query.tables().iter().any(|read| read.is(table)),
+            Self::Apply(_, to) => to.iter().any(|node| node.reads(table)),
+            _ => false,
+        }
+    }
+
+    /// Writes the expression into a statement that writes a table. MySQL refuses queries there that read the same table,
+    /// unless they are made ahead.
+    pub(crate) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
+        if !to.can().reads_what_it_writes && self.reads(table) {
+            let apart = |node: &Self| match node {
+                Self::Query(query) => Some(Self::Query(query.apart())),
+                _ => None,
+            };
+            return self.map(&apart).write(to);
+        }
+        self.write(to)
+    }
+
+    /// Writes the expression where it stands by itself.
+    pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_in(Binding::Open, to)
+    }
+
+    /// Writes the expression into a place, in brackets if that takes only what holds together closer.
+    pub(crate) fn write_in(&self, place: Binding, to: &mut Writer) -> Result<()> {
+        match self {
+            Self::Column(source, def) => source.write(def.name, to),
+            Self::Excluded(def) if !to.can().on_conflict => {
+                to.text("VALUES(");
+                to.name(def.name);
+                to.text(")");
+            }
+            Self::Excluded(def) => Source::Table("excluded").write(def.name, to),
+            Self::Now(form) => to.text(form.now(to.dialect())),
+            Self::Value(value) => write_value(value, to)?,
+            Self::Path(path) => path.write(to)?,
+            Self::Name(name) => to.name(name),
+            Self::Sql(sql) => bracketed(Binding::Open, place, to, |to| {
+                to.text(sql);
+                Ok(())
+            })?,
+            Self::Text(text) => to.text(text),
+            Self::Query(query) => query.write_bracketed(to)?,
+            Self::Apply(form, args) => form.write(args, place, to)?,
+        }
+        Ok(())
+    }
+}
+
+impl Form {
+    /// Writes it with what it is applied to.
+    pub(crate) fn write(&self, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+        match self {
+            Self::Binary(operator) => write_binary(*operator, args, place, to),
+            Self::Not => bracketed(Binding::Not, place, to, |to| {
+                to.text("NOT ");
+                // MySQL can be set to have NOT bind closer than a comparison.
+                write_each(args, Binding::Closed, to)
+            }),
+            Self::IsNull => write_test(args, " IS NULL", place, to),
+            Self::IsNotNull => write_test(args, " IS NOT NULL", place, to),
+            Self::Between => write_between(args, place, to),
+            Self::Call(name) => write_call(name, args, to),
+            Self::Cast(ty) => cast(*ty, to, |to| write_each(args, Binding::Open, to)),
+            Self::Typed(ty) => {
+                let told = match to.dialect() {
+                    Dialect::Postgres => true,
+                    Dialect::Mysql => ty.is_number() || matches!(ty, ColumnType::Bool | ColumnType::Text),
+                    Dialect::Sqlite => false,
+                };
+                if told { Self::Cast(*ty).write(args, place, to) } else { write_each(args, place, to) }
+            }
+            Self::Case => write_case(args, to),
+            Self::Row => write_call("", args, to),
+            Self::Exists => {
+                to.text("EXISTS");
+                write_each(args, place, to)
+            }
+            Self::List(width) => {
+                let (left, parts) = args.split_at(*width);
+                write_parts(&left_of(left), *width, parts, place, to, Node::write)
+            }
+            Self::Among(among) => among.write(&left_of(args), args.len(), place, to),
+            Self::Own(write) => write(args, place, to),
+        }
+    }
+}
+
+/// The left side of `IN`: one expression, or a row of several.
+fn left_of(args: &[Node]) -> impl Fn(Binding, &mut Writer) -> Result<()> {
+    move |place, to| match args {
+        [one] => one.write_in(place, to),
+        row => write_call("", row, to),
+    }
+}
+
+/// Writes the one operand of an operator into a place.
+pub(crate) fn write_each(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    args.iter().try_for_each(|node| node.write_in(place, to))
+}
+
+fn write_test(args: &[Node], test: &str, place: Binding, to: &mut Writer) -> Result<()> {
+    bracketed(Binding::Comparison, place, to, |to| {
+        write_each(args, Binding::Sum, to)?;
+        to.text(test);
+        Ok(())
+    })
+}
+
+fn write_between(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    bracketed(Binding::Comparison, place, to, |to| {
+        for (node, word) in args.iter().zip(["", " BETWEEN ", " AND "]) {
+            to.text(word);
+            node.write_in(Binding::Sum, to)?;
+        }
+        Ok(())
+    })
+}
+
+fn write_case(args: &[Node], to: &mut Writer) -> Result<()> {
+    to.text("(CASE");
+    for pair in args.chunks(2) {
+        match pair {
+            [condition, value] => {
+                to.text(" WHEN (");
+                condition.write(to)?;
+                to.text(") THEN ");
+                value.write(to)?;
+            }
+            rest => {
+                to.text(" ELSE ");
+                write_each(rest, Binding::Open, to)?;
+            }
+        }
+    }
+    to.text(" END)");
+    Ok(())
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(source, def) => write!(f, "{source:?}.{}", def.name),
+            Self::Excluded(def) => write!(f, "excluded.{}", def.name),
+            Self::Now(_) => f.write_str("now()"),
+            Self::Value(value) => value.fmt(f),
+            Self::Path(_) => f.write_str("(path)"),
+            Self::Name(name) | Self::Sql(name) => f.write_str(name),
+            Self::Text(text) => f.write_str(text),
+            Self::Query(_) => f.write_str("(query)"),
+            Self::Apply(Form::Binary(operator), to) => write!(f, "({:?} {operator:?} {:?})", to[0], to[1]),
+            Self::Apply(_, to) => f.debug_list().entries(to).finish(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! [`Number`]: the types that SQL reckons with, and the operators `+`, `-`, `*`, `/` and `%` on columns and expressions of
+//! them.
+
+use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
+
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{
+    cast::cast,
+    column::Column,
+    expr::Expr,
+    node::{Form, Node, two, write_binary},
+    operand::Operand,
+    operator::{Binding, Operator},
+};
+use crate::{
+    db::Writer,
+    driver::Dialect,
+    error::Result,
+    model::table::{ColumnType, Field, Model},
+};
+
+/// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
+///
+/// SQLite has no decimals: it stores them as text, compares columns of them digit by digit, and reckons with them as floats.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no number that SQL can reckon with")]
+pub trait Number: Ordered {
+    /// What a sum of them is.
+    type Sum: Field;
+}
+
+/// A type of which there is a least and a greatest value: numbers, text, dates and times, and options of them.
+#[diagnostic::on_unimplemented(message = "there is no least or greatest `{Self}` in SQL")]
+pub trait Ordered: Field {
+    /// The type itself, with NULL.
+    type Null: Field;
+}
+
+impl<T: Ordered> Ordered for Option<T> {
+    type Null = Self;
+}
+
+/// `Ordered` for types without NULL.
+macro_rules! ordered {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Ordered for $type {
+            type Null = Option<$type>;
+        }
+    )+};
+}
+
+ordered! {
+    i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, Decimal, String, NaiveDate, NaiveTime, NaiveDateTime, DateTime<Utc>,
+    DateTime<FixedOffset>,
+}
+
+/// `Number` for a type, and what a sum of it is.
+macro_rules! numbers {
+    ($($type:ty => $sum:ty),+ $(,)?) => {$(
+        impl Number for $type {
+            type Sum = $sum;
+        }
+    )+};
+}
+
+numbers! {
+    i8 => i64, i16 => i64, i32 => i64, i64 => i64, u8 => i64, u16 => i64, u32 => i64, u64 => u64,
+    f32 => f64, f64 => f64, Decimal => Decimal,
+}
+
+impl<T: Number> Number for Option<T> {
+    type Sum = T::Sum;
+}
+
+/// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does. SQLite takes a decimal for an integer
+/// that has no digits behind the point.
+fn divide<T: Number>(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Mysql if T::TYPE.is_integer() => write_binary(Operator::DivideWhole, args, place, to),
+        Dialect::Sqlite if T::TYPE == ColumnType::Decimal => {
+            let [left, right] = two(args);
+            let float = |_, to: &mut Writer| cast(ColumnType::F64, to, |to| left.write(to));
+            Operator::Divide.write(place, to, float, |place, to| right.write_in(place, to))
+        }
+        _ => write_binary(Operator::Divide, args, place, to),
+    }
+}
+
+/// An operator on columns and on expressions.
+macro_rules! operators {
+    ($($trait:ident $name:ident, $form:expr;)+) => {$(
+        impl<T: Number, R: Operand<T>> $trait<R> for Expr<T> {
+            type Output = Self;
+
+            fn $name(self, other: R) -> Self {
+                Self::new(Node::apply($form, [self.node, other.into_node()]))
+            }
+        }
+
+        impl<M: Model, T: Number, R: Operand<T>> $trait<R> for Column<M, T> {
+            type Output = Expr<T>;
+
+            fn $name(self, other: R) -> Expr<T> {
+                $trait::$name(self.expr(), other)
+            }
+        }
+    )+};
+}
+
+operators! {
+    Add add, Form::Binary(Operator::Add);
+    Sub sub, Form::Binary(Operator::Subtract);
+    Mul mul, Form::Binary(Operator::Multiply);
+    Div div, Form::Own(divide::<T>);
+    Rem rem, Form::Binary(Operator::Modulo);
+}
+
+impl<T: Number> Neg for Expr<T> {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
+        Self::new(Node::binary(Operator::Subtract, [Node::Text("0"), self.node]))
+    }
+}
+
+impl<M: Model, T: Number> Neg for Column<M, T> {
+    type Output = Expr<T>;
+
+    fn neg(self) -> Expr<T> {
+        -self.expr()
+    }
+}

@@ -1,0 +1,143 @@
+//! [`Text`]: what columns and expressions of text can do: patterns and the functions of text.
+
+use super::{
+    column::{Column, methods},
+    expr::Expr,
+    node::{Node, write_binary, write_call},
+    operand::Operand,
+    operator::{Binding, Operator},
+};
+use crate::{
+    db::Writer,
+    driver::Dialect,
+    error::Result,
+    model::table::{ColumnType, Field, Model},
+};
+
+/// The types of text: `String`, and `Option<String>` where it may be NULL.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no text")]
+pub trait Text: Field {
+    /// What the length of it is.
+    type Length: Field;
+}
+
+impl Text for String {
+    type Length = i64;
+}
+
+impl Text for Option<String> {
+    type Length = Option<i64>;
+}
+
+/// The character that takes the meaning from `%` and `_` in patterns that are made here. Not the backslash, which means
+/// something in a string of MySQL already, or not, as its `sql_mode` has it.
+const ESCAPE: char = '!';
+
+/// Text as a pattern that matches it and nothing else.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | ESCAPE) {
+            out.push(ESCAPE);
+        }
+        out.push(letter);
+    }
+    out
+}
+
+/// `LIKE` with a pattern whose escape character is `ESCAPE`.
+fn like_escaped(node: Node, pattern: String) -> Expr<bool> {
+    Expr::new(Node::binary(Operator::Like(" ESCAPE '!'"), [node, Node::Value(pattern.into())]))
+}
+
+/// `LIKE` with a pattern of the caller's.
+fn like_in(to: &Writer) -> Operator {
+    Operator::Like(if to.can().escapes_patterns { "" } else { r" ESCAPE '\'" })
+}
+
+fn write_like(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    write_binary(like_in(to), args, place, to)
+}
+
+fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Postgres => write_binary(Operator::ILike, args, place, to),
+        Dialect::Mysql | Dialect::Sqlite => {
+            let (left, pattern) = args.split_at(1);
+            let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
+            like_in(to).write(place, to, lower(left), lower(pattern))
+        }
+    }
+}
+
+fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+    let name = match to.dialect() {
+        Dialect::Postgres | Dialect::Mysql => "CHAR_LENGTH",
+        Dialect::Sqlite => "LENGTH",
+    };
+    write_call(name, args, to)
+}
+
+fn write_concat(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    match to.dialect() {
+        Dialect::Mysql => write_call("CONCAT", args, to),
+        Dialect::Postgres | Dialect::Sqlite => write_binary(Operator::Other("||"), args, place, to),
+    }
+}
+
+methods! {
+    [T: Text]
+    /// Whether it is like a pattern, in which `%` stands for any text and `_` for any character; a backslash takes that
+    /// meaning from the character behind it.
+    ///
+    /// Whether upper and lower case are the same is up to the database: not on PostgreSQL, by the collation of the column
+    /// on MySQL and MariaDB, and yes for the letters of ASCII on SQLite.
+    fn like(self, pattern: impl Operand<T>) -> Expr<bool> {
+        Expr::new(Node::own(write_like, [self.node, pattern.into_node()]))
+    }
+
+    /// As [`like`](Self::like), and upper and lower case are the same, as far as the database knows the letters.
+    fn ilike(self, pattern: impl Operand<T>) -> Expr<bool> {
+        Expr::new(Node::own(write_ilike, [self.node, pattern.into_node()]))
+    }
+
+    /// Whether it has this text in it, taken as it is. For upper and lower case see [`like`](Self::like).
+    fn contains(self, text: impl AsRef<str>) -> Expr<bool> {
+        like_escaped(self.node, format!("%{}%", escaped(text.as_ref())))
+    }
+
+    /// Whether it begins with this text, taken as it is. For upper and lower case see [`like`](Self::like).
+    fn starts_with(self, text: impl AsRef<str>) -> Expr<bool> {
+        like_escaped(self.node, format!("{}%", escaped(text.as_ref())))
+    }
+
+    /// Whether it ends with this text, taken as it is. For upper and lower case see [`like`](Self::like).
+    fn ends_with(self, text: impl AsRef<str>) -> Expr<bool> {
+        like_escaped(self.node, format!("%{}", escaped(text.as_ref())))
+    }
+
+    /// It in lower case. SQLite knows the letters of ASCII only.
+    fn lower(self) -> Expr<T> {
+        Expr::new(Node::call("LOWER", [self.node]))
+    }
+
+    /// It in upper case. SQLite knows the letters of ASCII only.
+    fn upper(self) -> Expr<T> {
+        Expr::new(Node::call("UPPER", [self.node]))
+    }
+
+    /// It without spaces at either end.
+    fn trim(self) -> Expr<T> {
+        Expr::new(Node::call("TRIM", [self.node]))
+    }
+
+    /// How many characters it has.
+    fn length(self) -> Expr<T::Length> {
+        Expr::new(Node::own(write_length, [self.node]))
+    }
+
+    /// It with more text behind it; NULL if either is NULL.
+    fn concat(self, more: impl Operand<T>) -> Expr<T> {
+        Expr::new(Node::own(write_concat, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
+    }
+}

@@ -1,0 +1,192 @@
+//! [`BulkUpsert`]: upserts of many rows on MySQL by one statement, and how it is told which rows they became.
+//!
+//! MySQL tells neither which rows it inserted nor which it updated. But a row that was inserted has the values that it was
+//! given, and one that was updated was in the way by a unique key: both are found by the unique keys of the table, which its
+//! catalogue tells. A row that they do not tell, or tell two ways, has all rows inserted one by one.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::SubsecRound as _;
+
+use super::{
+    by_keys::{KeyValues, LATEST, write_select},
+    insert_plan::{Conflict, Given, Plan},
+    selection::Selected,
+};
+use crate::{
+    data::value::Value,
+    db::{Database, Writer},
+    error::{Error, Result},
+    model::{
+        catalog::{UniqueKey, unique_keys},
+        expr::{Node, Source, among},
+    },
+};
+
+/// An upsert that can be done by one statement for many rows.
+pub(crate) struct BulkUpsert<'p> {
+    plan: &'p Plan,
+    keys: Vec<UniqueKey>,
+}
+
+/// Why rows were not upserted together.
+enum Undone {
+    /// Their keys cannot be told.
+    Untold,
+    Failed(Error),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The values that a row has in a unique key, in a form that can be compared. `None` if it has NULL there, or a new number.
+type Values<'r> = Option<Vec<&'r Value>>;
+
+impl<'p> BulkUpsert<'p> {
+    /// `None` if the rows are not many, are not upserted, or if it is clear ahead that their keys could not be told.
+    pub(crate) async fn of(db: &Database, plan: &'p Plan) -> Result<Option<Self>> {
+        let Conflict::Update(upsert) = &plan.conflict else { return Ok(None) };
+        if plan.rows.len() < 2 {
+            return Ok(None);
+        }
+        let Some(keys) = unique_keys(db, plan.table).await?.filter(|keys| !keys.is_empty()) else { return Ok(None) };
+        // A unique column that is changed must have what the new row has: else the row is not found by it.
+        let stays = |(column, node): &(usize, Node)| {
+            let own = matches!(node, Node::Excluded(def) if def.name == plan.table.columns[*column].name);
+            own || keys.iter().all(|key| !key.columns.contains(column))
+        };
+        let told = upsert.set.iter().all(stays);
+        Ok(told.then_some(Self { plan, keys }))
+    }
+
+    /// Upserts rows, and gives back their keys. `None` if these cannot be told: then nothing was done.
+    pub(crate) async fn run(&self, db: &Database, rows: &[Vec<Given>]) -> Result<Option<Vec<KeyValues>>> {
+        let Some(values) = self.keys.iter().map(|key| self.values(rows, key)).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        if !(0..rows.len()).all(|row| values.iter().any(|values| values[row].is_some())) {
+            return Ok(None);
+        }
+        let upserted = db.atomic(|| async {
+            let (sql, params) = self.plan.text(db.dialect(), rows, &[])?;
+            db.send(&sql, &params).await?;
+            let mut found = vec![HashSet::new(); rows.len()];
+            let mut keys = HashMap::new();
+            for (key, values) in self.keys.iter().zip(&values) {
+                self.find(db, key, values, &mut found, &mut keys).await?;
+            }
+            let one = |found: HashSet<Vec<u8>>| {
+                if found.len() == 1 { keys.get(&found.into_iter().next()?).cloned() } else { None }
+            };
+            found.into_iter().map(one).collect::<Option<Vec<KeyValues>>>().ok_or(Undone::Untold)
+        });
+        match upserted.await {
+            Ok(keys) => Ok(Some(keys)),
+            Err(Undone::Untold) => Ok(None),
+            Err(Undone::Failed(error)) => Err(error),
+        }
+    }
+
+    /// What each row has in a unique key. `None` if that is not known for one of them.
+    fn values<'r>(&self, rows: &'r [Vec<Given>], key: &UniqueKey) -> Option<Vec<Values<'r>>> {
+        let plan = self.plan;
+        let of_row = |row: &'r Vec<Given>| {
+            let mut values = Some(Vec::with_capacity(key.columns.len()));
+            for (&column, &defaults_to_null) in key.columns.iter().zip(&key.defaults_to_null) {
+                match plan.at(row, column) {
+                    Some(Given::Node(Node::Value(Value::Null))) => values = None,
+                    Some(Given::Node(Node::Value(value))) => {
+                        identity(std::iter::once(value))?;
+                        if let Some(values) = &mut values {
+                            values.push(value);
+                        }
+                    }
+                    Some(Given::Node(_)) => return None,
+                    Some(Given::Default) | None if plan.table.columns[column].auto || defaults_to_null => values = None,
+                    Some(Given::Default) | None => return None,
+                }
+            }
+            Some(values)
+        };
+        rows.iter().map(of_row).collect()
+    }
+
+    /// Finds rows of the table by one of its unique keys, and adds them to those that each row may have become.
+    async fn find(
+        &self,
+        db: &Database,
+        key: &UniqueKey,
+        values: &[Values<'_>],
+        found: &mut [HashSet<Vec<u8>>],
+        keys: &mut HashMap<Vec<u8>, KeyValues>,
+    ) -> Result<()> {
+        let wanted: Vec<Vec<Node>> =
+            values.iter().flatten().map(|row| row.iter().map(|&value| Node::Value(value.clone())).collect()).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let table = self.plan.table;
+        let columns: Vec<Node> =
+            key.columns.iter().map(|&column| Node::Column(Source::of(table), &table.columns[column])).collect();
+        let selected: Vec<Selected> = columns.iter().cloned().map(Selected::from).collect();
+        let mut to = Writer::new(db.dialect());
+        write_select(table, &selected, &mut to)?;
+        to.text(" WHERE ");
+        among(columns, wanted).write(&mut to)?;
+        to.text(LATEST);
+        let (sql, params) = to.finish();
+        let width = table.primary_key.len();
+        let mut rows: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        for row in db.send(&sql, &params).await?.rows {
+            let own = (0..width).map(|at| row.get(at)).collect::<Result<KeyValues>>()?;
+            let unique = (0..key.columns.len()).map(|at| row.get(width + at)).collect::<Result<Vec<Value>>>()?;
+            if let (Some(id), Some(unique)) = (identity(&own), identity(&unique)) {
+                rows.insert(unique, id.clone());
+                keys.insert(id, own);
+            }
+        }
+        for (values, found) in values.iter().zip(found) {
+            let row = values.as_ref().and_then(|values| rows.get(&identity(values.iter().copied())?));
+            found.extend(row.cloned());
+        }
+        Ok(())
+    }
+}
+
+/// Values as bytes that are the same for what was sent and for what MySQL has made of it. `None` for what it may change.
+fn identity<'v>(values: impl IntoIterator<Item = &'v Value>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for value in values {
+        let text = match value {
+            Value::Bool(value) => format!("i{}", u8::from(*value)),
+            Value::I64(value) => format!("i{value}"),
+            Value::U64(value) => format!("i{value}"),
+            Value::Decimal(value) => format!("d{}", value.normalize()),
+            Value::Text(value) => format!("t{value}"),
+            Value::Uuid(value) => format!("t{value}"),
+            Value::Date(value) => format!("a{value}"),
+            Value::Time(value) => format!("o{}", value.trunc_subsecs(6)),
+            Value::DateTime(value) => format!("m{}", value.trunc_subsecs(6)),
+            Value::DateTimeUtc(value) => format!("m{}", value.naive_utc().trunc_subsecs(6)),
+            Value::Bytes(value) => {
+                out.push(b'b');
+                out.extend_from_slice(&value.len().to_le_bytes());
+                out.extend_from_slice(value);
+                continue;
+            }
+            Value::Null
+            | Value::F32(_)
+            | Value::F64(_)
+            | Value::Json(_)
+            | Value::Array(_)
+            | Value::HStore(_)
+            | Value::Invalid(_) => return None,
+        };
+        out.extend_from_slice(&text.len().to_le_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
+    Some(out)
+}

@@ -1,0 +1,123 @@
+//! Rows found by their keys, where a server does not return what it has written; and keys as rows, so that a key is read in
+//! one way wherever it comes from.
+
+use std::collections::HashMap;
+
+use super::selection::Selected;
+use crate::{
+    data::{
+        cell::{Cell, Mismatch},
+        row::{Columns, NativeRow, Row},
+        value::Value,
+    },
+    db::{Database, Writer},
+    error::{Error, ErrorKind, Result},
+    model::{
+        expr::{Source, key_in},
+        table::{Key as _, Model, Table},
+    },
+};
+
+/// The values of a key.
+pub(crate) type KeyValues = Vec<Value>;
+
+/// Keys that one statement asks for.
+pub(crate) const KEYS: usize = 5_000;
+
+/// Has MySQL look at what is committed now, not at the snapshot of the transaction. The rows are locked already.
+pub(crate) const LATEST: &str = " FOR UPDATE";
+
+/// A row that has nothing but the key.
+pub(crate) fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
+    row_of(table.key().map(|column| column.name).zip(key))
+}
+
+/// The rows with these keys, in their order; what is selected stands behind the columns of the key. A key that is given
+/// twice has its row twice. `latest` looks at what is committed now, and locks it.
+pub(crate) async fn by_keys<M: Model>(
+    db: &Database,
+    keys: Vec<KeyValues>,
+    selected: &[Selected],
+    latest: bool,
+) -> Result<Vec<Row>> {
+    let table = M::TABLE;
+    let fetch = async |keys: &[KeyValues]| {
+        let mut to = Writer::new(db.dialect());
+        write_select(table, selected, &mut to)?;
+        to.text(" WHERE ");
+        key_in(table, &Source::of(table), keys.iter().cloned()).write(&mut to)?;
+        to.text(if latest { LATEST } else { "" });
+        let (sql, params) = to.finish();
+        Ok::<_, Error>(db.send(&sql, &params).await?.rows)
+    };
+    let mut found: HashMap<M::Key, Row> = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(KEYS) {
+        for row in fetch(some).await? {
+            found.insert(M::Key::read(&row, 0)?, row);
+        }
+    }
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        let read = M::Key::read(&row_of_key(table, key.clone()), 0)?;
+        let row = match found.get(&read) {
+            Some(row) => Some(row.again()),
+            // The server may write a key otherwise than it was given, and still take the two for equal.
+            None => fetch(&[key]).await?.pop(),
+        };
+        let gone = || Error::new(ErrorKind::NoRow, format!("a {} could not be read back by its key", table.model));
+        rows.push(row.ok_or_else(gone)?);
+    }
+    Ok(rows)
+}
+
+/// Selects the key and what else is wanted.
+pub(crate) fn write_select(table: &'static Table, selected: &[Selected], to: &mut Writer) -> Result<()> {
+    to.text("SELECT ");
+    for (at, Selected { node, name: _ }) in table.key_selected().iter().chain(selected).enumerate() {
+        to.text(if at == 0 { "" } else { ", " });
+        node.write(to)?;
+    }
+    to.text(" FROM ");
+    table.write(to);
+    Ok(())
+}
+
+#[derive(Debug)]
+struct ValueRow {
+    columns: Columns,
+    values: Vec<Value>,
+}
+
+/// A row of these values.
+fn row_of(named: impl IntoIterator<Item = (&'static str, Value)>) -> Row {
+    let (names, values): (Vec<_>, Vec<_>) = named.into_iter().map(|(name, value)| ((name, None), value)).unzip();
+    Row::new(ValueRow { columns: Columns::new(names), values })
+}
+
+impl NativeRow for ValueRow {
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    fn cell(&self, index: usize) -> Result<Cell<'_>, Mismatch> {
+        let value = self.values.get(index).ok_or_else(Mismatch::invalid)?;
+        Ok(match value {
+            Value::Null => Cell::Null,
+            Value::Bool(value) => Cell::Bool(*value),
+            Value::I64(value) => Cell::I64(*value),
+            Value::U64(value) => Cell::U64(*value),
+            Value::F32(value) => Cell::F32(*value),
+            Value::F64(value) => Cell::F64(*value),
+            Value::Decimal(value) => Cell::Decimal(*value),
+            Value::Text(value) => Cell::Text(value),
+            Value::Bytes(value) => Cell::Bytes(value),
+            Value::Date(value) => Cell::Date(*value),
+            Value::Time(value) => Cell::Time(*value),
+            Value::DateTime(value) => Cell::DateTime(*value),
+            Value::DateTimeUtc(value) => Cell::DateTimeUtc(*value),
+            Value::Uuid(value) => Cell::Uuid(*value),
+            // None of them is a key: nothing else is read so.
+            Value::Json(_) | Value::Array(_) | Value::HStore(_) | Value::Invalid(_) => return Err(Mismatch::invalid()),
+        })
+    }
+}

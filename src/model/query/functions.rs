@@ -1,0 +1,155 @@
+//! Functions of SQL that are not a method of one column: `count()`, `exists(..)`, `case()` and their kin.
+//!
+//! What has one operand is a method of [`Column`](crate::Column) and [`Expr`]: `User::AGE.max()`, `User::NAME.lower()`.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use super::select::Select;
+use crate::model::{
+    expr::{Expr, Form, Node, Operand, RowParts, RowValue, SubQuery},
+    table::{Field, Model, Stored},
+};
+
+/// How many rows there are: `COUNT(*)`.
+pub fn count() -> Expr<i64> {
+    Expr::new(Node::Text("COUNT(*)"))
+}
+
+/// Whether a query has a row. The query may speak of the tables of the one around it.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Dialect, ForeignKey, Model, Query, functions::exists};
+/// # #[derive(Model)] struct Director { id: i64 }
+/// # #[derive(Model)] struct Movie { id: i64, director: ForeignKey<Director> }
+/// let films = Movie::select().filter(Movie::DIRECTOR.eq(Director::ID));
+/// let idle = Director::select().filter(!exists(films));
+/// assert!(idle.sql(Dialect::Sqlite)?.0.contains("NOT EXISTS"));
+/// # Ok::<_, nestling::Error>(())
+/// ```
+pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
+    // Its columns get names of their own, as it may have to be a derived table.
+    let query = SubQuery::with_names(query.parts);
+    Expr::new(Node::apply(Form::Exists, [Node::Query(query)]))
+}
+
+/// A value as an expression, where there is no column beside it that would tell its type.
+#[expect(clippy::needless_pass_by_value, reason = "a value is what an expression is made of")]
+pub fn value<T: Field>(value: T) -> Expr<T> {
+    Expr::new(Node::Value(value.to_value()).typed(T::TYPE))
+}
+
+/// SQL as it stands, which is trusted to be a `T`. Nothing in it is escaped: never make it of what a user typed.
+pub fn sql<T>(text: impl Into<Cow<'static, str>>) -> Expr<T> {
+    Expr::new(Node::Sql(text.into()))
+}
+
+/// What the query itself has called so, by [`Expr::named`]: for order, and where the database allows it for groups.
+pub fn name<T>(name: impl Into<Cow<'static, str>>) -> Expr<T> {
+    Expr::new(Node::Name(name.into()))
+}
+
+/// The moment at which the transaction began on PostgreSQL, and the statement on the others.
+pub fn now() -> Expr<DateTime<Utc>> {
+    Expr::new(Node::Now(Stored::Native))
+}
+
+/// The first of two that is not NULL.
+pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
+    let first = first.into().node;
+    let second = second.into_node().fitted(&first);
+    Expr::new(Node::call("COALESCE", [first, second]))
+}
+
+/// Several columns or expressions as one, to be compared as a whole: first by the first of them, then by the next.
+///
+/// # Examples
+/// The page behind a row:
+/// ```
+/// # use nestling::{Dialect, Model, Query, functions::row};
+/// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+/// let page = Movie::select().filter(row((Movie::YEAR, Movie::ID)).gt((1962, 7))).order_by(Movie::YEAR.asc());
+/// assert!(page.sql(Dialect::Sqlite)?.0.contains(r#"("movie"."year", "movie"."id") > (?, ?)"#));
+/// # Ok::<_, nestling::Error>(())
+/// ```
+pub fn row<P: RowParts>(parts: P) -> RowValue<P::Types> {
+    parts.into_row()
+}
+
+/// Begins a `CASE`: the value of the first condition that holds.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Model, Query, functions::case};
+/// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table movie (id integer primary key, year integer)").await?;
+/// Movie::insert_many([[Movie::YEAR.set(1931)], [Movie::YEAR.set(1994)]]).run_on(&db).await?;
+/// let age = case::<String>().when(Movie::YEAR.lt(1960), "old").otherwise("new");
+/// assert_eq!(Movie::select().order_by(Movie::ID.asc()).columns(age).all(&db).await?, ["old", "new"]);
+/// # Ok(()) }
+/// ```
+pub fn case<T: Field>() -> Case<T> {
+    Case { nodes: Vec::new(), marker: std::marker::PhantomData }
+}
+
+/// A `CASE` that is being put together. Made by [`case`].
+#[must_use = "it is an expression only when it is ended"]
+#[derive(Debug)]
+pub struct Case<T> {
+    /// A condition and its value in turn.
+    nodes: Vec<Node>,
+    marker: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Field> Case<T> {
+    /// The value, if the condition holds and none before it.
+    pub fn when(mut self, condition: impl Into<Expr<bool>>, value: impl Operand<T>) -> Self {
+        self.nodes.extend([condition.into().node, value.into_node().typed(T::TYPE)]);
+        self
+    }
+
+    /// The value, if no condition holds.
+    pub fn otherwise(mut self, value: impl Operand<T>) -> Expr<T> {
+        self.nodes.push(value.into_node().typed(T::TYPE));
+        Expr::new(Node::Apply(Form::Case, self.nodes))
+    }
+
+    /// NULL, if no condition holds.
+    pub fn end(self) -> Expr<Option<T>> {
+        Expr::new(Node::Apply(Form::Case, self.nodes))
+    }
+}
+
+/// A function of the database by its name, which is trusted to give a `T`. The name is written as it stands.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Dialect, Model, Query, functions::function};
+/// # #[derive(Model)] struct Movie { id: i64, title: String }
+/// let sound = function::<String>("soundex", [Movie::TITLE.expr()]);
+/// let sql = Movie::select().columns(sound).sql(Dialect::Postgres)?.0;
+/// assert_eq!(sql, r#"SELECT soundex("movie"."title") FROM "movie""#);
+/// # Ok::<_, nestling::Error>(())
+/// ```
+pub fn function<T>(name: &'static str, args: impl IntoIterator<Item = impl IntoArgument>) -> Expr<T> {
+    Expr::new(Node::call(name, args.into_iter().map(IntoArgument::argument)))
+}
+
+/// What a function of the database can be given: an expression of any type.
+pub trait IntoArgument {
+    /// The expression without its type.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
+    fn argument(self) -> Node;
+}
+
+impl<T> IntoArgument for Expr<T> {
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn argument(self) -> Node {
+        self.node
+    }
+}

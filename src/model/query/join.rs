@@ -1,0 +1,132 @@
+//! Joins of a [`Select`]: along foreign keys, or on a condition.
+
+use super::{
+    relation::Relation,
+    select::Select,
+    select_ast::{Join, JoinKind, Origin, Parts},
+};
+use crate::model::{
+    expr::{Expr, Node, Reference, Source, equal},
+    table::{ColumnDef, Model, Table},
+};
+
+/// The condition that a reference holds between two relations.
+fn refers(from: &Source, column: &'static ColumnDef, to: &Source, table: &'static Table) -> Expr<bool> {
+    let key = &table.columns[table.primary_key[0]];
+    Expr::new(equal(Node::Column(from.clone(), column), Node::Column(to.clone(), key)))
+}
+
+impl Parts {
+    /// Under which name a table takes part, if it does.
+    fn source_of(&self, table: &Table) -> Option<&Source> {
+        let joined = self.joins.iter().map(|join| &join.origin);
+        let is = |origin: &&Origin| origin.table.name == table.name && origin.table.schema == table.schema;
+        std::iter::once(&self.origin).chain(joined).find(is).map(|origin| &origin.source)
+    }
+
+    /// Joins along a reference: the model that it refers to, or the one that it belongs to if that is not there yet.
+    fn join_along<F: Reference>(&mut self, kind: JoinKind, reference: F) {
+        let column = reference.column();
+        let (from, to) = (F::From::TABLE, F::To::TABLE);
+        let (origin, on) = match (self.source_of(from), self.source_of(to)) {
+            (None, Some(there)) => {
+                let origin = Origin::of(from);
+                let on = refers(&origin.source, column, there, to);
+                (origin, on)
+            }
+            (here, _) => {
+                let origin = Origin::of(to);
+                let on = refers(here.unwrap_or(&Source::of(from)), column, &origin.source, to);
+                (origin, on)
+            }
+        };
+        self.joins.push(Join { kind, origin, on });
+    }
+
+    fn join_as<F: Reference>(&mut self, kind: JoinKind, reference: F, to: &Relation<F::To>) {
+        let from = self.source_of(F::From::TABLE).cloned().unwrap_or_else(|| Source::of(F::From::TABLE));
+        let on = refers(&from, reference.column(), &to.origin.source, F::To::TABLE);
+        self.joins.push(Join { kind, origin: to.origin.clone(), on });
+    }
+}
+
+impl<M: Model, R> Select<M, R> {
+    /// Joins along a foreign key, whichever end of it is there already: `Movie::select().join(Movie::DIRECTOR)` adds the
+    /// director of each film, `Director::select().join(Movie::DIRECTOR)` the films of each director. Rows without a
+    /// partner fall away.
+    ///
+    /// What is selected stays the same; the columns of the joined model can be used, and selected by
+    /// [`columns`](Self::columns), one by one or as a whole by [`Model::relation`]. A model that is there already, as in a
+    /// self-reference, is joined by [`join_as`](Self::join_as).
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, ForeignKey, Model, Query};
+    /// # #[derive(Debug, PartialEq, Model)] struct Director { id: i64, name: String }
+    /// # #[derive(Debug, PartialEq, Model)] struct Movie { id: i64, title: String, director: ForeignKey<Director> }
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// # db.batch("create table director (id integer primary key, name text)").await?;
+    /// # db.batch("create table movie (id integer primary key, title text, director_id integer)").await?;
+    /// let ozu = Director::insert([Director::NAME.set("Ozu")]).returning().run_on(&db).await?;
+    /// Movie::insert([Movie::TITLE.set("Late Spring"), Movie::DIRECTOR.set(&ozu)]).run_on(&db).await?;
+    /// let films = Movie::select().join(Movie::DIRECTOR).filter(Director::NAME.eq("Ozu"));
+    /// let pairs = films.columns((Movie::relation(), Director::relation())).all(&db).await?;
+    /// assert_eq!((&*pairs[0].0.title, &pairs[0].1), ("Late Spring", &ozu));
+    /// # Ok(()) }
+    /// ```
+    pub fn join<F: Reference>(mut self, reference: F) -> Self {
+        self.parts.join_along(JoinKind::Inner, reference);
+        self
+    }
+
+    /// As [`join`](Self::join), and rows without a partner are kept, with NULL for what would be the partner's.
+    ///
+    /// So the joined model is selected by [`Relation::optional`], its columns by `nullable()`.
+    pub fn left_join<F: Reference>(mut self, reference: F) -> Self {
+        self.parts.join_along(JoinKind::Left, reference);
+        self
+    }
+
+    /// Joins the model that a foreign key refers to, under another name.
+    pub fn join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
+        self.parts.join_as(JoinKind::Inner, reference, to);
+        self
+    }
+
+    /// As [`join_as`](Self::join_as), and rows without a partner are kept.
+    pub fn left_join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
+        self.parts.join_as(JoinKind::Left, reference, to);
+        self
+    }
+
+    /// Joins a relation on a condition.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Dialect, Model, Query};
+    /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
+    /// let later = Movie::alias("later");
+    /// let pairs = Movie::select().join_on(&later, later.col(Movie::YEAR).gt(Movie::YEAR));
+    /// assert!(pairs.sql(Dialect::Sqlite)?.0.ends_with(r#"ON "later"."year" > "movie"."year""#));
+    /// # Ok::<_, nestling::Error>(())
+    /// ```
+    pub fn join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+        self.join_by(JoinKind::Inner, relation, on.into())
+    }
+
+    /// As [`join_on`](Self::join_on), and rows without a partner are kept.
+    pub fn left_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+        self.join_by(JoinKind::Left, relation, on.into())
+    }
+
+    /// As [`join_on`](Self::join_on), and rows of either side without a partner are kept. MySQL and MariaDB cannot.
+    pub fn full_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+        self.join_by(JoinKind::Full, relation, on.into())
+    }
+
+    fn join_by<J>(mut self, kind: JoinKind, relation: &Relation<J>, on: Expr<bool>) -> Self {
+        self.parts.joins.push(Join { kind, origin: relation.origin.clone(), on });
+        self
+    }
+}

@@ -1,0 +1,188 @@
+//! What MySQL and MariaDB do not return, read anew: keys of inserted rows from what the server tells of its numbering, and
+//! rows by their keys, in the same transaction.
+
+use super::{
+    bulk_upsert::BulkUpsert,
+    by_keys::{KEYS, KeyValues, LATEST, by_keys, row_of_key, write_select},
+    insert_plan::{Conflict, Given, Plan},
+    selection::Selected,
+};
+use crate::{
+    data::{params::Params, row::Row, value::Value},
+    db::{Database, Writer},
+    error::{Error, ErrorKind, Result},
+    model::{
+        expr::{Node, Source, is_one_of},
+        table::{Key, Model, Table},
+    },
+};
+
+/// Inserts, and gives back rows with their keys or what else is wanted, and the column where that begins.
+pub(crate) async fn inserted<M: Model>(
+    db: &Database,
+    plan: &Plan,
+    returning: Option<&[Selected]>,
+) -> Result<(Vec<Row>, usize)> {
+    plan.check_keys()?;
+    let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update(_));
+    if known && returning.is_none() {
+        return Ok((rows_of_keys(plan.table, keys(db, plan).await?), 0));
+    }
+    db.atomic(|| async {
+        let keys = keys(db, plan).await?;
+        match returning {
+            None => Ok((rows_of_keys(plan.table, keys), 0)),
+            Some(selected) => {
+                // A row that an upsert left as it was may be newer than what this transaction sees.
+                let latest = matches!(plan.conflict, Conflict::Update(_));
+                Ok((by_keys::<M>(db, keys, selected, latest).await?, M::Key::WIDTH))
+            }
+        }
+    })
+    .await
+}
+
+fn rows_of_keys(table: &'static Table, keys: Vec<KeyValues>) -> Vec<Row> {
+    keys.into_iter().map(|key| row_of_key(table, key)).collect()
+}
+
+/// Inserts, and gives back the keys of what was inserted or updated.
+async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
+    let bulk = BulkUpsert::of(db, plan).await?;
+    let size = plan.chunk(db.dialect());
+    let mut keys = Vec::with_capacity(plan.rows.len());
+    for rows in plan.rows.chunks(if bulk.is_some() { size.min(KEYS) } else { size }) {
+        if let Some(bulk) = &bulk
+            && let Some(more) = bulk.run(db, rows).await?
+        {
+            keys.extend(more);
+            continue;
+        }
+        let mut open = vec![rows];
+        while let Some(rows) = open.pop() {
+            if rows.len() > 1 && !plan.numbers_in_turn(rows) {
+                open.extend(rows.chunks(1).rev());
+                continue;
+            }
+            match insert(db, plan, rows).await {
+                // Which of them is there already is found by halves.
+                Err(error) if plan.ignores(&error) && rows.len() > 1 => {
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    open.extend([second, first]);
+                }
+                Err(error) if plan.ignores(&error) => {}
+                more => keys.extend(more?),
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Inserts these rows by one statement, which tells their keys if they are one or are numbered in turn.
+async fn insert(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
+    let dialect = db.dialect();
+    let (sql, params) = plan.text(dialect, rows, &[])?;
+    let outcome = db.send(&sql, &params).await?;
+    let auto = plan.table.auto_column();
+    if let Conflict::Update(upsert) = &plan.conflict
+        && upsert.target.columns != plan.table.primary_key
+        && auto.is_none()
+    {
+        return plan.key_by_target(db, &rows[0], &upsert.target.columns).await.map(|key| vec![key]);
+    }
+    // With a conflict clause, the server tells the number of the row that it inserted or updated.
+    let asked = matches!(plan.conflict, Conflict::Update(_)) && auto.is_some();
+    if !asked && let Some(keys) = rows.iter().map(|row| plan.key_given(row)).collect() {
+        return Ok(keys);
+    }
+    let first = outcome.last_insert_id.ok_or_else(|| plan.untold())?;
+    let step = if rows.len() > 1 { step(db).await? } else { 1 };
+    let key = |(row, id): (&Vec<Given>, i64)| {
+        let part = |&column: &usize| match plan.given(row, column) {
+            Some(value) if Some(column) != auto => value.clone(),
+            _ => Value::I64(id),
+        };
+        plan.table.primary_key.iter().map(part).collect()
+    };
+    let ids = std::iter::successors(Some(first), |id| id.checked_add(step));
+    Ok(rows.iter().zip(ids).map(key).collect())
+}
+
+/// How far apart the server numbers rows.
+async fn step(db: &Database) -> Result<i64> {
+    let outcome = db.send("SELECT @@auto_increment_increment", &Params::default()).await?;
+    outcome.rows.first().map_or(Ok(1), |row| row.get(0))
+}
+
+impl Plan {
+    /// Whether the error says no more than that the row is there, which is to be passed over.
+    fn ignores(&self, error: &Error) -> bool {
+        matches!(self.conflict, Conflict::Ignore) && error.is_unique_violation()
+    }
+
+    /// The value that a row has in a column, if it is one.
+    pub(crate) fn given<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Value> {
+        match row.get(self.position(column)?)? {
+            Given::Node(Node::Value(value)) if !value.is_null() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The key of a row, if it is given whole.
+    fn key_given(&self, row: &[Given]) -> Option<KeyValues> {
+        self.table.primary_key.iter().map(|&column| self.given(row, column).cloned()).collect()
+    }
+
+    /// Whether the keys of all these rows are given, or all are left to the server, which then numbers them in turn.
+    fn numbers_in_turn(&self, rows: &[Vec<Given>]) -> bool {
+        let left = |row: &Vec<Given>| {
+            let auto = self.table.auto_column().and_then(|column| self.position(column));
+            auto.is_none_or(|at| matches!(row[at], Given::Default))
+        };
+        !matches!(self.conflict, Conflict::Update(_))
+            && (rows.iter().all(|row| self.key_given(row).is_some()) || rows.iter().all(left))
+    }
+
+    /// Whether the key of each row will be known.
+    fn check_keys(&self) -> Result<()> {
+        let auto = self.table.auto_column();
+        let known = |row: &Vec<Given>| {
+            let part = |&column: &usize| {
+                self.given(row, column).is_some()
+                    || (Some(column) == auto && !matches!(self.at(row, column), Some(Given::Node(_))))
+            };
+            self.table.primary_key.iter().all(part)
+        };
+        if self.rows.iter().all(known) { Ok(()) } else { Err(self.untold()) }
+    }
+
+    pub(crate) fn at<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Given> {
+        row.get(self.position(column)?)
+    }
+
+    fn untold(&self) -> Error {
+        let model = self.table.model;
+        let text = format!("MySQL does not tell the key that it makes for a {model}: give the key with the row");
+        Error::new(ErrorKind::Unsupported, text)
+    }
+
+    /// The key of the row that has the values of `row` in the columns that a conflict was looked for in.
+    async fn key_by_target(&self, db: &Database, row: &[Given], target: &[usize]) -> Result<KeyValues> {
+        let (table, source) = (self.table, Source::of(self.table));
+        let values: Option<Vec<Value>> = target.iter().map(|&column| self.given(row, column).cloned()).collect();
+        // A NULL is equal to nothing: the row is new, and has the key that it was given.
+        let Some(values) = values else {
+            return self.key_given(row).ok_or_else(|| self.untold());
+        };
+        let columns = target.iter().map(|&column| Node::Column(source.clone(), &table.columns[column])).collect();
+        let mut to = Writer::new(db.dialect());
+        write_select(table, &[], &mut to)?;
+        to.text(" WHERE ");
+        is_one_of(columns, vec![values.into_iter().map(Node::Value).collect()]).write(&mut to)?;
+        to.text(LATEST);
+        let (sql, params) = to.finish();
+        let outcome = db.send(&sql, &params).await?;
+        let row = outcome.rows.first().ok_or_else(|| self.untold())?;
+        (0..table.primary_key.len()).map(|at| row.get(at)).collect()
+    }
+}

@@ -1,0 +1,177 @@
+//! [`Parts`]: a select without its Rust types. How it is written is in `select_text.rs`.
+
+use super::selection::Selected;
+use crate::model::{
+    expr::{Expr, Form, Node, Operator, Order, Source, SubQuery},
+    table::{Stored, Table},
+};
+
+/// What rows come from: a table under its own name, or a table or a query under another.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) table: &'static Table,
+    pub(crate) source: Source,
+    /// In place of the table.
+    pub(crate) query: Option<SubQuery>,
+}
+
+/// A table that is joined, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Join {
+    pub(crate) kind: JoinKind,
+    pub(crate) origin: Origin,
+    pub(crate) on: Expr<bool>,
+}
+
+/// Which rows of two tables a join has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    Inner,
+    Left,
+    Full,
+}
+
+/// Which rows are taken of those that are equal.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Distinct {
+    #[default]
+    All,
+    Whole,
+    On(Vec<Selected>),
+}
+
+/// A lock on the rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lock {
+    pub(crate) kind: LockKind,
+    pub(crate) wait: LockWait,
+}
+
+/// Whom a lock on rows keeps out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockKind {
+    Update,
+    Share,
+}
+
+/// What is done about rows that somebody else has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockWait {
+    Wait,
+    SkipLocked,
+    Nowait,
+}
+
+/// What a select is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) origin: Origin,
+    /// What is selected; nothing for the whole model.
+    pub(crate) nodes: Vec<Selected>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) filter: Option<Expr<bool>>,
+    pub(crate) group: Vec<Selected>,
+    pub(crate) having: Option<Expr<bool>>,
+    pub(crate) distinct: Distinct,
+    pub(crate) order: Vec<Order>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) lock: Option<Lock>,
+}
+
+impl Origin {
+    pub(crate) fn of(table: &'static Table) -> Self {
+        Self { table, source: Source::of(table), query: None }
+    }
+
+    /// The whole row, to be selected.
+    pub(crate) fn selected(&self, out: &mut Vec<Selected>) {
+        out.extend(self.table.columns.iter().map(|column| Node::Column(self.source.clone(), column).into()));
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { table, source, query } = self;
+        f.debug_struct("Origin")
+            .field("table", &table.name)
+            .field("source", source)
+            .field("query", &query.is_some())
+            .finish()
+    }
+}
+
+impl Parts {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            nodes: Vec::new(),
+            joins: Vec::new(),
+            filter: None,
+            group: Vec::new(),
+            having: None,
+            distinct: Distinct::All,
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+            lock: None,
+        }
+    }
+
+    /// What is selected.
+    pub(crate) fn selected(&self) -> Vec<Selected> {
+        let mut nodes = self.nodes.clone();
+        if nodes.is_empty() {
+            self.origin.selected(&mut nodes);
+        }
+        nodes
+    }
+
+    /// The form of the values, if it is of one column.
+    pub(crate) fn form(&self) -> Option<Stored> {
+        if let [selected] = &*self.selected() { selected.node.form() } else { None }
+    }
+
+    /// Whether nothing is asked for but the whole row that has a key. An order and a limit of one or more change nothing.
+    pub(crate) fn is_by_key(&self) -> bool {
+        let Self { origin, nodes, joins, filter, group, having, distinct, order: _, limit, offset, lock } = self;
+        let Origin { table, source, query } = origin;
+        let plain = nodes.is_empty() && joins.is_empty() && group.is_empty() && having.is_none() && query.is_none();
+        let plain =
+            plain && matches!(distinct, Distinct::All) && *limit != Some(0) && offset.is_none() && lock.is_none();
+        let is_key = |column: &Node| match (column, table.primary_key) {
+            (Node::Column(of, def), [key]) => of == source && def.name == table.columns[*key].name,
+            _ => false,
+        };
+        let by_key = |filter: &Expr<bool>| match &filter.node {
+            Node::Apply(Form::Binary(Operator::Equal), two) => is_key(&two[0]) && matches!(two[1], Node::Value(_)),
+            _ => false,
+        };
+        plain && filter.as_ref().is_some_and(by_key)
+    }
+
+    /// Whether a limit or an offset says how many rows there are.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.is_some() || self.offset.is_some()
+    }
+
+    /// Adds the tables that it reads.
+    pub(crate) fn tables(&self, out: &mut Vec<&'static Table>) {
+        let Self { origin, nodes, joins, filter, group, having, distinct, order, limit: _, offset: _, lock: _ } = self;
+        for origin in std::iter::once(origin).chain(joins.iter().map(|join| &join.origin)) {
+            match &origin.query {
+                Some(query) => out.extend(query.tables()),
+                None => out.push(origin.table),
+            }
+        }
+        let on = if let Distinct::On(on) = distinct { &**on } else { &[] };
+        let selected = nodes.iter().chain(group).chain(on).map(|selected| &selected.node);
+        let conditions = joins.iter().map(|join| &join.on).chain(filter).chain(having).map(|condition| &condition.node);
+        selected.chain(conditions).chain(order.iter().map(Order::node)).for_each(|node| node.tables(out));
+    }
+
+    /// Whether it can be a part of a union as it is.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.order.is_empty() && self.limit.is_none() && self.offset.is_none() && self.lock.is_none()
+    }
+}

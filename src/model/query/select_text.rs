@@ -1,0 +1,206 @@
+//! How a select is written: the other half of [`Parts`].
+
+use std::{borrow::Cow, collections::HashSet};
+
+use super::{
+    select_ast::{Distinct, Join, JoinKind, Lock, LockKind, LockWait, Origin, Parts},
+    selection::Selected,
+};
+use crate::{
+    data::value::Value,
+    db::Writer,
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    model::expr::{Node, Source, listed, write_from, write_order},
+};
+
+impl Parts {
+    /// Writes the statement.
+    pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_head(to)?;
+        self.write_tail(to)
+    }
+
+    /// Writes the statement without order and limit, which change nothing where there is one row.
+    pub(crate) fn write_by_key(&self, to: &mut Writer) -> Result<()> {
+        self.write_head(to)?;
+        self.write_body(to)
+    }
+
+    fn write_head(&self, to: &mut Writer) -> Result<()> {
+        self.write_verb(to)?;
+        if self.nodes.is_empty() {
+            let Origin { table, source, .. } = &self.origin;
+            to.columns(source.name(), table.columns.iter().map(|column| column.name));
+            Ok(())
+        } else {
+            listed(&self.nodes, to, Selected::write)
+        }
+    }
+
+    /// Writes the statement, to stand inside another. MySQL takes no two columns of one name there, so they have names of
+    /// their own where that would be.
+    pub(crate) fn write_with_names(&self, to: &mut Writer) -> Result<()> {
+        self.write_head_with_names(to)?;
+        self.write_tail(to)
+    }
+
+    /// Writes a statement of as many rows, in no order.
+    pub(crate) fn write_rows(&self, to: &mut Writer) -> Result<()> {
+        self.write_head_with_names(to)?;
+        self.write_body(to)?;
+        write_window(self.limit, self.offset, to);
+        Ok(())
+    }
+
+    /// Writes the statement that counts the rows.
+    pub(crate) fn write_count(&self, to: &mut Writer) -> Result<()> {
+        to.text("SELECT COUNT(*)");
+        let plain = matches!(self.distinct, Distinct::All) && self.group.is_empty() && self.having.is_none();
+        // An aggregate makes one row of all: it must be left to the database to find that out.
+        if plain && self.limit.is_none() && self.offset.is_none() && self.nodes.iter().all(Selected::is_column) {
+            self.write_body(to)
+        } else {
+            write_from("counted", to, |to| self.write_rows(to))
+        }
+    }
+
+    fn write_verb(&self, to: &mut Writer) -> Result<()> {
+        match &self.distinct {
+            Distinct::All => to.text("SELECT "),
+            Distinct::Whole => to.text("SELECT DISTINCT "),
+            Distinct::On(on) => write_distinct_on(on, to)?,
+        }
+        Ok(())
+    }
+
+    /// What is selected, no two under one name.
+    fn write_head_with_names(&self, to: &mut Writer) -> Result<()> {
+        self.write_verb(to)?;
+        let selected = self.selected();
+        let mut names = HashSet::new();
+        listed(selected.iter().enumerate(), to, |(at, Selected { node, name }), to| {
+            node.write(to)?;
+            let own = match (name, node) {
+                (Some(name), _) => Some(&**name),
+                (None, Node::Column(_, def)) => Some(def.name),
+                (None, _) => None,
+            };
+            if !own.is_some_and(|name| names.insert(name)) || name.is_some() {
+                to.text(" AS ");
+                to.name(&name.as_deref().map_or_else(|| Cow::from(format!("c{at}")), Cow::from));
+            }
+            Ok(())
+        })
+    }
+
+    /// All but what is selected.
+    fn write_tail(&self, to: &mut Writer) -> Result<()> {
+        self.write_body(to)?;
+        write_order(&self.order, to)?;
+        write_window(self.limit, self.offset, to);
+        self.lock.map_or(Ok(()), |lock| lock.write(to))
+    }
+
+    /// All but what is selected, the order, and how many of the rows.
+    fn write_body(&self, to: &mut Writer) -> Result<()> {
+        to.text(" FROM ");
+        self.origin.write(to)?;
+        for Join { kind, origin, on } in &self.joins {
+            if *kind == JoinKind::Full && !to.can().full_join {
+                return Err(Error::new(ErrorKind::Unsupported, "MySQL and MariaDB have no FULL JOIN"));
+            }
+            to.text(match kind {
+                JoinKind::Inner => " INNER JOIN ",
+                JoinKind::Left => " LEFT JOIN ",
+                JoinKind::Full => " FULL OUTER JOIN ",
+            });
+            origin.write(to)?;
+            to.text(" ON ");
+            on.node.write(to)?;
+        }
+        if let Some(filter) = &self.filter {
+            to.text(" WHERE ");
+            filter.node.write(to)?;
+        }
+        if !self.group.is_empty() {
+            to.text(" GROUP BY ");
+            listed(&self.group, to, |selected, to| selected.node.write(to))?;
+        }
+        if let Some(having) = &self.having {
+            to.text(" HAVING ");
+            having.node.write(to)?;
+        }
+        Ok(())
+    }
+}
+
+impl Origin {
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Self { table, source, query } = self;
+        match (query, source) {
+            (Some(query), _) => query.write_bracketed(to)?,
+            (None, _) => table.write(to),
+        }
+        if query.is_some() || matches!(source, Source::Alias(_)) {
+            to.text(" AS ");
+            to.name(source.name());
+        }
+        Ok(())
+    }
+}
+
+impl Lock {
+    /// Writes the lock. SQLite has none on rows, and leaves it out.
+    pub(crate) fn write(self, to: &mut Writer) -> Result<()> {
+        let Self { kind, wait } = self;
+        if !to.can().row_locks {
+            return Ok(());
+        }
+        if kind == LockKind::Share && wait != LockWait::Wait && !to.can().shared_without_waiting {
+            let text = "MySQL and MariaDB have no common words for a shared lock that does not wait";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        to.text(match (kind, to.dialect()) {
+            (LockKind::Update, _) => " FOR UPDATE",
+            // MySQL says FOR SHARE for it too, and MariaDB does not know that.
+            (LockKind::Share, Dialect::Mysql) => " LOCK IN SHARE MODE",
+            (LockKind::Share, _) => " FOR SHARE",
+        });
+        to.text(match wait {
+            LockWait::Wait => "",
+            LockWait::SkipLocked => " SKIP LOCKED",
+            LockWait::Nowait => " NOWAIT",
+        });
+        Ok(())
+    }
+}
+
+/// Which of the rows.
+pub(crate) fn write_window(limit: Option<u64>, offset: Option<u64>, to: &mut Writer) {
+    const MOST: u64 = i64::MAX as u64;
+    let limit = match limit {
+        None if offset.is_some() && !to.can().offset_alone => Some(MOST),
+        limit => limit,
+    };
+    for (word, rows) in [(" LIMIT ", limit), (" OFFSET ", offset)] {
+        if let Some(rows) = rows {
+            to.text(word);
+            to.value(Value::U64(rows.min(MOST)));
+        }
+    }
+}
+
+fn write_distinct_on(on: &[Selected], to: &mut Writer) -> Result<()> {
+    let unsupported = |text: &str| Error::new(ErrorKind::Unsupported, text);
+    if !to.can().distinct_on {
+        return Err(unsupported("only PostgreSQL has DISTINCT ON"));
+    }
+    to.text("SELECT DISTINCT ON (");
+    listed(on, to, |Selected { node, name: _ }, to| match node {
+        Node::Column(..) | Node::Excluded(_) | Node::Name(_) => node.write(to),
+        _ => Err(unsupported("DISTINCT ON takes columns, not expressions")),
+    })?;
+    to.text(") ");
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! [`Union`]: rows of several selects as one: UNION, UNION ALL, INTERSECT and EXCEPT.
+
+use std::fmt;
+
+use super::{
+    model_stream::ModelStream,
+    query::{Query, Rows, fetches},
+    select::{Select, counted, written},
+    select_text::write_window,
+};
+use crate::{
+    data::{params::Params, row::Row},
+    db::{Database, RowStream, Writer},
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    model::{
+        expr::{Order, SubQuery, WriteQuery, write_from, write_order, write_rows_of},
+        table::Model,
+    },
+};
+
+/// A select that is part of a union.
+#[derive(Clone)]
+pub(crate) struct Member {
+    query: SubQuery,
+    /// Whether it can stand in a union as it is, without an order and a limit of its own.
+    simple: bool,
+}
+
+/// Which rows of two queries there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Distinct,
+    All,
+    Intersect,
+    Except,
+}
+
+/// What can be part of a union of rows that are read as an `R`: a [`Select`] or a [`Union`].
+#[expect(private_bounds, reason = "the trait is sealed: what a part is made of is nobody's business outside")]
+pub trait Compound<R>: IntoMember {}
+
+pub(crate) trait IntoMember {
+    fn member(self) -> Member;
+}
+
+/// Rows of several queries, each of which is read as an `R`, as the first of the queries reads it.
+///
+/// Members are taken in the order in which they were added, whichever the operators: `a.union(b).intersect(c)` are the rows
+/// of both `a.union(b)` and `c`.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, Model, Query};
+/// # #[derive(Model)] struct Actor { id: i64, name: String }
+/// # #[derive(Model)] struct Writer { id: i64, name: String }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// # db.batch("create table actor (id integer primary key, name text)").await?;
+/// # db.batch("create table writer (id integer primary key, name text)").await?;
+/// Actor::insert([Actor::NAME.set("Welles")]).run_on(&db).await?;
+/// Writer::insert_many([[Writer::NAME.set("Welles")], [Writer::NAME.set("Akins")]]).run_on(&db).await?;
+/// let names = Actor::select().columns(Actor::NAME).union(Writer::select().columns(Writer::NAME));
+/// assert_eq!(names.order_by(Actor::NAME.asc()).all(&db).await?, ["Akins", "Welles"]);
+/// # Ok(()) }
+/// ```
+#[must_use = "a query does nothing before it is run"]
+pub struct Union<R> {
+    parts: Parts,
+    read: fn(&Row) -> Result<R>,
+}
+
+/// A union, whatever its type.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    first: Member,
+    rest: Vec<(Kind, Member)>,
+    order: Vec<Order>,
+    limit: Option<u64>,
+    offset: Option<u64>,
+}
+
+impl<R> Clone for Union<R> {
+    fn clone(&self) -> Self {
+        Self { parts: self.parts.clone(), read: self.read }
+    }
+}
+
+impl<R> fmt::Debug for Union<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Union").field("members", &(self.parts.rest.len() + 1)).finish_non_exhaustive()
+    }
+}
+
+impl<M: Model, R> IntoMember for Select<M, R> {
+    fn member(self) -> Member {
+        let parts = self.parts;
+        Member { simple: parts.is_simple(), query: SubQuery::with_names(parts) }
+    }
+}
+
+impl<R> IntoMember for Union<R> {
+    fn member(self) -> Member {
+        Member { simple: false, query: SubQuery::new(self.parts, Vec::new(), None) }
+    }
+}
+
+impl<M: Model, R> Compound<R> for Select<M, R> {}
+impl<R> Compound<R> for Union<R> {}
+
+impl Member {
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        if self.simple { self.query.write(to) } else { write_rows_of("part", to, |to| self.query.write(to)) }
+    }
+}
+
+impl WriteQuery for Parts {
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        self.write_in_order(&self.order, to)
+    }
+}
+
+impl Parts {
+    fn write_in_order(&self, order: &[Order], to: &mut Writer) -> Result<()> {
+        let [begin, end] = if to.can().brackets_in_unions { ["(", ")"] } else { ["", ""] };
+        self.first.write(to)?;
+        for (kind, member) in &self.rest {
+            to.text(match kind {
+                Kind::Distinct => " UNION ",
+                Kind::All => " UNION ALL ",
+                Kind::Intersect => " INTERSECT ",
+                Kind::Except => " EXCEPT ",
+            });
+            to.text(begin);
+            member.write(to)?;
+            to.text(end);
+        }
+        write_order(order, to)?;
+        write_window(self.limit, self.offset, to);
+        Ok(())
+    }
+}
+
+/// The operators, of selects and of unions.
+macro_rules! operators {
+    ($([$($generics:tt)*] $type:ty;)+) => {$(
+        impl<$($generics)*> $type {
+            /// The rows of both, each once.
+            pub fn union(self, other: impl Compound<R>) -> Union<R> {
+                Union::of(self.read, self.member_of(Kind::Distinct), Kind::Distinct, other.member())
+            }
+
+            /// The rows of both, those that both have twice.
+            pub fn union_all(self, other: impl Compound<R>) -> Union<R> {
+                Union::of(self.read, self.member_of(Kind::All), Kind::All, other.member())
+            }
+
+            /// The rows that both have.
+            pub fn intersect(self, other: impl Compound<R>) -> Union<R> {
+                Union::of(self.read, self.member_of(Kind::Intersect), Kind::Intersect, other.member())
+            }
+
+            /// The rows that the other does not have.
+            pub fn except(self, other: impl Compound<R>) -> Union<R> {
+                Union::of(self.read, self.member_of(Kind::Except), Kind::Except, other.member())
+            }
+        }
+    )+};
+}
+
+operators! {
+    [M: Model, R] Select<M, R>;
+    [R] Union<R>;
+}
+
+impl<M: Model, R> Select<M, R> {
+    fn member_of(self, _: Kind) -> Parts {
+        Parts::of(self.member())
+    }
+}
+
+impl Parts {
+    fn of(first: Member) -> Self {
+        Self { first, rest: Vec::new(), order: Vec::new(), limit: None, offset: None }
+    }
+}
+
+impl<R> Union<R> {
+    /// The union so far, to which a member is added by `kind`. INTERSECT binds closer than the others in some databases
+    /// and not in others, so what it follows is made one.
+    fn member_of(self, kind: Kind) -> Parts {
+        let Parts { rest, order, limit, offset, .. } = &self.parts;
+        let ended = !order.is_empty() || limit.is_some() || offset.is_some();
+        let mixed = matches!(kind, Kind::Intersect) && !rest.is_empty();
+        if ended || mixed { Parts::of(self.member()) } else { self.parts }
+    }
+
+    fn of(read: fn(&Row) -> Result<R>, mut parts: Parts, kind: Kind, other: Member) -> Self {
+        parts.rest.push((kind, other));
+        Self { parts, read }
+    }
+
+    /// Orders the rows, behind any order given before: by columns of the first query, or by [`name`](crate::functions::name).
+    pub fn order_by(mut self, order: Order) -> Self {
+        self.parts.order.push(order.of_union());
+        self
+    }
+
+    /// At most so many rows.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.parts.limit = Some(rows);
+        self
+    }
+
+    /// Leaves out so many rows, with or without a limit.
+    pub fn offset(mut self, rows: u64) -> Self {
+        self.parts.offset = Some(rows);
+        self
+    }
+
+    /// Takes back a limit and an offset.
+    pub fn clear_limit(mut self) -> Self {
+        (self.parts.limit, self.parts.offset) = (None, None);
+        self
+    }
+
+    fn single(mut self) -> Self {
+        self.parts.limit = Some(self.parts.limit.map_or(1, |limit| limit.min(1)));
+        self
+    }
+
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// As [`Query::run_on`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    pub async fn count(self, db: &Database) -> Result<u64> {
+        let (sql, params) = written(db.dialect(), |to| {
+            to.text("SELECT COUNT(*)");
+            write_from("counted", to, |to| self.parts.write_in_order(&[], to))
+        })?;
+        counted(db, &sql, &params).await
+    }
+
+    /// Whether there is a row.
+    ///
+    /// # Errors
+    /// As [`Query::run_on`].
+    ///
+    /// # Cancel safety
+    /// As [`Database::execute`].
+    pub async fn exists(self, db: &Database) -> Result<bool> {
+        let (sql, params) = written(db.dialect(), |to| self.single().parts.write_in_order(&[], to))?;
+        Ok(!db.send(&sql, &params).await?.rows.is_empty())
+    }
+}
+
+impl<R: Send + 'static> Union<R> {
+    async fn rows(&self, db: &Database) -> Result<Vec<Row>> {
+        let (sql, params) = self.sql(db.dialect())?;
+        Ok(db.send(&sql, &params).await?.rows)
+    }
+
+    async fn read_all(&self, db: &Database) -> Result<Vec<R>> {
+        let (sql, params) = self.sql(db.dialect())?;
+        db.read(&sql, &params, self.read).await
+    }
+
+    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
+        let (sql, params) = self.sql(db.dialect())?;
+        db.send_stream(&sql, &params).await
+    }
+
+    #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
+    fn none(&self) -> &'static str {
+        "the union has no row"
+    }
+}
+
+fetches!([R: Send + 'static] Union<R>, |query, db| query.count(db).await);
+
+impl<R: Send + 'static> Query for Union<R> {
+    type Output = Vec<R>;
+
+    async fn run_on(self, db: &Database) -> Result<Vec<R>> {
+        self.all(db).await
+    }
+
+    fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
+        written(dialect, |to| self.parts.write(to))
+    }
+}

@@ -1,0 +1,173 @@
+//! [`create_tables`], [`drop_tables`] and [`create_statements`]: the statements of `statements.rs` in the order of `order.rs`.
+
+use super::{
+    order::{HeldBack, Plan},
+    statements::Writer,
+};
+use crate::{
+    db::Database,
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    model::table::Table,
+    params,
+};
+
+/// Whoever makes or drops tables on PostgreSQL holds this lock: two that make one table at the same time fail there, IF NOT
+/// EXISTS or not. Any number that nobody else is likely to take.
+const LOCK: i64 = 0x6e65_7374_6c69_6e67;
+
+/// Makes the tables of models, with their keys, constraints and indexes; what is there already is left as it is.
+///
+/// Tables that others refer to come first, in whatever order they are given; tables may refer to each other and to
+/// themselves. A table that is referred to and not given must be there. On PostgreSQL and SQLite all of it is one
+/// transaction, or a savepoint of the one that is open.
+///
+/// A table that exists is not compared with its model: to change tables use migrations.
+///
+/// # Errors
+/// `Unsupported` if the database has no such type (arrays are PostgreSQL's alone); `ImplicitCommit` inside a block on MySQL
+/// and MariaDB, where this would commit it; else as [`Database::execute`].
+///
+/// # Cancel safety
+/// As [`Database::atomic`]; on MySQL and MariaDB, where each statement is on its own, some tables may be there.
+///
+/// # Examples
+/// ```
+/// use nestling::{Database, ForeignKey, Model, create_tables, drop_tables};
+///
+/// #[derive(Model)]
+/// struct Director {
+///     id: i64,
+///     #[model(unique, max_length = 100)]
+///     name: String,
+/// }
+///
+/// #[derive(Model)]
+/// struct Movie {
+///     id: i64,
+///     #[model(on_delete = "cascade")]
+///     director: ForeignKey<Director>,
+/// }
+///
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// let db = Database::open("sqlite::memory:")?;
+/// create_tables(&db, &[Movie::TABLE, Director::TABLE]).await?;
+/// assert!(Movie::select().all(&db).await?.is_empty());
+/// drop_tables(&db, &[Movie::TABLE, Director::TABLE]).await?;
+/// # Ok(()) }
+/// ```
+pub async fn create_tables(db: &Database, tables: &[&'static Table]) -> Result<()> {
+    let writer = Writer::new(db.dialect());
+    let plan = Plan::of(tables);
+    let statements = writer.create(&plan)?;
+    in_a_block(db, || async {
+        for statement in &statements {
+            db.execute(statement, ()).await?;
+        }
+        for HeldBack { table, column, reference } in writer.held_back(&plan) {
+            let (sql, params) = writer.find_reference(table, *column);
+            if db.query_opt(sql, params).await?.is_none() {
+                db.execute(&writer.add_reference(table, *column, reference), ()).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Drops the tables of models, those that refer to others first. Tables that are not there are no error.
+///
+/// On PostgreSQL and SQLite all of it is one transaction, or a savepoint of the one that is open.
+///
+/// # Errors
+/// Those of the database if a table that was not given refers to one of these; `ImplicitCommit` inside a block on MySQL and
+/// MariaDB, where this would commit it; else as [`Database::execute`].
+///
+/// # Cancel safety
+/// As [`Database::atomic`]; on MySQL and MariaDB, where each statement is on its own, some tables may be gone.
+///
+/// # Examples
+/// See [`create_tables`].
+pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()> {
+    let writer = Writer::new(db.dialect());
+    let plan = Plan::of(tables);
+    in_a_block(db, || async {
+        let circular = !plan.held_back.is_empty();
+        for HeldBack { table, column, .. } in writer.held_back(&plan) {
+            let (sql, params) = writer.find_reference(table, *column);
+            if db.query_opt(sql, params).await?.is_some() {
+                db.execute(&writer.drop_reference(table, *column), ()).await?;
+            }
+        }
+        // SQLite deletes the rows first, and looks at references as it does.
+        let deferred = circular && !db.dialect().capabilities().alters_references;
+        if deferred {
+            db.batch("PRAGMA defer_foreign_keys = on").await?;
+        }
+        for table in plan.tables.iter().rev() {
+            db.execute(&writer.drop(table), ()).await?;
+        }
+        if deferred {
+            db.batch("PRAGMA defer_foreign_keys = off").await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The statements by which [`create_tables`] makes tables: to look at, or as the first draft of a migration.
+///
+/// # Errors
+/// `Unsupported` if the database has no such type.
+///
+/// # Examples
+/// ```
+/// use nestling::{Dialect, Model, create_statements};
+///
+/// #[derive(Model)]
+/// struct Director {
+///     id: i64,
+///     #[model(unique, max_length = 100)]
+///     name: String,
+/// }
+///
+/// let statements = create_statements(Dialect::Postgres, &[Director::TABLE])?;
+/// assert_eq!(
+///     statements,
+///     [r#"CREATE TABLE IF NOT EXISTS "director" (
+///   "id" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL,
+///   "name" varchar(100) NOT NULL,
+///   PRIMARY KEY ("id"),
+///   CONSTRAINT "director__name_key" UNIQUE ("name")
+/// )"#]
+/// );
+/// # Ok::<_, nestling::Error>(())
+/// ```
+pub fn create_statements(dialect: Dialect, tables: &[&'static Table]) -> Result<Vec<String>> {
+    let writer = Writer::new(dialect);
+    let plan = Plan::of(tables);
+    let mut statements = writer.create(&plan)?;
+    for HeldBack { table, column, reference } in writer.held_back(&plan) {
+        statements.push(writer.add_reference(table, *column, reference));
+    }
+    Ok(statements)
+}
+
+/// Runs changes of the schema as a whole, where the database can.
+async fn in_a_block<F: Future<Output = Result<()>>>(db: &Database, body: impl FnOnce() -> F) -> Result<()> {
+    match db.dialect() {
+        Dialect::Mysql if db.in_transaction() => {
+            let text = "MySQL commits the open transaction when a table is made or dropped: do it outside of blocks";
+            Err(Error::new(ErrorKind::ImplicitCommit, text))
+        }
+        Dialect::Mysql => body().await,
+        Dialect::Postgres => {
+            db.atomic(|| async {
+                db.query("SELECT pg_advisory_xact_lock($1)", params![LOCK]).await?;
+                body().await
+            })
+            .await
+        }
+        Dialect::Sqlite => db.atomic(body).await,
+    }
+}
