@@ -56,7 +56,7 @@ use syn::{DeriveInput, Result, parse_macro_input};
 ///
 /// # Examples
 /// ```
-/// use nestling::{Dialect, ForeignKey, Json, Model, Query, TextEnum, create_statements};
+/// use nestling::{Dialect, ForeignKey, Model, Query, model::{TextEnum, create_statements}, types::Json};
 ///
 /// #[derive(Debug, Model)]
 /// #[model(table = "directors")]
@@ -162,7 +162,7 @@ pub fn from_row(input: TokenStream) -> TokenStream {
 ///
 /// # Examples
 /// ```
-/// use nestling::{TextEnum, Value};
+/// use nestling::{Value, model::TextEnum};
 ///
 /// #[derive(Debug, PartialEq, TextEnum)]
 /// #[text_enum(rename_all = "snake_case")]

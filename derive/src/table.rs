@@ -19,10 +19,10 @@ impl Model {
         let columns = (0..self.fields.len()).map(|at| self.column(at));
         let indexes = self.indexes.iter().map(|index| {
             let (columns, unique) = (&index.columns, index.unique);
-            quote!(#krate::IndexDef { columns: &[#(#columns),*], unique: #unique })
+            quote!(#krate::__private::IndexDef { columns: &[#(#columns),*], unique: #unique })
         });
         quote! {
-            &#krate::Table {
+            &#krate::__private::Table {
                 model: #model,
                 schema: #schema,
                 name: #table,
@@ -52,22 +52,22 @@ impl Model {
         let generated = option(field.generated.as_ref().and_then(|generated| generated.sql.as_ref()));
         let must_generate = field.generated.is_some();
         let stored = match &field.stored {
-            Some(Stored { variant, .. }) => quote!(#krate::Stored::#variant),
-            None => quote!(#krate::Stored::Native),
+            Some(Stored { variant, .. }) => quote!(#krate::__private::Stored::#variant),
+            None => quote!(#krate::__private::Stored::Native),
         };
         quote! {
-            #krate::ColumnDef {
+            #krate::__private::ColumnDef {
                 name: #column,
                 field: #name,
-                ty: <#ty as #krate::Field>::TYPE,
-                null: <#ty as #krate::Field>::NULL,
+                ty: <#ty as #krate::__private::Field>::TYPE,
+                null: <#ty as #krate::__private::Field>::NULL,
                 auto: #auto,
                 max_length: #max_length,
                 default_sql: #default_sql,
                 check: #check,
-                references: #krate::__derive::reference::<#ty>(#on_delete, #on_update, #index),
+                references: #krate::__private::reference::<#ty>(#on_delete, #on_update, #index),
                 stored: #stored,
-                write: #krate::__derive::write(#read_only, #must_generate, #generated),
+                write: #krate::__private::write(#read_only, #must_generate, #generated),
             }
         }
     }
@@ -80,7 +80,7 @@ impl Model {
         match auto {
             Some(auto) => quote!(#auto),
             None if *key == [at] && default.is_none() && default_sql.is_none() && !computed => {
-                quote!(#krate::__derive::can_be_auto::<#ty>())
+                quote!(#krate::__private::can_be_auto::<#ty>())
             }
             None => quote!(false),
         }
@@ -99,30 +99,30 @@ impl Model {
             out.extend(quote_spanned! {span=> const _: () = ::std::assert!(#what, #message); });
         };
         if let Some(length) = &field.max_length {
-            check(length.span(), quote!(#krate::__derive::is_text::<#ty>()), "`max_length` is for text");
+            check(length.span(), quote!(#krate::__private::is_text::<#ty>()), "`max_length` is for text");
         }
         if let Some(auto) = field.auto.as_ref().filter(|auto| auto.value) {
             let message = "a key that the database numbers is an integer";
-            check(auto.span, quote!(#krate::__derive::can_be_auto::<#ty>()), message);
+            check(auto.span, quote!(#krate::__private::can_be_auto::<#ty>()), message);
         }
         if let Some(Stored { of, span, .. }) = &field.stored {
             let message = match of.to_string().as_str() {
                 "Uuid" => "this form is one of UUIDs",
                 _ => "this form is one of moments: `DateTime<Utc>`",
             };
-            let ty = quote!(<#ty as #krate::Field>::TYPE);
-            check(*span, quote!(::std::matches!(#ty, #krate::ColumnType::#of)), message);
+            let ty = quote!(<#ty as #krate::__private::Field>::TYPE);
+            check(*span, quote!(::std::matches!(#ty, #krate::__private::ColumnType::#of)), message);
         }
         for action in [&field.on_delete, &field.on_update].into_iter().flatten() {
             let message = "only a foreign key has `on_delete` and `on_update`";
-            check(action.span, quote!(#krate::__derive::is_reference::<#ty>()), message);
+            check(action.span, quote!(#krate::__private::is_reference::<#ty>()), message);
             if action.variant == "SetNull" {
                 let message = "a reference that becomes NULL is an `Option<ForeignKey<…>>`";
-                check(action.span, quote!(<#ty as #krate::Field>::NULL), message);
+                check(action.span, quote!(<#ty as #krate::__private::Field>::NULL), message);
             }
         }
         if key.contains(&at) {
-            check(ty.span(), quote!(!<#ty as #krate::Field>::NULL), "a primary key cannot be NULL");
+            check(ty.span(), quote!(!<#ty as #krate::__private::Field>::NULL), "a primary key cannot be NULL");
         }
         out
     }
@@ -137,7 +137,9 @@ fn option(text: Option<&LitStr>) -> TokenStream {
 
 fn action(krate: &syn::Path, action: Option<&Action>) -> TokenStream {
     match action {
-        Some(Action { variant, .. }) => quote!(::std::option::Option::Some(#krate::ReferenceAction::#variant)),
+        Some(Action { variant, .. }) => {
+            quote!(::std::option::Option::Some(#krate::__private::ReferenceAction::#variant))
+        }
         None => quote!(::std::option::Option::None),
     }
 }

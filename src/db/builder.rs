@@ -128,7 +128,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// PostgreSQL: whether [`HStore`](crate::HStore) is read and written. Defaults to yes; it costs nothing, and the
+    /// PostgreSQL: whether [`HStore`](crate::types::HStore) is read and written. Defaults to yes; it costs nothing, and the
     /// extension need not be there.
     ///
     /// Without it an hstore is a type like any other that this crate does not know: text in its own form

@@ -40,7 +40,7 @@ named! {
 }
 
 named! {
-    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::HStore).
+    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::types::HStore).
     ///
     /// They are read and written by every PostgreSQL database of this crate, so that this is another name of
     /// [`PostgresqlDatabase`]. HStore is on by default, and off by

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::runtime::Scope;
 
-/// What [`ScopeService`](crate::ScopeService) answers a request with: the inner service's future, in a scope.
+/// What [`ScopeService`](crate::tower::ScopeService) answers a request with: the inner service's future, in a scope.
 ///
 /// # Cancel safety
 /// Dropped at any point, it rolls back what the request has open, and leaves the context outside as it was.

@@ -1,30 +1,28 @@
-//! Models: a struct for each table, typed columns, queries made of them, and the `Manager` that runs them.
+//! What a model says of its table; its columns and fields; tables made and dropped; calls on rows, and prefetch.
 //!
-//! The rooms, each of which imports from those above it: `table` (what a model says of its table), `expr` (expressions),
-//! `catalog` (what the database says of its tables), `schema` (tables made and dropped), `query` (typed statements),
-//! `prefetch` (rows with those that refer to them), `manager` (the calls on rows). The one exception is the trait
-//! [`Model`], whose constructors make queries.
+//! A struct with `#[derive(Model)]` is a table. What is done with its rows is a call of the [`Manager`], or a statement of
+//! [`query`](crate::query).
 
-mod catalog;
-pub mod derived;
-mod expr;
-mod manager;
-mod prefetch;
-mod query;
-mod schema;
-mod table;
+// The rooms, each of which imports from those before it: `table` (what a model says of its table), `expr` (expressions),
+// `catalog` (what the database says of its tables), `schema` (tables made and dropped), `query` (typed statements),
+// `prefetch` (rows with those that refer to them), `manager` (the calls on rows). The one exception is the trait `Model`,
+// whose constructors make queries.
+pub(crate) mod catalog;
+pub(crate) mod derived;
+pub(crate) mod expr;
+pub(crate) mod manager;
+pub(crate) mod prefetch;
+pub(crate) mod query;
+pub(crate) mod schema;
+pub(crate) mod table;
+
+#[cfg(feature = "derive")]
+pub use nestling_derive::{Model, TextEnum};
 
 pub use self::{
-    expr::{
-        Assignment, Column, Columns, Document, Expr, JsonPath, JsonStep, Number, Operand, Order, Ordered, Reference,
-        RowValue, Text,
-    },
+    expr::{Assignment, Column, Columns, Reference},
     manager::{DeleteRow, IntoSelect, Manager, RecursiveDelete},
     prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
-    query::{
-        Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One, Optional, Query,
-        Raw, Relation, Returning, Rows, Select, Selection, Shape, Union, Update, functions, raw,
-    },
     schema::{create_statements, create_tables, drop_tables},
     table::{
         ColumnDef, ColumnType, ColumnWrite, Field, ForeignKey, IndexDef, Key, Model, ReferenceAction, ReferenceDef,

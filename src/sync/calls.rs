@@ -6,7 +6,7 @@ use crate::db::{Outcome, Portable};
 use crate::{
     data::{params::Params, row::Row},
     error::Error,
-    model::Query,
+    model::query::Query,
 };
 
 impl SyncDatabase {

@@ -4,7 +4,10 @@ use super::{SyncDatabase, SyncModels};
 use crate::{
     db::Database,
     error::{Error, Result},
-    model::{Assignment, Children, Columns, IntoSelect, Manager, Model, PrefetchType, Prefetched, Query, Rows, Select},
+    model::{
+        Assignment, Children, Columns, IntoSelect, Manager, Model, PrefetchType, Prefetched,
+        query::{Query, Rows, Select},
+    },
 };
 
 /// A [`Manager`] for blocking calls, from [`Manager::sync`], [`Manager::allow_sync`] or a [`SyncDatabase`].

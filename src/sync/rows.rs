@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::SyncDatabase;
-use crate::{data::row::Row, db::RowStream, error::Error, model::ModelStream};
+use crate::{data::row::Row, db::RowStream, error::Error, model::query::ModelStream};
 
 /// The rows of a query, one by one, with memory that does not grow with their number. From
 /// [`SyncDatabase::stream`].
@@ -43,7 +43,7 @@ impl fmt::Debug for SyncRows {
     }
 }
 
-/// The rows of a typed query, one by one, each read as an `R`. From [`SyncManager::iterate`](crate::SyncManager::iterate).
+/// The rows of a typed query, one by one, each read as an `R`. From [`SyncManager::iterate`](crate::sync::SyncManager::iterate).
 ///
 /// A row that cannot be read is an error in its place. Dropped half-way, the rest of the rows is thrown away.
 #[must_use = "the rows are fetched as they are asked for"]

@@ -11,7 +11,7 @@ use super::ScopeService;
 ///
 /// # Examples
 /// ```
-/// use nestling::{Database, Error, ScopeLayer, params};
+/// use nestling::{Database, Error, params, tower::ScopeLayer};
 /// use tower::{Service, ServiceBuilder, ServiceExt};
 ///
 /// # #[tokio::main] async fn main() -> Result<(), Error> {

@@ -41,7 +41,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
     ),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/texts.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
-    ("nestling_derive", &["lib.rs"]),
+    ("nestling_derive", &["lib.rs", "model/mod.rs"]),
     ("pin_project", &["runtime/scope.rs", "db/scope_future.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),

@@ -87,7 +87,7 @@ impl<M: Model, T> Column<M, T> {
         Assignment::new(self.index, value.into_node().fitted(&self.expr().node))
     }
 
-    /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::OnConflict).
+    /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::query::OnConflict).
     pub fn excluded(self) -> Expr<T> {
         Expr::new(Node::Excluded(self.def()))
     }
@@ -167,7 +167,7 @@ macro_rules! methods {
 }
 pub(crate) use methods;
 
-/// A column of `M` and what it is set to. Made by [`Column::set`](crate::Column::set).
+/// A column of `M` and what it is set to. Made by [`Column::set`](crate::model::Column::set).
 pub struct Assignment<M> {
     pub(crate) column: usize,
     pub(crate) node: Node,

@@ -26,10 +26,8 @@ pub(crate) use self::{
     column::methods,
     compare::{among, equal, is_key, is_one_of, key_in},
     node::{Form, Node, Source},
-    operand::InOperand,
     operator::{Operator, listed},
     order::write_order,
-    row_value::RowParts,
     sub_query::{ROWS, SubQuery, WriteQuery, write_from, write_rows_of},
 };
 pub use self::{
@@ -38,9 +36,9 @@ pub use self::{
     json::Document,
     json_path::{JsonPath, JsonStep},
     number::{Number, Ordered},
-    operand::Operand,
+    operand::{InOperand, Operand},
     order::Order,
     reference::Reference,
-    row_value::RowValue,
+    row_value::{RowOperand, RowParts, RowValue},
     text::Text,
 };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::table::Model;
 
-/// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::functions::row).
+/// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::query::functions::row).
 #[derive(Debug)]
 #[must_use = "an expression does nothing before it is given to a query"]
 pub struct RowValue<T> {

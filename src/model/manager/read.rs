@@ -177,7 +177,7 @@ impl Manager {
     }
 
     /// Fetches rows with those that refer to them, any levels deep: one query for each model (of very many parents one for each
-    /// part, see [`PrefetchType::Keys`](crate::PrefetchType::Keys)). Awaiting it runs it.
+    /// part, see [`PrefetchType::Keys`](crate::model::PrefetchType::Keys)). Awaiting it runs it.
     ///
     /// The parents come in the order of their query, and each has its children in the order of theirs; who has none gets an
     /// empty list. [`by`](Prefetch::by) tells how the children are asked for; the result is the same. A tuple of children
@@ -186,7 +186,7 @@ impl Manager {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType};
+    /// # use nestling::{Database, ForeignKey, Manager, Model, model::PrefetchType};
     /// # #[tokio::main] async fn main() -> nestling::Result<()> {
     /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
     /// # #[derive(Debug, Model)] struct Movie { id: i64, title: String, director: ForeignKey<Director> }

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
 /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
 /// # #[derive(Debug, Model)] struct Movie {
 /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
@@ -60,7 +60,7 @@ impl<R, C> Deref for Prefetched<R, C> {
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
 /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
 /// # #[derive(Debug, Model)] struct Movie {
 /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
@@ -119,7 +119,7 @@ where
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+    /// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
     /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
     /// # #[derive(Debug, Model)] struct Movie {
     /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,

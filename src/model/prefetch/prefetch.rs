@@ -34,7 +34,7 @@ impl<'a, P: Model, C: Children<P>> Prefetch<'a, P, C> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+    /// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
     /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
     /// # #[derive(Debug, Model)] struct Movie {
     /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,

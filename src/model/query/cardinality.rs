@@ -3,11 +3,11 @@
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many rows an insert gives back.
-pub trait Shape: Send + Sync + 'static {
+pub trait Cardinality: Send + Sync + 'static {
     /// What comes of an insert that gives back a `T` for each row.
     type Output<T: Send>: Send;
     /// The same, where rows may be left out because others were there already.
-    type Ignoring: Shape;
+    type Ignoring: Cardinality;
 
     /// Makes the output of the rows that came.
     #[doc(hidden)]
@@ -26,7 +26,7 @@ pub enum Maybe {}
 #[derive(Debug)]
 pub enum Many {}
 
-impl Shape for One {
+impl Cardinality for One {
     type Output<T: Send> = T;
     type Ignoring = Maybe;
 
@@ -35,7 +35,7 @@ impl Shape for One {
     }
 }
 
-impl Shape for Maybe {
+impl Cardinality for Maybe {
     type Output<T: Send> = Option<T>;
     type Ignoring = Self;
 
@@ -44,7 +44,7 @@ impl Shape for Maybe {
     }
 }
 
-impl Shape for Many {
+impl Cardinality for Many {
     type Output<T: Send> = Vec<T>;
     type Ignoring = Self;
 

@@ -1,6 +1,6 @@
 //! Functions of SQL that are not a method of one column: `count()`, `exists(..)`, `case()` and their kin.
 //!
-//! What has one operand is a method of [`Column`](crate::Column) and [`Expr`]: `User::AGE.max()`, `User::NAME.lower()`.
+//! What has one operand is a method of [`Column`](crate::model::Column) and [`Expr`]: `User::AGE.max()`, `User::NAME.lower()`.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub fn count() -> Expr<i64> {
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Dialect, ForeignKey, Model, Query, functions::exists};
+/// # use nestling::{Dialect, ForeignKey, Model, Query, query::functions::exists};
 /// # #[derive(Model)] struct Director { id: i64 }
 /// # #[derive(Model)] struct Movie { id: i64, director: ForeignKey<Director> }
 /// let films = Movie::select().filter(Movie::DIRECTOR.eq(Director::ID));
@@ -68,7 +68,7 @@ pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -
 /// # Examples
 /// The page behind a row:
 /// ```
-/// # use nestling::{Dialect, Model, Query, functions::row};
+/// # use nestling::{Dialect, Model, Query, query::functions::row};
 /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
 /// let page = Movie::select().filter(row((Movie::YEAR, Movie::ID)).gt((1962, 7))).order_by(Movie::YEAR.asc());
 /// assert!(page.sql(Dialect::Sqlite)?.0.contains(r#"("movie"."year", "movie"."id") > (?, ?)"#));
@@ -82,7 +82,7 @@ pub fn row<P: RowParts>(parts: P) -> RowValue<P::Types> {
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, Model, Query, functions::case};
+/// # use nestling::{Database, Model, Query, query::functions::case};
 /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
 /// # #[tokio::main] async fn main() -> nestling::Result<()> {
 /// # let db = Database::open("sqlite::memory:")?;
@@ -128,7 +128,7 @@ impl<T: Field> Case<T> {
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Dialect, Model, Query, functions::function};
+/// # use nestling::{Dialect, Model, Query, query::functions::function};
 /// # #[derive(Model)] struct Movie { id: i64, title: String }
 /// let sound = function::<String>("soundex", [Movie::TITLE.expr()]);
 /// let sql = Movie::select().columns(sound).sql(Dialect::Postgres)?.0;

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{
-    cardinality::{One, Shape},
+    cardinality::{Cardinality, One},
     insert_plan::{Conflict, Plan, Upsert},
     on_conflict::OnConflict,
     query::Query,
@@ -32,7 +32,7 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, Model, OnConflict, Query};
+/// # use nestling::{Database, Model, Query, query::OnConflict};
 /// # #[derive(Debug, Model)] struct Word { id: i64, #[model(unique)] text: String, #[model(default = 1)] uses: i64 }
 /// # #[tokio::main] async fn main() -> nestling::Result<()> {
 /// # let db = Database::open("sqlite::memory:")?;
@@ -49,7 +49,7 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 /// # Ok(()) }
 /// ```
 ///
-/// `W` tells how many: [`One`], [`Maybe`](crate::Maybe) or [`Many`](crate::Many).
+/// `W` tells how many: [`One`], [`Maybe`](crate::query::Maybe) or [`Many`](crate::query::Many).
 #[must_use = "a query does nothing before it is run"]
 pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
     plan: Plan,
@@ -96,7 +96,7 @@ impl<M: Model, W> Insert<M, W> {
     }
 }
 
-impl<M: Model, W: Shape, R> Insert<M, W, R> {
+impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     /// Leaves out rows that are there already: those that a unique constraint forbids. Only the others are given back.
     ///
     /// On MySQL and MariaDB it is the server's refusal that tells; many rows are then halved until those that it refuses are
@@ -124,7 +124,7 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, Model, OnConflict, Query, create_tables};
+    /// # use nestling::{Database, Model, Query, create_tables, query::OnConflict};
     /// # #[derive(Debug, Model)] struct Page { id: i64, #[model(unique)] path: String, version: i64 }
     /// # #[tokio::main] async fn main() -> nestling::Result<()> {
     /// # let db = Database::open("sqlite::memory:")?;
@@ -176,7 +176,7 @@ impl<M: Model, W: Shape, R> Insert<M, W, R> {
     }
 }
 
-impl<M: Model, W: Shape, R: Send> Query for Insert<M, W, R> {
+impl<M: Model, W: Cardinality, R: Send> Query for Insert<M, W, R> {
     type Output = W::Output<R>;
 
     async fn run_on(self, db: &Database) -> Result<W::Output<R>> {

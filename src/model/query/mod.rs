@@ -26,7 +26,7 @@ mod union;
 mod update;
 
 pub use self::{
-    cardinality::{Many, Maybe, One, Shape},
+    cardinality::{Cardinality, Many, Maybe, One},
     insert::Insert,
     model_stream::ModelStream,
     on_conflict::{ConflictTarget, OnConflict},

@@ -13,7 +13,7 @@ use crate::model::{
 /// # Examples
 ///
 /// ```
-/// # use nestling::{Assignment, Column, Dialect, Model, OnConflict, Query};
+/// # use nestling::{Dialect, Model, Query, model::{Assignment, Column}, query::OnConflict};
 /// fn upsert<M: Model>(name: Column<M, String>, count: Column<M, i64>) -> impl Query {
 ///     let update = OnConflict::columns(name).update([count.set(count + count.excluded())]);
 ///     M::insert([name.set("ada"), count.set(1)]).on_conflict(update)
@@ -44,7 +44,7 @@ impl<M: Model> OnConflict<M> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Dialect, Model, OnConflict, Query};
+    /// # use nestling::{Dialect, Model, Query, query::OnConflict};
     /// # #[derive(Model)] struct Word { id: i64, text: String, uses: i64 }
     /// let again = OnConflict::constraint("word_text_key").update([Word::USES.set(Word::USES + 1)]);
     /// let sql = Word::insert([Word::TEXT.set("one")]).on_conflict(again).sql(Dialect::Postgres)?.0;
@@ -74,11 +74,11 @@ impl<M: Model> ConflictTarget<M> {
     /// hold. PostgreSQL and SQLite.
     ///
     /// The database finds the index by its condition, so the two must be written alike: where it does not see that they are
-    /// the same, give its text by [`functions::sql`](crate::functions::sql).
+    /// the same, give its text by [`functions::sql`](crate::query::functions::sql).
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Dialect, Model, OnConflict, Query};
+    /// # use nestling::{Dialect, Model, Query, query::OnConflict};
     /// # #[derive(Model)] struct User { id: i64, email: String, name: String, deleted: Option<i64> }
     /// let again = OnConflict::columns(User::EMAIL).filter(User::DELETED.is_null()).update_columns(User::NAME);
     /// let user = User::insert([User::EMAIL.set("a@b"), User::NAME.set("ada")]).on_conflict(again);
@@ -91,7 +91,7 @@ impl<M: Model> ConflictTarget<M> {
         self
     }
 
-    /// The row that is there is changed so. [`Column::excluded`](crate::Column::excluded) is what the new row has.
+    /// The row that is there is changed so. [`Column::excluded`](crate::model::Column::excluded) is what the new row has.
     pub fn update(self, assignments: impl IntoIterator<Item = Assignment<M>>) -> OnConflict<M> {
         OnConflict { target: self.0, set: Vec::new(), marker: PhantomData }.update(assignments)
     }

@@ -112,7 +112,7 @@ impl<M: Model, R> Select<M, R> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, Model, Query, functions::count};
+    /// # use nestling::{Database, Model, Query, query::functions::count};
     /// # #[derive(Model)] struct Movie { id: i64, year: i32 }
     /// # #[tokio::main] async fn main() -> nestling::Result<()> {
     /// # let db = Database::open("sqlite::memory:")?;

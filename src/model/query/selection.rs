@@ -167,8 +167,8 @@ impl Table {
 
 methods! {
     [T]
-    /// The expression under a name: for [`functions::name`](crate::functions::name) to refer to, and for
-    /// [`Select::into`](crate::Select::into) to read by.
+    /// The expression under a name: for [`functions::name`](crate::query::functions::name) to refer to, and for
+    /// [`Select::into`](crate::query::Select::into) to read by.
     fn named(self, name: impl Into<Cow<'static, str>>) -> Named<T> {
         Named { expr: self, name: name.into() }
     }

@@ -200,7 +200,7 @@ impl<R> Union<R> {
         Self { parts, read }
     }
 
-    /// Orders the rows, behind any order given before: by columns of the first query, or by [`name`](crate::functions::name).
+    /// Orders the rows, behind any order given before: by columns of the first query, or by [`name`](crate::query::functions::name).
     pub fn order_by(mut self, order: Order) -> Self {
         self.parts.order.push(order.of_union());
         self

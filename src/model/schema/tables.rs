@@ -33,7 +33,7 @@ const LOCK: i64 = 0x6e65_7374_6c69_6e67;
 ///
 /// # Examples
 /// ```
-/// use nestling::{Database, ForeignKey, Model, create_tables, drop_tables};
+/// use nestling::{Database, ForeignKey, Model, create_tables, model::drop_tables};
 ///
 /// #[derive(Model)]
 /// struct Director {
@@ -122,7 +122,7 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
 ///
 /// # Examples
 /// ```
-/// use nestling::{Dialect, Model, create_statements};
+/// use nestling::{Dialect, Model, model::create_statements};
 ///
 /// #[derive(Model)]
 /// struct Director {

@@ -4,7 +4,7 @@
 ///
 /// # Examples
 /// ```
-/// use nestling::{Database, TextEnum, params};
+/// use nestling::{Database, model::TextEnum, params};
 ///
 /// #[derive(Debug, PartialEq, TextEnum)]
 /// #[text_enum(rename_all = "lowercase")]

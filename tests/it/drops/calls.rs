@@ -5,9 +5,9 @@
 use futures_util::future::LocalBoxFuture;
 use nestling::{
     Context, Database, Dialect, Error,
-    mysql_async::prelude::Queryable as _,
+    native::mysql_async::prelude::Queryable as _,
     params,
-    sea_query::{Alias, Query},
+    query::sea_query::{Alias, Query},
 };
 
 use super::{fresh, insert};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nestling::{
     ErrorKind, params,
-    sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
+    query::sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
 };
 
 use crate::dialects::numbers;

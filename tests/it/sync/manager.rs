@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nestling::{Error, ErrorKind, Manager, Model as _, PrefetchType, SyncManager};
+use nestling::{Error, ErrorKind, Manager, Model as _, model::PrefetchType, sync::SyncManager};
 use serde_json::json;
 
 use super::surroundings::everywhere;
 use crate::films::{Award, Director, Movie, create, fill};
 
 fn direct(sync: &SyncManager, name: &str) -> Result<Director, Error> {
-    sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::Json(json!(null)))])
+    sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::types::Json(json!(null)))])
 }
 
 on_every_backend! {
@@ -21,17 +21,19 @@ on_every_backend! {
             sync.connect()?;
             let ann = direct(sync, "Ann")?;
             let films = ["Rain", "Snow", "Hail"].map(|title| {
-                sync.create([Movie::TITLE.set(title), Movie::DIRECTOR.set(&ann), Movie::EXTRA.set(nestling::Json(json!(1)))])
+                let extra = Movie::EXTRA.set(nestling::types::Json(json!(1)));
+                sync.create([Movie::TITLE.set(title), Movie::DIRECTOR.set(&ann), extra])
             });
             let [rain, snow, _] = films.map(|film| film.expect("a film"));
             assert_eq!(sync.get::<Director>(Director::NAME.eq("Ann"))?, ann);
             assert_eq!(sync.get_or_none::<Director>(Director::NAME.eq("Bob"))?, None);
             assert_eq!(sync.get::<Director>(Director::NAME.eq("Bob")).unwrap_err().kind(), ErrorKind::NoRow);
-            let notes = || [Director::NOTES.set(nestling::Json(json!([])))];
+            let notes = || [Director::NOTES.set(nestling::types::Json(json!([])))];
             assert_eq!(sync.get_or_create([Director::NAME.set("Ann")], notes())?, (ann.clone(), false));
             let (bob, created) = sync.get_or_create([Director::NAME.set("Bob")], notes())?;
             assert!(created);
-            let again = sync.create_or_get([Director::NAME.set("Bob"), Director::NOTES.set(nestling::Json(json!(7)))])?;
+            let notes = Director::NOTES.set(nestling::types::Json(json!(7)));
+            let again = sync.create_or_get([Director::NAME.set("Bob"), notes])?;
             assert_eq!(again, (bob.clone(), false));
             let renamed = Movie { title: "Drizzle".into(), ..rain.clone() };
             assert_eq!(sync.update(&renamed)?, 1);
@@ -94,7 +96,7 @@ on_every_backend! {
         everywhere(move |place| {
             let sync = objects.sync();
             let refused = || {
-                let ann = Director { id: 1, name: "Ann".into(), notes: nestling::Json(json!(1)) };
+                let ann = Director { id: 1, name: "Ann".into(), notes: nestling::types::Json(json!(1)) };
                 let kinds = [
                     sync.get::<Director>(Director::ID.eq(1)).map(|_| 1),
                     sync.get_or_none::<Director>(Director::ID.eq(1)).map(|_| 1),
