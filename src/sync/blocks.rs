@@ -125,7 +125,7 @@ impl SyncDatabase {
     ) -> Result<T, E> {
         let core = self.core()?;
         let engine = core.engine()?;
-        let held = engine.run(open(core.twin()))?;
+        let held = engine.run(open(core.pool()))?;
         let inside = Inside::Block.enter(&core);
         let result = catch_unwind(AssertUnwindSafe(|| held.call(body)));
         drop(inside);
@@ -148,19 +148,19 @@ impl SyncDatabase {
     /// How many blocks deep the current thread is in a blocking transaction of this database; 0 outside one.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        self.here().map_or(0, |core| core.twin().depth())
+        self.here().map_or(0, |core| core.pool().depth())
     }
 
     /// The name of the innermost savepoint that the current thread has open.
     #[must_use]
     pub fn current_savepoint(&self) -> Option<String> {
-        self.here()?.twin().current_savepoint()
+        self.here()?.pool().current_savepoint()
     }
 
     /// The state of the innermost blocking block that the current thread has open.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.here().map_or(Status::None, |core| core.twin().status())
+        self.here().map_or(Status::None, |core| core.pool().status())
     }
 
     /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is rolled back
@@ -170,7 +170,7 @@ impl SyncDatabase {
     /// `NoTransaction` outside a transaction.
     pub fn set_rollback_only(&self) -> Result<(), Error> {
         let none = || Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
-        self.here().map_or_else(none, |core| core.twin().set_rollback_only())
+        self.here().map_or_else(none, |core| core.pool().set_rollback_only())
     }
 }
 

@@ -2,24 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
 };
 
-use super::{
-    engine::{self, Engine},
-    inside::Inside,
-};
+use super::{core::Core, engine, inside::Inside};
 use crate::{
     db::{Database, Stats},
     driver::Dialect,
     error::{Error, ErrorKind},
 };
-
-/// How long closed connections may take to say goodbye to the server.
-const GOODBYE: Duration = Duration::from_millis(20);
-/// How long the connection of a database in memory may take to be clean.
-const CLEANING: Duration = Duration::from_secs(5);
 
 /// A database for blocking calls, from [`Database::sync`] or [`Database::allow_sync`].
 ///
@@ -54,84 +46,6 @@ enum Source {
     Permission(Database),
 }
 
-/// What the clones of a handle share.
-pub(super) struct Core {
-    db: Database,
-    twin: Database,
-    engine: Mutex<Option<Arc<Engine>>>,
-}
-
-impl Core {
-    pub(super) fn new(db: &Database) -> Arc<Self> {
-        Arc::new(Self { db: db.clone(), twin: db.twin(), engine: Mutex::default() })
-    }
-
-    /// The number of the database that it belongs to.
-    pub(super) fn database(&self) -> usize {
-        self.db.id()
-    }
-
-    /// The database on which blocking calls run.
-    pub(super) fn twin(&self) -> &Database {
-        &self.twin
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Engine>>> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What runs the futures, started if it is not there. Kept, it goes on when the handle is closed.
-    pub(super) fn engine(&self) -> Result<Arc<Engine>, Error> {
-        let mut slot = self.slot();
-        match &*slot {
-            Some(engine) => Ok(Arc::clone(engine)),
-            None => Ok(Arc::clone(slot.insert(Arc::new(Engine::start()?)))),
-        }
-    }
-
-    /// Closes the connections. The thread goes with the last call that is still at work on it.
-    fn close(&self) {
-        let engine = self.slot().take();
-        if let Some(engine) = engine
-            && self.db.is_apart_from(&self.twin)
-        {
-            engine.run(self.twin.close());
-        }
-    }
-
-    /// Has the connections closed and the thread ended.
-    fn end(&self) -> Option<Arc<Engine>> {
-        let engine = self.slot().take()?;
-        let twin = self.db.is_apart_from(&self.twin).then(|| self.twin.clone());
-        engine.stop_after(Box::pin(async move {
-            match twin {
-                Some(twin) => {
-                    twin.close().await;
-                    // The sweep's task may not have seen yet that the pool is closed.
-                    engine::linger(1, GOODBYE).await;
-                }
-                // A connection that is still being cleaned must not go: the database lives in it.
-                None => engine::linger(0, CLEANING).await,
-            }
-        }));
-        Some(engine)
-    }
-
-    /// Closes the connections, and waits until the thread has ended.
-    pub(super) fn shut(&self) {
-        if let Some(engine) = self.end() {
-            engine.join();
-        }
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        // It ends on its own.
-        let _ = self.end();
-    }
-}
-
 impl Database {
     /// A handle for blocking calls.
     ///
@@ -155,6 +69,48 @@ impl Database {
     pub fn sync(&self) -> SyncDatabase {
         SyncDatabase { source: Source::Own(Core::new(self)), even_in_transaction: false }
     }
+
+    /// Allows blocking queries for as long as a closure runs, and closes their connections at its end, in whatever way it
+    /// ends.
+    ///
+    /// The permission holds for the closure and the current task alone: by the handle that the closure gets, another
+    /// thread or another task cannot query, nor can anybody after the closure's end. It is [`sync`](Self::sync) for who
+    /// wants the rest of the program to be asynchronous.
+    ///
+    /// # Panics
+    /// With the panic of the closure, after the connections were closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// use nestling::{Database, ErrorKind, params};
+    ///
+    /// let db = Database::open("sqlite::memory:")?;
+    /// let mut leaked = None;
+    /// db.allow_sync(|sync| {
+    ///     leaked = Some(sync.clone());
+    ///     sync.batch("create table note (text text)")?;
+    ///     sync.execute("insert into note values ($1)", params!["written while nothing else ran"])
+    /// })?;
+    /// let refused = leaked.expect("it was stored").execute("delete from note", params![]);
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::SyncNotAllowed);
+    /// assert_eq!(db.query("select * from note", params![]).await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn allow_sync<T>(&self, body: impl FnOnce(&SyncDatabase) -> T) -> T {
+        let sync = SyncDatabase::of_permission(self);
+        if Inside::Permission.current(self.id()).is_some() {
+            // The connections are closed at the end of the outer one.
+            return body(&sync);
+        }
+        let core = Core::new(self);
+        let permission = Inside::Permission.enter(&core);
+        // Not by a drop, which must not block.
+        let result = catch_unwind(AssertUnwindSafe(|| body(&sync)));
+        drop(permission);
+        core.shut();
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
 }
 
 impl SyncDatabase {
@@ -165,7 +121,7 @@ impl SyncDatabase {
 
     pub(super) fn db(&self) -> &Database {
         match &self.source {
-            Source::Own(core) => &core.db,
+            Source::Own(core) => core.db(),
             Source::Permission(db) => db,
         }
     }
@@ -193,17 +149,17 @@ impl SyncDatabase {
                 None => return refused("a blocking query is made outside of allow_sync, or by another task"),
             },
         };
-        let joined = Inside::Block.current(core.database());
+        let joined = Inside::Block.current(core.db().id());
         let is_new = joined.is_none();
         let core = joined.unwrap_or(core);
-        let (db, twin) = (&core.db, &core.twin);
-        if !self.even_in_transaction && db.is_inner_to(twin) {
+        let (db, pool) = (core.db(), core.pool());
+        if !self.even_in_transaction && db.is_inner_to(pool) {
             return refused(
                 "a blocking query inside an asynchronous transaction of the same database would not be part of it: \
                  make an asynchronous query, or ask for another connection by even_in_transaction",
             );
         }
-        if !db.is_apart_from(twin) && db.is_held() {
+        if !db.is_apart_from(pool) && db.is_held() {
             let text = "the database in memory has one connection, and this task holds it";
             return Err(Error::new(ErrorKind::PoolTimeout, text));
         }
@@ -213,10 +169,28 @@ impl SyncDatabase {
         Ok(core)
     }
 
-    /// Runs a future of the database on the current thread.
-    pub(crate) fn wait<T>(&self, call: impl AsyncFnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+    /// Makes asynchronous calls on the current thread, which waits for them: the general way, for whatever has no call of its
+    /// own here. What the closure does with its database takes part in the block that the thread has open.
+    ///
+    /// # Errors
+    /// Those of the closure, and as [`SyncDatabase`] says.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # fn main() -> nestling::Result<()> {
+    /// let db = Database::open("sqlite::memory:")?.sync();
+    /// let count: i64 = db.blocking(async |db| {
+    ///     db.batch("create table pet (name text)").await?;
+    ///     db.execute("insert into pet values ($1)", params!["Rex"]).await?;
+    ///     db.query_one("select count(*) from pet", params![]).await?.get(0)
+    /// })?;
+    /// assert_eq!(count, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn blocking<T, E: From<Error>>(&self, call: impl AsyncFnOnce(&Database) -> Result<T, E>) -> Result<T, E> {
         let core = self.core()?;
-        core.engine()?.run(call(core.twin()))
+        core.engine()?.run(call(core.pool()))
     }
 
     /// The database to ask for the state of the caller's block.
@@ -235,7 +209,7 @@ impl SyncDatabase {
     /// # Errors
     /// `Connect`; else as [`SyncDatabase`] says.
     pub fn connect(&self) -> Result<(), Error> {
-        self.wait(async |db| db.connect().await)
+        self.blocking(async |db| db.connect().await)
     }
 
     /// Closes the connections and ends the thread of this handle and its clones. The next call connects anew.
@@ -254,16 +228,9 @@ impl SyncDatabase {
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
         match &self.source {
-            Source::Own(core) => Some(core.twin.stats()),
-            Source::Permission(db) => Inside::Permission.current(db.id()).map(|core| core.twin.stats()),
+            Source::Own(core) => Some(core.pool().stats()),
+            Source::Permission(db) => Inside::Permission.current(db.id()).map(|core| core.pool().stats()),
         }
-    }
-}
-
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { db: _, twin, engine: _ } = self;
-        f.debug_struct("Core").field("twin", twin).field("runs", &self.slot().is_some()).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{cell::RefCell, marker::PhantomData, sync::Arc};
 
 use tokio::task::Id;
 
-use super::handle::Core;
+use super::core::Core;
 
 /// What the current code is inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Inside {
     pub(super) fn current(self, database: usize) -> Option<Arc<Core>> {
         let task = tokio::task::try_id();
         ENTRIES.with_borrow(|entries| {
-            let here = |entry: &&Entry| entry.inside == self && entry.task == task && entry.core.database() == database;
+            let here = |entry: &&Entry| entry.inside == self && entry.task == task && entry.core.db().id() == database;
             entries.iter().rev().find(here).map(|entry| Arc::clone(&entry.core))
         })
     }

@@ -28,7 +28,7 @@ impl Iterator for SyncRows {
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.as_mut()?;
         // Asked anew for each row: what has a row at hand may be outside of `allow_sync` by now.
-        let next = self.sync.wait(async |_| Ok(rows.next().await));
+        let next = self.sync.blocking(async |_| Ok(rows.next().await));
         let next = next.unwrap_or_else(|refused| Some(Err(refused)));
         if !matches!(next, Some(Ok(_))) {
             self.rows = None;
@@ -64,7 +64,7 @@ impl<R> Iterator for SyncModels<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.as_mut()?;
-        match self.sync.wait(async |_| Ok(rows.next().await)) {
+        match self.sync.blocking(async |_| Ok(rows.next().await)) {
             Ok(Some(row)) => Some(row),
             Ok(None) => {
                 self.rows = None;

@@ -40,7 +40,8 @@ on_every_backend! {
             let moved = Movie { title: "not written".into(), director: (&bob).into(), ..snow };
             assert_eq!(sync.update_only(&moved, Movie::DIRECTOR)?, 1);
             let award = Award { id: 1, movie: (&rain).into(), name: "gold".into() };
-            assert_eq!(sync.bulk_create(&[award.clone(), Award { id: 2, ..award.clone() }])?, [1, 2]);
+            let awards = [award.clone(), Award { id: 2, ..award.clone() }];
+            assert_eq!(sync.blocking(async |objects| objects.bulk_create(&awards).await)?, [1, 2]);
             assert_eq!(sync.delete(&award)?, 1);
             assert_eq!(sync.count(Movie::select())?, 3);
             assert_eq!(sync.scalar(Movie::select().filter(Movie::ID.eq(moved.id)).columns(Movie::TITLE))?, Some("Snow".into()));
@@ -50,10 +51,11 @@ on_every_backend! {
                 .collect::<Result<_, _>>()?;
             assert_eq!(titles, ["Drizzle", "Hail", "Snow"]);
             assert_eq!(sync.execute(Movie::delete().filter(Movie::TITLE.eq("Hail")))?, 1);
-            assert_eq!(sync.database().fetch(Movie::select())?.len(), 2);
+            assert_eq!(sync.execute(Movie::select())?.len(), 2);
             for by in [PrefetchType::Where, PrefetchType::Join] {
                 let films = Movie::DIRECTOR.children(Movie::select());
-                let fetched = sync.prefetch_by(by, Director::select().order_by(Director::ID.asc()), films)?;
+                let directors = Director::select().order_by(Director::ID.asc());
+                let fetched = sync.blocking(async |objects| objects.prefetch(directors, films).by(by).await)?;
                 let counts: Vec<_> = fetched.iter().map(|director| (&*director.name, director.children.len())).collect();
                 assert_eq!(counts, [("Ann", 1), ("Bob", 1)]);
             }
@@ -110,7 +112,7 @@ on_every_backend! {
                     sync.scalar(Director::select().columns(Director::ID)).map(|_| 1),
                     sync.iterate(Director::select()).map(|_| 1),
                     sync.prefetch(Director::select(), Movie::DIRECTOR.children(Movie::select())).map(|_| 1),
-                    sync.bulk_create(std::slice::from_ref(&ann)).map(|_| 1),
+                    sync.blocking(async |objects| objects.bulk_create(std::slice::from_ref(&ann)).await).map(|_| 1),
                     sync.atomic(|| Ok(1)),
                     sync.connect().map(|()| 1),
                 ];
