@@ -1,5 +1,6 @@
-//! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
-//! with every version.
+//! What the output of the derive macros calls: constants of tables, checks of fields, values and rows.
+//!
+//! It is public for that reason alone, as `nestling::__private`, and may change with every version.
 
 use crate::{
     data::{
@@ -10,9 +11,68 @@ use crate::{
     error::Result,
     model::{
         expr::{Node, Operand},
-        table::{ColumnType, ColumnWrite, Field, ReferenceAction, ReferenceDef, Table, TextEnum},
+        table::{ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table, TextEnum},
     },
 };
+
+/// What a column has that does not follow from the type of its field.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnSettings {
+    /// As [`ColumnDef::auto`].
+    pub auto: bool,
+    /// As [`ColumnDef::max_length`].
+    pub max_length: Option<u32>,
+    /// As [`ColumnDef::default_sql`].
+    pub default_sql: Option<&'static str>,
+    /// As [`ColumnDef::check`].
+    pub check: Option<&'static str>,
+    /// As [`ColumnDef::references`].
+    pub references: Option<ReferenceDef>,
+    /// As [`ColumnDef::stored`].
+    pub stored: Stored,
+    /// As [`ColumnDef::write`].
+    pub write: ColumnWrite,
+}
+
+impl ColumnSettings {
+    /// Those of a field without attributes.
+    pub const DEFAULT: Self = Self {
+        auto: false,
+        max_length: None,
+        default_sql: None,
+        check: None,
+        references: None,
+        stored: Stored::Native,
+        write: ColumnWrite::Caller,
+    };
+}
+
+/// A column.
+#[must_use]
+pub const fn column<T: Field>(name: &'static str, field: &'static str, settings: ColumnSettings) -> ColumnDef {
+    let ColumnSettings { auto, max_length, default_sql, check, references, stored, write } = settings;
+    let (ty, null) = (T::TYPE, T::NULL);
+    ColumnDef { name, field, ty, null, auto, max_length, default_sql, check, references, stored, write }
+}
+
+/// An index, or a unique constraint.
+#[must_use]
+pub const fn index(columns: &'static [usize], unique: bool) -> IndexDef {
+    IndexDef { columns, unique }
+}
+
+/// A table.
+#[must_use]
+pub const fn table(
+    model: &'static str,
+    schema: Option<&'static str>,
+    name: &'static str,
+    columns: &'static [ColumnDef],
+    primary_key: &'static [usize],
+    indexes: &'static [IndexDef],
+) -> Table {
+    Table { model, schema, name, columns, primary_key, indexes }
+}
 
 /// Whether the field is text.
 #[must_use]

@@ -31,6 +31,7 @@ static KEY: ColumnDef = ColumnDef {
 
 /// How the children of many parents are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum PrefetchType {
     /// By the keys of the parents that were found, as an array or a list. What is fetched are the children of exactly these
     /// parents, whatever others write meanwhile. The default.

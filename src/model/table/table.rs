@@ -12,6 +12,7 @@ use crate::{
 
 /// A table.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Table {
     /// The name of the model, for messages.
     pub model: &'static str,
@@ -29,6 +30,7 @@ pub struct Table {
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct ColumnDef {
     /// The name of the column.
     pub name: &'static str,
@@ -56,6 +58,7 @@ pub struct ColumnDef {
 
 /// Who writes a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColumnWrite {
     /// Inserts and updates do.
     Caller,
@@ -67,6 +70,7 @@ pub enum ColumnWrite {
 
 /// An index or a unique constraint.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct IndexDef {
     /// Its columns, by their numbers.
     pub columns: &'static [usize],
@@ -76,6 +80,7 @@ pub struct IndexDef {
 
 /// The reference of a foreign key to the primary key of another table.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct ReferenceDef {
     /// The other table. A function, as two tables may refer to each other.
     pub table: fn() -> &'static Table,
