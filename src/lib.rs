@@ -205,8 +205,8 @@ pub mod __private {
         error::Result,
         model::{
             derived::{
-                ColumnSettings, begins_with, can_be_auto, column, default_value, index, is_reference, is_text, no_column, read, read_text_enum,
-                reference, stored, table, write,
+                ColumnSettings, begins_with, can_be_auto, column, default_value, index, is_reference, is_text,
+                no_column, read, read_text_enum, reference, stored, table, write,
             },
             expr::Column,
             query::Select,

@@ -53,7 +53,10 @@ impl Model {
             given("max_length", field.max_length.as_ref().map(|length| some(length))),
             given("default_sql", field.default_sql.as_ref().map(|sql| some(sql))),
             given("check", field.check.as_ref().map(|sql| some(sql))),
-            given("stored", field.stored.as_ref().map(|Stored { variant, .. }| quote!(#krate::__private::Stored::#variant))),
+            given(
+                "stored",
+                field.stored.as_ref().map(|Stored { variant, .. }| quote!(#krate::__private::Stored::#variant)),
+            ),
             given("write", write),
         ];
         let settings = settings.iter().flatten();

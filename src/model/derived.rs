@@ -11,7 +11,9 @@ use crate::{
     error::Result,
     model::{
         expr::{Node, Operand},
-        table::{ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table, TextEnum},
+        table::{
+            ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table, TextEnum,
+        },
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{SyncDatabase, inside::Inside};
+use super::{SyncDatabase, thread_scope::ThreadScope};
 use crate::{
     db::{Database, Held, Plan, Status, TransactionBuilder},
     error::{Error, ErrorKind},
@@ -126,7 +126,7 @@ impl SyncDatabase {
         let core = self.core()?;
         let engine = core.engine()?;
         let held = engine.run(open(core.pool()))?;
-        let inside = Inside::Block.enter(&core);
+        let inside = ThreadScope::Block.enter(&core);
         let result = catch_unwind(AssertUnwindSafe(|| held.call(body)));
         drop(inside);
         match result {

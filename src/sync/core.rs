@@ -10,9 +10,9 @@ use super::engine::{self, Engine};
 use crate::{db::Database, error::Error};
 
 /// How long closed connections may take to say goodbye to the server.
-const GOODBYE: Duration = Duration::from_millis(20);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(20);
 /// How long the connection of a database in memory may take to be clean.
-const CLEANING: Duration = Duration::from_secs(5);
+const CLEAN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the clones of a handle share.
 pub(super) struct Core {
@@ -69,10 +69,10 @@ impl Core {
                 Some(pool) => {
                     pool.close().await;
                     // The sweep's task may not have seen yet that the pool is closed.
-                    engine::linger(1, GOODBYE).await;
+                    engine::wait_for_tasks(1, CLOSE_TIMEOUT).await;
                 }
                 // A connection that is still being cleaned must not go: the database lives in it.
-                None => engine::linger(0, CLEANING).await,
+                None => engine::wait_for_tasks(0, CLEAN_TIMEOUT).await,
             }
         }));
         Some(engine)

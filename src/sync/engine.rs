@@ -24,15 +24,15 @@ use tokio::{
 use crate::error::{Error, ErrorKind};
 
 /// How long blocking work of the runtime, such as looking up a host's name, may hold up its end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 thread_local! {
-    static IS_ENGINE: Cell<bool> = const { Cell::new(false) };
+    static IS_ENGINE_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the current thread drives the runtime of an engine. It must not wait for itself.
-pub(super) fn is_here() -> bool {
-    IS_ENGINE.get()
+pub(super) fn is_engine_thread() -> bool {
+    IS_ENGINE_THREAD.get()
 }
 
 /// A runtime, driven by a thread of its own until this is dropped.
@@ -56,7 +56,7 @@ impl Engine {
         let (stop, stopped) = oneshot::channel::<BoxFuture<'static, ()>>();
         // The runtime is made there, as it must not be dropped here, should the caller be within one.
         let thread = thread::Builder::new().name("nestling-sync".into()).spawn(move || {
-            IS_ENGINE.set(true);
+            IS_ENGINE_THREAD.set(true);
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
                 // Nobody listens if the caller is gone.
@@ -68,7 +68,7 @@ impl Engine {
                     last.await;
                 }
             });
-            runtime.shutdown_timeout(PATIENCE);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         });
         let thread = thread.map_err(failed)?;
         let gone = |_| failed(std::io::Error::other("it has ended"));
@@ -104,7 +104,7 @@ impl Engine {
 }
 
 /// Waits for some time until no more tasks are left than so many, on the runtime that it runs on.
-pub(super) async fn linger(tasks: usize, patience: Duration) {
+pub(super) async fn wait_for_tasks(tasks: usize, patience: Duration) {
     let start = Instant::now();
     while Handle::current().metrics().num_alive_tasks() > tasks && start.elapsed() < patience {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -178,7 +178,7 @@ mod tests {
         let there = engine.run(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             assert_eq!(thread::current().id(), here);
-            let task = tokio::spawn(async { (thread::current().id(), is_here()) });
+            let task = tokio::spawn(async { (thread::current().id(), is_engine_thread()) });
             task.await.unwrap()
         });
         assert!(there.0 != here && there.1, "what is spawned is driven by the engine");

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{core::Core, engine, inside::Inside};
+use super::{core::Core, engine, thread_scope::ThreadScope};
 use crate::{
     db::{Database, Stats},
     driver::Dialect,
@@ -98,13 +98,13 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub fn allow_sync<T>(&self, body: impl FnOnce(&SyncDatabase) -> T) -> T {
-        let sync = SyncDatabase::of_permission(self);
-        if Inside::Permission.current(self.id()).is_some() {
+        let sync = SyncDatabase::with_permission(self);
+        if ThreadScope::Permission.current(self.id()).is_some() {
             // The connections are closed at the end of the outer one.
             return body(&sync);
         }
         let core = Core::new(self);
-        let permission = Inside::Permission.enter(&core);
+        let permission = ThreadScope::Permission.enter(&core);
         // Not by a drop, which must not block.
         let result = catch_unwind(AssertUnwindSafe(|| body(&sync)));
         drop(permission);
@@ -115,7 +115,7 @@ impl Database {
 
 impl SyncDatabase {
     /// A handle that works inside of `allow_sync` only.
-    pub(super) fn of_permission(db: &Database) -> Self {
+    pub(super) fn with_permission(db: &Database) -> Self {
         Self { source: Source::Permission(db.clone()), even_in_transaction: false }
     }
 
@@ -139,17 +139,17 @@ impl SyncDatabase {
     /// Which connections a call is to use; an error if it may not be made here and now.
     pub(super) fn core(&self) -> Result<Arc<Core>, Error> {
         let refused = |text: &str| Err(Error::new(ErrorKind::SyncNotAllowed, text));
-        if engine::is_here() {
+        if engine::is_engine_thread() {
             return refused("a blocking query cannot be made from within another one");
         }
         let core = match &self.source {
             Source::Own(core) => Arc::clone(core),
-            Source::Permission(db) => match Inside::Permission.current(db.id()) {
+            Source::Permission(db) => match ThreadScope::Permission.current(db.id()) {
                 Some(core) => core,
                 None => return refused("a blocking query is made outside of allow_sync, or by another task"),
             },
         };
-        let joined = Inside::Block.current(core.db().id());
+        let joined = ThreadScope::Block.current(core.db().id());
         let is_new = joined.is_none();
         let core = joined.unwrap_or(core);
         let (db, pool) = (core.db(), core.pool());
@@ -195,7 +195,7 @@ impl SyncDatabase {
 
     /// The database to ask for the state of the caller's block.
     pub(super) fn here(&self) -> Option<Arc<Core>> {
-        Inside::Block.current(self.db().id())
+        ThreadScope::Block.current(self.db().id())
     }
 
     /// Which SQL the database speaks.
@@ -217,7 +217,7 @@ impl SyncDatabase {
     /// The database itself stays open. A handle from `allow_sync` closes nothing: its connections are closed at the end.
     pub fn close(&self) {
         if let Source::Own(core) = &self.source
-            && !engine::is_here()
+            && !engine::is_engine_thread()
         {
             core.close();
         }
@@ -229,7 +229,7 @@ impl SyncDatabase {
     pub fn stats(&self) -> Option<Stats> {
         match &self.source {
             Source::Own(core) => Some(core.pool().stats()),
-            Source::Permission(db) => Inside::Permission.current(db.id()).map(|core| core.pool().stats()),
+            Source::Permission(db) => ThreadScope::Permission.current(db.id()).map(|core| core.pool().stats()),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Manager {
     /// ```
     #[must_use]
     pub fn sync(&self) -> SyncManager {
-        SyncManager { db: SyncDatabase::of_permission(self.database()) }
+        SyncManager { db: SyncDatabase::with_permission(self.database()) }
     }
 
     /// Allows blocking calls for as long as a closure runs, and closes their connections at its end, in whatever way it

@@ -9,9 +9,9 @@ mod calls;
 mod core;
 mod engine;
 mod handle;
-mod inside;
 mod manager;
 mod rows;
+mod thread_scope;
 
 pub use self::{
     blocks::SyncTransaction,

@@ -4,9 +4,9 @@ use super::{
     cast::cast,
     column::{Column, methods},
     expr::Expr,
-    node::{Form, Node, write_call, write_each},
+    node::{Node, Operation, write_call, write_each},
     number::{Number, Ordered},
-    operator::Binding,
+    operator::Precedence,
 };
 use crate::{
     db::Writer,
@@ -24,12 +24,12 @@ methods! {
 
     /// How many different values it has, NULL not counted.
     fn count_distinct(self) -> Expr<i64> {
-        Expr::new(Node::own(write_count_distinct, [self.node]))
+        Expr::new(Node::custom(write_count_distinct, [self.node]))
     }
 
     /// It as another type: `CAST(… AS …)`. What may be NULL must be cast to an `Option`.
     fn cast<U: Field>(self) -> Expr<U> {
-        Expr::new(Node::apply(Form::Cast(U::TYPE), [self.node]))
+        Expr::new(Node::apply(Operation::Cast(U::TYPE), [self.node]))
     }
 
     /// It with NULL, as it may be in a LEFT JOIN.
@@ -52,7 +52,7 @@ methods! {
 }
 
 /// PostgreSQL makes a numeric of a sum of bigint, and a real of one of real.
-fn write_sum<T: Number>(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+fn write_sum<T: Number>(args: &[Node], _: Precedence, to: &mut Writer) -> Result<()> {
     let sum = |to: &mut Writer| write_call("SUM", args, to);
     match <T::Sum as Field>::TYPE {
         ty @ (ColumnType::I64 | ColumnType::F64) if to.dialect() == Dialect::Postgres => cast(ty, to, sum),
@@ -60,9 +60,9 @@ fn write_sum<T: Number>(args: &[Node], _: Binding, to: &mut Writer) -> Result<()
     }
 }
 
-fn write_count_distinct(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+fn write_count_distinct(args: &[Node], _: Precedence, to: &mut Writer) -> Result<()> {
     to.text("COUNT(DISTINCT ");
-    write_each(args, Binding::Open, to)?;
+    write_each(args, Precedence::Lowest, to)?;
     to.text(")");
     Ok(())
 }
@@ -71,12 +71,12 @@ methods! {
     [T: Number]
     /// The sum, or NULL if there is no value. That of integers is an `i64`.
     fn sum(self) -> Expr<Option<T::Sum>> {
-        Expr::new(Node::own(write_sum::<T>, [self.node]))
+        Expr::new(Node::custom(write_sum::<T>, [self.node]))
     }
 
     /// The average, or NULL if there is no value.
     fn avg(self) -> Expr<Option<f64>> {
-        Expr::new(Node::apply(Form::Cast(ColumnType::F64), [Node::call("AVG", [self.node])]))
+        Expr::new(Node::apply(Operation::Cast(ColumnType::F64), [Node::call("AVG", [self.node])]))
     }
 
     /// It without its sign.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     expr::Expr,
-    node::{Node, Source},
+    node::{Node, Qualifier},
     operand::{InOperand, Operand, operand},
     order::Order,
 };
@@ -79,7 +79,7 @@ impl<M: Model, T> Column<M, T> {
 
     /// The column as an expression.
     pub fn expr(self) -> Expr<T> {
-        Expr::new(Node::Column(Source::of(M::TABLE), self.def()))
+        Expr::new(Node::Column(Qualifier::of(M::TABLE), self.def()))
     }
 
     /// Gives the column a value, in an insert or an update.
@@ -108,9 +108,9 @@ impl<M: Model, T> Column<M, T> {
         /// Whether it lies between two others, both included.
         fn between(low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool>;
         /// Whether it is among some values, or in the one column of a query.
-        fn in_(among: impl InOperand<T>) -> Expr<bool>;
+        fn in_(in_list: impl InOperand<T>) -> Expr<bool>;
         /// Whether it is not among some values, nor in the one column of a query.
-        fn not_in(among: impl InOperand<T>) -> Expr<bool>;
+        fn not_in(in_list: impl InOperand<T>) -> Expr<bool>;
         /// Whether it is NULL.
         fn is_null() -> Expr<bool>;
         /// Whether it is not NULL.

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    among::Among,
     cast::postgres_type,
-    node::{Form, Node, Source, Write, write_each},
+    in_list::ValueList,
+    node::{Node, Operation, Qualifier, Write, write_each},
     operator::Operator,
 };
 use crate::{
@@ -20,11 +20,11 @@ pub(crate) fn beside(left: Node, right: Node) -> [Node; 2] {
     let right = right.fitted(&left);
     let left = left.fitted(&right);
     let number = |node| {
-        let write: Write = |args, place, to| match to.dialect() {
-            Dialect::Sqlite => Form::Cast(ColumnType::Decimal).write(args, place, to),
-            _ => write_each(args, place, to),
+        let write: Write = |args, outer, to| match to.dialect() {
+            Dialect::Sqlite => Operation::Cast(ColumnType::Decimal).write(args, outer, to),
+            _ => write_each(args, outer, to),
         };
-        Node::own(write, [node])
+        Node::custom(write, [node])
     };
     let decimal = |node: &Node| matches!(node, Node::Value(Value::Decimal(_)));
     let column = |node: &Node| matches!(node, Node::Column(..));
@@ -38,7 +38,7 @@ pub(crate) fn beside(left: Node, right: Node) -> [Node; 2] {
 /// A condition that holds if two are compared so; with NULL given from Rust, `=` and `<>` ask for NULL itself.
 pub(crate) fn equal(left: Node, right: Node) -> Node {
     match right {
-        Node::Value(Value::Null) => Node::apply(Form::IsNull, [left]),
+        Node::Value(Value::Null) => Node::apply(Operation::IsNull, [left]),
         right => Node::binary(Operator::Equal, beside(left, right)),
     }
 }
@@ -46,13 +46,13 @@ pub(crate) fn equal(left: Node, right: Node) -> Node {
 /// As [`equal`], turned round.
 pub(crate) fn unequal(left: Node, right: Node) -> Node {
     match right {
-        Node::Value(Value::Null) => Node::apply(Form::IsNotNull, [left]),
+        Node::Value(Value::Null) => Node::apply(Operation::IsNotNull, [left]),
         right => Node::binary(Operator::NotEqual, beside(left, right)),
     }
 }
 
 /// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
-pub(crate) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
+pub(crate) fn in_list(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
     let width = left.len();
     let fit = |row: Vec<Node>| row.into_iter().zip(&left).map(|(node, left)| node.fitted(left)).collect::<Vec<_>>();
     let parts: Vec<Node> = rows.into_iter().flat_map(fit).collect();
@@ -60,9 +60,9 @@ pub(crate) fn among(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
         let value = |node| if let Node::Value(value) = node { Some(value) } else { None };
         let values: Vec<Value> = parts.into_iter().filter_map(value).collect();
         let types = left.iter().map(array_type).collect::<Option<Vec<_>>>();
-        return Node::Apply(Form::Among(Arc::new(Among::new(values, types))), left);
+        return Node::Apply(Operation::ValueList(Arc::new(ValueList::new(values, types))), left);
     }
-    Node::apply(Form::List(width), left.into_iter().chain(parts))
+    Node::apply(Operation::List(width), left.into_iter().chain(parts))
 }
 
 /// The SQL type of the elements of an array that is compared with a column of PostgreSQL, if the model tells it.
@@ -75,15 +75,15 @@ fn array_type(node: &Node) -> Option<Cow<'static, str>> {
 
 /// The condition that a row of the model has this primary key.
 pub(crate) fn is_key<M: Model>(key: &M::Key) -> Node {
-    let column = |def| Node::Column(Source::of(M::TABLE), def);
+    let column = |def| Node::Column(Qualifier::of(M::TABLE), def);
     let parts = M::TABLE.key().zip(key.values());
     let conditions = parts.map(|(part, value)| equal(column(part), Node::Value(value)));
     conditions.reduce(Node::and).expect("a primary key has a column: the derive macro sees to it")
 }
 
 /// The condition that the primary key is one of `keys`, each of which has a value for each column of it.
-pub(crate) fn key_in(table: &'static Table, source: &Source, keys: impl IntoIterator<Item = Vec<Value>>) -> Node {
-    let columns = table.key().map(|column| Node::Column(source.clone(), column)).collect();
+pub(crate) fn key_in(table: &'static Table, qualifier: &Qualifier, keys: impl IntoIterator<Item = Vec<Value>>) -> Node {
+    let columns = table.key().map(|column| Node::Column(qualifier.clone(), column)).collect();
     let keys = keys.into_iter().map(|key| key.into_iter().map(Node::Value).collect());
     is_one_of(columns, keys.collect())
 }
@@ -95,5 +95,5 @@ pub(crate) fn is_one_of(mut left: Vec<Node>, mut rows: Vec<Vec<Node>>) -> Node {
     {
         return equal(left.clone(), right);
     }
-    among(left, rows)
+    in_list(left, rows)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     compare::{beside, equal, unequal},
-    node::{Form, Node},
+    node::{Node, Operation},
     operand::{InOperand, Operand, operand},
     operator::Operator,
     order::{Direction, Order},
@@ -110,17 +110,17 @@ impl<T> Expr<T> {
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
         let ([this, low], [_, high]) =
             (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
-        Expr::new(Node::apply(Form::Between, [this, low, high]))
+        Expr::new(Node::apply(Operation::Between, [this, low, high]))
     }
 
     /// Whether it is among some values, or in the one column of a query.
-    pub fn in_(self, among: impl InOperand<T>) -> Expr<bool> {
-        Expr::new(among.contains(self.node))
+    pub fn in_(self, in_list: impl InOperand<T>) -> Expr<bool> {
+        Expr::new(in_list.contains(self.node))
     }
 
     /// Whether it is not among some values, nor in the one column of a query.
-    pub fn not_in(self, among: impl InOperand<T>) -> Expr<bool> {
-        !self.in_(among)
+    pub fn not_in(self, in_list: impl InOperand<T>) -> Expr<bool> {
+        !self.in_(in_list)
     }
 
     /// Whether it is NULL.
@@ -164,7 +164,7 @@ impl Not for Expr<bool> {
     type Output = Self;
 
     fn not(self) -> Self {
-        Self::new(Node::apply(Form::Not, [self.node]))
+        Self::new(Node::apply(Operation::Not, [self.node]))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The form of a [`Node`]'s values: a value is written in the form of the column that it is compared with or assigned to.
 
 use super::{
-    node::{Form, Node, Write, write_each},
+    node::{Node, Operation, Write, write_each},
     operator::Operator,
 };
 use crate::{
@@ -17,7 +17,7 @@ impl Node {
             Self::Column(_, def) | Self::Excluded(def) => def.ty.has_forms().then(|| def.form()),
             Self::Query(query) => query.form(),
             // What is compared is a truth value.
-            Self::Apply(Form::Binary(Operator::Equal), _) => None,
+            Self::Apply(Operation::Binary(Operator::Equal), _) => None,
             Self::Apply(_, to) => to.iter().filter_map(Self::form).find(|form| !form.agrees_with(Stored::Native)),
             Self::Value(_) | Self::Path(_) | Self::Name(_) | Self::Sql(_) | Self::Text(_) | Self::Now(_) => None,
         }
@@ -32,8 +32,8 @@ impl Node {
             }
             Self::Now(_) => Self::Now(form()),
             // A value whose type is told beside it.
-            Self::Apply(Form::Typed(ty), value) => {
-                Self::apply(Form::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
+            Self::Apply(Operation::Typed(ty), value) => {
+                Self::apply(Operation::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
             }
             Self::Column(..) | Self::Excluded(_) | Self::Query(_) => self.agreeing(to),
             other => other,
@@ -49,14 +49,14 @@ impl Node {
         };
         match (form(&self), form(to)) {
             (Some(own), Some(other)) if !own.agrees_with(other) => {
-                let write: Write = |args, place, to| {
+                let write: Write = |args, outer, to| {
                     if to.can().types_forms {
-                        return write_each(args, place, to);
+                        return write_each(args, outer, to);
                     }
                     let text = "two columns that store their values in different forms cannot be compared as they are";
                     Err(Error::new(ErrorKind::Unsupported, text))
                 };
-                Self::own(write, [self])
+                Self::custom(write, [self])
             }
             _ => self,
         }

@@ -3,7 +3,7 @@
 use super::{
     column::Column,
     expr::Expr,
-    node::{Form, Node},
+    node::{Node, Operation},
     operand::Operand,
     operator::Operator,
 };
@@ -14,13 +14,13 @@ use crate::{
 
 /// A text: several operators take text, arrays or maps, so the parameter says what it is.
 fn text(node: Node) -> Node {
-    Node::apply(Form::Cast(ColumnType::Text), [node])
+    Node::apply(Operation::Cast(ColumnType::Text), [node])
 }
 
 /// Keys, as a parameter that says what it is.
 fn keys<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Node {
     let keys = Node::Value(Value::array(keys.into_iter().map(Into::into)));
-    Node::apply(Form::Cast(ColumnType::Array(&ColumnType::Text)), [keys])
+    Node::apply(Operation::Cast(ColumnType::Array(&ColumnType::Text)), [keys])
 }
 
 /// The methods of an hstore that may or may not be NULL, as an expression and as a column.

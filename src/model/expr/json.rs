@@ -8,7 +8,7 @@ use super::{
     expr::Expr,
     json_path::JsonPath,
     node::{Node, two, write_binary, write_call},
-    operator::{Binding, Operator, bracketed},
+    operator::{Operator, Precedence, bracketed},
 };
 use crate::{
     data::{json::Json, value::Value},
@@ -34,17 +34,17 @@ fn operators(args: &[Node]) -> [Operator; 2] {
     }
 }
 
-fn write_part(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_part(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
-        Dialect::Postgres => write_binary(operators(args)[0], args, place, to),
+        Dialect::Postgres => write_binary(operators(args)[0], args, outer, to),
         Dialect::Mysql => write_call("JSON_EXTRACT", args, to),
-        Dialect::Sqlite => write_binary(Operator::Other("->"), args, place, to),
+        Dialect::Sqlite => write_binary(Operator::Other("->"), args, outer, to),
     }
 }
 
-fn write_part_as_text(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_part_as_text(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
-        Dialect::Postgres => return write_binary(operators(args)[1], args, place, to),
+        Dialect::Postgres => return write_binary(operators(args)[1], args, outer, to),
         // A null of JSON is a NULL of SQL, as PostgreSQL has it, and not the text `null`.
         Dialect::Mysql => {
             to.text("(CASE JSON_TYPE(");
@@ -65,12 +65,12 @@ fn write_part_as_text(args: &[Node], place: Binding, to: &mut Writer) -> Result<
     Ok(())
 }
 
-fn write_contains(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_contains(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
         Dialect::Postgres => {
             let [document, part] = two(args);
             Operator::Other("@>").write(
-                place,
+                outer,
                 to,
                 |_, to| write_binary_json(document, to),
                 |_, to| write_binary_json(part, to),
@@ -83,13 +83,13 @@ fn write_contains(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> 
     }
 }
 
-fn write_has_key(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_has_key(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     let [document, path] = two(args);
     match to.dialect() {
         Dialect::Postgres => {
-            Operator::Other("?").write(place, to, |_, to| write_binary_json(document, to), |_, to| path.write(to))
+            Operator::Other("?").write(outer, to, |_, to| write_binary_json(document, to), |_, to| path.write(to))
         }
-        Dialect::Mysql => bracketed(Binding::Comparison, place, to, |to| {
+        Dialect::Mysql => bracketed(Precedence::Comparison, outer, to, |to| {
             to.text("JSON_CONTAINS_PATH(");
             document.write(to)?;
             to.text(", 'one', ");
@@ -97,7 +97,7 @@ fn write_has_key(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
             to.text(") = 1");
             Ok(())
         }),
-        Dialect::Sqlite => bracketed(Binding::Comparison, place, to, |to| {
+        Dialect::Sqlite => bracketed(Precedence::Comparison, outer, to, |to| {
             write_call("JSON_TYPE", args, to)?;
             to.text(" IS NOT NULL");
             Ok(())
@@ -117,24 +117,24 @@ methods! {
     ///
     /// `->` and `#>` of PostgreSQL, `JSON_EXTRACT` of MySQL and MariaDB, `->` of SQLite.
     fn at(self, path: impl Into<JsonPath>) -> Expr<Option<serde_json::Value>> {
-        Expr::new(Node::own(write_part, [self.node, Node::Path(path.into())]))
+        Expr::new(Node::custom(write_part, [self.node, Node::Path(path.into())]))
     }
 
     /// A part of the document as text, a string without its quotes. NULL if there is no such part, or if it is a null.
     ///
     /// `->>` and `#>>` of PostgreSQL, and what comes to the same elsewhere.
     fn text_at(self, path: impl Into<JsonPath>) -> Expr<Option<String>> {
-        Expr::new(Node::own(write_part_as_text, [self.node, Node::Path(path.into())]))
+        Expr::new(Node::custom(write_part_as_text, [self.node, Node::Path(path.into())]))
     }
 
     /// Whether the document has all that another has: `@>` of PostgreSQL, `JSON_CONTAINS` of MySQL and MariaDB. SQLite
     /// cannot.
     fn contains_json(self, part: impl Serialize) -> Expr<bool> {
-        Expr::new(Node::own(write_contains, [self.node, Node::Value(Value::from(Json(part)))]))
+        Expr::new(Node::custom(write_contains, [self.node, Node::Value(Value::from(Json(part)))]))
     }
 
     /// Whether the document is an object that has this key: `?` of PostgreSQL, and what comes to the same elsewhere.
     fn has_key(self, key: impl Into<String>) -> Expr<bool> {
-        Expr::new(Node::own(write_has_key, [self.node, Node::Path(key.into().into())]))
+        Expr::new(Node::custom(write_has_key, [self.node, Node::Path(key.into().into())]))
     }
 }

@@ -2,13 +2,13 @@
 //! type and the operators of that type.
 
 mod aggregate;
-mod among;
 mod cast;
 mod column;
 mod compare;
 mod expr;
 mod fit;
 mod hstore;
+mod in_list;
 mod json;
 mod json_path;
 mod literal;
@@ -24,8 +24,8 @@ mod text;
 
 pub(crate) use self::{
     column::methods,
-    compare::{among, equal, is_key, is_one_of, key_in},
-    node::{Form, Node, Source},
+    compare::{equal, in_list, is_key, is_one_of, key_in},
+    node::{Node, Operation, Qualifier},
     operator::{Operator, listed},
     order::write_order,
     sub_query::{ROWS, SubQuery, WriteQuery, write_from, write_rows_of},

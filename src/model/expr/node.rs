@@ -1,16 +1,16 @@
 //! [`Node`]: an expression without its Rust type, as a tree that writes itself when the dialect is known.
 //!
-//! A leaf is a column, a value or a text; all else is a [`Form`] and what it is applied to. What the databases write
+//! A leaf is a column, a value or a text; all else is an [`Operation`] and what it is applied to. What the databases write
 //! differently is a `match` in one place: in the form, or in the function that a form is.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
-    among::{Among, write_parts},
     cast::cast,
+    in_list::{ValueList, write_parts},
     json_path::JsonPath,
     literal::write_value,
-    operator::{Binding, Operator, bracketed, listed},
+    operator::{Operator, Precedence, bracketed, listed},
     sub_query::SubQuery,
 };
 use crate::{
@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Writes an operator or a function into a place.
-pub(crate) type Write = fn(&[Node], Binding, &mut Writer) -> Result<()>;
+pub(crate) type Write = fn(&[Node], Precedence, &mut Writer) -> Result<()>;
 
 /// An expression.
 #[derive(Clone)]
 pub(crate) enum Node {
     /// A column of a table, or of an alias of it.
-    Column(Source, &'static ColumnDef),
+    Column(Qualifier, &'static ColumnDef),
     /// What a column has in the row that an insert could not add.
     Excluded(&'static ColumnDef),
     /// The server's clock, in a form.
@@ -46,12 +46,12 @@ pub(crate) enum Node {
     /// A query.
     Query(SubQuery),
     /// An operator or a function.
-    Apply(Form, Vec<Self>),
+    Apply(Operation, Vec<Self>),
 }
 
 /// What is made of the nodes that it is applied to.
 #[derive(Clone)]
-pub(crate) enum Form {
+pub(crate) enum Operation {
     /// Of two.
     Binary(Operator),
     Not,
@@ -73,19 +73,19 @@ pub(crate) enum Form {
     /// The first so many are among the others, which are as many or a multiple of it.
     List(usize),
     /// All are among values.
-    Among(Arc<Among>),
+    ValueList(Arc<ValueList>),
     /// What the databases write differently.
-    Own(Write),
+    Custom(Write),
 }
 
 /// What a column is a column of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Qualifier {
     Table(&'static str),
     Alias(Cow<'static, str>),
 }
 
-impl Source {
+impl Qualifier {
     pub(crate) fn of(table: &Table) -> Self {
         Self::Table(table.name)
     }
@@ -120,18 +120,18 @@ pub(crate) fn two(args: &[Node]) -> &[Node; 2] {
 }
 
 /// Writes an operator between two nodes.
-pub(crate) fn write_binary(operator: Operator, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+pub(crate) fn write_binary(operator: Operator, args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     let [left, right] = two(args);
-    operator.write(place, to, |place, to| left.write_in(place, to), |place, to| right.write_in(place, to))
+    operator.write(outer, to, |outer, to| left.write_in(outer, to), |outer, to| right.write_in(outer, to))
 }
 
 impl Node {
-    pub(crate) fn apply(form: Form, to: impl IntoIterator<Item = Self>) -> Self {
+    pub(crate) fn apply(form: Operation, to: impl IntoIterator<Item = Self>) -> Self {
         Self::Apply(form, to.into_iter().collect())
     }
 
     pub(crate) fn binary(operator: Operator, two: [Self; 2]) -> Self {
-        Self::Apply(Form::Binary(operator), two.into())
+        Self::Apply(Operation::Binary(operator), two.into())
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
@@ -143,17 +143,17 @@ impl Node {
     }
 
     pub(crate) fn call(name: &'static str, args: impl IntoIterator<Item = Self>) -> Self {
-        Self::apply(Form::Call(name), args)
+        Self::apply(Operation::Call(name), args)
     }
 
     /// What the databases write differently.
-    pub(crate) fn own(write: Write, to: impl IntoIterator<Item = Self>) -> Self {
-        Self::apply(Form::Own(write), to)
+    pub(crate) fn custom(write: Write, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::apply(Operation::Custom(write), to)
     }
 
     /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
     pub(crate) fn typed(self, ty: ColumnType) -> Self {
-        if matches!(self, Self::Value(_)) { Self::apply(Form::Typed(ty), [self]) } else { self }
+        if matches!(self, Self::Value(_)) { Self::apply(Operation::Typed(ty), [self]) } else { self }
     }
 
     /// The same with parts of it replaced, each by what `replace` makes of it.
@@ -205,100 +205,100 @@ impl Node {
 
     /// Writes the expression where it stands by itself.
     pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
-        self.write_in(Binding::Open, to)
+        self.write_in(Precedence::Lowest, to)
     }
 
     /// Writes the expression into a place, in brackets if that takes only what holds together closer.
-    pub(crate) fn write_in(&self, place: Binding, to: &mut Writer) -> Result<()> {
+    pub(crate) fn write_in(&self, outer: Precedence, to: &mut Writer) -> Result<()> {
         match self {
-            Self::Column(source, def) => source.write(def.name, to),
+            Self::Column(qualifier, def) => qualifier.write(def.name, to),
             Self::Excluded(def) if !to.can().on_conflict => {
                 to.text("VALUES(");
                 to.name(def.name);
                 to.text(")");
             }
-            Self::Excluded(def) => Source::Table("excluded").write(def.name, to),
+            Self::Excluded(def) => Qualifier::Table("excluded").write(def.name, to),
             Self::Now(form) => to.text(form.now(to.dialect())),
             Self::Value(value) => write_value(value, to)?,
             Self::Path(path) => path.write(to)?,
             Self::Name(name) => to.name(name),
-            Self::Sql(sql) => bracketed(Binding::Open, place, to, |to| {
+            Self::Sql(sql) => bracketed(Precedence::Lowest, outer, to, |to| {
                 to.text(sql);
                 Ok(())
             })?,
             Self::Text(text) => to.text(text),
             Self::Query(query) => query.write_bracketed(to)?,
-            Self::Apply(form, args) => form.write(args, place, to)?,
+            Self::Apply(form, args) => form.write(args, outer, to)?,
         }
         Ok(())
     }
 }
 
-impl Form {
+impl Operation {
     /// Writes it with what it is applied to.
-    pub(crate) fn write(&self, args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+    pub(crate) fn write(&self, args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
         match self {
-            Self::Binary(operator) => write_binary(*operator, args, place, to),
-            Self::Not => bracketed(Binding::Not, place, to, |to| {
+            Self::Binary(operator) => write_binary(*operator, args, outer, to),
+            Self::Not => bracketed(Precedence::Not, outer, to, |to| {
                 to.text("NOT ");
                 // MySQL can be set to have NOT bind closer than a comparison.
-                write_each(args, Binding::Closed, to)
+                write_each(args, Precedence::Highest, to)
             }),
-            Self::IsNull => write_test(args, " IS NULL", place, to),
-            Self::IsNotNull => write_test(args, " IS NOT NULL", place, to),
-            Self::Between => write_between(args, place, to),
+            Self::IsNull => write_test(args, " IS NULL", outer, to),
+            Self::IsNotNull => write_test(args, " IS NOT NULL", outer, to),
+            Self::Between => write_between(args, outer, to),
             Self::Call(name) => write_call(name, args, to),
-            Self::Cast(ty) => cast(*ty, to, |to| write_each(args, Binding::Open, to)),
+            Self::Cast(ty) => cast(*ty, to, |to| write_each(args, Precedence::Lowest, to)),
             Self::Typed(ty) => {
                 let told = match to.dialect() {
                     Dialect::Postgres => true,
                     Dialect::Mysql => ty.is_number() || matches!(ty, ColumnType::Bool | ColumnType::Text),
                     Dialect::Sqlite => false,
                 };
-                if told { Self::Cast(*ty).write(args, place, to) } else { write_each(args, place, to) }
+                if told { Self::Cast(*ty).write(args, outer, to) } else { write_each(args, outer, to) }
             }
             Self::Case => write_case(args, to),
             Self::Row => write_call("", args, to),
             Self::Exists => {
                 to.text("EXISTS");
-                write_each(args, place, to)
+                write_each(args, outer, to)
             }
             Self::List(width) => {
                 let (left, parts) = args.split_at(*width);
-                write_parts(&left_of(left), *width, parts, place, to, Node::write)
+                write_parts(&left_of(left), *width, parts, outer, to, Node::write)
             }
-            Self::Among(among) => among.write(&left_of(args), args.len(), place, to),
-            Self::Own(write) => write(args, place, to),
+            Self::ValueList(in_list) => in_list.write(&left_of(args), args.len(), outer, to),
+            Self::Custom(write) => write(args, outer, to),
         }
     }
 }
 
 /// The left side of `IN`: one expression, or a row of several.
-fn left_of(args: &[Node]) -> impl Fn(Binding, &mut Writer) -> Result<()> {
-    move |place, to| match args {
-        [one] => one.write_in(place, to),
+fn left_of(args: &[Node]) -> impl Fn(Precedence, &mut Writer) -> Result<()> {
+    move |outer, to| match args {
+        [one] => one.write_in(outer, to),
         row => write_call("", row, to),
     }
 }
 
 /// Writes the one operand of an operator into a place.
-pub(crate) fn write_each(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    args.iter().try_for_each(|node| node.write_in(place, to))
+pub(crate) fn write_each(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
+    args.iter().try_for_each(|node| node.write_in(outer, to))
 }
 
-fn write_test(args: &[Node], test: &str, place: Binding, to: &mut Writer) -> Result<()> {
-    bracketed(Binding::Comparison, place, to, |to| {
-        write_each(args, Binding::Sum, to)?;
+fn write_test(args: &[Node], test: &str, outer: Precedence, to: &mut Writer) -> Result<()> {
+    bracketed(Precedence::Comparison, outer, to, |to| {
+        write_each(args, Precedence::Sum, to)?;
         to.text(test);
         Ok(())
     })
 }
 
-fn write_between(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    bracketed(Binding::Comparison, place, to, |to| {
+fn write_between(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
+    bracketed(Precedence::Comparison, outer, to, |to| {
         for (node, word) in args.iter().zip(["", " BETWEEN ", " AND "]) {
             to.text(word);
-            node.write_in(Binding::Sum, to)?;
+            node.write_in(Precedence::Sum, to)?;
         }
         Ok(())
     })
@@ -316,7 +316,7 @@ fn write_case(args: &[Node], to: &mut Writer) -> Result<()> {
             }
             rest => {
                 to.text(" ELSE ");
-                write_each(rest, Binding::Open, to)?;
+                write_each(rest, Precedence::Lowest, to)?;
             }
         }
     }
@@ -327,7 +327,7 @@ fn write_case(args: &[Node], to: &mut Writer) -> Result<()> {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Column(source, def) => write!(f, "{source:?}.{}", def.name),
+            Self::Column(qualifier, def) => write!(f, "{qualifier:?}.{}", def.name),
             Self::Excluded(def) => write!(f, "excluded.{}", def.name),
             Self::Now(_) => f.write_str("now()"),
             Self::Value(value) => value.fmt(f),
@@ -335,7 +335,7 @@ impl fmt::Debug for Node {
             Self::Name(name) | Self::Sql(name) => f.write_str(name),
             Self::Text(text) => f.write_str(text),
             Self::Query(_) => f.write_str("(query)"),
-            Self::Apply(Form::Binary(operator), to) => write!(f, "({:?} {operator:?} {:?})", to[0], to[1]),
+            Self::Apply(Operation::Binary(operator), to) => write!(f, "({:?} {operator:?} {:?})", to[0], to[1]),
             Self::Apply(_, to) => f.debug_list().entries(to).finish(),
         }
     }

@@ -10,9 +10,9 @@ use super::{
     cast::cast,
     column::Column,
     expr::Expr,
-    node::{Form, Node, two, write_binary},
+    node::{Node, Operation, two, write_binary},
     operand::Operand,
-    operator::{Binding, Operator},
+    operator::{Operator, Precedence},
 };
 use crate::{
     db::Writer,
@@ -75,15 +75,15 @@ impl<T: Number> Number for Option<T> {
 
 /// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does. SQLite takes a decimal for an integer
 /// that has no digits behind the point.
-fn divide<T: Number>(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn divide<T: Number>(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
-        Dialect::Mysql if T::TYPE.is_integer() => write_binary(Operator::DivideWhole, args, place, to),
+        Dialect::Mysql if T::TYPE.is_integer() => write_binary(Operator::DivideWhole, args, outer, to),
         Dialect::Sqlite if T::TYPE == ColumnType::Decimal => {
             let [left, right] = two(args);
             let float = |_, to: &mut Writer| cast(ColumnType::F64, to, |to| left.write(to));
-            Operator::Divide.write(place, to, float, |place, to| right.write_in(place, to))
+            Operator::Divide.write(outer, to, float, |outer, to| right.write_in(outer, to))
         }
-        _ => write_binary(Operator::Divide, args, place, to),
+        _ => write_binary(Operator::Divide, args, outer, to),
     }
 }
 
@@ -109,11 +109,11 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add, Form::Binary(Operator::Add);
-    Sub sub, Form::Binary(Operator::Subtract);
-    Mul mul, Form::Binary(Operator::Multiply);
-    Div div, Form::Own(divide::<T>);
-    Rem rem, Form::Binary(Operator::Modulo);
+    Add add, Operation::Binary(Operator::Add);
+    Sub sub, Operation::Binary(Operator::Subtract);
+    Mul mul, Operation::Binary(Operator::Multiply);
+    Div div, Operation::Custom(divide::<T>);
+    Rem rem, Operation::Binary(Operator::Modulo);
 }
 
 impl<T: Number> Neg for Expr<T> {

@@ -5,7 +5,7 @@
 //! type is an `Option` of itself. `Option<&str>` has none on purpose: with it, `None` alone would be ambiguous.
 
 use super::{
-    compare::{among, equal},
+    compare::{equal, in_list},
     node::Node,
 };
 use crate::{data::value::Value, model::table::Field};
@@ -78,13 +78,13 @@ impl<T, I: IntoIterator<Item: Operand<T>>> InOperand<T> for I {
         let null = (!nulls.is_empty()).then(|| equal(node.clone(), Node::Value(Value::Null)));
         match null {
             Some(null) if values.is_empty() => null,
-            Some(null) => is_among(node, values).or(null),
-            None => is_among(node, values),
+            Some(null) => in_values(node, values).or(null),
+            None => in_values(node, values),
         }
     }
 }
 
 /// The condition that `node` is one of `values`, none of which is a NULL from Rust.
-fn is_among(node: Node, values: Vec<Node>) -> Node {
-    among(vec![node], values.into_iter().map(|value| vec![value]).collect())
+fn in_values(node: Node, values: Vec<Node>) -> Node {
+    in_list(vec![node], values.into_iter().map(|value| vec![value]).collect())
 }

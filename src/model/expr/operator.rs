@@ -1,4 +1,4 @@
-//! [`Operator`] and [`Binding`]: which operators there are, and where brackets are needed around what they make.
+//! [`Operator`] and [`Precedence`]: which operators there are, and where brackets are needed around what they make.
 //!
 //! One table holds for all databases: it says only what all of them agree on. Where they do not, as for the operators that
 //! PostgreSQL lets its types define, what stands beside them is in brackets.
@@ -11,9 +11,9 @@ use crate::{
 /// How closely an expression holds together, from the loosest on. The same scale tells what a place takes without brackets:
 /// that which holds together at least so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Binding {
+pub(crate) enum Precedence {
     /// SQL of the caller's. As a place: between commas or brackets, where anything stands by itself.
-    Open,
+    Lowest,
     Or,
     And,
     Not,
@@ -24,10 +24,10 @@ pub(crate) enum Binding {
     Sum,
     Product,
     /// What is one in every place: a column, a parameter, a call, what has brackets of its own.
-    Closed,
+    Highest,
 }
 
-impl Binding {
+impl Precedence {
     /// Whether a place takes an expression without brackets. AND within OR would need none, except for who reads it.
     fn takes(self, inner: Self) -> bool {
         inner >= self && !(self == Self::Or && inner == Self::And)
@@ -89,8 +89,8 @@ impl Operator {
 
     /// How closely it holds together what it makes, and what it takes without brackets on the left and on the right. All
     /// are written from left to right, so on the left the same may stand again.
-    fn bindings(self) -> (Binding, Binding, Binding) {
-        use Binding::{And, Closed, Comparison, Not, Or, Other, Product, Sum};
+    fn bindings(self) -> (Precedence, Precedence, Precedence) {
+        use Precedence::{And, Comparison, Highest, Not, Or, Other, Product, Sum};
         match self {
             Self::Or => (Or, Or, Not),
             Self::And => (And, And, Not),
@@ -98,27 +98,27 @@ impl Operator {
                 (Comparison, Sum, Sum)
             }
             // MySQL takes no more than a simple expression behind LIKE.
-            Self::In | Self::Like(_) | Self::ILike => (Comparison, Sum, Closed),
-            Self::Other(_) | Self::HStore(_) => (Other, Closed, Closed),
+            Self::In | Self::Like(_) | Self::ILike => (Comparison, Sum, Highest),
+            Self::Other(_) | Self::HStore(_) => (Other, Highest, Highest),
             Self::Add | Self::Subtract => (Sum, Sum, Product),
-            Self::Multiply | Self::Divide | Self::DivideWhole | Self::Modulo => (Product, Product, Closed),
+            Self::Multiply | Self::Divide | Self::DivideWhole | Self::Modulo => (Product, Product, Highest),
         }
     }
 
     /// Writes it between two expressions, each of which is told what its place takes.
     pub(crate) fn write(
         self,
-        place: Binding,
+        outer: Precedence,
         to: &mut Writer,
-        left: impl FnOnce(Binding, &mut Writer) -> Result<()>,
-        right: impl FnOnce(Binding, &mut Writer) -> Result<()>,
+        left: impl FnOnce(Precedence, &mut Writer) -> Result<()>,
+        right: impl FnOnce(Precedence, &mut Writer) -> Result<()>,
     ) -> Result<()> {
         if matches!(self, Self::HStore(_)) && !to.can().hstore {
             let text = format!("only PostgreSQL has hstore and its operator {}", self.text());
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let (own, on_left, on_right) = self.bindings();
-        bracketed(own, place, to, |to| {
+        bracketed(own, outer, to, |to| {
             left(on_left, to)?;
             to.text(" ");
             to.text(self.text());
@@ -134,12 +134,12 @@ impl Operator {
 
 /// Writes an expression that holds together so, in brackets if the place takes only what holds together closer.
 pub(crate) fn bracketed(
-    own: Binding,
-    place: Binding,
+    own: Precedence,
+    outer: Precedence,
     to: &mut Writer,
     write: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Result<()> {
-    if place.takes(own) {
+    if outer.takes(own) {
         return write(to);
     }
     to.text("(");

@@ -1,8 +1,8 @@
 //! [`Order`]: what rows are ordered by.
 
 use super::{
-    node::{Form, Node},
-    operator::{Binding, listed},
+    node::{Node, Operation},
+    operator::{Precedence, listed},
 };
 use crate::{db::Writer, error::Result};
 
@@ -63,7 +63,7 @@ impl Order {
         let Self { node, direction, nulls } = self;
         // Where there are no words for it, whether it is NULL comes first.
         if let Some(nulls) = nulls.filter(|_| !to.can().orders_nulls) {
-            Form::IsNull.write(std::slice::from_ref(node), Binding::Open, to)?;
+            Operation::IsNull.write(std::slice::from_ref(node), Precedence::Lowest, to)?;
             to.text(match nulls {
                 Nulls::First => " DESC, ",
                 Nulls::Last => " ASC, ",

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use super::{
     column::Column,
-    compare::among,
+    compare::in_list,
     expr::Expr,
-    node::{Form, Node},
+    node::{Node, Operation},
     operand::Operand,
     operator::Operator,
 };
@@ -72,7 +72,7 @@ macro_rules! comparisons {
         pub fn $name(self, other: impl RowOperand<T>) -> Expr<bool> {
             let other: Vec<Node> =
                 other.into_nodes().into_iter().zip(&self.nodes).map(|(node, own)| node.fitted(own)).collect();
-            Expr::new(Node::binary(Operator::$oper, [self.nodes, other].map(|row| Node::Apply(Form::Row, row))))
+            Expr::new(Node::binary(Operator::$oper, [self.nodes, other].map(|row| Node::Apply(Operation::Row, row))))
         }
     )+};
 }
@@ -95,6 +95,6 @@ impl<T> RowValue<T> {
 
     /// Whether it is one of some rows.
     pub fn in_(self, rows: impl IntoIterator<Item = impl RowOperand<T>>) -> Expr<bool> {
-        Expr::new(among(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
+        Expr::new(in_list(self.nodes, rows.into_iter().map(RowOperand::into_nodes).collect()))
     }
 }

@@ -5,7 +5,7 @@ use super::{
     expr::Expr,
     node::{Node, write_binary, write_call},
     operand::Operand,
-    operator::{Binding, Operator},
+    operator::{Operator, Precedence},
 };
 use crate::{
     db::Writer,
@@ -55,22 +55,22 @@ fn like_in(to: &Writer) -> Operator {
     Operator::Like(if to.can().escapes_patterns { "" } else { r" ESCAPE '\'" })
 }
 
-fn write_like(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
-    write_binary(like_in(to), args, place, to)
+fn write_like(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
+    write_binary(like_in(to), args, outer, to)
 }
 
-fn write_ilike(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_ilike(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
-        Dialect::Postgres => write_binary(Operator::ILike, args, place, to),
+        Dialect::Postgres => write_binary(Operator::ILike, args, outer, to),
         Dialect::Mysql | Dialect::Sqlite => {
             let (left, pattern) = args.split_at(1);
             let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
-            like_in(to).write(place, to, lower(left), lower(pattern))
+            like_in(to).write(outer, to, lower(left), lower(pattern))
         }
     }
 }
 
-fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
+fn write_length(args: &[Node], _: Precedence, to: &mut Writer) -> Result<()> {
     let name = match to.dialect() {
         Dialect::Postgres | Dialect::Mysql => "CHAR_LENGTH",
         Dialect::Sqlite => "LENGTH",
@@ -78,10 +78,10 @@ fn write_length(args: &[Node], _: Binding, to: &mut Writer) -> Result<()> {
     write_call(name, args, to)
 }
 
-fn write_concat(args: &[Node], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_concat(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
         Dialect::Mysql => write_call("CONCAT", args, to),
-        Dialect::Postgres | Dialect::Sqlite => write_binary(Operator::Other("||"), args, place, to),
+        Dialect::Postgres | Dialect::Sqlite => write_binary(Operator::Other("||"), args, outer, to),
     }
 }
 
@@ -93,12 +93,12 @@ methods! {
     /// Whether upper and lower case are the same is up to the database: not on PostgreSQL, by the collation of the column
     /// on MySQL and MariaDB, and yes for the letters of ASCII on SQLite.
     fn like(self, pattern: impl Operand<T>) -> Expr<bool> {
-        Expr::new(Node::own(write_like, [self.node, pattern.into_node()]))
+        Expr::new(Node::custom(write_like, [self.node, pattern.into_node()]))
     }
 
     /// As [`like`](Self::like), and upper and lower case are the same, as far as the database knows the letters.
     fn ilike(self, pattern: impl Operand<T>) -> Expr<bool> {
-        Expr::new(Node::own(write_ilike, [self.node, pattern.into_node()]))
+        Expr::new(Node::custom(write_ilike, [self.node, pattern.into_node()]))
     }
 
     /// Whether it has this text in it, taken as it is. For upper and lower case see [`like`](Self::like).
@@ -133,11 +133,11 @@ methods! {
 
     /// How many characters it has.
     fn length(self) -> Expr<T::Length> {
-        Expr::new(Node::own(write_length, [self.node]))
+        Expr::new(Node::custom(write_length, [self.node]))
     }
 
     /// It with more text behind it; NULL if either is NULL.
     fn concat(self, more: impl Operand<T>) -> Expr<T> {
-        Expr::new(Node::own(write_concat, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
+        Expr::new(Node::custom(write_concat, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
     }
 }

@@ -50,7 +50,7 @@ impl Manager {
         let values = with_defaults(values);
         let mut attempts = 0;
         loop {
-            let violation = match self.guarded(M::insert(values.clone()).returning()).await {
+            let violation = match self.in_savepoint(M::insert(values.clone()).returning()).await {
                 Ok(created) => return Ok((created, true)),
                 Err(error) if error.is_unique_violation() => error,
                 Err(error) => return Err(error),
@@ -63,19 +63,19 @@ impl Manager {
                 // The database has made a value by itself, and does not tell which.
                 return Err(violation);
             };
-            if let Some(found) = self.latest(with_values(&known)).await? {
+            if let Some(found) = self.first_current(with_values(&known)).await? {
                 return Ok((found, false));
             }
             attempts += 1;
             if attempts == ATTEMPTS {
-                return Err(self.unseen(violation).await?);
+                return Err(self.hidden_by_snapshot(violation).await?);
             }
         }
     }
 
     /// The error where the row in the way cannot be seen. If that is because the transaction looks at an older state, running
     /// it again helps.
-    async fn unseen(&self, violation: Error) -> Result<Error> {
+    async fn hidden_by_snapshot(&self, violation: Error) -> Result<Error> {
         if self.db.dialect() != Dialect::Postgres || !self.db.in_transaction() {
             return Ok(violation);
         }

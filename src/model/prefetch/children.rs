@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, future::Future, marker::PhantomData, ops::D
 
 use smallvec::SmallVec;
 
-use super::level::{Level, Wanted};
+use super::level::{ChildQuery, Level};
 use crate::{
     db::Database,
     error::Result,
@@ -95,7 +95,7 @@ pub trait Children<P: Model>: Send {
 /// Rows of `M` that refer to rows of `P`. Made by [`Column::children`]. A parent gets a `Vec<M>`.
 #[must_use = "children are fetched by a prefetch"]
 pub struct ChildrenOf<P, M> {
-    wanted: Wanted<M>,
+    query: ChildQuery<M>,
     marker: PhantomData<fn() -> P>,
 }
 
@@ -136,7 +136,7 @@ where
     /// # Ok(()) }
     /// ```
     pub fn children(self, select: Select<M>) -> ChildrenOf<<Self as Reference>::To, M> {
-        ChildrenOf { wanted: Wanted { select, column: self.index() }, marker: PhantomData }
+        ChildrenOf { query: ChildQuery { select, column: self.index() }, marker: PhantomData }
     }
 }
 
@@ -151,7 +151,7 @@ impl<P: Model, M: Model> ChildrenOf<P, M> {
 
 impl<P, M> fmt::Debug for ChildrenOf<P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ChildrenOf").field(&self.wanted.select).finish()
+        f.debug_tuple("ChildrenOf").field(&self.query.select).finish()
     }
 }
 
@@ -173,8 +173,8 @@ struct Found<M> {
 
 impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
     async fn find(self, db: &Database, parents: &Level<'_, P>) -> Result<Found<M>> {
-        let column = self.wanted.column;
-        let (rows, query) = self.wanted.rows(db, parents).await?;
+        let column = self.query.column;
+        let (rows, query) = self.query.rows(db, parents).await?;
         let mut places: HashMap<&P::Key, SmallVec<[usize; 1]>> = HashMap::with_capacity(parents.keys.len());
         for (place, key) in parents.keys.iter().enumerate() {
             places.entry(key).or_default().push(place);
@@ -193,7 +193,7 @@ impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
 }
 
 /// Deals rows out to their parents, in their order.
-fn deal<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
+fn by_parent<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
     let mut counts = vec![0_usize; parents];
     for &owner in &owners {
         counts[owner] += 1;
@@ -211,7 +211,7 @@ impl<P: Model<Key: Field>, M: Model> Children<P> for ChildrenOf<P, M> {
     #[expect(private_interfaces, reason = "as in the trait")]
     async fn fetch(self, db: &Database, parents: Level<'_, P>) -> Result<Vec<Vec<M>>> {
         let found = self.find(db, &parents).await?;
-        Ok(deal(parents.keys.len(), found.rows, found.owners))
+        Ok(by_parent(parents.keys.len(), found.rows, found.owners))
     }
 }
 
@@ -224,7 +224,7 @@ impl<P: Model<Key: Field>, M: Model, C: Children<M>> Children<P> for ChildrenWit
         let keys: Vec<M::Key> = rows.iter().map(M::key).collect();
         let lists = self.children.fetch(db, Level { keys: &keys, query, by: parents.by }).await?;
         let rows = rows.into_iter().zip(lists).map(|(row, children)| Prefetched { row, children });
-        Ok(deal(parents.keys.len(), rows, owners))
+        Ok(by_parent(parents.keys.len(), rows, owners))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     driver::Dialect,
     error::Result,
     model::{
-        expr::{Expr, Form, Node, Operator, Source, SubQuery, WriteQuery, write_from},
-        query::{Join, JoinKind, Origin, Query as _, Select, written},
+        expr::{Expr, Node, Operation, Operator, Qualifier, SubQuery, WriteQuery, write_from},
+        query::{FromItem, Join, JoinKind, Query as _, Select, render},
         table::{ColumnDef, ColumnType, ColumnWrite, Field, Model, Stored},
     },
 };
@@ -63,20 +63,20 @@ impl<P: Model> Clone for Level<'_, P> {
 }
 
 /// The children of a level that are asked for: which ones, and the number of the column by which they refer to their parent.
-pub(super) struct Wanted<M> {
+pub(super) struct ChildQuery<M> {
     pub(super) select: Select<M>,
     pub(super) column: usize,
 }
 
-impl<M> Clone for Wanted<M> {
+impl<M> Clone for ChildQuery<M> {
     fn clone(&self) -> Self {
         Self { select: self.select.clone(), column: self.column }
     }
 }
 
-impl<M: Model> Wanted<M> {
+impl<M: Model> ChildQuery<M> {
     fn reference(&self) -> Node {
-        Node::Column(Source::of(M::TABLE), &M::TABLE.columns[self.column])
+        Node::Column(Qualifier::of(M::TABLE), &M::TABLE.columns[self.column])
     }
 
     /// Fetches the children, and tells the query that finds them without a list of keys.
@@ -91,14 +91,14 @@ impl<M: Model> Wanted<M> {
         let size =
             if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
         let Some(size) = size else {
-            let (sql, params) = written(db.dialect(), |to| by_query.write(to))?;
+            let (sql, params) = render(db.dialect(), |to| by_query.write(to))?;
             let rows = db.send(&sql, &params).await?.rows;
             return Ok((rows, by_query));
         };
         let mut rows = Vec::new();
         for keys in parents.keys.chunks(size) {
             let select = self.by_keys::<P>(db.dialect(), keys);
-            let (sql, params) = written(db.dialect(), |to| select.parts.write(to))?;
+            let (sql, params) = render(db.dialect(), |to| select.ast.write(to))?;
             let found = db.send(&sql, &params).await?.rows;
             if rows.is_empty() {
                 rows = found;
@@ -127,7 +127,7 @@ impl<M: Model> Wanted<M> {
             let keys = Node::Value(Value::Array(values.collect()));
             Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
-            Node::apply(Form::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
+            Node::apply(Operation::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
         };
         self.select.clone().filter(Expr::new(condition))
     }
@@ -143,18 +143,18 @@ impl<M: Model> Wanted<M> {
         let mut select = self.select.clone();
         match parents.by {
             PrefetchType::Join => {
-                let source = Source::Table(PARENTS);
-                let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(source.clone(), &KEY)]);
+                let qualifier = Qualifier::Table(PARENTS);
+                let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(qualifier.clone(), &KEY)]);
                 // Parents that were found twice have their children once.
-                let origin = Origin { table, source, query: Some(keys(true)) };
-                select.parts.joins.push(Join { kind: JoinKind::Inner, origin, on: Expr::new(on) });
+                let from_item = FromItem { table, qualifier, query: Some(keys(true)) };
+                select.ast.joins.push(Join { kind: JoinKind::Inner, from_item, on: Expr::new(on) });
             }
             PrefetchType::Where | PrefetchType::Keys => {
                 let within = Node::binary(Operator::In, [self.reference(), Node::Query(keys(false))]);
                 select = select.filter(Expr::new(within));
             }
         }
-        SubQuery::of(select.parts)
+        SubQuery::of(select.ast)
     }
 }
 
@@ -175,7 +175,7 @@ impl WriteQuery for Keys {
     fn write(&self, to: &mut Writer) -> Result<()> {
         let Self { of, column, distinct } = self;
         to.text(if *distinct { "SELECT DISTINCT " } else { "SELECT " });
-        Source::Table(PARENTS).write(column, to);
+        Qualifier::Table(PARENTS).write(column, to);
         to.text(" AS ");
         to.name(KEY.name);
         write_from(PARENTS, to, |to| of.write(to))

@@ -59,7 +59,7 @@ impl<'a, P: Model, C: Children<P>> Prefetch<'a, P, C> {
         let Self { db, parents, children, by } = self;
         let rows = parents.clone().all(db).await?;
         let keys: Vec<P::Key> = rows.iter().map(P::key).collect();
-        let query = SubQuery::of(parents.parts);
+        let query = SubQuery::of(parents.ast);
         let lists = children.fetch(db, Level { keys: &keys, query, by }).await?;
         Ok(rows.into_iter().zip(lists).map(|(row, children)| Prefetched { row, children }).collect())
     }

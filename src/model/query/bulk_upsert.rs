@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet};
 use chrono::SubsecRound as _;
 
 use super::{
-    by_keys::{KeyValues, LATEST, write_select},
-    insert_plan::{Conflict, Given, Plan},
-    selection::Selected,
+    by_keys::{FOR_UPDATE, KeyValues, write_select},
+    insert_plan::{Conflict, InsertPlan, InsertValue},
+    selection::SelectItem,
 };
 use crate::{
     data::value::Value,
@@ -19,24 +19,24 @@ use crate::{
     error::{Error, Result},
     model::{
         catalog::{UniqueKey, unique_keys},
-        expr::{Node, Source, among},
+        expr::{Node, Qualifier, in_list},
     },
 };
 
 /// An upsert that can be done by one statement for many rows.
 pub(crate) struct BulkUpsert<'p> {
-    plan: &'p Plan,
+    plan: &'p InsertPlan,
     keys: Vec<UniqueKey>,
 }
 
 /// Why rows were not upserted together.
-enum Undone {
+enum Failure {
     /// Their keys cannot be told.
-    Untold,
+    UnknownKeys,
     Failed(Error),
 }
 
-impl From<Error> for Undone {
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
@@ -47,7 +47,7 @@ type Values<'r> = Option<Vec<&'r Value>>;
 
 impl<'p> BulkUpsert<'p> {
     /// `None` if the rows are not many, are not upserted, or if it is clear ahead that their keys could not be told.
-    pub(crate) async fn of(db: &Database, plan: &'p Plan) -> Result<Option<Self>> {
+    pub(crate) async fn of(db: &Database, plan: &'p InsertPlan) -> Result<Option<Self>> {
         let Conflict::Update(upsert) = &plan.conflict else { return Ok(None) };
         if plan.rows.len() < 2 {
             return Ok(None);
@@ -63,7 +63,7 @@ impl<'p> BulkUpsert<'p> {
     }
 
     /// Upserts rows, and gives back their keys. `None` if these cannot be told: then nothing was done.
-    pub(crate) async fn run(&self, db: &Database, rows: &[Vec<Given>]) -> Result<Option<Vec<KeyValues>>> {
+    pub(crate) async fn run(&self, db: &Database, rows: &[Vec<InsertValue>]) -> Result<Option<Vec<KeyValues>>> {
         let Some(values) = self.keys.iter().map(|key| self.values(rows, key)).collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
@@ -81,32 +81,34 @@ impl<'p> BulkUpsert<'p> {
             let one = |found: HashSet<Vec<u8>>| {
                 if found.len() == 1 { keys.get(&found.into_iter().next()?).cloned() } else { None }
             };
-            found.into_iter().map(one).collect::<Option<Vec<KeyValues>>>().ok_or(Undone::Untold)
+            found.into_iter().map(one).collect::<Option<Vec<KeyValues>>>().ok_or(Failure::UnknownKeys)
         });
         match upserted.await {
             Ok(keys) => Ok(Some(keys)),
-            Err(Undone::Untold) => Ok(None),
-            Err(Undone::Failed(error)) => Err(error),
+            Err(Failure::UnknownKeys) => Ok(None),
+            Err(Failure::Failed(error)) => Err(error),
         }
     }
 
     /// What each row has in a unique key. `None` if that is not known for one of them.
-    fn values<'r>(&self, rows: &'r [Vec<Given>], key: &UniqueKey) -> Option<Vec<Values<'r>>> {
+    fn values<'r>(&self, rows: &'r [Vec<InsertValue>], key: &UniqueKey) -> Option<Vec<Values<'r>>> {
         let plan = self.plan;
-        let of_row = |row: &'r Vec<Given>| {
+        let of_row = |row: &'r Vec<InsertValue>| {
             let mut values = Some(Vec::with_capacity(key.columns.len()));
             for (&column, &defaults_to_null) in key.columns.iter().zip(&key.defaults_to_null) {
                 match plan.at(row, column) {
-                    Some(Given::Node(Node::Value(Value::Null))) => values = None,
-                    Some(Given::Node(Node::Value(value))) => {
+                    Some(InsertValue::Node(Node::Value(Value::Null))) => values = None,
+                    Some(InsertValue::Node(Node::Value(value))) => {
                         identity(std::iter::once(value))?;
                         if let Some(values) = &mut values {
                             values.push(value);
                         }
                     }
-                    Some(Given::Node(_)) => return None,
-                    Some(Given::Default) | None if plan.table.columns[column].auto || defaults_to_null => values = None,
-                    Some(Given::Default) | None => return None,
+                    Some(InsertValue::Node(_)) => return None,
+                    Some(InsertValue::Default) | None if plan.table.columns[column].auto || defaults_to_null => {
+                        values = None
+                    }
+                    Some(InsertValue::Default) | None => return None,
                 }
             }
             Some(values)
@@ -130,13 +132,13 @@ impl<'p> BulkUpsert<'p> {
         }
         let table = self.plan.table;
         let columns: Vec<Node> =
-            key.columns.iter().map(|&column| Node::Column(Source::of(table), &table.columns[column])).collect();
-        let selected: Vec<Selected> = columns.iter().cloned().map(Selected::from).collect();
+            key.columns.iter().map(|&column| Node::Column(Qualifier::of(table), &table.columns[column])).collect();
+        let selected: Vec<SelectItem> = columns.iter().cloned().map(SelectItem::from).collect();
         let mut to = Writer::new(db.dialect());
         write_select(table, &selected, &mut to)?;
         to.text(" WHERE ");
-        among(columns, wanted).write(&mut to)?;
-        to.text(LATEST);
+        in_list(columns, wanted).write(&mut to)?;
+        to.text(FOR_UPDATE);
         let (sql, params) = to.finish();
         let width = table.primary_key.len();
         let mut rows: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::selection::Selected;
+use super::selection::SelectItem;
 use crate::{
     data::{
         cell::{Cell, Mismatch},
@@ -13,7 +13,7 @@ use crate::{
     db::{Database, Writer},
     error::{Error, ErrorKind, Result},
     model::{
-        expr::{Source, key_in},
+        expr::{Qualifier, key_in},
         table::{Key as _, Model, Table},
     },
 };
@@ -22,10 +22,10 @@ use crate::{
 pub(crate) type KeyValues = Vec<Value>;
 
 /// Keys that one statement asks for.
-pub(crate) const KEYS: usize = 5_000;
+pub(crate) const KEYS_PER_QUERY: usize = 5_000;
 
 /// Has MySQL look at what is committed now, not at the snapshot of the transaction. The rows are locked already.
-pub(crate) const LATEST: &str = " FOR UPDATE";
+pub(crate) const FOR_UPDATE: &str = " FOR UPDATE";
 
 /// A row that has nothing but the key.
 pub(crate) fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
@@ -37,7 +37,7 @@ pub(crate) fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
 pub(crate) async fn by_keys<M: Model>(
     db: &Database,
     keys: Vec<KeyValues>,
-    selected: &[Selected],
+    selected: &[SelectItem],
     latest: bool,
 ) -> Result<Vec<Row>> {
     let table = M::TABLE;
@@ -45,13 +45,13 @@ pub(crate) async fn by_keys<M: Model>(
         let mut to = Writer::new(db.dialect());
         write_select(table, selected, &mut to)?;
         to.text(" WHERE ");
-        key_in(table, &Source::of(table), keys.iter().cloned()).write(&mut to)?;
-        to.text(if latest { LATEST } else { "" });
+        key_in(table, &Qualifier::of(table), keys.iter().cloned()).write(&mut to)?;
+        to.text(if latest { FOR_UPDATE } else { "" });
         let (sql, params) = to.finish();
         Ok::<_, Error>(db.send(&sql, &params).await?.rows)
     };
     let mut found: HashMap<M::Key, Row> = HashMap::with_capacity(keys.len());
-    for some in keys.chunks(KEYS) {
+    for some in keys.chunks(KEYS_PER_QUERY) {
         for row in fetch(some).await? {
             found.insert(M::Key::read(&row, 0)?, row);
         }
@@ -71,9 +71,9 @@ pub(crate) async fn by_keys<M: Model>(
 }
 
 /// Selects the key and what else is wanted.
-pub(crate) fn write_select(table: &'static Table, selected: &[Selected], to: &mut Writer) -> Result<()> {
+pub(crate) fn write_select(table: &'static Table, selected: &[SelectItem], to: &mut Writer) -> Result<()> {
     to.text("SELECT ");
-    for (at, Selected { node, name: _ }) in table.key_selected().iter().chain(selected).enumerate() {
+    for (at, SelectItem { node, name: _ }) in table.key_selected().iter().chain(selected).enumerate() {
         to.text(if at == 0 { "" } else { ", " });
         node.write(to)?;
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::select::Select;
 use crate::model::{
-    expr::{Expr, Form, Node, Operand, RowParts, RowValue, SubQuery},
+    expr::{Expr, Node, Operand, Operation, RowParts, RowValue, SubQuery},
     table::{Field, Model, Stored},
 };
 
@@ -31,8 +31,8 @@ pub fn count() -> Expr<i64> {
 /// ```
 pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
     // Its columns get names of their own, as it may have to be a derived table.
-    let query = SubQuery::with_names(query.parts);
-    Expr::new(Node::apply(Form::Exists, [Node::Query(query)]))
+    let query = SubQuery::with_names(query.ast);
+    Expr::new(Node::apply(Operation::Exists, [Node::Query(query)]))
 }
 
 /// A value as an expression, where there is no column beside it that would tell its type.
@@ -115,12 +115,12 @@ impl<T: Field> Case<T> {
     /// The value, if no condition holds.
     pub fn otherwise(mut self, value: impl Operand<T>) -> Expr<T> {
         self.nodes.push(value.into_node().typed(T::TYPE));
-        Expr::new(Node::Apply(Form::Case, self.nodes))
+        Expr::new(Node::Apply(Operation::Case, self.nodes))
     }
 
     /// NULL, if no condition holds.
     pub fn end(self) -> Expr<Option<T>> {
-        Expr::new(Node::Apply(Form::Case, self.nodes))
+        Expr::new(Node::Apply(Operation::Case, self.nodes))
     }
 }
 

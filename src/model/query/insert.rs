@@ -4,11 +4,11 @@ use std::{fmt, marker::PhantomData};
 
 use super::{
     cardinality::{Cardinality, One},
-    insert_plan::{Conflict, Plan, Upsert},
+    insert_plan::{Conflict, InsertPlan, Upsert},
     on_conflict::OnConflict,
     query::Query,
     read_back,
-    selection::{Selected, Selection},
+    selection::{SelectItem, Selection},
 };
 use crate::{
     data::{params::Params, row::Row},
@@ -52,9 +52,9 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 /// `W` tells how many: [`One`], [`Maybe`](crate::query::Maybe) or [`Many`](crate::query::Many).
 #[must_use = "a query does nothing before it is run"]
 pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
-    plan: Plan,
+    plan: InsertPlan,
     /// What is given back; `None` for the key.
-    returning: Option<Vec<Selected>>,
+    returning: Option<Vec<SelectItem>>,
     read: Read<R>,
     marker: PhantomData<fn() -> (M, W)>,
 }
@@ -73,7 +73,7 @@ impl<M: Model, W, R> fmt::Debug for Insert<M, W, R> {
 }
 
 impl<M: Model, W> Insert<M, W> {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: InsertPlan) -> Self {
         Self { plan, returning: None, read: M::Key::read, marker: PhantomData }
     }
 
@@ -91,7 +91,7 @@ impl<M: Model, W> Insert<M, W> {
         self.giving(selected, S::read)
     }
 
-    fn giving<R>(self, selected: Vec<Selected>, read: Read<R>) -> Insert<M, W, R> {
+    fn giving<R>(self, selected: Vec<SelectItem>, read: Read<R>) -> Insert<M, W, R> {
         Insert { plan: self.plan, returning: Some(selected), read, marker: PhantomData }
     }
 }
@@ -102,7 +102,7 @@ impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     /// On MySQL and MariaDB it is the server's refusal that tells; many rows are then halved until those that it refuses are
     /// found. Their INSERT IGNORE is not used, as it passes over other errors too.
     pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
-        let plan = Plan { conflict: Conflict::Ignore, ..self.plan };
+        let plan = InsertPlan { conflict: Conflict::Ignore, ..self.plan };
         Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
     }
 
@@ -142,11 +142,11 @@ impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     pub fn on_conflict_if(self, update: OnConflict<M>, condition: impl Into<Expr<bool>>) -> Insert<M, W::Ignoring, R> {
         let OnConflict { target, set, .. } = update;
         let filter = Some(condition.into().node);
-        let plan = Plan { conflict: Conflict::Update(Box::new(Upsert { target, set, filter })), ..self.plan };
+        let plan = InsertPlan { conflict: Conflict::Update(Box::new(Upsert { target, set, filter })), ..self.plan };
         Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
     }
 
-    fn selected(&self) -> Vec<Selected> {
+    fn selected(&self) -> Vec<SelectItem> {
         self.returning.clone().unwrap_or_else(|| self.plan.table.key_selected())
     }
 

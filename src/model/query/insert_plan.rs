@@ -1,8 +1,8 @@
-//! [`Plan`]: an insert without its Rust types: columns, rows, what is done on a conflict, and the text of it.
+//! [`InsertPlan`]: an insert without its Rust types: columns, rows, what is done on a conflict, and the text of it.
 
 use std::borrow::Cow;
 
-use super::selection::Selected;
+use super::selection::SelectItem;
 use crate::{
     data::{params::Params, value::Value},
     db::Writer,
@@ -16,7 +16,7 @@ use crate::{
 
 /// What one row has in one column.
 #[derive(Debug, Clone)]
-pub(crate) enum Given {
+pub(crate) enum InsertValue {
     Node(Node),
     /// What the database puts there by itself.
     Default,
@@ -51,16 +51,16 @@ pub(crate) struct Target {
 
 /// An insert.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct InsertPlan {
     pub(crate) table: &'static Table,
     /// The columns that are given, by their numbers.
     pub(crate) columns: Vec<usize>,
     /// As many values for each row as there are columns.
-    pub(crate) rows: Vec<Vec<Given>>,
+    pub(crate) rows: Vec<Vec<InsertValue>>,
     pub(crate) conflict: Conflict,
 }
 
-impl Plan {
+impl InsertPlan {
     /// Rows of which some columns are given; the model's defaults are filled in.
     pub(crate) fn of_assignments<M: Model>(
         rows: impl IntoIterator<Item = impl IntoIterator<Item = Assignment<M>>>,
@@ -100,7 +100,7 @@ impl Plan {
             columns.push(table.auto_column().or_else(|| table.writable().next()).unwrap_or(0));
         }
         let pick = |mut row: Vec<Option<Node>>| {
-            columns.iter().map(|&column| row[column].take().map_or(Given::Default, Given::Node)).collect()
+            columns.iter().map(|&column| row[column].take().map_or(InsertValue::Default, InsertValue::Node)).collect()
         };
         let rows = rows.into_iter().map(pick).collect();
         Self { table, columns, rows, conflict: Conflict::Fail }
@@ -126,8 +126,8 @@ impl Plan {
     pub(crate) fn text(
         &self,
         dialect: Dialect,
-        rows: &[Vec<Given>],
-        returning: &[Selected],
+        rows: &[Vec<InsertValue>],
+        returning: &[SelectItem],
     ) -> Result<(String, Params)> {
         let mut to = Writer::new(dialect);
         to.text("INSERT INTO ");
@@ -143,11 +143,11 @@ impl Plan {
             for (at, (given, &column)) in row.iter().zip(&self.columns).enumerate() {
                 to.text(if at == 0 { "" } else { ", " });
                 match given {
-                    Given::Node(node) => {
+                    InsertValue::Node(node) => {
                         self.table.check_writable(column)?;
                         node.write_into(self.table, &mut to)?;
                     }
-                    Given::Default => self.default(column, &mut to),
+                    InsertValue::Default => self.default(column, &mut to),
                 }
             }
             to.text(")");
@@ -260,10 +260,10 @@ pub(crate) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -
 }
 
 /// What a statement that writes gives back.
-pub(crate) fn write_returning(returning: &[Selected], to: &mut Writer) -> Result<()> {
+pub(crate) fn write_returning(returning: &[SelectItem], to: &mut Writer) -> Result<()> {
     if returning.is_empty() {
         return Ok(());
     }
     to.text(" RETURNING ");
-    listed(returning, to, Selected::write)
+    listed(returning, to, SelectItem::write)
 }

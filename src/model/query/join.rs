@@ -3,50 +3,50 @@
 use super::{
     relation::Relation,
     select::Select,
-    select_ast::{Join, JoinKind, Origin, Parts},
+    select_ast::{FromItem, Join, JoinKind, SelectAst},
 };
 use crate::model::{
-    expr::{Expr, Node, Reference, Source, equal},
+    expr::{Expr, Node, Qualifier, Reference, equal},
     table::{ColumnDef, Model, Table},
 };
 
 /// The condition that a reference holds between two relations.
-fn refers(from: &Source, column: &'static ColumnDef, to: &Source, table: &'static Table) -> Expr<bool> {
+fn refers(from: &Qualifier, column: &'static ColumnDef, to: &Qualifier, table: &'static Table) -> Expr<bool> {
     let key = &table.columns[table.primary_key[0]];
     Expr::new(equal(Node::Column(from.clone(), column), Node::Column(to.clone(), key)))
 }
 
-impl Parts {
+impl SelectAst {
     /// Under which name a table takes part, if it does.
-    fn source_of(&self, table: &Table) -> Option<&Source> {
-        let joined = self.joins.iter().map(|join| &join.origin);
-        let is = |origin: &&Origin| origin.table.name == table.name && origin.table.schema == table.schema;
-        std::iter::once(&self.origin).chain(joined).find(is).map(|origin| &origin.source)
+    fn qualifier_of(&self, table: &Table) -> Option<&Qualifier> {
+        let joined = self.joins.iter().map(|join| &join.from_item);
+        let is = |from_item: &&FromItem| from_item.table.name == table.name && from_item.table.schema == table.schema;
+        std::iter::once(&self.from_item).chain(joined).find(is).map(|from_item| &from_item.qualifier)
     }
 
     /// Joins along a reference: the model that it refers to, or the one that it belongs to if that is not there yet.
     fn join_along<F: Reference>(&mut self, kind: JoinKind, reference: F) {
         let column = reference.column();
         let (from, to) = (F::From::TABLE, F::To::TABLE);
-        let (origin, on) = match (self.source_of(from), self.source_of(to)) {
+        let (from_item, on) = match (self.qualifier_of(from), self.qualifier_of(to)) {
             (None, Some(there)) => {
-                let origin = Origin::of(from);
-                let on = refers(&origin.source, column, there, to);
-                (origin, on)
+                let from_item = FromItem::of(from);
+                let on = refers(&from_item.qualifier, column, there, to);
+                (from_item, on)
             }
             (here, _) => {
-                let origin = Origin::of(to);
-                let on = refers(here.unwrap_or(&Source::of(from)), column, &origin.source, to);
-                (origin, on)
+                let from_item = FromItem::of(to);
+                let on = refers(here.unwrap_or(&Qualifier::of(from)), column, &from_item.qualifier, to);
+                (from_item, on)
             }
         };
-        self.joins.push(Join { kind, origin, on });
+        self.joins.push(Join { kind, from_item, on });
     }
 
     fn join_as<F: Reference>(&mut self, kind: JoinKind, reference: F, to: &Relation<F::To>) {
-        let from = self.source_of(F::From::TABLE).cloned().unwrap_or_else(|| Source::of(F::From::TABLE));
-        let on = refers(&from, reference.column(), &to.origin.source, F::To::TABLE);
-        self.joins.push(Join { kind, origin: to.origin.clone(), on });
+        let from = self.qualifier_of(F::From::TABLE).cloned().unwrap_or_else(|| Qualifier::of(F::From::TABLE));
+        let on = refers(&from, reference.column(), &to.from_item.qualifier, F::To::TABLE);
+        self.joins.push(Join { kind, from_item: to.from_item.clone(), on });
     }
 }
 
@@ -76,7 +76,7 @@ impl<M: Model, R> Select<M, R> {
     /// # Ok(()) }
     /// ```
     pub fn join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinKind::Inner, reference);
+        self.ast.join_along(JoinKind::Inner, reference);
         self
     }
 
@@ -84,19 +84,19 @@ impl<M: Model, R> Select<M, R> {
     ///
     /// So the joined model is selected by [`Relation::optional`], its columns by `nullable()`.
     pub fn left_join<F: Reference>(mut self, reference: F) -> Self {
-        self.parts.join_along(JoinKind::Left, reference);
+        self.ast.join_along(JoinKind::Left, reference);
         self
     }
 
     /// Joins the model that a foreign key refers to, under another name.
     pub fn join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinKind::Inner, reference, to);
+        self.ast.join_as(JoinKind::Inner, reference, to);
         self
     }
 
     /// As [`join_as`](Self::join_as), and rows without a partner are kept.
     pub fn left_join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
-        self.parts.join_as(JoinKind::Left, reference, to);
+        self.ast.join_as(JoinKind::Left, reference, to);
         self
     }
 
@@ -126,7 +126,7 @@ impl<M: Model, R> Select<M, R> {
     }
 
     fn join_by<J>(mut self, kind: JoinKind, relation: &Relation<J>, on: Expr<bool>) -> Self {
-        self.parts.joins.push(Join { kind, origin: relation.origin.clone(), on });
+        self.ast.joins.push(Join { kind, from_item: relation.from_item.clone(), on });
         self
     }
 }

@@ -40,7 +40,7 @@ pub use self::{
     update::{Delete, Update},
 };
 pub(crate) use self::{
-    insert_plan::{Plan, write_returning},
-    select::written,
-    select_ast::{Join, JoinKind, Lock, LockKind, LockWait, Origin},
+    insert_plan::{InsertPlan, write_returning},
+    select::render,
+    select_ast::{FromItem, Join, JoinKind, Lock, LockKind, LockWait},
 };

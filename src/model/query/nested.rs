@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{select::Select, select_ast::Parts};
+use super::{select::Select, select_ast::SelectAst};
 use crate::{
     db::Writer,
     error::Result,
@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// A select in which no two columns have one name: MySQL takes none other as a derived table.
-struct WithNames(Parts);
+struct WithNames(SelectAst);
 
 /// A select behind `IN`.
-struct Within(Parts);
+struct Within(SelectAst);
 
-impl WriteQuery for Parts {
+impl WriteQuery for SelectAst {
     fn write(&self, to: &mut Writer) -> Result<()> {
         Self::write(self, to)
     }
@@ -42,27 +42,27 @@ impl WriteQuery for Within {
 }
 
 impl SubQuery {
-    fn of_select<Q: WriteQuery + 'static>(parts: Parts, query: fn(Parts) -> Q) -> Self {
+    fn of_select<Q: WriteQuery + 'static>(ast: SelectAst, query: fn(SelectAst) -> Q) -> Self {
         let mut tables = Vec::new();
-        parts.tables(&mut tables);
-        let form = parts.form();
-        Self::new(query(parts), tables, form)
+        ast.tables(&mut tables);
+        let form = ast.form();
+        Self::new(query(ast), tables, form)
     }
 
     /// A select.
-    pub(crate) fn of(parts: Parts) -> Self {
-        Self::of_select(parts, |parts| parts)
+    pub(crate) fn of(ast: SelectAst) -> Self {
+        Self::of_select(ast, |ast| ast)
     }
 
     /// A select in which no two columns have one name.
-    pub(crate) fn with_names(parts: Parts) -> Self {
-        Self::of_select(parts, WithNames)
+    pub(crate) fn with_names(ast: SelectAst) -> Self {
+        Self::of_select(ast, WithNames)
     }
 }
 
 /// The condition that `node` is in the one column of a query.
 fn is_in<M, R>(node: Node, query: Select<M, R>) -> Node {
-    let query = Node::Query(SubQuery::of_select(query.parts, Within)).fitted(&node);
+    let query = Node::Query(SubQuery::of_select(query.ast, Within)).fitted(&node);
     Node::binary(Operator::In, [node, query])
 }
 

@@ -112,7 +112,7 @@ macro_rules! fetches {
                 let rows = this.rows(db).await?;
                 match rows.first() {
                     Some(row) => (this.read)(row),
-                    None => Err(Error::new(ErrorKind::NoRow, this.none()).with_statement(&this.sql(db.dialect())?.0)),
+                    None => Err(Error::new(ErrorKind::NoRow, this.no_row_message()).with_statement(&this.sql(db.dialect())?.0)),
                 }
             }
 

@@ -82,7 +82,7 @@ impl<R: Send + 'static> Raw<R> {
     }
 
     #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
-    fn none(&self) -> &'static str {
+    fn no_row_message(&self) -> &'static str {
         "the query returned no row"
     }
 }
@@ -90,7 +90,7 @@ impl<R: Send + 'static> Raw<R> {
 fetches!([R: Send + 'static] Raw<R>, |query, db| {
     let (sql, params) = query.sql(db.dialect())?;
     // On a line of its own, as the text may end in a comment.
-    db.query_one(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS counted"), params).await?.get(0)
+    db.query_one(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS count_rows"), params).await?.get(0)
 });
 
 impl<R: Send + 'static> Query for Raw<R> {

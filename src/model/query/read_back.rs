@@ -3,16 +3,16 @@
 
 use super::{
     bulk_upsert::BulkUpsert,
-    by_keys::{KEYS, KeyValues, LATEST, by_keys, row_of_key, write_select},
-    insert_plan::{Conflict, Given, Plan},
-    selection::Selected,
+    by_keys::{FOR_UPDATE, KEYS_PER_QUERY, KeyValues, by_keys, row_of_key, write_select},
+    insert_plan::{Conflict, InsertPlan, InsertValue},
+    selection::SelectItem,
 };
 use crate::{
     data::{params::Params, row::Row, value::Value},
     db::{Database, Writer},
     error::{Error, ErrorKind, Result},
     model::{
-        expr::{Node, Source, is_one_of},
+        expr::{Node, Qualifier, is_one_of},
         table::{Key, Model, Table},
     },
 };
@@ -20,8 +20,8 @@ use crate::{
 /// Inserts, and gives back rows with their keys or what else is wanted, and the column where that begins.
 pub(crate) async fn inserted<M: Model>(
     db: &Database,
-    plan: &Plan,
-    returning: Option<&[Selected]>,
+    plan: &InsertPlan,
+    returning: Option<&[SelectItem]>,
 ) -> Result<(Vec<Row>, usize)> {
     plan.check_keys()?;
     let known = plan.rows.len() == 1 && !matches!(plan.conflict, Conflict::Update(_));
@@ -47,11 +47,11 @@ fn rows_of_keys(table: &'static Table, keys: Vec<KeyValues>) -> Vec<Row> {
 }
 
 /// Inserts, and gives back the keys of what was inserted or updated.
-async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
+async fn keys(db: &Database, plan: &InsertPlan) -> Result<Vec<KeyValues>> {
     let bulk = BulkUpsert::of(db, plan).await?;
     let size = plan.chunk(db.dialect());
     let mut keys = Vec::with_capacity(plan.rows.len());
-    for rows in plan.rows.chunks(if bulk.is_some() { size.min(KEYS) } else { size }) {
+    for rows in plan.rows.chunks(if bulk.is_some() { size.min(KEYS_PER_QUERY) } else { size }) {
         if let Some(bulk) = &bulk
             && let Some(more) = bulk.run(db, rows).await?
         {
@@ -79,7 +79,7 @@ async fn keys(db: &Database, plan: &Plan) -> Result<Vec<KeyValues>> {
 }
 
 /// Inserts these rows by one statement, which tells their keys if they are one or are numbered in turn.
-async fn insert(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<KeyValues>> {
+async fn insert(db: &Database, plan: &InsertPlan, rows: &[Vec<InsertValue>]) -> Result<Vec<KeyValues>> {
     let dialect = db.dialect();
     let (sql, params) = plan.text(dialect, rows, &[])?;
     let outcome = db.send(&sql, &params).await?;
@@ -97,7 +97,7 @@ async fn insert(db: &Database, plan: &Plan, rows: &[Vec<Given>]) -> Result<Vec<K
     }
     let first = outcome.last_insert_id.ok_or_else(|| plan.untold())?;
     let step = if rows.len() > 1 { step(db).await? } else { 1 };
-    let key = |(row, id): (&Vec<Given>, i64)| {
+    let key = |(row, id): (&Vec<InsertValue>, i64)| {
         let part = |&column: &usize| match plan.given(row, column) {
             Some(value) if Some(column) != auto => value.clone(),
             _ => Value::I64(id),
@@ -114,30 +114,30 @@ async fn step(db: &Database) -> Result<i64> {
     outcome.rows.first().map_or(Ok(1), |row| row.get(0))
 }
 
-impl Plan {
+impl InsertPlan {
     /// Whether the error says no more than that the row is there, which is to be passed over.
     fn ignores(&self, error: &Error) -> bool {
         matches!(self.conflict, Conflict::Ignore) && error.is_unique_violation()
     }
 
     /// The value that a row has in a column, if it is one.
-    pub(crate) fn given<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Value> {
+    pub(crate) fn given<'r>(&self, row: &'r [InsertValue], column: usize) -> Option<&'r Value> {
         match row.get(self.position(column)?)? {
-            Given::Node(Node::Value(value)) if !value.is_null() => Some(value),
+            InsertValue::Node(Node::Value(value)) if !value.is_null() => Some(value),
             _ => None,
         }
     }
 
     /// The key of a row, if it is given whole.
-    fn key_given(&self, row: &[Given]) -> Option<KeyValues> {
+    fn key_given(&self, row: &[InsertValue]) -> Option<KeyValues> {
         self.table.primary_key.iter().map(|&column| self.given(row, column).cloned()).collect()
     }
 
     /// Whether the keys of all these rows are given, or all are left to the server, which then numbers them in turn.
-    fn numbers_in_turn(&self, rows: &[Vec<Given>]) -> bool {
-        let left = |row: &Vec<Given>| {
+    fn numbers_in_turn(&self, rows: &[Vec<InsertValue>]) -> bool {
+        let left = |row: &Vec<InsertValue>| {
             let auto = self.table.auto_column().and_then(|column| self.position(column));
-            auto.is_none_or(|at| matches!(row[at], Given::Default))
+            auto.is_none_or(|at| matches!(row[at], InsertValue::Default))
         };
         !matches!(self.conflict, Conflict::Update(_))
             && (rows.iter().all(|row| self.key_given(row).is_some()) || rows.iter().all(left))
@@ -146,17 +146,17 @@ impl Plan {
     /// Whether the key of each row will be known.
     fn check_keys(&self) -> Result<()> {
         let auto = self.table.auto_column();
-        let known = |row: &Vec<Given>| {
+        let known = |row: &Vec<InsertValue>| {
             let part = |&column: &usize| {
                 self.given(row, column).is_some()
-                    || (Some(column) == auto && !matches!(self.at(row, column), Some(Given::Node(_))))
+                    || (Some(column) == auto && !matches!(self.at(row, column), Some(InsertValue::Node(_))))
             };
             self.table.primary_key.iter().all(part)
         };
         if self.rows.iter().all(known) { Ok(()) } else { Err(self.untold()) }
     }
 
-    pub(crate) fn at<'r>(&self, row: &'r [Given], column: usize) -> Option<&'r Given> {
+    pub(crate) fn at<'r>(&self, row: &'r [InsertValue], column: usize) -> Option<&'r InsertValue> {
         row.get(self.position(column)?)
     }
 
@@ -167,19 +167,19 @@ impl Plan {
     }
 
     /// The key of the row that has the values of `row` in the columns that a conflict was looked for in.
-    async fn key_by_target(&self, db: &Database, row: &[Given], target: &[usize]) -> Result<KeyValues> {
-        let (table, source) = (self.table, Source::of(self.table));
+    async fn key_by_target(&self, db: &Database, row: &[InsertValue], target: &[usize]) -> Result<KeyValues> {
+        let (table, qualifier) = (self.table, Qualifier::of(self.table));
         let values: Option<Vec<Value>> = target.iter().map(|&column| self.given(row, column).cloned()).collect();
         // A NULL is equal to nothing: the row is new, and has the key that it was given.
         let Some(values) = values else {
             return self.key_given(row).ok_or_else(|| self.untold());
         };
-        let columns = target.iter().map(|&column| Node::Column(source.clone(), &table.columns[column])).collect();
+        let columns = target.iter().map(|&column| Node::Column(qualifier.clone(), &table.columns[column])).collect();
         let mut to = Writer::new(db.dialect());
         write_select(table, &[], &mut to)?;
         to.text(" WHERE ");
         is_one_of(columns, vec![values.into_iter().map(Node::Value).collect()]).write(&mut to)?;
-        to.text(LATEST);
+        to.text(FOR_UPDATE);
         let (sql, params) = to.finish();
         let outcome = db.send(&sql, &params).await?;
         let row = outcome.rows.first().ok_or_else(|| self.untold())?;

@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use super::{
     select::Select,
-    select_ast::Origin,
-    selection::{Selected, Selection},
+    select_ast::FromItem,
+    selection::{SelectItem, Selection},
 };
 use crate::{
     data::{
@@ -14,7 +14,7 @@ use crate::{
     },
     error::Result,
     model::{
-        expr::{Column, Expr, Node, Source, SubQuery},
+        expr::{Column, Expr, Node, Qualifier, SubQuery},
         table::Model,
     },
 };
@@ -38,40 +38,40 @@ use crate::{
 /// ```
 #[must_use = "it does nothing before it is given to a query"]
 pub struct Relation<M> {
-    pub(crate) origin: Origin,
+    pub(crate) from_item: FromItem,
     marker: PhantomData<fn() -> M>,
 }
 
 impl<M> Clone for Relation<M> {
     fn clone(&self) -> Self {
-        Self { origin: self.origin.clone(), marker: PhantomData }
+        Self { from_item: self.from_item.clone(), marker: PhantomData }
     }
 }
 
 impl<M> fmt::Debug for Relation<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.origin.fmt(f)
+        self.from_item.fmt(f)
     }
 }
 
 impl<M: Model> Relation<M> {
     pub(crate) fn table() -> Self {
-        Self { origin: Origin::of(M::TABLE), marker: PhantomData }
+        Self { from_item: FromItem::of(M::TABLE), marker: PhantomData }
     }
 
     pub(crate) fn named(name: Cow<'static, str>) -> Self {
-        let origin = Origin { source: Source::Alias(name), ..Origin::of(M::TABLE) };
-        Self { origin, marker: PhantomData }
+        let from_item = FromItem { qualifier: Qualifier::Alias(name), ..FromItem::of(M::TABLE) };
+        Self { from_item, marker: PhantomData }
     }
 
     /// A column of it.
     pub fn col<T>(&self, column: Column<M, T>) -> Expr<T> {
-        Expr::new(Node::Column(self.origin.source.clone(), column.def()))
+        Expr::new(Node::Column(self.from_item.qualifier.clone(), column.def()))
     }
 
     /// A query for its rows.
     pub fn select(&self) -> Select<M> {
-        Select::from_origin(self.origin.clone())
+        Select::from_item(self.from_item.clone())
     }
 
     /// To select the whole model where there may be none, as in a LEFT JOIN: it is read as an `Option`.
@@ -93,9 +93,9 @@ impl<M: Model> Select<M> {
     /// # Ok::<_, nestling::Error>(())
     /// ```
     pub fn as_relation(self, name: impl Into<Cow<'static, str>>) -> Relation<M> {
-        let query = SubQuery::of(self.parts);
-        let origin = Origin { table: M::TABLE, source: Source::Alias(name.into()), query: Some(query) };
-        Relation { origin, marker: PhantomData }
+        let query = SubQuery::of(self.ast);
+        let from_item = FromItem { table: M::TABLE, qualifier: Qualifier::Alias(name.into()), query: Some(query) };
+        Relation { from_item, marker: PhantomData }
     }
 }
 
@@ -104,8 +104,8 @@ impl<M: Model> Selection for Relation<M> {
     const WIDTH: usize = M::TABLE.columns.len();
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
-        self.origin.selected(out);
+    fn nodes(self, out: &mut Vec<SelectItem>) {
+        self.from_item.selected(out);
     }
 
     fn read(row: &Row, first: usize) -> Result<M> {
@@ -118,8 +118,8 @@ impl<M: Model> Selection for &Relation<M> {
     const WIDTH: usize = M::TABLE.columns.len();
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
-        self.origin.selected(out);
+    fn nodes(self, out: &mut Vec<SelectItem>) {
+        self.from_item.selected(out);
     }
 
     fn read(row: &Row, first: usize) -> Result<M> {
@@ -146,8 +146,8 @@ impl<M: Model> Selection for Optional<M> {
     const WIDTH: usize = M::TABLE.columns.len();
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
-        self.0.origin.selected(out);
+    fn nodes(self, out: &mut Vec<SelectItem>) {
+        self.0.from_item.selected(out);
     }
 
     fn read(row: &Row, first: usize) -> Result<Option<M>> {

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{
-    by_keys::{KEYS, KeyValues, by_keys, write_select},
+    by_keys::{KEYS_PER_QUERY, KeyValues, by_keys, write_select},
     query::Query,
-    selection::{Selected, Selection},
+    selection::{SelectItem, Selection},
     update::{Delete, Update, delete_text, write_filter},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     model::{
-        expr::{Expr, Source, key_in},
+        expr::{Expr, Qualifier, key_in},
         table::{Key as _, Model},
     },
 };
@@ -23,7 +23,7 @@ use crate::{
 #[must_use = "a query does nothing before it is run"]
 pub struct Returning<Q, R> {
     pub(crate) query: Q,
-    pub(crate) selected: Vec<Selected>,
+    pub(crate) selected: Vec<SelectItem>,
     pub(crate) read: fn(&Row, usize) -> Result<R>,
 }
 
@@ -89,7 +89,7 @@ where
 }
 
 /// The rows that the condition holds for, locked: their keys, and what else is selected.
-async fn locked<M: Model>(db: &Database, filter: Option<&Expr<bool>>, selected: &[Selected]) -> Result<Vec<Row>> {
+async fn locked<M: Model>(db: &Database, filter: Option<&Expr<bool>>, selected: &[SelectItem]) -> Result<Vec<Row>> {
     let mut to = Writer::new(db.dialect());
     write_select(M::TABLE, selected, &mut to)?;
     write_filter(filter, &mut to)?;
@@ -103,7 +103,7 @@ fn keys_of<M: Model>(rows: &[Row]) -> Result<Vec<KeyValues>> {
 }
 
 fn with_keys<M: Model>(keys: &[KeyValues]) -> Expr<bool> {
-    Expr::new(key_in(M::TABLE, &Source::of(M::TABLE), keys.iter().cloned()))
+    Expr::new(key_in(M::TABLE, &Qualifier::of(M::TABLE), keys.iter().cloned()))
 }
 
 impl<M: Model, R> Returning<Update<M>, R> {
@@ -116,7 +116,7 @@ impl<M: Model, R> Returning<Update<M>, R> {
         }
         db.atomic(|| async {
             let keys = keys_of::<M>(&locked::<M>(db, filter.as_ref(), &[]).await?)?;
-            for some in keys.chunks(KEYS) {
+            for some in keys.chunks(KEYS_PER_QUERY) {
                 let (sql, params) = self.query.text(db.dialect(), Some(&with_keys::<M>(some)), &[])?;
                 db.send(&sql, &params).await?;
             }
@@ -154,7 +154,7 @@ impl<M: Model, R> Returning<Delete<M>, R> {
     async fn read_ahead(&self, db: &Database) -> Result<Vec<Row>> {
         db.atomic(|| async {
             let rows = locked::<M>(db, self.query.filter.as_ref(), &self.selected).await?;
-            for some in keys_of::<M>(&rows)?.chunks(KEYS) {
+            for some in keys_of::<M>(&rows)?.chunks(KEYS_PER_QUERY) {
                 let (sql, params) = delete_text::<M>(db.dialect(), Some(&with_keys::<M>(some)), &[])?;
                 db.send(&sql, &params).await?;
             }

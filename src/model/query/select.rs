@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use super::{
     model_stream::ModelStream,
     query::{Query, Rows, fetches},
-    select_ast::{Distinct, Lock, LockKind, LockWait, Origin, Parts},
+    select_ast::{Distinct, FromItem, Lock, LockKind, LockWait, SelectAst},
     selection::Selection,
 };
 use crate::{
@@ -43,68 +43,68 @@ use crate::{
 /// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Select<M, R = M> {
-    pub(crate) parts: Parts,
+    pub(crate) ast: SelectAst,
     pub(crate) read: fn(&Row) -> Result<R>,
     marker: PhantomData<fn() -> M>,
 }
 
 impl<M, R> Clone for Select<M, R> {
     fn clone(&self) -> Self {
-        Self { parts: self.parts.clone(), read: self.read, marker: self.marker }
+        Self { ast: self.ast.clone(), read: self.read, marker: self.marker }
     }
 }
 
 impl<M, R> fmt::Debug for Select<M, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts.fmt(f)
+        self.ast.fmt(f)
     }
 }
 
 impl<M: Model> Select<M> {
     pub(crate) fn new() -> Self {
-        Self::from_origin(Origin::of(M::TABLE))
+        Self::from_item(FromItem::of(M::TABLE))
     }
 
-    pub(crate) fn from_origin(origin: Origin) -> Self {
-        Self { parts: Parts::new(origin), read: |row| M::read(row, 0), marker: PhantomData }
+    pub(crate) fn from_item(from_item: FromItem) -> Self {
+        Self { ast: SelectAst::new(from_item), read: |row| M::read(row, 0), marker: PhantomData }
     }
 }
 
 impl<M: Model, R> Select<M, R> {
     /// Only rows for which the condition holds. Called again, both must hold.
     pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
-        self.parts.filter = Some(Expr::both(self.parts.filter, condition.into()));
+        self.ast.filter = Some(Expr::both(self.ast.filter, condition.into()));
         self
     }
 
     /// Orders the rows, behind any order given before.
     pub fn order_by(mut self, order: Order) -> Self {
-        self.parts.order.push(order);
+        self.ast.order.push(order);
         self
     }
 
     /// At most so many rows. `limit(0)` is no row at all.
     pub fn limit(mut self, rows: u64) -> Self {
-        self.parts.limit = Some(rows);
+        self.ast.limit = Some(rows);
         self
     }
 
     /// Leaves out so many rows, with or without a limit.
     pub fn offset(mut self, rows: u64) -> Self {
-        self.parts.offset = Some(rows);
+        self.ast.offset = Some(rows);
         self
     }
 
     /// Takes back a limit and an offset.
     pub fn clear_limit(mut self) -> Self {
-        (self.parts.limit, self.parts.offset) = (None, None);
+        (self.ast.limit, self.ast.offset) = (None, None);
         self
     }
 
     /// Selects these columns and expressions in place of what was selected before; a row is read as their tuple.
     pub fn columns<S: Selection>(mut self, selection: S) -> Select<M, S::Output> {
-        self.parts.nodes = Vec::with_capacity(S::WIDTH);
-        selection.nodes(&mut self.parts.nodes);
+        self.ast.nodes = Vec::with_capacity(S::WIDTH);
+        selection.nodes(&mut self.ast.nodes);
         self.reading(|row| S::read(row, 0))
     }
 
@@ -123,19 +123,19 @@ impl<M: Model, R> Select<M, R> {
     /// # Ok(()) }
     /// ```
     pub fn group_by(mut self, by: impl Selection) -> Self {
-        by.nodes(&mut self.parts.group);
+        by.nodes(&mut self.ast.group);
         self
     }
 
     /// Only groups for which the condition holds. Called again, both must hold.
     pub fn having(mut self, condition: impl Into<Expr<bool>>) -> Self {
-        self.parts.having = Some(Expr::both(self.parts.having, condition.into()));
+        self.ast.having = Some(Expr::both(self.ast.having, condition.into()));
         self
     }
 
     /// Of rows that are equal in all that is selected, one.
     pub fn distinct(mut self) -> Self {
-        self.parts.distinct = Distinct::Whole;
+        self.ast.distinct = Distinct::Whole;
         self
     }
 
@@ -143,7 +143,7 @@ impl<M: Model, R> Select<M, R> {
     pub fn distinct_on(mut self, on: impl Selection) -> Self {
         let mut nodes = Vec::new();
         on.nodes(&mut nodes);
-        self.parts.distinct = Distinct::On(nodes);
+        self.ast.distinct = Distinct::On(nodes);
         self
     }
 
@@ -171,21 +171,21 @@ impl<M: Model, R> Select<M, R> {
     }
 
     fn lock(mut self, kind: LockKind) -> Self {
-        let wait = self.parts.lock.map_or(LockWait::Wait, |lock| lock.wait);
-        self.parts.lock = Some(Lock { kind, wait });
+        let wait = self.ast.lock.map_or(LockWait::Wait, |lock| lock.wait);
+        self.ast.lock = Some(Lock { kind, wait });
         self
     }
 
     fn waiting(mut self, wait: LockWait) -> Self {
-        let kind = self.parts.lock.map_or(LockKind::Update, |lock| lock.kind);
-        self.parts.lock = Some(Lock { kind, wait });
+        let kind = self.ast.lock.map_or(LockKind::Update, |lock| lock.kind);
+        self.ast.lock = Some(Lock { kind, wait });
         self
     }
 
     /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
     /// the tables of the one around it.
     pub fn into_expr(self) -> Expr<R> {
-        Expr::new(Node::Query(SubQuery::of(self.parts)))
+        Expr::new(Node::Query(SubQuery::of(self.ast)))
     }
 
     /// Reads each row as a `T`, by the names of its columns or by their order, as `T` has it.
@@ -194,17 +194,17 @@ impl<M: Model, R> Select<M, R> {
     }
 
     fn reading<T>(self, read: fn(&Row) -> Result<T>) -> Select<M, T> {
-        Select { parts: self.parts, read, marker: PhantomData }
+        Select { ast: self.ast, read, marker: PhantomData }
     }
 
     /// Whether a limit or an offset says how many rows there are.
     pub(crate) fn is_limited(&self) -> bool {
-        self.parts.is_limited()
+        self.ast.is_limited()
     }
 
     /// At most one row.
     fn single(mut self) -> Self {
-        self.parts.limit = Some(self.parts.limit.map_or(1, |limit| limit.min(1)));
+        self.ast.limit = Some(self.ast.limit.map_or(1, |limit| limit.min(1)));
         self
     }
 
@@ -218,8 +218,8 @@ impl<M: Model, R> Select<M, R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn count(self, db: &Database) -> Result<u64> {
-        let (sql, params) = written(db.dialect(), |to| self.parts.write_count(to))?;
-        counted(db, &sql, &params).await
+        let (sql, params) = render(db.dialect(), |to| self.ast.write_count(to))?;
+        count_rows(db, &sql, &params).await
     }
 
     /// Whether there is a row.
@@ -230,20 +230,20 @@ impl<M: Model, R> Select<M, R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn exists(self, db: &Database) -> Result<bool> {
-        let (sql, params) = written(db.dialect(), |to| self.single().parts.write_rows(to))?;
+        let (sql, params) = render(db.dialect(), |to| self.single().ast.write_rows(to))?;
         Ok(!db.send(&sql, &params).await?.rows.is_empty())
     }
 }
 
 /// The text of a statement.
-pub(crate) fn written(dialect: Dialect, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<(String, Params)> {
+pub(crate) fn render(dialect: Dialect, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     write(&mut to)?;
     Ok(to.finish())
 }
 
 /// Runs what counts rows.
-pub(crate) async fn counted(db: &Database, sql: &str, params: &Params) -> Result<u64> {
+pub(crate) async fn count_rows(db: &Database, sql: &str, params: &Params) -> Result<u64> {
     let outcome = db.send(sql, params).await?;
     let none = || Error::new(ErrorKind::NoRow, "COUNT returned no row").with_statement(sql);
     outcome.rows.first().ok_or_else(none)?.get(0)
@@ -266,7 +266,7 @@ impl<M: Model, R: Send + 'static> Select<M, R> {
     }
 
     #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
-    fn none(&self) -> String {
+    fn no_row_message(&self) -> String {
         format!("no {} was found", M::TABLE.model)
     }
 }
@@ -282,6 +282,6 @@ impl<M: Model, R: Send + 'static> Query for Select<M, R> {
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
         // However a row is asked for by its key, the text is one: the server prepares it once.
-        written(dialect, |to| if self.parts.is_by_key() { self.parts.write_by_key(to) } else { self.parts.write(to) })
+        render(dialect, |to| if self.ast.is_by_key() { self.ast.write_by_key(to) } else { self.ast.write(to) })
     }
 }

@@ -1,16 +1,16 @@
-//! [`Parts`]: a select without its Rust types. How it is written is in `select_text.rs`.
+//! [`SelectAst`]: a select without its Rust types. How it is written is in `select_text.rs`.
 
-use super::selection::Selected;
+use super::selection::SelectItem;
 use crate::model::{
-    expr::{Expr, Form, Node, Operator, Order, Source, SubQuery},
+    expr::{Expr, Node, Operation, Operator, Order, Qualifier, SubQuery},
     table::{Stored, Table},
 };
 
 /// What rows come from: a table under its own name, or a table or a query under another.
 #[derive(Clone)]
-pub(crate) struct Origin {
+pub(crate) struct FromItem {
     pub(crate) table: &'static Table,
-    pub(crate) source: Source,
+    pub(crate) qualifier: Qualifier,
     /// In place of the table.
     pub(crate) query: Option<SubQuery>,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Join {
     pub(crate) kind: JoinKind,
-    pub(crate) origin: Origin,
+    pub(crate) from_item: FromItem,
     pub(crate) on: Expr<bool>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Distinct {
     #[default]
     All,
     Whole,
-    On(Vec<Selected>),
+    On(Vec<SelectItem>),
 }
 
 /// A lock on the rows.
@@ -64,13 +64,13 @@ pub(crate) enum LockWait {
 
 /// What a select is made of.
 #[derive(Debug, Clone)]
-pub(crate) struct Parts {
-    pub(crate) origin: Origin,
+pub(crate) struct SelectAst {
+    pub(crate) from_item: FromItem,
     /// What is selected; nothing for the whole model.
-    pub(crate) nodes: Vec<Selected>,
+    pub(crate) nodes: Vec<SelectItem>,
     pub(crate) joins: Vec<Join>,
     pub(crate) filter: Option<Expr<bool>>,
-    pub(crate) group: Vec<Selected>,
+    pub(crate) group: Vec<SelectItem>,
     pub(crate) having: Option<Expr<bool>>,
     pub(crate) distinct: Distinct,
     pub(crate) order: Vec<Order>,
@@ -79,32 +79,32 @@ pub(crate) struct Parts {
     pub(crate) lock: Option<Lock>,
 }
 
-impl Origin {
+impl FromItem {
     pub(crate) fn of(table: &'static Table) -> Self {
-        Self { table, source: Source::of(table), query: None }
+        Self { table, qualifier: Qualifier::of(table), query: None }
     }
 
     /// The whole row, to be selected.
-    pub(crate) fn selected(&self, out: &mut Vec<Selected>) {
-        out.extend(self.table.columns.iter().map(|column| Node::Column(self.source.clone(), column).into()));
+    pub(crate) fn selected(&self, out: &mut Vec<SelectItem>) {
+        out.extend(self.table.columns.iter().map(|column| Node::Column(self.qualifier.clone(), column).into()));
     }
 }
 
-impl std::fmt::Debug for Origin {
+impl std::fmt::Debug for FromItem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { table, source, query } = self;
-        f.debug_struct("Origin")
+        let Self { table, qualifier, query } = self;
+        f.debug_struct("FromItem")
             .field("table", &table.name)
-            .field("source", source)
+            .field("source", qualifier)
             .field("query", &query.is_some())
             .finish()
     }
 }
 
-impl Parts {
-    pub(crate) fn new(origin: Origin) -> Self {
+impl SelectAst {
+    pub(crate) fn new(from_item: FromItem) -> Self {
         Self {
-            origin,
+            from_item,
             nodes: Vec::new(),
             joins: Vec::new(),
             filter: None,
@@ -119,10 +119,10 @@ impl Parts {
     }
 
     /// What is selected.
-    pub(crate) fn selected(&self) -> Vec<Selected> {
+    pub(crate) fn selected(&self) -> Vec<SelectItem> {
         let mut nodes = self.nodes.clone();
         if nodes.is_empty() {
-            self.origin.selected(&mut nodes);
+            self.from_item.selected(&mut nodes);
         }
         nodes
     }
@@ -134,17 +134,17 @@ impl Parts {
 
     /// Whether nothing is asked for but the whole row that has a key. An order and a limit of one or more change nothing.
     pub(crate) fn is_by_key(&self) -> bool {
-        let Self { origin, nodes, joins, filter, group, having, distinct, order: _, limit, offset, lock } = self;
-        let Origin { table, source, query } = origin;
+        let Self { from_item, nodes, joins, filter, group, having, distinct, order: _, limit, offset, lock } = self;
+        let FromItem { table, qualifier, query } = from_item;
         let plain = nodes.is_empty() && joins.is_empty() && group.is_empty() && having.is_none() && query.is_none();
         let plain =
             plain && matches!(distinct, Distinct::All) && *limit != Some(0) && offset.is_none() && lock.is_none();
         let is_key = |column: &Node| match (column, table.primary_key) {
-            (Node::Column(of, def), [key]) => of == source && def.name == table.columns[*key].name,
+            (Node::Column(of, def), [key]) => of == qualifier && def.name == table.columns[*key].name,
             _ => false,
         };
         let by_key = |filter: &Expr<bool>| match &filter.node {
-            Node::Apply(Form::Binary(Operator::Equal), two) => is_key(&two[0]) && matches!(two[1], Node::Value(_)),
+            Node::Apply(Operation::Binary(Operator::Equal), two) => is_key(&two[0]) && matches!(two[1], Node::Value(_)),
             _ => false,
         };
         plain && filter.as_ref().is_some_and(by_key)
@@ -157,11 +157,12 @@ impl Parts {
 
     /// Adds the tables that it reads.
     pub(crate) fn tables(&self, out: &mut Vec<&'static Table>) {
-        let Self { origin, nodes, joins, filter, group, having, distinct, order, limit: _, offset: _, lock: _ } = self;
-        for origin in std::iter::once(origin).chain(joins.iter().map(|join| &join.origin)) {
-            match &origin.query {
+        let Self { from_item, nodes, joins, filter, group, having, distinct, order, limit: _, offset: _, lock: _ } =
+            self;
+        for from_item in std::iter::once(from_item).chain(joins.iter().map(|join| &join.from_item)) {
+            match &from_item.query {
                 Some(query) => out.extend(query.tables()),
-                None => out.push(origin.table),
+                None => out.push(from_item.table),
             }
         }
         let on = if let Distinct::On(on) = distinct { &**on } else { &[] };

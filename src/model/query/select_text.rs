@@ -1,20 +1,20 @@
-//! How a select is written: the other half of [`Parts`].
+//! How a select is written: the other half of [`SelectAst`].
 
 use std::{borrow::Cow, collections::HashSet};
 
 use super::{
-    select_ast::{Distinct, Join, JoinKind, Lock, LockKind, LockWait, Origin, Parts},
-    selection::Selected,
+    select_ast::{Distinct, FromItem, Join, JoinKind, Lock, LockKind, LockWait, SelectAst},
+    selection::SelectItem,
 };
 use crate::{
     data::value::Value,
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    model::expr::{Node, Source, listed, write_from, write_order},
+    model::expr::{Node, Qualifier, listed, write_from, write_order},
 };
 
-impl Parts {
+impl SelectAst {
     /// Writes the statement.
     pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
         self.write_head(to)?;
@@ -30,11 +30,11 @@ impl Parts {
     fn write_head(&self, to: &mut Writer) -> Result<()> {
         self.write_verb(to)?;
         if self.nodes.is_empty() {
-            let Origin { table, source, .. } = &self.origin;
-            to.columns(source.name(), table.columns.iter().map(|column| column.name));
+            let FromItem { table, qualifier, .. } = &self.from_item;
+            to.columns(qualifier.name(), table.columns.iter().map(|column| column.name));
             Ok(())
         } else {
-            listed(&self.nodes, to, Selected::write)
+            listed(&self.nodes, to, SelectItem::write)
         }
     }
 
@@ -58,7 +58,7 @@ impl Parts {
         to.text("SELECT COUNT(*)");
         let plain = matches!(self.distinct, Distinct::All) && self.group.is_empty() && self.having.is_none();
         // An aggregate makes one row of all: it must be left to the database to find that out.
-        if plain && self.limit.is_none() && self.offset.is_none() && self.nodes.iter().all(Selected::is_column) {
+        if plain && self.limit.is_none() && self.offset.is_none() && self.nodes.iter().all(SelectItem::is_column) {
             self.write_body(to)
         } else {
             write_from("counted", to, |to| self.write_rows(to))
@@ -79,7 +79,7 @@ impl Parts {
         self.write_verb(to)?;
         let selected = self.selected();
         let mut names = HashSet::new();
-        listed(selected.iter().enumerate(), to, |(at, Selected { node, name }), to| {
+        listed(selected.iter().enumerate(), to, |(at, SelectItem { node, name }), to| {
             node.write(to)?;
             let own = match (name, node) {
                 (Some(name), _) => Some(&**name),
@@ -105,8 +105,8 @@ impl Parts {
     /// All but what is selected, the order, and how many of the rows.
     fn write_body(&self, to: &mut Writer) -> Result<()> {
         to.text(" FROM ");
-        self.origin.write(to)?;
-        for Join { kind, origin, on } in &self.joins {
+        self.from_item.write(to)?;
+        for Join { kind, from_item, on } in &self.joins {
             if *kind == JoinKind::Full && !to.can().full_join {
                 return Err(Error::new(ErrorKind::Unsupported, "MySQL and MariaDB have no FULL JOIN"));
             }
@@ -115,7 +115,7 @@ impl Parts {
                 JoinKind::Left => " LEFT JOIN ",
                 JoinKind::Full => " FULL OUTER JOIN ",
             });
-            origin.write(to)?;
+            from_item.write(to)?;
             to.text(" ON ");
             on.node.write(to)?;
         }
@@ -135,16 +135,16 @@ impl Parts {
     }
 }
 
-impl Origin {
+impl FromItem {
     fn write(&self, to: &mut Writer) -> Result<()> {
-        let Self { table, source, query } = self;
-        match (query, source) {
+        let Self { table, qualifier, query } = self;
+        match (query, qualifier) {
             (Some(query), _) => query.write_bracketed(to)?,
             (None, _) => table.write(to),
         }
-        if query.is_some() || matches!(source, Source::Alias(_)) {
+        if query.is_some() || matches!(qualifier, Qualifier::Alias(_)) {
             to.text(" AS ");
-            to.name(source.name());
+            to.name(qualifier.name());
         }
         Ok(())
     }
@@ -191,13 +191,13 @@ pub(crate) fn write_window(limit: Option<u64>, offset: Option<u64>, to: &mut Wri
     }
 }
 
-fn write_distinct_on(on: &[Selected], to: &mut Writer) -> Result<()> {
+fn write_distinct_on(on: &[SelectItem], to: &mut Writer) -> Result<()> {
     let unsupported = |text: &str| Error::new(ErrorKind::Unsupported, text);
     if !to.can().distinct_on {
         return Err(unsupported("only PostgreSQL has DISTINCT ON"));
     }
     to.text("SELECT DISTINCT ON (");
-    listed(on, to, |Selected { node, name: _ }, to| match node {
+    listed(on, to, |SelectItem { node, name: _ }, to| match node {
         Node::Column(..) | Node::Excluded(_) | Node::Name(_) => node.write(to),
         _ => Err(unsupported("DISTINCT ON takes columns, not expressions")),
     })?;

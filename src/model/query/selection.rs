@@ -7,19 +7,19 @@ use crate::{
     db::Writer,
     error::Result,
     model::{
-        expr::{Column, Expr, Node, Source, methods},
+        expr::{Column, Expr, Node, Qualifier, methods},
         table::{Field, Model, Table},
     },
 };
 
 /// Something that is selected, and the name that it gets.
 #[derive(Debug, Clone)]
-pub(crate) struct Selected {
+pub(crate) struct SelectItem {
     pub(crate) node: Node,
     pub(crate) name: Option<Cow<'static, str>>,
 }
 
-impl Selected {
+impl SelectItem {
     pub(crate) fn is_column(&self) -> bool {
         matches!(self.node, Node::Column(..))
     }
@@ -36,7 +36,7 @@ impl Selected {
     }
 }
 
-impl From<Node> for Selected {
+impl From<Node> for SelectItem {
     fn from(node: Node) -> Self {
         Self { node, name: None }
     }
@@ -58,7 +58,7 @@ pub trait Selection {
     /// The expressions to select.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
-    fn nodes(self, out: &mut Vec<Selected>);
+    fn nodes(self, out: &mut Vec<SelectItem>);
 
     /// Reads the columns from `first` on.
     #[doc(hidden)]
@@ -70,7 +70,7 @@ impl<M: Model, T: Field> Selection for Column<M, T> {
     const WIDTH: usize = 1;
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
+    fn nodes(self, out: &mut Vec<SelectItem>) {
         out.push(self.expr().node.into());
     }
 
@@ -84,7 +84,7 @@ impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Expr<T> {
     const WIDTH: usize = 1;
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
+    fn nodes(self, out: &mut Vec<SelectItem>) {
         out.push(self.node.into());
     }
 
@@ -106,8 +106,8 @@ impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Named<T> {
     const WIDTH: usize = 1;
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn nodes(self, out: &mut Vec<Selected>) {
-        out.push(Selected { node: self.expr.node, name: Some(self.name) });
+    fn nodes(self, out: &mut Vec<SelectItem>) {
+        out.push(SelectItem { node: self.expr.node, name: Some(self.name) });
     }
 
     fn read(row: &Row, first: usize) -> Result<T> {
@@ -128,7 +128,7 @@ macro_rules! tuples {
             const WIDTH: usize = 0 $(+ $type::WIDTH)+;
 
             #[expect(private_interfaces, reason = "as in the trait")]
-            fn nodes(self, out: &mut Vec<Selected>) {
+            fn nodes(self, out: &mut Vec<SelectItem>) {
                 #[allow(non_snake_case, reason = "the types are all the names that the macro has")]
                 let ($($type,)+) = self;
                 $($type.nodes(out);)+
@@ -151,17 +151,17 @@ tuples!(A B C D E F G H I J K L);
 
 impl Table {
     /// The columns of the primary key, to be selected.
-    pub(crate) fn key_selected(&'static self) -> Vec<Selected> {
+    pub(crate) fn key_selected(&'static self) -> Vec<SelectItem> {
         self.primary_key.iter().map(|&column| self.selected(column)).collect()
     }
 
     /// All columns, to be selected.
-    pub(crate) fn all_selected(&'static self) -> Vec<Selected> {
+    pub(crate) fn all_selected(&'static self) -> Vec<SelectItem> {
         (0..self.columns.len()).map(|column| self.selected(column)).collect()
     }
 
-    fn selected(&'static self, column: usize) -> Selected {
-        Node::Column(Source::of(self), &self.columns[column]).into()
+    fn selected(&'static self, column: usize) -> SelectItem {
+        Node::Column(Qualifier::of(self), &self.columns[column]).into()
     }
 }
 

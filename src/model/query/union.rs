@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     model_stream::ModelStream,
     query::{Query, Rows, fetches},
-    select::{Select, counted, written},
+    select::{Select, count_rows, render},
     select_text::write_window,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) struct Member {
 
 /// Which rows of two queries there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SetOperator {
     Distinct,
     All,
     Intersect,
@@ -66,15 +66,15 @@ pub(crate) trait IntoMember {
 /// ```
 #[must_use = "a query does nothing before it is run"]
 pub struct Union<R> {
-    parts: Parts,
+    ast: UnionAst,
     read: fn(&Row) -> Result<R>,
 }
 
 /// A union, whatever its type.
 #[derive(Clone)]
-pub(crate) struct Parts {
+pub(crate) struct UnionAst {
     first: Member,
-    rest: Vec<(Kind, Member)>,
+    rest: Vec<(SetOperator, Member)>,
     order: Vec<Order>,
     limit: Option<u64>,
     offset: Option<u64>,
@@ -82,26 +82,26 @@ pub(crate) struct Parts {
 
 impl<R> Clone for Union<R> {
     fn clone(&self) -> Self {
-        Self { parts: self.parts.clone(), read: self.read }
+        Self { ast: self.ast.clone(), read: self.read }
     }
 }
 
 impl<R> fmt::Debug for Union<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Union").field("members", &(self.parts.rest.len() + 1)).finish_non_exhaustive()
+        f.debug_struct("Union").field("members", &(self.ast.rest.len() + 1)).finish_non_exhaustive()
     }
 }
 
 impl<M: Model, R> IntoMember for Select<M, R> {
     fn member(self) -> Member {
-        let parts = self.parts;
-        Member { simple: parts.is_simple(), query: SubQuery::with_names(parts) }
+        let ast = self.ast;
+        Member { simple: ast.is_simple(), query: SubQuery::with_names(ast) }
     }
 }
 
 impl<R> IntoMember for Union<R> {
     fn member(self) -> Member {
-        Member { simple: false, query: SubQuery::new(self.parts, Vec::new(), None) }
+        Member { simple: false, query: SubQuery::new(self.ast, Vec::new(), None) }
     }
 }
 
@@ -114,22 +114,22 @@ impl Member {
     }
 }
 
-impl WriteQuery for Parts {
+impl WriteQuery for UnionAst {
     fn write(&self, to: &mut Writer) -> Result<()> {
         self.write_in_order(&self.order, to)
     }
 }
 
-impl Parts {
+impl UnionAst {
     fn write_in_order(&self, order: &[Order], to: &mut Writer) -> Result<()> {
         let [begin, end] = if to.can().brackets_in_unions { ["(", ")"] } else { ["", ""] };
         self.first.write(to)?;
-        for (kind, member) in &self.rest {
-            to.text(match kind {
-                Kind::Distinct => " UNION ",
-                Kind::All => " UNION ALL ",
-                Kind::Intersect => " INTERSECT ",
-                Kind::Except => " EXCEPT ",
+        for (operator, member) in &self.rest {
+            to.text(match operator {
+                SetOperator::Distinct => " UNION ",
+                SetOperator::All => " UNION ALL ",
+                SetOperator::Intersect => " INTERSECT ",
+                SetOperator::Except => " EXCEPT ",
             });
             to.text(begin);
             member.write(to)?;
@@ -147,22 +147,22 @@ macro_rules! operators {
         impl<$($generics)*> $type {
             /// The rows of both, each once.
             pub fn union(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(Kind::Distinct), Kind::Distinct, other.member())
+                Union::of(self.read, self.member_of(SetOperator::Distinct), SetOperator::Distinct, other.member())
             }
 
             /// The rows of both, those that both have twice.
             pub fn union_all(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(Kind::All), Kind::All, other.member())
+                Union::of(self.read, self.member_of(SetOperator::All), SetOperator::All, other.member())
             }
 
             /// The rows that both have.
             pub fn intersect(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(Kind::Intersect), Kind::Intersect, other.member())
+                Union::of(self.read, self.member_of(SetOperator::Intersect), SetOperator::Intersect, other.member())
             }
 
             /// The rows that the other does not have.
             pub fn except(self, other: impl Compound<R>) -> Union<R> {
-                Union::of(self.read, self.member_of(Kind::Except), Kind::Except, other.member())
+                Union::of(self.read, self.member_of(SetOperator::Except), SetOperator::Except, other.member())
             }
         }
     )+};
@@ -174,58 +174,58 @@ operators! {
 }
 
 impl<M: Model, R> Select<M, R> {
-    fn member_of(self, _: Kind) -> Parts {
-        Parts::of(self.member())
+    fn member_of(self, _: SetOperator) -> UnionAst {
+        UnionAst::of(self.member())
     }
 }
 
-impl Parts {
+impl UnionAst {
     fn of(first: Member) -> Self {
         Self { first, rest: Vec::new(), order: Vec::new(), limit: None, offset: None }
     }
 }
 
 impl<R> Union<R> {
-    /// The union so far, to which a member is added by `kind`. INTERSECT binds closer than the others in some databases
+    /// The union so far, to which a member is added by `operator`. INTERSECT binds closer than the others in some databases
     /// and not in others, so what it follows is made one.
-    fn member_of(self, kind: Kind) -> Parts {
-        let Parts { rest, order, limit, offset, .. } = &self.parts;
+    fn member_of(self, operator: SetOperator) -> UnionAst {
+        let UnionAst { rest, order, limit, offset, .. } = &self.ast;
         let ended = !order.is_empty() || limit.is_some() || offset.is_some();
-        let mixed = matches!(kind, Kind::Intersect) && !rest.is_empty();
-        if ended || mixed { Parts::of(self.member()) } else { self.parts }
+        let mixed = matches!(operator, SetOperator::Intersect) && !rest.is_empty();
+        if ended || mixed { UnionAst::of(self.member()) } else { self.ast }
     }
 
-    fn of(read: fn(&Row) -> Result<R>, mut parts: Parts, kind: Kind, other: Member) -> Self {
-        parts.rest.push((kind, other));
-        Self { parts, read }
+    fn of(read: fn(&Row) -> Result<R>, mut ast: UnionAst, operator: SetOperator, other: Member) -> Self {
+        ast.rest.push((operator, other));
+        Self { ast, read }
     }
 
     /// Orders the rows, behind any order given before: by columns of the first query, or by [`name`](crate::query::functions::name).
     pub fn order_by(mut self, order: Order) -> Self {
-        self.parts.order.push(order.of_union());
+        self.ast.order.push(order.of_union());
         self
     }
 
     /// At most so many rows.
     pub fn limit(mut self, rows: u64) -> Self {
-        self.parts.limit = Some(rows);
+        self.ast.limit = Some(rows);
         self
     }
 
     /// Leaves out so many rows, with or without a limit.
     pub fn offset(mut self, rows: u64) -> Self {
-        self.parts.offset = Some(rows);
+        self.ast.offset = Some(rows);
         self
     }
 
     /// Takes back a limit and an offset.
     pub fn clear_limit(mut self) -> Self {
-        (self.parts.limit, self.parts.offset) = (None, None);
+        (self.ast.limit, self.ast.offset) = (None, None);
         self
     }
 
     fn single(mut self) -> Self {
-        self.parts.limit = Some(self.parts.limit.map_or(1, |limit| limit.min(1)));
+        self.ast.limit = Some(self.ast.limit.map_or(1, |limit| limit.min(1)));
         self
     }
 
@@ -237,11 +237,11 @@ impl<R> Union<R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn count(self, db: &Database) -> Result<u64> {
-        let (sql, params) = written(db.dialect(), |to| {
+        let (sql, params) = render(db.dialect(), |to| {
             to.text("SELECT COUNT(*)");
-            write_from("counted", to, |to| self.parts.write_in_order(&[], to))
+            write_from("counted", to, |to| self.ast.write_in_order(&[], to))
         })?;
-        counted(db, &sql, &params).await
+        count_rows(db, &sql, &params).await
     }
 
     /// Whether there is a row.
@@ -252,7 +252,7 @@ impl<R> Union<R> {
     /// # Cancel safety
     /// As [`Database::execute`].
     pub async fn exists(self, db: &Database) -> Result<bool> {
-        let (sql, params) = written(db.dialect(), |to| self.single().parts.write_in_order(&[], to))?;
+        let (sql, params) = render(db.dialect(), |to| self.single().ast.write_in_order(&[], to))?;
         Ok(!db.send(&sql, &params).await?.rows.is_empty())
     }
 }
@@ -273,8 +273,8 @@ impl<R: Send + 'static> Union<R> {
         db.send_stream(&sql, &params).await
     }
 
-    #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]
-    fn none(&self) -> &'static str {
+    #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every operator of query")]
+    fn no_row_message(&self) -> &'static str {
         "the union has no row"
     }
 }
@@ -289,6 +289,6 @@ impl<R: Send + 'static> Query for Union<R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        written(dialect, |to| self.parts.write(to))
+        render(dialect, |to| self.ast.write(to))
     }
 }

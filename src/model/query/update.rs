@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use super::{
     insert_plan::{write_returning, write_set},
     query::Query,
-    selection::Selected,
+    selection::SelectItem,
 };
 use crate::{
     data::params::Params,
@@ -110,7 +110,7 @@ impl<M: Model> Update<M> {
         &self,
         dialect: Dialect,
         filter: Option<&Expr<bool>>,
-        returning: &[Selected],
+        returning: &[SelectItem],
     ) -> Result<(String, Params)> {
         if self.set.is_empty() {
             return Err(Error::new(ErrorKind::Config, format!("an update of a {} that sets nothing", M::TABLE.model)));
@@ -155,7 +155,7 @@ fn write_chosen(
 ) -> Result<Vec<(usize, Node)>> {
     let key = |at: usize| format!("nestling_key_{at}");
     to.text(" INNER JOIN (SELECT ");
-    for (at, Selected { node, .. }) in table.key_selected().iter().enumerate() {
+    for (at, SelectItem { node, .. }) in table.key_selected().iter().enumerate() {
         to.text(if at == 0 { "" } else { ", " });
         node.write(to)?;
         to.text(" AS ");
@@ -178,7 +178,7 @@ fn write_chosen(
     table.write(to);
     write_filter(filter, to)?;
     to.text(" LIMIT 9223372036854775807) AS `nestling_rows` ON ");
-    for (at, Selected { node, .. }) in table.key_selected().iter().enumerate() {
+    for (at, SelectItem { node, .. }) in table.key_selected().iter().enumerate() {
         to.text(if at == 0 { "" } else { " AND " });
         node.write(to)?;
         to.text(" = `nestling_rows`.");
@@ -196,7 +196,7 @@ impl<M: Model> Delete<M> {
 pub(crate) fn delete_text<M: Model>(
     dialect: Dialect,
     filter: Option<&Expr<bool>>,
-    returning: &[Selected],
+    returning: &[SelectItem],
 ) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     to.text("DELETE ");

@@ -1,13 +1,13 @@
-//! The foreign keys of a table, with it or behind it; and the statements that drop. The other half of [`Writer`].
+//! The foreign keys of a table, with it or behind it; and the statements that drop. The other half of [`DdlWriter`].
 
-use super::statements::Writer;
+use super::statements::DdlWriter;
 use crate::{
     data::{params::Params, value::Value},
     driver::Dialect,
     model::table::{ReferenceAction, ReferenceDef, Table},
 };
 
-impl Writer {
+impl DdlWriter {
     /// The constraint by which a column refers to another table.
     pub(super) fn reference(&self, table: &Table, index: usize, reference: &ReferenceDef) -> String {
         let ReferenceDef { table: target, on_delete, on_update, index: _ } = reference;

@@ -1,8 +1,8 @@
-//! [`Writer`]: the statements that make and drop a table, in the words of a database.
+//! [`DdlWriter`]: the statements that make and drop a table, in the words of a database.
 
 use super::{
     names,
-    order::{HeldBack, Plan},
+    order::{DeferredReference, TableOrder},
     types::{LONGEST_VARCHAR, sql_type},
 };
 use crate::{
@@ -12,20 +12,20 @@ use crate::{
 };
 
 /// Writes for one dialect.
-pub(super) struct Writer {
+pub(super) struct DdlWriter {
     pub(super) dialect: Dialect,
 }
 
-impl Writer {
+impl DdlWriter {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self { dialect }
     }
 
     /// All statements that make the tables, except for the references that are held back.
-    pub(super) fn create(&self, plan: &Plan) -> Result<Vec<String>> {
+    pub(super) fn create(&self, order: &TableOrder) -> Result<Vec<String>> {
         let mut statements = Vec::new();
-        for table in &plan.tables {
-            statements.push(self.create_table(table, plan)?);
+        for table in &order.tables {
+            statements.push(self.create_table(table, order)?);
             if !self.dialect.capabilities().indexes_with_tables {
                 let plain = table.indexes.iter().filter(|index| !index.unique);
                 statements.extend(plain.map(|index| self.create_index(table, index.columns)));
@@ -37,11 +37,11 @@ impl Writer {
 
     /// The references that are added when all tables are there: none on SQLite, which cannot, and does not ask for their
     /// targets.
-    pub(super) fn held_back<'a>(&self, plan: &'a Plan) -> &'a [HeldBack] {
-        if self.dialect.capabilities().alters_references { &plan.held_back } else { &[] }
+    pub(super) fn deferred<'a>(&self, order: &'a TableOrder) -> &'a [DeferredReference] {
+        if self.dialect.capabilities().alters_references { &order.deferred } else { &[] }
     }
 
-    fn create_table(&self, table: &Table, plan: &Plan) -> Result<String> {
+    fn create_table(&self, table: &Table, order: &TableOrder) -> Result<String> {
         let mut lines = Vec::new();
         for index in 0..table.columns.len() {
             lines.push(self.column(table, index)?);
@@ -61,7 +61,7 @@ impl Writer {
         for (index, column) in table.columns.iter().enumerate() {
             lines.extend(self.checks(table, index));
             if let Some(reference) = column.references
-                && !(self.dialect.capabilities().alters_references && plan.holds_back(table, index))
+                && !(self.dialect.capabilities().alters_references && order.defers(table, index))
             {
                 lines.push(self.reference(table, index, &reference));
             }

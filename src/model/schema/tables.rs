@@ -1,8 +1,8 @@
 //! [`create_tables`], [`drop_tables`] and [`create_statements`]: the statements of `statements.rs` in the order of `order.rs`.
 
 use super::{
-    order::{HeldBack, Plan},
-    statements::Writer,
+    order::{DeferredReference, TableOrder},
+    statements::DdlWriter,
 };
 use crate::{
     db::Database,
@@ -57,14 +57,14 @@ const LOCK: i64 = 0x6e65_7374_6c69_6e67;
 /// # Ok(()) }
 /// ```
 pub async fn create_tables(db: &Database, tables: &[&'static Table]) -> Result<()> {
-    let writer = Writer::new(db.dialect());
-    let plan = Plan::of(tables);
-    let statements = writer.create(&plan)?;
+    let writer = DdlWriter::new(db.dialect());
+    let order = TableOrder::of(tables);
+    let statements = writer.create(&order)?;
     in_a_block(db, || async {
         for statement in &statements {
             db.execute(statement, ()).await?;
         }
-        for HeldBack { table, column, reference } in writer.held_back(&plan) {
+        for DeferredReference { table, column, reference } in writer.deferred(&order) {
             let (sql, params) = writer.find_reference(table, *column);
             if db.query_opt(sql, params).await?.is_none() {
                 db.execute(&writer.add_reference(table, *column, reference), ()).await?;
@@ -89,11 +89,11 @@ pub async fn create_tables(db: &Database, tables: &[&'static Table]) -> Result<(
 /// # Examples
 /// See [`create_tables`].
 pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()> {
-    let writer = Writer::new(db.dialect());
-    let plan = Plan::of(tables);
+    let writer = DdlWriter::new(db.dialect());
+    let order = TableOrder::of(tables);
     in_a_block(db, || async {
-        let circular = !plan.held_back.is_empty();
-        for HeldBack { table, column, .. } in writer.held_back(&plan) {
+        let circular = !order.deferred.is_empty();
+        for DeferredReference { table, column, .. } in writer.deferred(&order) {
             let (sql, params) = writer.find_reference(table, *column);
             if db.query_opt(sql, params).await?.is_some() {
                 db.execute(&writer.drop_reference(table, *column), ()).await?;
@@ -104,7 +104,7 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
         if deferred {
             db.batch("PRAGMA defer_foreign_keys = on").await?;
         }
-        for table in plan.tables.iter().rev() {
+        for table in order.tables.iter().rev() {
             db.execute(&writer.drop(table), ()).await?;
         }
         if deferred {
@@ -144,10 +144,10 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
 /// # Ok::<_, nestling::Error>(())
 /// ```
 pub fn create_statements(dialect: Dialect, tables: &[&'static Table]) -> Result<Vec<String>> {
-    let writer = Writer::new(dialect);
-    let plan = Plan::of(tables);
-    let mut statements = writer.create(&plan)?;
-    for HeldBack { table, column, reference } in writer.held_back(&plan) {
+    let writer = DdlWriter::new(dialect);
+    let order = TableOrder::of(tables);
+    let mut statements = writer.create(&order)?;
+    for DeferredReference { table, column, reference } in writer.deferred(&order) {
         statements.push(writer.add_reference(table, *column, reference));
     }
     Ok(statements)

@@ -25,7 +25,8 @@ pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<
     if let Some(name) = stored_type(dialect, column.form()) {
         return Ok(name.into());
     }
-    let given = Given { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
+    let given =
+        TypeOf { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
     given.write(dialect).ok_or_else(|| {
         let text = format!("{dialect} has no type for the field {} of {}", column.field, table.model);
         Error::new(ErrorKind::Unsupported, text)
@@ -68,7 +69,7 @@ fn is_indexed(table: &Table, column: usize) -> bool {
 }
 
 /// What a type is chosen by.
-struct Given {
+struct TypeOf {
     ty: ColumnType,
     /// Whether it is the key that the database gives numbers to.
     numbered: bool,
@@ -78,7 +79,7 @@ struct Given {
     max_length: Option<u32>,
 }
 
-impl Given {
+impl TypeOf {
     /// Nothing if the database has no such type.
     fn write(&self, dialect: Dialect) -> Option<String> {
         match dialect {

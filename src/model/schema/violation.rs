@@ -47,13 +47,13 @@ impl Error {
     /// ```
     #[must_use]
     pub fn violates<M: Model>(&self, columns: impl Columns<M>) -> bool {
-        let told = Told { error: self, table: M::TABLE };
+        let violation = Violation { error: self, table: M::TABLE };
         let wanted = sorted(columns.indexes());
         let found = match self.class() {
-            ServerClass::UniqueViolation => told.unique(),
-            ServerClass::ForeignKeyViolation => told.foreign_key(),
-            ServerClass::NotNullViolation => told.not_null(),
-            ServerClass::CheckViolation => told.check(),
+            ServerClass::UniqueViolation => violation.unique(),
+            ServerClass::ForeignKeyViolation => violation.foreign_key(),
+            ServerClass::NotNullViolation => violation.not_null(),
+            ServerClass::CheckViolation => violation.check(),
             _ => None,
         };
         !wanted.is_empty() && found.map(sorted) == Some(wanted)
@@ -67,12 +67,12 @@ fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
 }
 
 /// An error, and the table that it may be about.
-struct Told<'e> {
+struct Violation<'e> {
     error: &'e Error,
     table: &'static Table,
 }
 
-impl Told<'_> {
+impl Violation<'_> {
     /// The columns of the unique constraint.
     fn unique(&self) -> Option<Vec<usize>> {
         let constraint = self.error.constraint()?;

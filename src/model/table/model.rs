@@ -11,8 +11,8 @@ use crate::{
     },
     error::Result,
     model::{
-        expr::{Assignment, Expr, Source, is_key, key_in},
-        query::{Delete, Insert, Many, One, Plan, Raw, Relation, Select, Update, raw},
+        expr::{Assignment, Expr, Qualifier, is_key, key_in},
+        query::{Delete, Insert, InsertPlan, Many, One, Raw, Relation, Select, Update, raw},
     },
 };
 
@@ -92,18 +92,18 @@ pub trait Model: FromRow + Send + Sync + 'static {
 
     /// Inserts a row with these values; the model's defaults are filled in. It gives back the key.
     fn insert(assignments: impl IntoIterator<Item = Assignment<Self>>) -> Insert<Self, One> {
-        Insert::new(Plan::of_assignments([assignments]))
+        Insert::new(InsertPlan::of_assignments([assignments]))
     }
 
     /// Inserts several rows by one statement, or as few as the server's limit on parameters allows: all or none of them.
     fn insert_many(rows: impl IntoIterator<Item = impl IntoIterator<Item = Assignment<Self>>>) -> Insert<Self, Many> {
-        Insert::new(Plan::of_assignments(rows))
+        Insert::new(InsertPlan::of_assignments(rows))
     }
 
     /// Inserts whole rows, as [`insert_many`](Self::insert_many). A key that the database numbers and that is 0 is left to
     /// the database.
     fn insert_rows<'m>(rows: impl IntoIterator<Item = &'m Self>) -> Insert<Self, Many> {
-        Insert::new(Plan::of_rows(rows))
+        Insert::new(InsertPlan::of_rows(rows))
     }
 
     /// Updates rows: all of the table, to be narrowed down.
@@ -138,6 +138,6 @@ pub trait Model: FromRow + Send + Sync + 'static {
     /// The condition that a row has one of these primary keys.
     fn key_in<'k>(keys: impl IntoIterator<Item = &'k Self::Key>) -> Expr<bool> {
         let keys = keys.into_iter().map(|key| key.values().into_vec());
-        Expr::new(key_in(Self::TABLE, &Source::of(Self::TABLE), keys))
+        Expr::new(key_in(Self::TABLE, &Qualifier::of(Self::TABLE), keys))
     }
 }

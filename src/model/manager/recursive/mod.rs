@@ -10,7 +10,7 @@ mod order;
 mod rows;
 mod walk;
 
-use self::{graph::Graph, order::Order, walk::Walk};
+use self::{graph::Graph, order::DeleteOrder, walk::Walk};
 use crate::{
     db::Database,
     error::Result,
@@ -27,6 +27,6 @@ pub(super) async fn delete<M: Model>(db: &Database, key: &M::Key, delete_nullabl
     }
     walk.on().await?;
     walk.clear_edge().await?;
-    Order::new(walk).delete(db).await?;
+    DeleteOrder::new(walk).delete(db).await?;
     Ok(true)
 }

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     model::{
         catalog::TableId,
-        expr::{Form, Node, equal},
+        expr::{Node, Operation, equal},
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) fn conditions(columns: &[String], rows: &[Values]) -> Vec<Node> {
     match columns {
         [one] if rows.iter().flatten().all(|value| !value.is_null()) => {
             let values = |rows: &[Values]| rows.iter().flatten().cloned().map(Node::Value).collect::<Vec<_>>();
-            let list = |rows| Node::apply(Form::List(1), std::iter::once(column(one)).chain(values(rows)));
+            let list = |rows| Node::apply(Operation::List(1), std::iter::once(column(one)).chain(values(rows)));
             rows.chunks(MANY).map(list).collect()
         }
         _ => rows.chunks(SOME).map(|rows| any(columns, rows)).collect(),

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{
-    graph::{Fate, Graph, Link},
+    graph::{Graph, Link, LinkAction},
     rows::{Values, conditions, delete, identity, run, write_where},
 };
 use crate::{
@@ -55,7 +55,7 @@ impl<'w> Walk<'w> {
         while done < self.rows.len() {
             let new = done..self.rows.len();
             done = self.rows.len();
-            for link in self.graph.links.iter().filter(|link| link.fate == Fate::Followed) {
+            for link in self.graph.links.iter().filter(|link| link.action == LinkAction::Follow) {
                 for condition in conditions(&link.columns, &self.referred(link, new.clone())) {
                     let rows = self.select(link.child, &condition).await?;
                     self.add(link.child, &rows)?;
@@ -69,10 +69,10 @@ impl<'w> Walk<'w> {
     pub(super) async fn clear_edge(&self) -> Result<()> {
         for link in &self.graph.links {
             let rows = self.referred(link, 0..self.rows.len());
-            match link.fate {
-                Fate::Followed => {}
-                Fate::Cleared => self.clear(link, &rows).await?,
-                Fate::Swept => {
+            match link.action {
+                LinkAction::Follow => {}
+                LinkAction::SetNull => self.clear(link, &rows).await?,
+                LinkAction::DeleteAll => {
                     for condition in conditions(&link.columns, &rows) {
                         delete(self.db, &self.graph.tables[link.child].id, &condition).await?;
                     }

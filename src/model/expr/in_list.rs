@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{
     literal::{self, hex, outside, write_value},
-    operator::{Binding, Operator, bracketed, listed},
+    operator::{Operator, Precedence, bracketed, listed},
 };
 use crate::{
     data::{iso, value::Value},
@@ -15,37 +15,37 @@ use crate::{
 };
 
 /// Writes the left side of `IN`, of one part or of several as a row.
-pub(crate) type WriteLeft<'l> = &'l dyn Fn(Binding, &mut Writer) -> Result<()>;
+pub(crate) type WriteLeft<'l> = &'l dyn Fn(Precedence, &mut Writer) -> Result<()>;
 
 /// Values behind `IN`: of rows the parts of one behind those of the other.
-pub(crate) struct Among {
+pub(crate) struct ValueList {
     values: Vec<Value>,
     /// The types of the parts on PostgreSQL, if the model tells them.
     types: Option<Vec<Cow<'static, str>>>,
 }
 
-impl Among {
+impl ValueList {
     pub(crate) fn new(values: Vec<Value>, types: Option<Vec<Cow<'static, str>>>) -> Self {
         Self { values, types }
     }
 
     /// Writes that `left`, of so many parts, is one of them.
-    pub(crate) fn write(&self, left: WriteLeft<'_>, width: usize, place: Binding, to: &mut Writer) -> Result<()> {
+    pub(crate) fn write(&self, left: WriteLeft<'_>, width: usize, outer: Precedence, to: &mut Writer) -> Result<()> {
         let Self { values, types } = self;
         let can = to.can();
         if can.arrays && width == 1 && is_array(values) {
-            return write_any(left, values, place, to);
+            return write_any(left, values, outer, to);
         }
         if values.len() > can.listed {
             match to.dialect() {
                 Dialect::Postgres => {
                     if let Some(types) = types.as_deref().filter(|types| types.len() > 1) {
-                        return write_arrays(left, values, types, place, to);
+                        return write_arrays(left, values, types, outer, to);
                     }
                 }
-                Dialect::Mysql => return write_literals(left, width, values, place, to),
+                Dialect::Mysql => return write_literals(left, width, values, outer, to),
                 Dialect::Sqlite if !values.iter().any(is_float) => {
-                    return write_document(left, width, values, place, to);
+                    return write_document(left, width, values, outer, to);
                 }
                 Dialect::Sqlite if values.len() > can.parameters => {
                     let text = format!("SQLite takes no list of more than {} floats", can.parameters);
@@ -54,23 +54,23 @@ impl Among {
                 Dialect::Sqlite => {}
             }
         }
-        write_parts(left, width, values, place, to, write_value)
+        write_parts(left, width, values, outer, to, write_value)
     }
 }
 
 /// Writes `IN` with what stands behind it.
 fn write_in(
     left: WriteLeft<'_>,
-    place: Binding,
+    outer: Precedence,
     to: &mut Writer,
     right: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Result<()> {
-    Operator::In.write(place, to, left, |_, to| right(to))
+    Operator::In.write(outer, to, left, |_, to| right(to))
 }
 
 /// One array of PostgreSQL: the text is the same for any number of values, and no limit is met.
-fn write_any(left: WriteLeft<'_>, values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
-    Operator::Equal.write(place, to, left, |_, to| {
+fn write_any(left: WriteLeft<'_>, values: &[Value], outer: Precedence, to: &mut Writer) -> Result<()> {
+    Operator::Equal.write(outer, to, left, |_, to| {
         to.text("ANY(");
         write_value(&Value::Array(values.to_vec()), to)?;
         to.text(")");
@@ -83,10 +83,10 @@ fn write_arrays(
     left: WriteLeft<'_>,
     values: &[Value],
     types: &[Cow<'static, str>],
-    place: Binding,
+    outer: Precedence,
     to: &mut Writer,
 ) -> Result<()> {
-    write_in(left, place, to, |to| {
+    write_in(left, outer, to, |to| {
         to.text("(SELECT * FROM unnest(");
         listed(types.iter().enumerate(), to, |(at, ty), to| {
             let elements = values.iter().skip(at).step_by(types.len()).cloned().collect();
@@ -106,18 +106,18 @@ pub(crate) fn write_parts<P>(
     left: WriteLeft<'_>,
     width: usize,
     parts: &[P],
-    place: Binding,
+    outer: Precedence,
     to: &mut Writer,
     write: fn(&P, &mut Writer) -> Result<()>,
 ) -> Result<()> {
     // SQL has no empty list. What is among nothing is not NULL but false.
     if parts.is_empty() {
-        return bracketed(Binding::Comparison, place, to, |to| {
+        return bracketed(Precedence::Comparison, outer, to, |to| {
             to.text("1 = 0");
             Ok(())
         });
     }
-    write_in(left, place, to, |to| {
+    write_in(left, outer, to, |to| {
         to.text(if width > 1 && !to.can().rows_in_lists { "(VALUES " } else { "(" });
         write_rows(width, parts, to, write)?;
         to.text(")");
@@ -161,7 +161,13 @@ fn has_nul(value: &Value) -> bool {
 }
 
 /// One document of JSON, which SQLite takes apart. It has no bytes, and cuts text at a NUL: such are written in digits.
-fn write_document(left: WriteLeft<'_>, width: usize, values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_document(
+    left: WriteLeft<'_>,
+    width: usize,
+    values: &[Value],
+    outer: Precedence,
+    to: &mut Writer,
+) -> Result<()> {
     let column = |at: usize| values.iter().skip(at).step_by(width);
     let digits: Vec<bool> = (0..width).map(|at| column(at).any(|value| is_bytes(value) || has_nul(value))).collect();
     let selected = |at: usize| {
@@ -177,7 +183,7 @@ fn write_document(left: WriteLeft<'_>, width: usize, values: &[Value], place: Bi
     if width > 1 {
         elements = elements.chunks(width).map(|row| serde_json::Value::Array(row.into())).collect();
     }
-    write_in(left, place, to, |to| {
+    write_in(left, outer, to, |to| {
         to.text("(SELECT ");
         listed(0..width, to, |at, to| {
             to.text(&selected(at));
@@ -214,13 +220,19 @@ fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
 }
 
 /// Literals of MySQL. (A document of JSON would be compared by another collation than the column's.)
-fn write_literals(left: WriteLeft<'_>, width: usize, values: &[Value], place: Binding, to: &mut Writer) -> Result<()> {
+fn write_literals(
+    left: WriteLeft<'_>,
+    width: usize,
+    values: &[Value],
+    outer: Precedence,
+    to: &mut Writer,
+) -> Result<()> {
     let literal: fn(&Value, &mut Writer) -> Result<()> = |value, to| {
         to.text(&literal::mysql(value)?);
         Ok(())
     };
     let [begin, end] = VALUES;
-    write_in(left, place, to, |to| {
+    write_in(left, outer, to, |to| {
         to.text("(");
         to.text(begin);
         write_rows(width, values, to, literal)?;

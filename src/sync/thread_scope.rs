@@ -9,7 +9,7 @@ use super::core::Core;
 
 /// What the current code is inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inside {
+pub(super) enum ThreadScope {
     /// The closure of `allow_sync`.
     Permission,
     /// A block, be it a transaction or not.
@@ -17,7 +17,7 @@ pub(super) enum Inside {
 }
 
 struct Entry {
-    inside: Inside,
+    inside: ThreadScope,
     task: Option<Id>,
     core: Arc<Core>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Guard {
     marker: PhantomData<*const ()>,
 }
 
-impl Inside {
+impl ThreadScope {
     /// Enters.
     pub(super) fn enter(self, core: &Arc<Core>) -> Guard {
         let entry = Entry { inside: self, task: tokio::task::try_id(), core: Arc::clone(core) };
