@@ -60,8 +60,9 @@ impl Model {
             given("write", write),
         ];
         let settings = settings.iter().flatten();
+        let field_type = quote!((<#ty as #krate::__private::Field>::TYPE, <#ty as #krate::__private::Field>::NULL));
         quote! {
-            #krate::__private::column::<#ty>(#column, #name, #krate::__private::ColumnSettings {
+            #krate::__private::column(#column, #name, #field_type, #krate::__private::ColumnSettings {
                 auto: #auto,
                 references: #krate::__private::reference::<#ty>(#on_delete, #on_update, #index),
                 #(#settings)*

@@ -49,11 +49,15 @@ impl ColumnSettings {
     };
 }
 
-/// A column.
+/// A column. `(ty, null)` are the constants of its [`Field`].
 #[must_use]
-pub const fn column<T: Field>(name: &'static str, field: &'static str, settings: ColumnSettings) -> ColumnDef {
+pub const fn column(
+    name: &'static str,
+    field: &'static str,
+    (ty, null): (ColumnType, bool),
+    settings: ColumnSettings,
+) -> ColumnDef {
     let ColumnSettings { auto, max_length, default_sql, check, references, stored, write } = settings;
-    let (ty, null) = (T::TYPE, T::NULL);
     ColumnDef { name, field, ty, null, auto, max_length, default_sql, check, references, stored, write }
 }
 
@@ -142,7 +146,7 @@ pub fn no_column(table: &Table, column: usize) -> ! {
     panic!("the table of {} has no column {column}, but {}", table.model, table.columns.len())
 }
 
-/// Reads a field of a model. It asks for a field, so that a type that is none is told to be that and nothing else.
+/// Reads a field of a model. The bound gives the one message that helps where a type is not a field.
 ///
 /// # Errors
 /// As [`Row::get`].

@@ -132,7 +132,7 @@ impl SyncDatabase {
         match result {
             Ok(result) => engine.run(held.end(result)),
             Err(panic) => {
-                // Dropped, the block would be rolled back by a task that nobody waits for.
+                // A drop would roll the block back in a task, and this call would not wait for it.
                 engine.run(held.abandon());
                 resume_unwind(panic)
             }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl SyncDatabase {
-    /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and tells how many rows it affected.
+    /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and returns how many rows it affected.
     ///
     /// # Errors
     /// As [`Database::execute`](crate::Database::execute), and as [`SyncDatabase`] says.

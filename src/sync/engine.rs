@@ -1,5 +1,5 @@
 //! What makes a call block: a thread that drives a tokio runtime, and the polling of a future on the caller's thread, which
-//! parks meanwhile. It knows no database.
+//! is parked while it waits.
 
 use std::{
     cell::Cell,
@@ -59,7 +59,7 @@ impl Engine {
             IS_ENGINE_THREAD.set(true);
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                // Nobody listens if the caller is gone.
+                // The receiver may be gone.
                 Err(error) => return drop(started.send(Err(error))),
             };
             let _ = started.send(Ok(runtime.handle().clone()));
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// Waits until the thread has ended, which was told to stop.
+    /// Waits until the thread has ended, after `stop_after`.
     pub(super) fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -148,7 +148,7 @@ fn park_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(out) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return out;
         }
-        // Others may have parked and unparked this thread meanwhile: only the flag tells.
+        // Other code may park and unpark this thread: only the flag is proof of a wake-up.
         while !unpark.woken.swap(false, Ordering::AcqRel) {
             thread::park();
         }

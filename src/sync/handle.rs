@@ -19,7 +19,7 @@ use crate::{
 /// whose other tasks go on meanwhile; of a current-thread runtime, which stands still meanwhile; and of none.
 ///
 /// A block is bound to the thread that opened it, as an asynchronous one is to its task: every blocking query on this
-/// database that the closure makes, at any depth and by whatever handle, takes part in it.
+/// database that the closure makes, at any depth and by any handle, takes part in it.
 ///
 /// It has connections of its own, up to as many as the database has, and a thread of its own. They come with the first
 /// call and go with the last clone of the handle: keep it, rather than ask for one before each call. A database in memory
@@ -129,7 +129,7 @@ impl SyncDatabase {
     /// The same handle, for calls inside an asynchronous transaction of the same database as well.
     ///
     /// They are not part of it: they run on a connection of their own, do not see what the transaction has written, and
-    /// may wait for ever for a lock that it holds. A database in memory has no other connection: there they are refused
+    /// may wait without end for a lock that it holds. A database in memory has no other connection: there they are refused
     /// all the same.
     #[must_use]
     pub fn even_in_transaction(&self) -> Self {
@@ -193,7 +193,7 @@ impl SyncDatabase {
         core.engine()?.run(call(core.pool()))
     }
 
-    /// The database to ask for the state of the caller's block.
+    /// The core of the block that the caller is in.
     pub(super) fn here(&self) -> Option<Arc<Core>> {
         ThreadScope::Block.current(self.db().id())
     }

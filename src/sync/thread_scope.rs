@@ -12,7 +12,7 @@ use super::core::Core;
 pub(super) enum ThreadScope {
     /// The closure of `allow_sync`.
     Permission,
-    /// A block, be it a transaction or not.
+    /// A block: a transaction, a savepoint or a pinned connection.
     Block,
 }
 

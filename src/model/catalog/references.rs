@@ -68,7 +68,7 @@ join pragma_table_info(m.name, $1) t on t.name = f.\"from\" collate nocase \
 join {schema}sqlite_schema p on p.type = 'table' and p.name = f.\"table\" collate nocase \
 where m.type = 'table' order by m.name, f.id, f.seq";
 
-/// A foreign key's column, as the three statements tell it.
+/// One column of a foreign key, as the three statements return it.
 struct Part {
     id: String,
     child: TableId,

@@ -3,7 +3,7 @@
 
 use crate::{db::Database, error::Result, model::table::Table, params};
 
-/// Of a type by which no array can be told (it is an array itself) there is no name.
+/// The name is NULL for a type that has no arrays, as it is an array itself.
 const POSTGRES: &str = "\
 select a.attname::text, case when t.typcategory <> 'A' then format_type(a.atttypid, -1) end \
 from pg_attribute a join pg_type t on t.oid = a.atttypid \

@@ -21,7 +21,7 @@ where c.relname = $3::text and i.indisunique and i.indpred is null and i.indexpr
 and k.place <= i.indnkeyatts \
 order by k.place";
 
-/// The columns of a unique index of MySQL; where one is no plain column, its name or its length tells.
+/// The columns of a unique index on MySQL. An expression has no name, a prefix has a length.
 const MYSQL: &str = "\
 select column_name, sub_part from information_schema.statistics \
 where table_schema = coalesce($1, database()) and table_name = $2 and index_name = $3 and non_unique = 0 \

@@ -108,9 +108,9 @@ impl<M: Model, T> Column<M, T> {
         /// Whether it lies between two others, both included.
         fn between(low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool>;
         /// Whether it is among some values, or in the one column of a query.
-        fn in_(in_list: impl InOperand<T>) -> Expr<bool>;
+        fn in_(values: impl InOperand<T>) -> Expr<bool>;
         /// Whether it is not among some values, nor in the one column of a query.
-        fn not_in(in_list: impl InOperand<T>) -> Expr<bool>;
+        fn not_in(values: impl InOperand<T>) -> Expr<bool>;
         /// Whether it is NULL.
         fn is_null() -> Expr<bool>;
         /// Whether it is not NULL.

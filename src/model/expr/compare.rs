@@ -1,4 +1,4 @@
-//! Comparisons of [`Node`]s: what `=` means for a NULL from Rust, lists behind `IN`, primary keys.
+//! Comparisons of [`Node`]s: `=` with a NULL from Rust, `IN`, and conditions on primary keys.
 
 use std::{borrow::Cow, sync::Arc};
 

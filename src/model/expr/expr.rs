@@ -114,13 +114,13 @@ impl<T> Expr<T> {
     }
 
     /// Whether it is among some values, or in the one column of a query.
-    pub fn in_(self, in_list: impl InOperand<T>) -> Expr<bool> {
-        Expr::new(in_list.contains(self.node))
+    pub fn in_(self, values: impl InOperand<T>) -> Expr<bool> {
+        Expr::new(values.contains(self.node))
     }
 
     /// Whether it is not among some values, nor in the one column of a query.
-    pub fn not_in(self, in_list: impl InOperand<T>) -> Expr<bool> {
-        !self.in_(in_list)
+    pub fn not_in(self, values: impl InOperand<T>) -> Expr<bool> {
+        !self.in_(values)
     }
 
     /// Whether it is NULL.

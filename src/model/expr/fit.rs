@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Node {
-    /// The form of its values, if they are a column's and have one.
+    /// The stored form of its values, if they come from a column whose type has several forms.
     pub(crate) fn form(&self) -> Option<Stored> {
         match self {
             Self::Column(_, def) | Self::Excluded(def) => def.ty.has_forms().then(|| def.form()),
@@ -23,7 +23,7 @@ impl Node {
         }
     }
 
-    /// The same in the form of what it is compared with or assigned to.
+    /// The node with its values in the stored form of `to`, which it is compared with or assigned to.
     pub(crate) fn fitted(self, to: &Self) -> Self {
         let form = || to.form().unwrap_or_default();
         match self {
@@ -31,7 +31,7 @@ impl Node {
                 Self::Value(form().value(value))
             }
             Self::Now(_) => Self::Now(form()),
-            // A value whose type is told beside it.
+            // A value with a cast.
             Self::Apply(Operation::Typed(ty), value) => {
                 Self::apply(Operation::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
             }
@@ -40,8 +40,8 @@ impl Node {
         }
     }
 
-    /// The same, refused if it is a column that stores its values in another form than the column beside it. (PostgreSQL
-    /// finds out by itself: there forms are types.)
+    /// The node, or an error when it is written if it is a column in another stored form than `to`. (PostgreSQL reports that
+    /// itself: there the forms are types.)
     fn agreeing(self, to: &Self) -> Self {
         let form = |node: &Self| match node {
             Self::Column(..) | Self::Excluded(_) | Self::Query(_) => node.form(),

@@ -1,5 +1,7 @@
-//! Lists behind `IN`, of any length: as one array on PostgreSQL; elsewhere as parameters, and where they are too many for
-//! those, as one document of JSON on SQLite and as literals on MySQL.
+//! [`ValueList`]: the values of `IN (...)`, of any length.
+//!
+//! PostgreSQL takes one array. Elsewhere values are parameters; where they are too many for that, one JSON document on SQLite
+//! and literals on MySQL.
 
 use std::borrow::Cow;
 
@@ -17,10 +19,10 @@ use crate::{
 /// Writes the left side of `IN`, of one part or of several as a row.
 pub(crate) type WriteLeft<'l> = &'l dyn Fn(Precedence, &mut Writer) -> Result<()>;
 
-/// Values behind `IN`: of rows the parts of one behind those of the other.
+/// The values of a list; those of a list of rows stand row by row.
 pub(crate) struct ValueList {
     values: Vec<Value>,
-    /// The types of the parts on PostgreSQL, if the model tells them.
+    /// The SQL types of the columns on PostgreSQL, where the model has them.
     types: Option<Vec<Cow<'static, str>>>,
 }
 
@@ -29,7 +31,7 @@ impl ValueList {
         Self { values, types }
     }
 
-    /// Writes that `left`, of so many parts, is one of them.
+    /// Writes that `left`, of `width` columns, is one of the values.
     pub(crate) fn write(&self, left: WriteLeft<'_>, width: usize, outer: Precedence, to: &mut Writer) -> Result<()> {
         let Self { values, types } = self;
         let can = to.can();
@@ -68,7 +70,7 @@ fn write_in(
     Operator::In.write(outer, to, left, |_, to| right(to))
 }
 
-/// One array of PostgreSQL: the text is the same for any number of values, and no limit is met.
+/// `= ANY($1)` with one array: the text does not depend on the number of values, and no limit applies.
 fn write_any(left: WriteLeft<'_>, values: &[Value], outer: Precedence, to: &mut Writer) -> Result<()> {
     Operator::Equal.write(outer, to, left, |_, to| {
         to.text("ANY(");
@@ -78,7 +80,7 @@ fn write_any(left: WriteLeft<'_>, values: &[Value], outer: Precedence, to: &mut 
     })
 }
 
-/// An array for each part of PostgreSQL's rows, side by side.
+/// `IN (SELECT * FROM unnest(...))` with one array for each column.
 fn write_arrays(
     left: WriteLeft<'_>,
     values: &[Value],
@@ -101,7 +103,7 @@ fn write_arrays(
     })
 }
 
-/// As a list of parts, or of rows of them.
+/// `IN (...)` with a list of values, or of rows.
 pub(crate) fn write_parts<P>(
     left: WriteLeft<'_>,
     width: usize,
@@ -110,7 +112,7 @@ pub(crate) fn write_parts<P>(
     to: &mut Writer,
     write: fn(&P, &mut Writer) -> Result<()>,
 ) -> Result<()> {
-    // SQL has no empty list. What is among nothing is not NULL but false.
+    // SQL has no empty list. The result is false, not NULL.
     if parts.is_empty() {
         return bracketed(Precedence::Comparison, outer, to, |to| {
             to.text("1 = 0");
@@ -125,7 +127,7 @@ pub(crate) fn write_parts<P>(
     })
 }
 
-/// Parts with commas between them, rows of several in brackets.
+/// Writes values with commas between them, rows of several in brackets.
 fn write_rows<P>(width: usize, parts: &[P], to: &mut Writer, write: fn(&P, &mut Writer) -> Result<()>) -> Result<()> {
     if width == 1 {
         return listed(parts, to, write);
@@ -138,7 +140,7 @@ fn write_rows<P>(width: usize, parts: &[P], to: &mut Writer, write: fn(&P, &mut 
     })
 }
 
-/// Whether PostgreSQL can take the values as one array: they are of one type, and that is no array itself.
+/// Whether the values can be one array: they have one type, and it is not an array itself.
 fn is_array(values: &[Value]) -> bool {
     let kind = |value: &Value| match value {
         Value::Null | Value::Json(_) | Value::Array(_) | Value::HStore(_) | Value::Invalid(_) => None,
@@ -160,7 +162,8 @@ fn has_nul(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text.contains('\0'))
 }
 
-/// One document of JSON, which SQLite takes apart. It has no bytes, and cuts text at a NUL: such are written in digits.
+/// One JSON document, read by `json_each` of SQLite. JSON has no bytes, and SQLite cuts text at a NUL: both are sent as hex
+/// digits.
 fn write_document(
     left: WriteLeft<'_>,
     width: usize,
@@ -196,7 +199,7 @@ fn write_document(
     })
 }
 
-/// A value as SQLite would store it, in JSON.
+/// A value in JSON, as SQLite would store it.
 fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
     let outside = || outside(value, Dialect::Sqlite);
     Ok(match value {
@@ -219,7 +222,7 @@ fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
     })
 }
 
-/// Literals of MySQL. (A document of JSON would be compared by another collation than the column's.)
+/// Literals, on MySQL. (Values from a JSON document would not be compared by the column's collation.)
 fn write_literals(
     left: WriteLeft<'_>,
     width: usize,

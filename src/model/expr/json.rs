@@ -105,7 +105,7 @@ fn write_has_key(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()
     }
 }
 
-/// A document of PostgreSQL as `jsonb`, which alone has the operators. It costs nothing where it is one already.
+/// A document as `jsonb`, the only type of PostgreSQL that has these operators. The cast of a `jsonb` costs nothing.
 fn write_binary_json(document: &Node, to: &mut Writer) -> Result<()> {
     cast(ColumnType::Json, to, |to| document.write(to))
 }

@@ -1,7 +1,7 @@
-//! Values as literals, where a statement can have no parameters, or not so many: what an index is found by on PostgreSQL
-//! and SQLite, and long lists on MySQL.
+//! Values as literals, where a statement cannot have parameters, or not enough of them: in the predicate of a partial index
+//! on PostgreSQL and SQLite, and in long lists on MySQL.
 //!
-//! A literal means the same whatever the settings of the session: `standard_conforming_strings`, `sql_mode`, character sets.
+//! The meaning of a literal does not depend on the session: `standard_conforming_strings`, `sql_mode`, character sets.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -43,7 +43,7 @@ pub(crate) fn write(value: &Value, to: &mut Writer) -> Result<()> {
     Ok(())
 }
 
-/// As PostgreSQL and SQLite have it.
+/// A literal of PostgreSQL or SQLite.
 fn standard(dialect: Dialect, value: &Value) -> Result<Cow<'static, str>> {
     let outside = || outside(value, dialect);
     let quoted = |text: Option<String>| text.map(|text| format!("'{text}'")).ok_or_else(outside);
@@ -74,7 +74,7 @@ fn standard(dialect: Dialect, value: &Value) -> Result<Cow<'static, str>> {
     })
 }
 
-/// Text in quotes. `None` if it has a NUL, which neither of the two has in a literal.
+/// Text in quotes. `None` if it contains a NUL, which neither of the two accepts.
 fn text(dialect: Dialect, text: &str) -> Option<String> {
     let quotes = text.replace('\'', "''");
     match dialect {
@@ -84,7 +84,7 @@ fn text(dialect: Dialect, text: &str) -> Option<String> {
     }
 }
 
-/// As MySQL has it: numbers, and text by its bytes.
+/// A literal of MySQL. Text is written as bytes.
 pub(crate) fn mysql(value: &Value) -> Result<Cow<'static, str>> {
     let outside = || outside(value, Dialect::Mysql);
     let text = |text: &str| format!("_utf8mb4 x'{}'", hex(text.as_bytes()));
@@ -112,18 +112,18 @@ pub(crate) fn mysql(value: &Value) -> Result<Cow<'static, str>> {
     })
 }
 
-/// A value that a database does not have.
+/// The error for a value that the database cannot represent.
 pub(crate) fn outside(value: &Value, dialect: Dialect) -> Error {
     let name = dialect.capabilities().name;
     Error::new(ErrorKind::Parameter, format!("{} does not fit into {name}", value.type_name())).out_of_range()
 }
 
-/// A value that can be no literal.
+/// The error for a value that has no literal.
 pub(crate) fn unsupported(value: &Value) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{} cannot stand in a list here", value.type_name()))
 }
 
-/// Bytes in digits.
+/// Bytes as hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         write!(out, "{byte:02x}").expect("writing to a string does not fail");

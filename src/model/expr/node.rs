@@ -1,7 +1,7 @@
-//! [`Node`]: an expression without its Rust type, as a tree that writes itself when the dialect is known.
+//! [`Node`]: the untyped tree of an expression. It is written as SQL once the dialect is known.
 //!
-//! A leaf is a column, a value or a text; all else is an [`Operation`] and what it is applied to. What the databases write
-//! differently is a `match` in one place: in the form, or in the function that a form is.
+//! A leaf is a column, a value or a text; everything else is an [`Operation`] with its operands. Where dialects differ there
+//! is one `match`: in the operation, or in the function of an [`Operation::Custom`].
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -21,64 +21,64 @@ use crate::{
     model::table::{ColumnDef, ColumnType, Stored, Table},
 };
 
-/// Writes an operator or a function into a place.
+/// Writes an operation with its operands, in brackets if the outer precedence needs them.
 pub(crate) type Write = fn(&[Node], Precedence, &mut Writer) -> Result<()>;
 
-/// An expression.
+/// An expression without its Rust type.
 #[derive(Clone)]
 pub(crate) enum Node {
     /// A column of a table, or of an alias of it.
     Column(Qualifier, &'static ColumnDef),
-    /// What a column has in the row that an insert could not add.
+    /// The value of a column in the row that an insert could not add: `excluded.x`, `VALUES(x)`.
     Excluded(&'static ColumnDef),
-    /// The server's clock, in a form.
+    /// The server's clock, in a stored form.
     Now(Stored),
     /// A value that is sent as a parameter.
     Value(Value),
-    /// A path into a document of JSON, which is sent as a parameter.
+    /// A path into a JSON document, sent as a parameter.
     Path(JsonPath),
-    /// A name that the query itself has given to something that it selects.
+    /// A name without a qualifier: an alias of the query, or a column.
     Name(Cow<'static, str>),
-    /// SQL of the caller's as it stands.
+    /// SQL written by the caller.
     Sql(Cow<'static, str>),
-    /// SQL of ours that needs no brackets.
+    /// SQL written by this crate that needs no brackets.
     Text(&'static str),
-    /// A query.
+    /// A query, always in brackets.
     Query(SubQuery),
-    /// An operator or a function.
+    /// An operation and its operands.
     Apply(Operation, Vec<Self>),
 }
 
-/// What is made of the nodes that it is applied to.
+/// An operator, a function or a construct of SQL, without its operands.
 #[derive(Clone)]
 pub(crate) enum Operation {
-    /// Of two.
+    /// An operator with two operands.
     Binary(Operator),
     Not,
     IsNull,
     IsNotNull,
-    /// Of three.
+    /// `BETWEEN`, with three operands.
     Between,
     /// A function by its name.
     Call(&'static str),
-    /// As another type.
+    /// A cast to another type.
     Cast(ColumnType),
-    /// A value in a place that does not tell the server what type it has.
+    /// A value where the server cannot infer its type: cast where the dialect needs that.
     Typed(ColumnType),
-    /// Conditions and values in turn, and a value for the rest.
+    /// `CASE`: conditions and values in turn, then the value of ELSE if there is one.
     Case,
-    /// Several as one.
+    /// A row value: `(a, b)`.
     Row,
     Exists,
-    /// The first so many are among the others, which are as many or a multiple of it.
+    /// `IN` with a list of expressions. The first so many operands are the left side, the others the list.
     List(usize),
-    /// All are among values.
+    /// `IN` with a list of values. The operands are the left side.
     ValueList(Arc<ValueList>),
-    /// What the databases write differently.
+    /// Whatever dialects write differently as a whole.
     Custom(Write),
 }
 
-/// What a column is a column of.
+/// The qualifier of a column: its table, or an alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Qualifier {
     Table(&'static str),
@@ -97,7 +97,7 @@ impl Qualifier {
         }
     }
 
-    /// Writes a column of it.
+    /// Writes a qualified column.
     pub(crate) fn write(&self, column: &str, to: &mut Writer) {
         to.name(self.name());
         to.text(".");
@@ -114,9 +114,9 @@ pub(crate) fn write_call(name: &str, args: &[Node], to: &mut Writer) -> Result<(
     Ok(())
 }
 
-/// The two that an operator is applied to.
+/// The two operands of an operator.
 pub(crate) fn two(args: &[Node]) -> &[Node; 2] {
-    args.try_into().expect("an operator is written with as many operands as it was made of")
+    args.try_into().expect("an operator is written with the operands that it was made with")
 }
 
 /// Writes an operator between two nodes.
@@ -126,8 +126,8 @@ pub(crate) fn write_binary(operator: Operator, args: &[Node], outer: Precedence,
 }
 
 impl Node {
-    pub(crate) fn apply(form: Operation, to: impl IntoIterator<Item = Self>) -> Self {
-        Self::Apply(form, to.into_iter().collect())
+    pub(crate) fn apply(operation: Operation, to: impl IntoIterator<Item = Self>) -> Self {
+        Self::Apply(operation, to.into_iter().collect())
     }
 
     pub(crate) fn binary(operator: Operator, two: [Self; 2]) -> Self {
@@ -146,33 +146,33 @@ impl Node {
         Self::apply(Operation::Call(name), args)
     }
 
-    /// What the databases write differently.
+    /// An operation that dialects write differently as a whole.
     pub(crate) fn custom(write: Write, to: impl IntoIterator<Item = Self>) -> Self {
         Self::apply(Operation::Custom(write), to)
     }
 
-    /// A value in a place that does not tell the server what type it has. (MySQL takes it for text or a float then.)
+    /// A value where the server cannot infer its type. (MySQL would assume text or a float.)
     pub(crate) fn typed(self, ty: ColumnType) -> Self {
         if matches!(self, Self::Value(_)) { Self::apply(Operation::Typed(ty), [self]) } else { self }
     }
 
-    /// The same with parts of it replaced, each by what `replace` makes of it.
+    /// A copy in which `replace` has replaced nodes, from the root downwards.
     fn map(&self, replace: &impl Fn(&Self) -> Option<Self>) -> Self {
         if let Some(replaced) = replace(self) {
             return replaced;
         }
         match self {
-            Self::Apply(form, to) => Self::apply(form.clone(), to.iter().map(|node| node.map(replace))),
+            Self::Apply(operation, to) => Self::apply(operation.clone(), to.iter().map(|node| node.map(replace))),
             other => other.clone(),
         }
     }
 
-    /// The same without the names of tables.
+    /// A copy whose columns have no qualifiers.
     pub(crate) fn unqualified(&self) -> Self {
         self.map(&|node| if let Self::Column(_, def) = node { Some(Self::Name(def.name.into())) } else { None })
     }
 
-    /// Adds the tables that queries in it read.
+    /// Adds the tables that its sub-queries read.
     pub(crate) fn tables(&self, out: &mut Vec<&'static Table>) {
         match self {
             Self::Query(query) => out.extend(query.tables()),
@@ -181,7 +181,7 @@ impl Node {
         }
     }
 
-    /// Whether a query in it reads this table.
+    /// Whether one of its sub-queries reads this table.
     pub(crate) fn reads(&self, table: &Table) -> bool {
         match self {
             Self::Query(query) => query.tables().iter().any(|read| read.is(table)),
@@ -190,8 +190,8 @@ impl Node {
         }
     }
 
-    /// Writes the expression into a statement that writes a table. MySQL refuses queries there that read the same table,
-    /// unless they are made ahead.
+    /// Writes the expression into a statement that changes `table`. MySQL refuses sub-queries there that read the same table,
+    /// unless they are materialized first.
     pub(crate) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
         if !to.can().reads_what_it_writes && self.reads(table) {
             let apart = |node: &Self| match node {
@@ -203,12 +203,12 @@ impl Node {
         self.write(to)
     }
 
-    /// Writes the expression where it stands by itself.
+    /// Writes the expression where nothing around it binds.
     pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
         self.write_in(Precedence::Lowest, to)
     }
 
-    /// Writes the expression into a place, in brackets if that takes only what holds together closer.
+    /// Writes the expression, in brackets if the outer precedence needs them.
     pub(crate) fn write_in(&self, outer: Precedence, to: &mut Writer) -> Result<()> {
         match self {
             Self::Column(qualifier, def) => qualifier.write(def.name, to),
@@ -228,14 +228,14 @@ impl Node {
             })?,
             Self::Text(text) => to.text(text),
             Self::Query(query) => query.write_bracketed(to)?,
-            Self::Apply(form, args) => form.write(args, outer, to)?,
+            Self::Apply(operation, args) => operation.write(args, outer, to)?,
         }
         Ok(())
     }
 }
 
 impl Operation {
-    /// Writes it with what it is applied to.
+    /// Writes the operation with its operands.
     pub(crate) fn write(&self, args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
         match self {
             Self::Binary(operator) => write_binary(*operator, args, outer, to),
@@ -281,7 +281,7 @@ fn left_of(args: &[Node]) -> impl Fn(Precedence, &mut Writer) -> Result<()> {
     }
 }
 
-/// Writes the one operand of an operator into a place.
+/// Writes the one operand of an operator.
 pub(crate) fn write_each(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     args.iter().try_for_each(|node| node.write_in(outer, to))
 }

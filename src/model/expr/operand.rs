@@ -35,7 +35,7 @@ pub trait Operand<T> {
 /// `Operand` for a type that becomes a value.
 macro_rules! operand {
     ([$($generics:tt)*] $type:ty => $of:ty, |$value:ident| $node:expr) => {
-        // What does not fit is told by the message of the trait; a list of all that fits elsewhere would bury it.
+        // The message of the trait says what does not fit; a list of all other implementations would bury it.
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> Operand<$of> for $type {
             #[expect(private_interfaces, reason = "as in the trait")]

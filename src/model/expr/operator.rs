@@ -1,4 +1,4 @@
-//! [`Operator`] and [`Precedence`]: which operators there are, and where brackets are needed around what they make.
+//! [`Operator`] and [`Precedence`]: the operators, and where brackets are needed.
 //!
 //! One table holds for all databases: it says only what all of them agree on. Where they do not, as for the operators that
 //! PostgreSQL lets its types define, what stands beside them is in brackets.

@@ -50,7 +50,7 @@ fn like_escaped(node: Node, pattern: String) -> Expr<bool> {
     Expr::new(Node::binary(Operator::Like(" ESCAPE '!'"), [node, Node::Value(pattern.into())]))
 }
 
-/// `LIKE` with a pattern of the caller's.
+/// `LIKE` with a pattern that the caller wrote.
 fn like_in(to: &Writer) -> Operator {
     Operator::Like(if to.can().escapes_patterns { "" } else { r" ESCAPE '\'" })
 }

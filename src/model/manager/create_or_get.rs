@@ -1,4 +1,4 @@
-//! `create_or_get` of the manager: a new row, or the one that is in its way.
+//! `create_or_get` of the manager: a new row, or the one that it conflicts with.
 //!
 //! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction outlives its refusal. The server names the
 //! constraint, its catalogue the columns, and those find the row: it has the new row's values in them, or it is not the one.
@@ -15,14 +15,14 @@ use crate::{
     params,
 };
 
-/// How often the row in the way may vanish before it is looked at.
+/// How often the conflicting row may vanish before it is read.
 const ATTEMPTS: usize = 3;
 
 impl Manager {
     /// Inserts a row with these values; if a unique constraint forbids it, gives back the row that is there already, as it
     /// is. And whether it is new.
     ///
-    /// The row is found by the columns of the constraint that was violated, be it one or several. Any number of callers may
+    /// The row is found by the columns of the constraint that was violated, one or several. Any number of callers may
     /// do so at once; a transaction around stays usable.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Manager {
             };
             let value = |column: &usize| values.iter().find(|value| value.column == *column).cloned();
             let Some(known) = columns.iter().map(value).collect::<Option<Vec<_>>>() else {
-                // The database has made a value by itself, and does not tell which.
+                // A column of the constraint has a value that the database made.
                 return Err(violation);
             };
             if let Some(found) = self.first_current(with_values(&known)).await? {
@@ -73,8 +73,8 @@ impl Manager {
         }
     }
 
-    /// The error where the row in the way cannot be seen. If that is because the transaction looks at an older state, running
-    /// it again helps.
+    /// The error if the conflicting row cannot be seen: a serialization failure where the transaction reads an older snapshot,
+    /// as it can be run again; else the violation.
     async fn hidden_by_snapshot(&self, violation: Error) -> Result<Error> {
         if self.db.dialect() != Dialect::Postgres || !self.db.in_transaction() {
             return Ok(violation);

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How often a row may vanish between being in the way and being looked at.
+/// How often the conflicting row may vanish before it is read.
 const ATTEMPTS: usize = 3;
 
 impl Manager {

@@ -180,7 +180,7 @@ impl Manager {
     /// part, see [`PrefetchType::Keys`](crate::model::PrefetchType::Keys)). Awaiting it runs it.
     ///
     /// The parents come in the order of their query, and each has its children in the order of theirs; who has none gets an
-    /// empty list. [`by`](Prefetch::by) tells how the children are asked for; the result is the same. A tuple of children
+    /// empty list. [`by`](Prefetch::by) tells how the children are queried; the result is the same. A tuple of children
     /// gives a tuple of lists. Of rows that others write meanwhile, each query sees what there is at its time: in a
     /// transaction that reads repeatably they see the same.
     ///

@@ -181,7 +181,7 @@ impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
         }
         let mut found = Found { rows: Vec::with_capacity(rows.len()), owners: Vec::with_capacity(rows.len()), query };
         for row in rows {
-            // What refers to nobody, or to a parent that came after the parents were read, has no place here.
+            // A child without a parent, or of a parent that was committed after the parents were read, is left out.
             let Some(key) = row.get::<Option<P::Key>>(column)? else { continue };
             for &place in places.get(&key).into_iter().flatten() {
                 found.rows.push(M::read(&row, 0)?);

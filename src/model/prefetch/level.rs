@@ -79,7 +79,7 @@ impl<M: Model> ChildQuery<M> {
         Node::Column(Qualifier::of(M::TABLE), &M::TABLE.columns[self.column])
     }
 
-    /// Fetches the children, and tells the query that finds them without a list of keys.
+    /// Fetches the children; also returns the query that finds them without a list of keys.
     pub(super) async fn rows<P>(self, db: &Database, parents: &Level<'_, P>) -> Result<(Vec<Row>, SubQuery)>
     where
         P: Model<Key: Field>,

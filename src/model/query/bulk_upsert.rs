@@ -1,8 +1,8 @@
-//! [`BulkUpsert`]: upserts of many rows on MySQL by one statement, and how it is told which rows they became.
+//! [`BulkUpsert`]: upserts of many rows by one statement on MySQL, which does not return the keys of the rows.
 //!
-//! MySQL tells neither which rows it inserted nor which it updated. But a row that was inserted has the values that it was
-//! given, and one that was updated was in the way by a unique key: both are found by the unique keys of the table, which its
-//! catalogue tells. A row that they do not tell, or tell two ways, has all rows inserted one by one.
+//! An inserted row has the values that it was given, and an updated one had the same values in some unique key. So the rows
+//! are found by the unique keys of the table, as the catalogue has them. If a row is not found that way, or two are, all rows
+//! are inserted one by one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,7 @@ pub(crate) struct BulkUpsert<'p> {
 
 /// Why rows were not upserted together.
 enum Failure {
-    /// Their keys cannot be told.
+    /// Their keys cannot be found.
     UnknownKeys,
     Failed(Error),
 }
@@ -46,7 +46,7 @@ impl From<Error> for Failure {
 type Values<'r> = Option<Vec<&'r Value>>;
 
 impl<'p> BulkUpsert<'p> {
-    /// `None` if the rows are not many, are not upserted, or if it is clear ahead that their keys could not be told.
+    /// `None` if it is not an upsert of several rows, or if their keys could not be found afterwards.
     pub(crate) async fn of(db: &Database, plan: &'p InsertPlan) -> Result<Option<Self>> {
         let Conflict::Update(upsert) = &plan.conflict else { return Ok(None) };
         if plan.rows.len() < 2 {
@@ -62,7 +62,7 @@ impl<'p> BulkUpsert<'p> {
         Ok(told.then_some(Self { plan, keys }))
     }
 
-    /// Upserts rows, and gives back their keys. `None` if these cannot be told: then nothing was done.
+    /// Upserts rows and returns their keys; `None` if these cannot be found, and then nothing was changed.
     pub(crate) async fn run(&self, db: &Database, rows: &[Vec<InsertValue>]) -> Result<Option<Vec<KeyValues>>> {
         let Some(values) = self.keys.iter().map(|key| self.values(rows, key)).collect::<Option<Vec<_>>>() else {
             return Ok(None);
@@ -106,7 +106,7 @@ impl<'p> BulkUpsert<'p> {
                     }
                     Some(InsertValue::Node(_)) => return None,
                     Some(InsertValue::Default) | None if plan.table.columns[column].auto || defaults_to_null => {
-                        values = None
+                        values = None;
                     }
                     Some(InsertValue::Default) | None => return None,
                 }

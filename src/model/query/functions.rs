@@ -1,4 +1,4 @@
-//! Functions of SQL that are not a method of one column: `count()`, `exists(..)`, `case()` and their kin.
+//! Functions of SQL that are not a method of one column: `count()`, `exists(..)`, `case()` and others.
 //!
 //! What has one operand is a method of [`Column`](crate::model::Column) and [`Expr`]: `User::AGE.max()`, `User::NAME.lower()`.
 
@@ -35,7 +35,7 @@ pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
     Expr::new(Node::apply(Operation::Exists, [Node::Query(query)]))
 }
 
-/// A value as an expression, where there is no column beside it that would tell its type.
+/// A value as an expression, where no column beside it has its type.
 #[expect(clippy::needless_pass_by_value, reason = "a value is what an expression is made of")]
 pub fn value<T: Field>(value: T) -> Expr<T> {
     Expr::new(Node::Value(value.to_value()).typed(T::TYPE))

@@ -26,8 +26,8 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 
 /// An insert of rows of the model `M`, which gives back an `R` for each: its key, if nothing else is asked for.
 ///
-/// How the rows that are inserted are told where the server has no RETURNING (MySQL, MariaDB): a key that the server numbers
-/// from what it tells of the last one, any other from what was given; a key that only the server knows, such as a default
+/// Keys where the server has no RETURNING (MySQL, MariaDB): a numbered key is computed from the last number that the server
+/// reports, any other is the given one; a key that only the server knows, such as a default
 /// of `uuid()`, is an error of kind `Unsupported` before anything is sent.
 ///
 /// # Examples
@@ -49,7 +49,7 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 /// # Ok(()) }
 /// ```
 ///
-/// `W` tells how many: [`One`], [`Maybe`](crate::query::Maybe) or [`Many`](crate::query::Many).
+/// `W` is how many: [`One`], [`Maybe`](crate::query::Maybe) or [`Many`](crate::query::Many).
 #[must_use = "a query does nothing before it is run"]
 pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
     plan: InsertPlan,
@@ -99,7 +99,7 @@ impl<M: Model, W> Insert<M, W> {
 impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     /// Leaves out rows that are there already: those that a unique constraint forbids. Only the others are given back.
     ///
-    /// On MySQL and MariaDB it is the server's refusal that tells; many rows are then halved until those that it refuses are
+    /// On MySQL and MariaDB the violation of a unique key is caught; many rows are then halved until those that violate it are
     /// found. Their INSERT IGNORE is not used, as it passes over other errors too.
     pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
         let plan = InsertPlan { conflict: Conflict::Ignore, ..self.plan };
@@ -110,9 +110,9 @@ impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     ///
     /// Of rows that are the same in one statement PostgreSQL takes none: it refuses to update a row twice.
     ///
-    /// On MySQL and MariaDB, which do not tell which rows became which, they are found by the unique keys of the table, in
-    /// the same transaction. Where those do not tell (values that only the server knows, text that a collation takes for
-    /// equal, rows that are in the way by two keys), each row is inserted by a statement of its own.
+    /// MySQL and MariaDB do not return the rows: they are found by the unique keys of the table, in the same transaction.
+    /// Where that is not possible (values that only the server knows, text that a collation takes for
+    /// equal, rows that conflict by two keys), each row is inserted by a statement of its own.
     pub fn on_conflict(mut self, update: OnConflict<M>) -> Self {
         let OnConflict { target, set, .. } = update;
         self.plan.conflict = Conflict::Update(Box::new(Upsert { target, set, filter: None }));

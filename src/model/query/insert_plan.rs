@@ -1,4 +1,4 @@
-//! [`InsertPlan`]: an insert without its Rust types: columns, rows, what is done on a conflict, and the text of it.
+//! [`InsertPlan`]: an insert without its Rust types: columns, rows, conflict clause; and its text.
 
 use std::borrow::Cow;
 
@@ -176,7 +176,7 @@ impl InsertPlan {
     fn conflict(&self, single: bool, to: &mut Writer) -> Result<()> {
         match &self.conflict {
             Conflict::Fail => {}
-            // There the server's refusal is what tells that the row is there: its IGNORE would pass over all errors.
+            // On MySQL a unique violation is caught instead: INSERT IGNORE would ignore all errors.
             Conflict::Ignore if !to.can().on_conflict => {}
             Conflict::Ignore => to.text(" ON CONFLICT DO NOTHING"),
             Conflict::Update(upsert) => self.upsert(upsert, single, to)?,
@@ -235,7 +235,7 @@ impl InsertPlan {
         Ok(())
     }
 
-    /// MySQL tells the number of a row that was inserted, and of one that was updated if it is asked to.
+    /// MySQL returns the number of an inserted row, and that of an updated one only if it is set by LAST_INSERT_ID.
     fn tell_number(&self, to: &mut Writer) {
         if let Some(column) = self.table.auto_column() {
             let name = self.table.columns[column].name;

@@ -1,4 +1,4 @@
-//! Typed statements: select, insert, update, delete, unions, and SQL of the caller's.
+//! Typed statements: select, insert, update, delete, unions, and raw SQL.
 //!
 //! A query is data until it is run. It is written as text for the dialect of the database at hand, and sent through the
 //! calls of `db`.

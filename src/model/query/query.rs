@@ -26,7 +26,7 @@ pub trait Query: Send + Sized {
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)>;
 }
 
-/// A typed query that gives rows: a select, a union, or SQL of the caller's.
+/// A typed query that returns rows: a select, a union, or raw SQL.
 ///
 /// [`Manager::count`](crate::Manager::count), [`scalar`](crate::Manager::scalar) and
 /// [`iterate`](crate::Manager::iterate) take any.

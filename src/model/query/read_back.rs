@@ -1,5 +1,5 @@
-//! What MySQL and MariaDB do not return, read anew: keys of inserted rows from what the server tells of its numbering, and
-//! rows by their keys, in the same transaction.
+//! Inserts on MySQL and MariaDB, which have no RETURNING: keys are derived from the number that the server reports, and rows
+//! are read by their keys in the same transaction.
 
 use super::{
     bulk_upsert::BulkUpsert,
@@ -78,7 +78,7 @@ async fn keys(db: &Database, plan: &InsertPlan) -> Result<Vec<KeyValues>> {
     Ok(keys)
 }
 
-/// Inserts these rows by one statement, which tells their keys if they are one or are numbered in turn.
+/// Inserts these rows by one statement, and returns their keys. They are one row, or numbered in sequence.
 async fn insert(db: &Database, plan: &InsertPlan, rows: &[Vec<InsertValue>]) -> Result<Vec<KeyValues>> {
     let dialect = db.dialect();
     let (sql, params) = plan.text(dialect, rows, &[])?;
@@ -90,7 +90,7 @@ async fn insert(db: &Database, plan: &InsertPlan, rows: &[Vec<InsertValue>]) -> 
     {
         return plan.key_by_target(db, &rows[0], &upsert.target.columns).await.map(|key| vec![key]);
     }
-    // With a conflict clause, the server tells the number of the row that it inserted or updated.
+    // With a conflict clause the server reports the number of the row that it inserted or updated.
     let asked = matches!(plan.conflict, Conflict::Update(_)) && auto.is_some();
     if !asked && let Some(keys) = rows.iter().map(|row| plan.key_given(row)).collect() {
         return Ok(keys);

@@ -147,7 +147,7 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// Locks the rows until the transaction ends: nobody else can change them or lock them.
+    /// Locks the rows until the transaction ends: no other can change or lock them.
     ///
     /// SQLite has no locks on rows and leaves the clause out: a transaction that may write has the whole database to
     /// itself there, unless it was begun as read-only.
@@ -155,7 +155,7 @@ impl<M: Model, R> Select<M, R> {
         self.lock(LockKind::Update)
     }
 
-    /// Locks the rows until the transaction ends: nobody else can change them. SQLite: as [`for_update`](Self::for_update).
+    /// Locks the rows until the transaction ends: no other can change them. SQLite: as [`for_update`](Self::for_update).
     pub fn for_share(self) -> Self {
         self.lock(LockKind::Share)
     }

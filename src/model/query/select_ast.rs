@@ -1,4 +1,4 @@
-//! [`SelectAst`]: a select without its Rust types. How it is written is in `select_text.rs`.
+//! [`SelectAst`]: the untyped syntax tree of a select. `select_text.rs` writes it.
 
 use super::selection::SelectItem;
 use crate::model::{

@@ -1,4 +1,4 @@
-//! How a select is written: the other half of [`SelectAst`].
+//! The text of a [`SelectAst`].
 
 use std::{borrow::Cow, collections::HashSet};
 

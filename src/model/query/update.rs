@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// An update of rows of the model `M`. It tells how many rows it found, changed by it or not.
+/// An update of rows of the model `M`. Its output is the number of rows found, whether they changed or not.
 ///
 /// # Examples
 /// ```
@@ -40,7 +40,7 @@ pub struct Update<M> {
     marker: PhantomData<fn() -> M>,
 }
 
-/// A delete of rows of the model `M`. It tells how many there were.
+/// A delete of rows of the model `M`. Its output is their number.
 ///
 /// # Examples
 /// ```

@@ -1,5 +1,4 @@
-//! [`TableOrder`]: in which order tables are made, and which of their references have to wait until all are there. It knows no
-//! SQL.
+//! [`TableOrder`]: the order in which tables are created, and the references that are added when all tables exist.
 
 use crate::model::table::{ReferenceDef, Table};
 

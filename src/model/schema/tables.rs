@@ -12,8 +12,8 @@ use crate::{
     params,
 };
 
-/// Whoever makes or drops tables on PostgreSQL holds this lock: two that make one table at the same time fail there, IF NOT
-/// EXISTS or not. Any number that nobody else is likely to take.
+/// The advisory lock that is held on PostgreSQL while tables are created or dropped: two sessions that create one table at the
+/// same time fail there, even with IF NOT EXISTS. An arbitrary number.
 const LOCK: i64 = 0x6e65_7374_6c69_6e67;
 
 /// Makes the tables of models, with their keys, constraints and indexes; what is there already is left as it is.

@@ -17,7 +17,7 @@ pub(super) const LONGEST_VARCHAR: u32 = 16_383;
 /// The type of a column.
 pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<String> {
     let column = &table.columns[index];
-    // A reference has the type of what it refers to, whatever that got.
+    // A reference has the type of the key that it refers to.
     let (kept, indexed) = match referred(column) {
         Some(key) => (key, true),
         None => (column, is_indexed(table, index)),

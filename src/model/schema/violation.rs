@@ -1,7 +1,7 @@
 //! [`Error::violates`]: whether an error is the violation of a constraint on some columns of a model, the same on all databases.
 //!
-//! PostgreSQL tells the columns, in a detail whose words depend on its language; SQLite tells those of unique constraints and
-//! NOT NULL; MySQL tells the name of a key, and the definition of a foreign key. Where there is but a name, it is looked for
+//! PostgreSQL reports the columns, in a detail whose words depend on its language; SQLite reports those of unique constraints
+//! and NOT NULL; MySQL the name of a key, and the definition of a foreign key. Where there is only a name, it is looked up
 //! among those that the databases and `create_tables` give to the constraints of the model. Nothing is asked of the server.
 
 use super::names::name as constraint_name;
@@ -18,9 +18,9 @@ impl Error {
     /// Whether a constraint on exactly these columns was violated: one that they are unique or the primary key, that they
     /// refer to a row that is there, that they are not NULL, or that a CHECK holds. The order of columns does not matter.
     ///
-    /// The answer is the same on all databases for constraints that the model has. MySQL and MariaDB tell no more of a unique
+    /// The answer is the same on all databases for constraints that the model has. MySQL and MariaDB report no more of a unique
     /// constraint than its name: it is known if it is that which `create_tables` or the server gives it, or if the model has
-    /// only one that it can be. SQLite does not tell which foreign key was violated: it is known where the model that is
+    /// only one that it can be. SQLite does not report which foreign key was violated: it is known where the model that is
     /// written has only one.
     ///
     /// # Examples
@@ -135,7 +135,7 @@ impl Violation<'_> {
             return None;
         }
         let Some(name) = self.error.constraint() else {
-            // SQLite. That a row is deleted which others refer to is told of the other table.
+            // SQLite. If a row is deleted that others refer to, the error is about the other table.
             let statement = self.error.statement()?.trim_start();
             let writes = ["insert", "replace", "update"];
             let begins =
@@ -212,7 +212,7 @@ fn has_word(text: &str, word: &str) -> bool {
         .any(|(at, _)| !text[..at].ends_with(letter) && !text[at + word.len()..].starts_with(letter))
 }
 
-/// The columns that a detail of PostgreSQL tells: `Key (x, y)=(1, 2) already exists.` Its words are those of the server's
+/// The columns in a detail of PostgreSQL: `Key (x, y)=(1, 2) already exists.` Its words are those of the server's
 /// language, the list is not. `None` if there is none, or it is one of expressions.
 fn columns_of_detail(detail: &str) -> Option<Vec<String>> {
     let (_, mut rest) = detail.split_once('(')?;

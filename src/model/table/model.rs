@@ -116,7 +116,7 @@ pub trait Model: FromRow + Send + Sync + 'static {
         Delete::new()
     }
 
-    /// Rows of this model by SQL of the caller's, by the names of their columns.
+    /// Rows of this model from SQL that the caller wrote, read by the names of their columns.
     fn raw(sql: impl Into<String>, params: impl Into<Params>) -> Raw<Self> {
         raw(sql, params)
     }

@@ -1,8 +1,7 @@
-//! [`Stored`]: the form in which a column stores its values, where it is not the one that the drivers write by themselves.
+//! [`Stored`]: the form in which a column stores its values, where it is not the drivers' own.
 //!
-//! Databases that other programs have made keep UUIDs as bytes and moments as text with an offset. Such values are read in
-//! any form; what is written and compared must be in that of the column, or nothing is found. So a value takes the form of
-//! its column where the two meet: in an assignment, a comparison, a list.
+//! Databases that other programs have made may keep UUIDs as bytes and timestamps as text with an offset. Values are read in
+//! any form. A value that is written or compared is converted to the form of the column beside it.
 
 use crate::{
     data::{iso, value::Value},

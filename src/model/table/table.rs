@@ -1,5 +1,4 @@
-//! [`Table`]: what a model says of its table, as constants: columns, keys, indexes. Made by the derive macro; read by
-//! queries, by `create_tables`, and by whatever follows references. It knows no values.
+//! [`Table`]: the definition of a model's table, as a constant: columns, keys, indexes. The derive macro makes it.
 
 use std::fmt;
 
@@ -64,7 +63,7 @@ pub enum ColumnWrite {
     Caller,
     /// The database alone does: a default, a trigger.
     Database,
-    /// The database generates it, by this expression if the model tells it.
+    /// The database generates it, by this expression if the model has one.
     Generated(Option<&'static str>),
 }
 

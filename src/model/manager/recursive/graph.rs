@@ -7,7 +7,7 @@ use crate::model::catalog::{Reference, TableId};
 pub(super) enum LinkAction {
     /// Their reference becomes NULL.
     SetNull,
-    /// They go. Nobody refers to their table, so they need not be looked at.
+    /// The rows are deleted unread: no table refers to theirs.
     DeleteAll,
     /// They go, and what refers to them goes first.
     Follow,

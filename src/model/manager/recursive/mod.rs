@@ -17,7 +17,7 @@ use crate::{
     model::{catalog::references_below, table::Model},
 };
 
-/// Deletes the row with this key, and what refers to it. Tells whether it was there.
+/// Deletes the row with this key, and all that refers to it. Returns whether the row existed.
 pub(super) async fn delete<M: Model>(db: &Database, key: &M::Key, delete_nullable: bool) -> Result<bool> {
     let (root, references) = references_below(db, M::TABLE).await?;
     let graph = Graph::new(root, references, delete_nullable);

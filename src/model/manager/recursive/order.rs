@@ -65,7 +65,7 @@ impl<'o> DeleteOrder<'o> {
         Ok(())
     }
 
-    /// Sets references within circles to NULL where that is allowed. Tells whether there were any.
+    /// Sets nullable references within cycles to NULL. Returns whether there were any.
     async fn break_cycles(&mut self) -> Result<bool> {
         let (graph, left) = (self.walk.graph, self.left.clone());
         let mut found = false;
