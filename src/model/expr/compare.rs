@@ -10,19 +10,20 @@ use super::{
 };
 use crate::{
     data::value::Value,
-    driver::Dialect,
     model::table::{ColumnType, Key as _, Model, Stored, Table},
 };
 
-/// Two that are compared: a value takes the form of the column beside it. SQLite has decimals as text: beside anything but a column, which knows how they compare, they are
-/// numbers.
+/// The two sides of a comparison: a value takes the stored form of the column beside it. Where decimals are text, the
+/// collation of a column compares them; beside anything else they are cast to numbers.
 pub(crate) fn beside(left: Node, right: Node) -> [Node; 2] {
     let right = right.fitted(&left);
     let left = left.fitted(&right);
     let number = |node| {
-        let write: Write = |args, outer, to| match to.dialect() {
-            Dialect::Sqlite => Operation::Cast(ColumnType::Decimal).write(args, outer, to),
-            _ => write_each(args, outer, to),
+        let write: Write = |args, outer, to| {
+            if to.can().decimals {
+                return write_each(args, outer, to);
+            }
+            Operation::Cast(ColumnType::Decimal).write(args, outer, to)
         };
         Node::custom(write, [node])
     };

@@ -60,14 +60,12 @@ fn write_like(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
 }
 
 fn write_ilike(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
-    match to.dialect() {
-        Dialect::Postgres => write_binary(Operator::ILike, args, outer, to),
-        Dialect::Mysql | Dialect::Sqlite => {
-            let (left, pattern) = args.split_at(1);
-            let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
-            like_in(to).write(outer, to, lower(left), lower(pattern))
-        }
+    if to.can().ilike {
+        return write_binary(Operator::ILike, args, outer, to);
     }
+    let (left, pattern) = args.split_at(1);
+    let lower = |args| move |_, to: &mut Writer| write_call("LOWER", args, to);
+    like_in(to).write(outer, to, lower(left), lower(pattern))
 }
 
 fn write_length(args: &[Node], _: Precedence, to: &mut Writer) -> Result<()> {

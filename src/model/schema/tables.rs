@@ -155,19 +155,18 @@ pub fn create_statements(dialect: Dialect, tables: &[&'static Table]) -> Result<
 
 /// Runs changes of the schema as a whole, where the database can.
 async fn in_a_block<F: Future<Output = Result<()>>>(db: &Database, body: impl FnOnce() -> F) -> Result<()> {
-    match db.dialect() {
-        Dialect::Mysql if db.in_transaction() => {
+    if !db.dialect().capabilities().transactional_ddl {
+        if db.in_transaction() {
             let text = "MySQL commits the open transaction when a table is made or dropped: do it outside of blocks";
-            Err(Error::new(ErrorKind::ImplicitCommit, text))
+            return Err(Error::new(ErrorKind::ImplicitCommit, text));
         }
-        Dialect::Mysql => body().await,
-        Dialect::Postgres => {
-            db.atomic(|| async {
-                db.query("SELECT pg_advisory_xact_lock($1)", params![LOCK]).await?;
-                body().await
-            })
-            .await
-        }
-        Dialect::Sqlite => db.atomic(body).await,
+        return body().await;
     }
+    db.atomic(|| async {
+        if db.dialect() == Dialect::Postgres {
+            db.query("SELECT pg_advisory_xact_lock($1)", params![LOCK]).await?;
+        }
+        body().await
+    })
+    .await
 }
