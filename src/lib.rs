@@ -36,8 +36,8 @@
 //!
 //! # Models
 //!
-//! A struct with `#[derive(Model)]` is a table, its columns are constants, and a [`Manager`] has the calls on rows. They take
-//! part in the transaction that the task has open, as everything does.
+//! A struct with `#[derive(Model)]` is a table, its columns are constants, and a [`Manager`] has the calls on rows.
+//! They take part in the transaction that the task has open, as everything does.
 //!
 //! ```
 //! use nestling::{Database, Error, Manager, Model, create_tables};
@@ -67,17 +67,16 @@
 //! ```
 //!
 //! # Where things are
-//! The names that a program uses every day are here: [`Database`] and its kin, [`Manager`], [`Model`], [`Error`], [`Row`],
-//! [`Value`]. The others are in modules:
+//! The root of the crate has the names of daily use. The others are in modules:
 //!
 //! | module | |
 //! |---|---|
-//! | [`model`] | what a model says of its table, its columns and fields, tables made and dropped, prefetch |
+//! | [`model`] | definitions of tables, columns and fields; tables created and dropped; prefetch |
 //! | [`query`] | typed statements and the expressions in them |
-//! | [`row`] | rows as they come, whole or one by one |
-//! | [`types`] | what values and cells are in Rust |
+//! | [`row`] | rows, and streams of them |
+//! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
-//! | [`native`] | the clients below, lent for what this crate has no call for |
+//! | [`native`] | the database clients below this crate |
 //! | `tower` | a scope for each request of a service |
 //!
 //! # Features
@@ -133,10 +132,9 @@ pub use crate::{
     transaction::settings::Isolation,
 };
 
-/// Typed statements, the expressions in them, and what they give back.
+/// Typed statements and the expressions in them.
 ///
-/// A statement is made by the constructors of [`Model`] and by [`raw`], and run by a
-/// [`Manager`] or by [`Query::run_on`].
+/// A statement is made by the constructors of [`Model`] or by [`raw`], and run by a [`Manager`] or by [`Query::run_on`].
 pub mod query {
     #[cfg(feature = "sea-query")]
     pub use sea_query;
@@ -155,7 +153,7 @@ pub mod query {
     };
 }
 
-/// Rows as a query returns them: whole, or one by one with memory that does not grow with their number.
+/// Rows of queries, and streams of them with constant memory.
 pub mod row {
     pub use crate::{
         data::row::{FromRow, Row, RowIndex},
@@ -163,7 +161,7 @@ pub mod row {
     };
 }
 
-/// The values that statements take and the cells that rows have, and how they become Rust types.
+/// The values of parameters and the cells of rows, and the Rust types that they become.
 pub mod types {
     pub use crate::data::{
         cell::{Cell, Elements, FromCell, Mismatch, Pairs},
@@ -174,7 +172,7 @@ pub mod types {
     };
 }
 
-/// The clients below this crate, lent by [`Database`] for what it has no call for, and their crates.
+/// The database clients below this crate: handles to those that a [`Database`] lends, and their crates.
 ///
 /// The crates are re-exported so that a program names the very version that this crate uses. A new major version of one of
 /// them is a breaking change of this module alone, and comes with a new minor version of this crate while it is `0.x`, with
@@ -193,7 +191,7 @@ pub mod native {
     pub use crate::db::PostgresClient;
 }
 
-/// What the output of the derive macros names. It may change with every version.
+/// Names for the output of the derive macros. They may change with every version.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{

@@ -1,7 +1,7 @@
-//! What a model says of its table; its columns and fields; tables made and dropped; calls on rows, and prefetch.
+//! Models: definitions of tables, columns and fields; tables created and dropped; calls on rows; prefetch.
 //!
-//! A struct with `#[derive(Model)]` is a table. What is done with its rows is a call of the [`Manager`], or a statement of
-//! [`query`](crate::query).
+//! A struct with `#[derive(Model)]` is a table. Its rows are read and written by calls of the [`Manager`], or by statements
+//! of [`query`](crate::query).
 
 // The rooms, each of which imports from those before it: `table` (what a model says of its table), `expr` (expressions),
 // `catalog` (what the database says of its tables), `schema` (tables made and dropped), `query` (typed statements),

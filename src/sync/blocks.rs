@@ -1,4 +1,4 @@
-//! The blocking calls that open blocks, and what can be asked about the block that the thread is in.
+//! Blocks in blocking form, and the state of the block that the thread has open.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -163,8 +163,8 @@ impl SyncDatabase {
         self.here().map_or(Status::None, |core| core.pool().status())
     }
 
-    /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is rolled back
-    /// when its body returns, and its `Ok` value is returned all the same.
+    /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is
+    /// rolled back when its body returns, and its `Ok` value is returned all the same.
     ///
     /// # Errors
     /// `NoTransaction` outside a transaction.
@@ -182,7 +182,7 @@ pub struct SyncTransaction<'s> {
     options: TransactionBuilder<'s>,
 }
 
-/// Options that are those of the asynchronous builder.
+/// Forwards options to the asynchronous builder.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*);)+) => {$(
         $(#[$doc])*

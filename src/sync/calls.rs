@@ -1,4 +1,4 @@
-//! The blocking calls that run statements.
+//! Statements in blocking form.
 
 use super::{SyncDatabase, SyncRows};
 use crate::{
@@ -52,8 +52,8 @@ impl SyncDatabase {
     /// Runs a query whose rows are taken one by one, with memory that does not grow with their number.
     ///
     /// Inside a block the rows have the block's turn until they end or are dropped, as those of
-    /// [`Database::stream`](crate::Database::stream) have: another statement of the block in between would wait for itself,
-    /// and end in `TurnTimeout`.
+    /// [`Database::stream`](crate::Database::stream) have: another statement of the block in between would deadlock,
+    /// and ends in `TurnTimeout`.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).

@@ -1,4 +1,4 @@
-//! [`Core`]: what the clones of a blocking handle share: the blocking pool, and the thread that drives its runtime.
+//! [`Core`]: the shared state of the clones of a blocking handle: the blocking pool, and the thread that drives its runtime.
 
 use std::{
     fmt,
@@ -9,12 +9,12 @@ use std::{
 use super::engine::{self, Engine};
 use crate::{db::Database, error::Error};
 
-/// How long closed connections may take to say goodbye to the server.
+/// How long closed connections may take to end their sessions.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long the connection of a database in memory may take to be clean.
+/// How long the cleaning of the connection of a database in memory may take.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the clones of a handle share.
+/// The shared state of the clones of a handle.
 pub(super) struct Core {
     db: Database,
     /// The blocking pool: the same database with connections of its own, on which the calls run.
@@ -41,7 +41,8 @@ impl Core {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What runs the futures, started if it is not there. Kept, it goes on when the handle is closed.
+    /// The engine, which is started if there is none. It stays alive while the returned value does, even if the handle
+    /// is closed.
     pub(super) fn engine(&self) -> Result<Arc<Engine>, Error> {
         let mut slot = self.slot();
         match &*slot {
@@ -50,7 +51,7 @@ impl Core {
         }
     }
 
-    /// Closes the connections. The thread goes with the last call that is still at work on it.
+    /// Closes the connections. The thread ends with the last call that still uses it.
     pub(super) fn close(&self) {
         let engine = self.slot().take();
         if let Some(engine) = engine
@@ -60,7 +61,7 @@ impl Core {
         }
     }
 
-    /// Has the connections closed and the thread ended.
+    /// Makes the thread close the connections and end.
     fn end(&self) -> Option<Arc<Engine>> {
         let engine = self.slot().take()?;
         let pool = self.db.is_apart_from(&self.pool).then(|| self.pool.clone());
@@ -68,10 +69,10 @@ impl Core {
             match pool {
                 Some(pool) => {
                     pool.close().await;
-                    // The sweep's task may not have seen yet that the pool is closed.
+                    // The task of the sweep ends only once it has noticed that the pool is closed.
                     engine::wait_for_tasks(1, CLOSE_TIMEOUT).await;
                 }
-                // A connection that is still being cleaned must not go: the database lives in it.
+                // The connection must be clean before the runtime ends: the database lives in it.
                 None => engine::wait_for_tasks(0, CLEAN_TIMEOUT).await,
             }
         }));
@@ -88,7 +89,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // It ends on its own.
+        // The thread ends by itself.
         let _ = self.end();
     }
 }

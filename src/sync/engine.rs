@@ -1,5 +1,5 @@
-//! What makes a call block: a thread that drives a tokio runtime, and the polling of a future on the caller's thread, which
-//! is parked while it waits.
+//! [`Engine`]: a thread that drives a tokio runtime, while futures are polled on the caller's thread, which is parked
+//! between polls.
 
 use std::{
     cell::Cell,
@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::error::{Error, ErrorKind};
 
-/// How long blocking work of the runtime, such as looking up a host's name, may hold up its end.
+/// How long the shutdown of the runtime waits for blocking work, such as the lookup of a host's name.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -38,7 +38,7 @@ pub(super) fn is_engine_thread() -> bool {
 /// A runtime, driven by a thread of its own until this is dropped.
 pub(super) struct Engine {
     handle: Handle,
-    /// Takes what is to be done last. Then, or if it is dropped, the thread stops.
+    /// Sends the last future to the thread, which then ends. A drop of the sender ends it too.
     stop: Mutex<Option<oneshot::Sender<BoxFuture<'static, ()>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -47,14 +47,14 @@ impl Engine {
     /// Starts the thread.
     ///
     /// # Errors
-    /// `NoRuntime` if there can be no thread or no runtime.
+    /// `NoRuntime` if the thread or the runtime cannot be started.
     pub(super) fn start() -> Result<Self, Error> {
         let failed = |source| {
             Error::new(ErrorKind::NoRuntime, "the thread for blocking calls could not be started").with_source(source)
         };
         let (started, handle) = sync_channel(1);
         let (stop, stopped) = oneshot::channel::<BoxFuture<'static, ()>>();
-        // The runtime is made there, as it must not be dropped here, should the caller be within one.
+        // The runtime is made and dropped by the thread: the caller may be within another runtime, where a drop would panic.
         let thread = thread::Builder::new().name("nestling-sync".into()).spawn(move || {
             IS_ENGINE_THREAD.set(true);
             let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -80,15 +80,15 @@ impl Engine {
     pub(super) fn run<F: Future>(&self, future: F) -> F::Output {
         blocking(|| {
             let _entered = self.handle.enter();
-            // The budget of a task that is polled around this would end, and nothing here gives it a new one.
+            // The coop budget of an outer task would run out here, and nothing would renew it.
             park_on(unconstrained(future))
         })
     }
 
-    /// Stops the thread once it has done something. What is still under way then ends in errors.
+    /// Stops the thread after a last future. Calls that are still under way end in errors.
     pub(super) fn stop_after(&self, last: BoxFuture<'static, ()>) {
         if let Some(stop) = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // It would have stopped already.
+            // An error means that the thread has ended already.
             let _ = stop.send(last);
         }
     }
@@ -97,13 +97,13 @@ impl Engine {
     pub(super) fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // Should it have panicked, it has ended all the same.
+            // A panic of the thread has ended it too.
             let _ = blocking(|| thread.join());
         }
     }
 }
 
-/// Waits for some time until no more tasks are left than so many, on the runtime that it runs on.
+/// Waits until the current runtime has at most so many tasks, or until the time is up.
 pub(super) async fn wait_for_tasks(tasks: usize, patience: Duration) {
     let start = Instant::now();
     while Handle::current().metrics().num_alive_tasks() > tasks && start.elapsed() < patience {
@@ -111,10 +111,10 @@ pub(super) async fn wait_for_tasks(tasks: usize, patience: Duration) {
     }
 }
 
-/// Does work that blocks the current thread, so that a runtime whose worker it is goes on without it.
+/// Runs work that blocks the current thread. A multi-thread runtime goes on with another worker.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
-    // On another thread than a worker, `block_in_place` would be of no use, and in a `LocalSet` it panics.
+    // `block_in_place` is useless on a thread that is no worker, and panics in a `LocalSet`.
     if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) && tokio::runtime::worker_index().is_some() {
         tokio::task::block_in_place(work)
     } else {

@@ -1,4 +1,4 @@
-//! [`SyncDatabase`]: the blocking handle, and whether a call may be made by it just now (rules 62 and 63).
+//! [`SyncDatabase`]: the blocking handle, and where its calls are allowed (rules 62 and 63).
 
 use std::{
     fmt,
@@ -15,14 +15,14 @@ use crate::{
 
 /// A database for blocking calls, from [`Database::sync`] or [`Database::allow_sync`].
 ///
-/// It has the queries and the blocks of [`Database`] in blocking form. They work in any thread: of a multi-thread runtime,
-/// whose other tasks go on meanwhile; of a current-thread runtime, which stands still meanwhile; and of none.
+/// It has the queries and the blocks of [`Database`] in blocking form. They work on any thread: of a multi-thread runtime,
+/// whose other tasks go on; of a current-thread runtime, which stops for that time; and without a runtime.
 ///
 /// A block is bound to the thread that opened it, as an asynchronous one is to its task: every blocking query on this
 /// database that the closure makes, at any depth and by any handle, takes part in it.
 ///
-/// It has connections of its own, up to as many as the database has, and a thread of its own. They come with the first
-/// call and go with the last clone of the handle: keep it, rather than ask for one before each call. A database in memory
+/// It has connections of its own, up to as many as the database has, and a thread of its own. They start with the first
+/// call and end with the last clone of the handle: keep a handle instead of making one for each call. A database in memory
 /// (SQLite) has one connection only, which is shared.
 ///
 /// # Errors
@@ -37,12 +37,12 @@ pub struct SyncDatabase {
     even_in_transaction: bool,
 }
 
-/// Where a handle gets its connections from.
+/// The origin of a handle's connections.
 #[derive(Debug, Clone)]
 enum Source {
-    /// They are its own.
+    /// Its own.
     Own(Arc<Core>),
-    /// From the `allow_sync` of this database that the caller is inside of.
+    /// Those of the enclosing `allow_sync` of this database.
     Permission(Database),
 }
 
@@ -70,12 +70,10 @@ impl Database {
         SyncDatabase { source: Source::Own(Core::new(self)), even_in_transaction: false }
     }
 
-    /// Allows blocking queries for as long as a closure runs, and closes their connections at its end, in whatever way it
-    /// ends.
+    /// Allows blocking queries while a closure runs. Their connections are closed when it returns or panics.
     ///
-    /// The permission holds for the closure and the current task alone: by the handle that the closure gets, another
-    /// thread or another task cannot query, nor can anybody after the closure's end. It is [`sync`](Self::sync) for who
-    /// wants the rest of the program to be asynchronous.
+    /// The permission holds for the closure on the current task only: calls of the handle by another thread or task, or
+    /// after the closure's end, are refused. [`sync`](Self::sync) is a handle without that restriction.
     ///
     /// # Panics
     /// With the panic of the closure, after the connections were closed.
@@ -105,7 +103,7 @@ impl Database {
         }
         let core = Core::new(self);
         let permission = ThreadScope::Permission.enter(&core);
-        // Not by a drop, which must not block.
+        // Not in a drop, which must not block.
         let result = catch_unwind(AssertUnwindSafe(|| body(&sync)));
         drop(permission);
         core.shut();
@@ -136,7 +134,7 @@ impl SyncDatabase {
         Self { even_in_transaction: true, ..self.clone() }
     }
 
-    /// Which connections a call is to use; an error if it may not be made here and now.
+    /// The core that a call uses; an error if the call is not allowed here.
     pub(super) fn core(&self) -> Result<Arc<Core>, Error> {
         let refused = |text: &str| Err(Error::new(ErrorKind::SyncNotAllowed, text));
         if engine::is_engine_thread() {
@@ -169,8 +167,8 @@ impl SyncDatabase {
         Ok(core)
     }
 
-    /// Makes asynchronous calls on the current thread, which waits for them: the general way, for whatever has no call of its
-    /// own here. What the closure does with its database takes part in the block that the thread has open.
+    /// Runs asynchronous calls on the current thread, which blocks until they are done: for calls that have no blocking form
+    /// here. They take part in the block that the thread has open.
     ///
     /// # Errors
     /// Those of the closure, and as [`SyncDatabase`] says.
@@ -198,7 +196,7 @@ impl SyncDatabase {
         ThreadScope::Block.current(self.db().id())
     }
 
-    /// Which SQL the database speaks.
+    /// The SQL dialect of the database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.db().dialect()
@@ -223,8 +221,7 @@ impl SyncDatabase {
         }
     }
 
-    /// What was done by this handle and its clones, and what they are at; `None` outside of `allow_sync` for a handle from
-    /// there.
+    /// The counters of this handle and its clones; `None` for a handle from `allow_sync` outside of it.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
         match &self.source {

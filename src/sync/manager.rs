@@ -20,8 +20,8 @@ pub struct SyncManager {
 }
 
 impl Manager {
-    /// The manager for code that blocks. It works inside of [`allow_sync`](Self::allow_sync) alone, for the task that called
-    /// that; elsewhere its calls are `SyncNotAllowed` and send nothing.
+    /// A blocking manager that works inside of [`allow_sync`](Self::allow_sync) only, on the task that called it.
+    /// Elsewhere its calls are `SyncNotAllowed` and send nothing.
     ///
     /// # Examples
     /// ```
@@ -48,8 +48,7 @@ impl Manager {
         SyncManager { db: SyncDatabase::with_permission(self.database()) }
     }
 
-    /// Allows blocking calls for as long as a closure runs, and closes their connections at its end, in whatever way it
-    /// ends. As [`Database::allow_sync`].
+    /// Allows blocking calls while a closure runs, as [`Database::allow_sync`] does.
     ///
     /// # Panics
     /// With the panic of the closure, after the connections were closed.
@@ -103,8 +102,8 @@ impl SyncManager {
         &self.db
     }
 
-    /// Makes asynchronous calls of the manager on the current thread, which waits for them: the general way, for whatever has
-    /// no call of its own here. See [`SyncDatabase::blocking`].
+    /// Runs asynchronous calls of a manager on the current thread, as [`SyncDatabase::blocking`] does: for calls that
+    /// have no blocking form here.
     ///
     /// # Errors
     /// Those of the closure, and as [`SyncManager`] says.
@@ -151,7 +150,7 @@ impl SyncManager {
     }
 }
 
-/// Calls of the [`Manager`], each made on the current thread.
+/// Defines the blocking form of calls of the [`Manager`].
 macro_rules! calls {
     ($(fn $name:ident $(<$($type:ident: $bound:path),+>)? ($($arg:ident: $given:ty),*) -> $out:ty;)+) => {
         impl SyncManager {$(
@@ -185,7 +184,7 @@ calls! {
     fn connect() -> ();
 }
 
-/// Blocks, which are those of the [`SyncDatabase`].
+/// Forwards blocks to the [`SyncDatabase`].
 macro_rules! blocks {
     ($($name:ident($($arg:ident: $given:ty)?);)+) => {
         impl SyncManager {$(
@@ -195,7 +194,8 @@ macro_rules! blocks {
             #[doc = concat!("As [`SyncDatabase::", stringify!($name), "`].")]
             ///
             /// # Panics
-            /// With the panic of the body, after the block was rolled back, or the transaction that it had joined was marked.
+            /// With the panic of the body, after the block was rolled back, or the transaction that it had joined was
+            /// marked.
             pub fn $name<T, E>(&self, $($arg: $given,)? body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
             where
                 E: From<Error> + 'static,

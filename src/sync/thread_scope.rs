@@ -1,5 +1,5 @@
-//! Where the current thread is: inside `allow_sync`, and inside blocking transactions. It is kept for the thread and the
-//! tokio task together, so that another task that is polled within has no part in it.
+//! [`ThreadScope`]: whether the current thread is inside `allow_sync` or a blocking block. The entries belong to a
+//! thread and a tokio task together: another task that is polled on the thread is not inside.
 
 use std::{cell::RefCell, marker::PhantomData, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio::task::Id;
 
 use super::core::Core;
 
-/// What the current code is inside of.
+/// A scope that the current code can be inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ThreadScope {
     /// The closure of `allow_sync`.
@@ -26,16 +26,16 @@ thread_local! {
     static ENTRIES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Being inside, until it is dropped.
+/// Leaves the scope when dropped.
 pub(super) struct Guard {
-    /// How many entries there were before.
+    /// The number of entries before this one.
     below: usize,
-    /// It belongs to its thread.
+    /// Not `Send`: it belongs to its thread.
     marker: PhantomData<*const ()>,
 }
 
 impl ThreadScope {
-    /// Enters.
+    /// Enters the scope.
     pub(super) fn enter(self, core: &Arc<Core>) -> Guard {
         let entry = Entry { inside: self, task: tokio::task::try_id(), core: Arc::clone(core) };
         ENTRIES.with_borrow_mut(|entries| {
@@ -44,7 +44,7 @@ impl ThreadScope {
         })
     }
 
-    /// Whose it is that the caller is inside of, for the database of this number: the innermost one.
+    /// The core of the innermost scope of this kind that the caller is inside of, for the database of this number.
     pub(super) fn current(self, database: usize) -> Option<Arc<Core>> {
         let task = tokio::task::try_id();
         ENTRIES.with_borrow(|entries| {
@@ -57,7 +57,7 @@ impl ThreadScope {
 impl Drop for Guard {
     fn drop(&mut self) {
         let left = ENTRIES.with_borrow_mut(|entries| entries.split_off(self.below));
-        // Outside of the borrow: the last handle of a core may go with it.
+        // Dropped outside of the borrow: it may be the last reference to a core.
         drop(left);
     }
 }

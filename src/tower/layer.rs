@@ -6,7 +6,8 @@ use super::ScopeService;
 
 /// Puts each request of a service into a [`scope`](crate::scope) of its own.
 ///
-/// A transaction that is open where the service is called is not visible in the request, and two requests never share one. In the request, [`Database::transaction`](crate::Database::transaction) runs in place.
+/// A transaction that is open where the service is called is not visible in the request, and two requests never share
+/// one. In the request, [`Database::transaction`](crate::Database::transaction) runs in place.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,4 @@
-//! Who refers to a table: the foreign keys of the database, as its catalogue has them.
+//! The foreign keys through which rows refer to a table.
 
 use crate::{
     data::row::{FromRow, Row},
@@ -9,7 +9,7 @@ use crate::{
     params,
 };
 
-/// A table, as the database names it.
+/// A table, by its names in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TableId {
     /// Its schema, where the dialect has one.
@@ -76,7 +76,7 @@ struct Part {
     nullable: bool,
     parent: TableId,
     parent_column: String,
-    /// Whether the parent is the table that was asked for.
+    /// Whether the parent is the queried table.
     at_root: bool,
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn references_below(db: &Database, table: &Table) -> Result<(Ta
     Ok((root.clone(), below(&root, found)))
 }
 
-/// Those that can be reached from the table.
+/// The references that can be reached from the table.
 fn below(root: &TableId, all: Vec<Reference>) -> Vec<Reference> {
     let mut reached = vec![root.clone()];
     let mut next = 0;

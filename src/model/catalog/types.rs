@@ -1,5 +1,4 @@
-//! The types of a table's columns, as its database has them: what a model says of them need not be the whole truth (an enum
-//! of PostgreSQL is text to a model).
+//! The types of columns in the database, which may differ from the model's (an enum of PostgreSQL is text in a model).
 
 use crate::{db::Database, error::Result, model::table::Table, params};
 

@@ -1,4 +1,4 @@
-//! The columns of the unique constraint that a statement has violated, and those of all that a table has.
+//! The columns of a violated unique constraint, and of all unique keys of a table.
 
 use crate::{
     db::Database,
@@ -60,8 +60,8 @@ pub(crate) async fn violated_columns(db: &Database, table: &Table, error: &Error
     Ok(numbers(table, &names))
 }
 
-/// SQLite tells the columns and no name: `movie.title, movie.year`. It tells the same of an index that holds for some rows
-/// only, so they must be those of one that holds for all.
+/// SQLite reports the columns and no name: `movie.title, movie.year`. It reports the same for a partial index, so there
+/// must be an index on these columns that is not partial.
 async fn of_sqlite(db: &Database, table: &Table, told: &str) -> Result<Vec<Option<String>>> {
     let rows = db.query(SQLITE, params![table.schema, table.name]).await?;
     let mut indexes: Vec<(i64, Vec<Option<String>>)> = Vec::new();
@@ -72,7 +72,7 @@ async fn of_sqlite(db: &Database, table: &Table, told: &str) -> Result<Vec<Optio
             _ => indexes.push((index, vec![column])),
         }
     }
-    // The number of a row, when it is the key, has no index.
+    // A rowid that is the key has no index.
     let key = table.key().map(|column| Some(column.name.to_owned())).collect();
     let mut candidates = indexes.into_iter().map(|(_, columns)| columns).chain([key]);
     let found = candidates.find(|columns| {
@@ -96,7 +96,7 @@ fn numbers(table: &Table, names: &[Option<String>]) -> Option<Vec<usize>> {
 #[derive(Debug)]
 pub(crate) struct UniqueKey {
     pub(crate) columns: Vec<usize>,
-    /// Which of the columns are NULL in a row that is not given a value for them.
+    /// Which of the columns default to NULL.
     pub(crate) defaults_to_null: Vec<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! What columns and expressions of any type can do: aggregates, casts, names; and the functions of numbers.
+//! Aggregates, casts and the functions of numbers, as methods of columns and expressions.
 
 use super::{
     cast::cast,
@@ -17,22 +17,22 @@ use crate::{
 
 methods! {
     [T]
-    /// In how many rows it is not NULL.
+    /// `COUNT`: the number of rows in which the value is not NULL.
     fn count(self) -> Expr<i64> {
         Expr::new(Node::call("COUNT", [self.node]))
     }
 
-    /// How many different values it has, NULL not counted.
+    /// `COUNT(DISTINCT …)`: the number of different values, without NULL.
     fn count_distinct(self) -> Expr<i64> {
         Expr::new(Node::custom(write_count_distinct, [self.node]))
     }
 
-    /// It as another type: `CAST(… AS …)`. What may be NULL must be cast to an `Option`.
+    /// `CAST(… AS …)`. A value that may be NULL must be cast to an `Option`.
     fn cast<U: Field>(self) -> Expr<U> {
         Expr::new(Node::apply(Operation::Cast(U::TYPE), [self.node]))
     }
 
-    /// It with NULL, as it may be in a LEFT JOIN.
+    /// The same value as an `Option`, for the nullable side of a LEFT JOIN.
     fn nullable(self) -> Expr<Option<T>> {
         Expr::new(self.node)
     }
@@ -51,7 +51,7 @@ methods! {
     }
 }
 
-/// PostgreSQL makes a numeric of a sum of bigint, and a real of one of real.
+/// On PostgreSQL a sum of bigint is numeric, and one of real is real.
 fn write_sum<T: Number>(args: &[Node], _: Precedence, to: &mut Writer) -> Result<()> {
     let sum = |to: &mut Writer| write_call("SUM", args, to);
     match <T::Sum as Field>::TYPE {
@@ -69,7 +69,7 @@ fn write_count_distinct(args: &[Node], _: Precedence, to: &mut Writer) -> Result
 
 methods! {
     [T: Number]
-    /// The sum, or NULL if there is no value. That of integers is an `i64`.
+    /// The sum, or NULL if there is no value. The sum of integers is an `i64`.
     fn sum(self) -> Expr<Option<T::Sum>> {
         Expr::new(Node::custom(write_sum::<T>, [self.node]))
     }
@@ -79,14 +79,14 @@ methods! {
         Expr::new(Node::apply(Operation::Cast(ColumnType::F64), [Node::call("AVG", [self.node])]))
     }
 
-    /// It without its sign.
+    /// The absolute value.
     fn abs(self) -> Expr<T> {
         Expr::new(Node::call("ABS", [self.node]))
     }
 
-    /// It as a whole number. Which way a half goes is up to the database.
+    /// The value rounded to a whole number. How a half is rounded depends on the database.
     fn round(self) -> Expr<T> {
-        // SQLite would make a float of an integer.
+        // SQLite would return a float for an integer.
         Expr::new(if T::TYPE.is_integer() { self.node } else { Node::call("ROUND", [self.node]) })
     }
 }

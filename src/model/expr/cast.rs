@@ -1,4 +1,4 @@
-//! Casts: the names that each database has for a type behind `CAST(… AS …)`, which on MySQL are others than in a table.
+//! The names of types in `CAST(… AS …)`, which on MySQL differ from those of columns.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::{
     model::table::ColumnType,
 };
 
-/// Writes a value as one of another type.
+/// Writes a cast.
 ///
 /// # Errors
 /// `Unsupported` if the database cannot cast to it.
@@ -27,7 +27,7 @@ pub(crate) fn cast(ty: ColumnType, to: &mut Writer, value: impl FnOnce(&mut Writ
     Ok(())
 }
 
-/// What PostgreSQL calls a type.
+/// The name of a type on PostgreSQL.
 pub(crate) fn postgres_type(ty: ColumnType) -> Cow<'static, str> {
     let name = match ty {
         ColumnType::Bool => "boolean",
@@ -56,7 +56,7 @@ fn mysql(ty: ColumnType) -> Result<&'static str> {
         ColumnType::Bool | ColumnType::I16 | ColumnType::I32 | ColumnType::I64 => "SIGNED",
         ColumnType::U64 => "UNSIGNED",
         ColumnType::F32 | ColumnType::F64 => "DOUBLE",
-        // The most digits that it has, and as many of them behind the point.
+        // The largest precision and scale.
         ColumnType::Decimal => "DECIMAL(65, 30)",
         ColumnType::Text | ColumnType::Uuid => "CHAR",
         ColumnType::Bytes => "BINARY",
@@ -77,7 +77,7 @@ fn sqlite(ty: ColumnType) -> Result<&'static str> {
         ColumnType::Bytes => "BLOB",
         ColumnType::Array(_) => return Err(unsupported("SQLite has no arrays")),
         ColumnType::Custom(name) => name,
-        // What it has no type for is text.
+        // Types that SQLite lacks are text.
         ColumnType::Text
         | ColumnType::Date
         | ColumnType::Time

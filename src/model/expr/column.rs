@@ -1,5 +1,5 @@
-//! [`Column`]: a column of a model, as an associated constant of it; [`Columns`]: several of them; [`Assignment`]: a column
-//! and what it is set to.
+//! [`Column`]: a column of a model, as an associated constant; [`Columns`]: several of them; [`Assignment`]: a column
+//! and its new value.
 
 use std::{
     fmt,
@@ -54,7 +54,7 @@ impl<M: Model, T> From<Column<M, T>> for Expr<T> {
     }
 }
 
-/// Calls of the expression that the column is.
+/// Methods that a column has because it is an expression.
 macro_rules! of_expr {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {$(
         $(#[$doc])*
@@ -65,7 +65,7 @@ macro_rules! of_expr {
 }
 
 impl<M: Model, T> Column<M, T> {
-    /// What the model says of the column.
+    /// The definition of the column.
     #[must_use]
     pub fn def(self) -> &'static ColumnDef {
         &M::TABLE.columns[self.index]
@@ -82,12 +82,13 @@ impl<M: Model, T> Column<M, T> {
         Expr::new(Node::Column(Qualifier::of(M::TABLE), self.def()))
     }
 
-    /// Gives the column a value, in an insert or an update.
+    /// An assignment to the column, in an insert or an update.
     pub fn set(self, value: impl Operand<T>) -> Assignment<M> {
         Assignment::new(self.index, value.into_node().fitted(&self.expr().node))
     }
 
-    /// What the column has in the row that an insert could not add, for use in an [`OnConflict`](crate::query::OnConflict).
+    /// The value of the column in the row that an insert could not add, for use in an
+    /// [`OnConflict`](crate::query::OnConflict).
     pub fn excluded(self) -> Expr<T> {
         Expr::new(Node::Excluded(self.def()))
     }
@@ -105,19 +106,19 @@ impl<M: Model, T> Column<M, T> {
         fn gt(other: impl Operand<T>) -> Expr<bool>;
         /// Whether it is greater or equal.
         fn ge(other: impl Operand<T>) -> Expr<bool>;
-        /// Whether it lies between two others, both included.
+        /// Whether it lies between two values, both included.
         fn between(low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool>;
-        /// Whether it is among some values, or in the one column of a query.
+        /// `IN`: whether it is one of some values, or of the rows of a query of one column.
         fn in_(values: impl InOperand<T>) -> Expr<bool>;
-        /// Whether it is not among some values, nor in the one column of a query.
+        /// `NOT IN`: whether it is none of some values, or of the rows of a query of one column.
         fn not_in(values: impl InOperand<T>) -> Expr<bool>;
         /// Whether it is NULL.
         fn is_null() -> Expr<bool>;
         /// Whether it is not NULL.
         fn is_not_null() -> Expr<bool>;
-        /// In ascending order of it.
+        /// Ascending order.
         fn asc() -> Order;
-        /// In descending order of it.
+        /// Descending order.
         fn desc() -> Order;
     }
 }
@@ -149,7 +150,7 @@ impl<M: Model> Not for Column<M, bool> {
     }
 }
 
-/// Methods of `Expr<T>` and of `Column<M, T>`, which is taken as an expression first.
+/// Defines methods of `Expr<T>`, and the same of `Column<M, T>`.
 macro_rules! methods {
     ([$type:ident $(: $bound:path)?] $($(#[$doc:meta])* fn $name:ident$(<$generic:ident: $of:path>)?($self:ident $(, $arg:ident: $given:ty)*) -> $out:ty $body:block)+) => {
         impl<$type $(: $bound)?> Expr<$type> {$(
@@ -167,7 +168,7 @@ macro_rules! methods {
 }
 pub(crate) use methods;
 
-/// A column of `M` and what it is set to. Made by [`Column::set`](crate::model::Column::set).
+/// A column of `M` and its new value. Made by [`Column::set`](crate::model::Column::set).
 pub struct Assignment<M> {
     pub(crate) column: usize,
     pub(crate) node: Node,
@@ -203,7 +204,7 @@ pub trait Columns<M> {
     fn indexes(self) -> Vec<usize>;
 }
 
-/// None at all.
+/// No columns.
 impl<M: Model> Columns<M> for () {
     fn indexes(self) -> Vec<usize> {
         Vec::new()

@@ -1,4 +1,4 @@
-//! [`Expr`]: an expression of SQL that has a Rust type, and the operators that every such thing has.
+//! [`Expr`]: an expression of SQL with a Rust type, and the operators that all types have.
 
 use std::{
     fmt,
@@ -17,19 +17,19 @@ use crate::data::value::Value;
 
 /// An expression of SQL whose value is read as a `T`.
 ///
-/// A column is one, and so is what operators and functions make of columns and values. An `Expr<bool>` is a condition:
-/// conditions are joined by `&` and `|`, and turned round by `!`.
+/// Columns are expressions, and so are operators and functions of them. An `Expr<bool>` is a condition: conditions are
+/// joined by `&` and `|`, and negated by `!`.
 ///
 /// # NULL
 /// In SQL a comparison with NULL is neither true nor false but NULL, and rows are selected only where a condition is true.
-/// - `None` from Rust asks for NULL itself: `eq(None)` is `IS NULL`, `ne(None)` is `IS NOT NULL`, and a `None` in the list of
-///   `in_` or `not_in` counts in the same way.
+/// - `None` from Rust asks for NULL itself: `eq(None)` is `IS NULL`, `ne(None)` is `IS NOT NULL`, and a `None` in the
+///   list of `in_` or `not_in` counts in the same way.
 /// - `ne("x")` and `not_in(["x"])` do not hold where the column is NULL. Add `| column.is_null()` where they should.
 /// - `not_in(query)` holds for no row at all if the query has a NULL among its values. Filter those out in the query, or use
 ///   `!exists(..)`.
-/// - Operators and functions of a NULL are NULL. The types of Rust say where NULL can come from a column; what a LEFT JOIN
-///   makes NULL is said by `nullable()`.
-/// - What is among nothing, as in `in_([])`, is false, and `not_in([])` is true, for NULL as well.
+/// - Operators and functions of a NULL are NULL. The types of Rust say whether a column can be NULL; for the nullable
+///   side of a LEFT JOIN use `nullable()`.
+/// - `in_([])` is false and `not_in([])` is true, for NULL as well.
 ///
 /// # Examples
 /// ```
@@ -64,7 +64,7 @@ impl<T> fmt::Debug for Expr<T> {
 }
 
 impl Expr<bool> {
-    /// A condition that is added to the one that there may be.
+    /// Joins two conditions by AND, if there is a first one.
     pub(crate) fn both(before: Option<Self>, condition: Self) -> Self {
         match before {
             Some(before) => before & condition,
@@ -106,19 +106,19 @@ impl<T> Expr<T> {
         ge => GreaterOrEqual;
     }
 
-    /// Whether it lies between two others, both included.
+    /// Whether it lies between two values, both included.
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
         let ([this, low], [_, high]) =
             (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
         Expr::new(Node::apply(Operation::Between, [this, low, high]))
     }
 
-    /// Whether it is among some values, or in the one column of a query.
+    /// `IN`: whether it is one of some values, or of the rows of a query of one column.
     pub fn in_(self, values: impl InOperand<T>) -> Expr<bool> {
         Expr::new(values.contains(self.node))
     }
 
-    /// Whether it is not among some values, nor in the one column of a query.
+    /// `NOT IN`: whether it is none of some values, or of the rows of a query of one column.
     pub fn not_in(self, values: impl InOperand<T>) -> Expr<bool> {
         !self.in_(values)
     }
@@ -133,12 +133,12 @@ impl<T> Expr<T> {
         Expr::new(unequal(self.node, Node::Value(Value::Null)))
     }
 
-    /// In ascending order of it.
+    /// Ascending order.
     pub fn asc(self) -> Order {
         Order::new(self.node, Direction::Asc)
     }
 
-    /// In descending order of it.
+    /// Descending order.
     pub fn desc(self) -> Order {
         Order::new(self.node, Direction::Desc)
     }

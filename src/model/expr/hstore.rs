@@ -12,18 +12,18 @@ use crate::{
     model::table::{ColumnType, Model},
 };
 
-/// A text: several operators take text, arrays or maps, so the parameter says what it is.
+/// A text with a cast: several operators take text, arrays or maps.
 fn text(node: Node) -> Node {
     Node::apply(Operation::Cast(ColumnType::Text), [node])
 }
 
-/// Keys, as a parameter that says what it is.
+/// An array of keys, with a cast.
 fn keys<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Node {
     let keys = Node::Value(Value::array(keys.into_iter().map(Into::into)));
     Node::apply(Operation::Cast(ColumnType::Array(&ColumnType::Text)), [keys])
 }
 
-/// The methods of an hstore that may or may not be NULL, as an expression and as a column.
+/// The methods of expressions and columns of a type of hstore.
 macro_rules! operators {
     ($($type:ty),+) => {$(
         impl Expr<$type> {
@@ -31,74 +31,74 @@ macro_rules! operators {
                 Expr::new(Node::binary(Operator::HStore(operator), [self.node, right]))
             }
 
-            /// The value of a key; NULL if the key is not there, or has no value.
+            /// The value of a key; NULL if the key does not exist or has no value.
             pub fn key(self, key: impl Operand<String>) -> Expr<Option<String>> {
                 self.with("->", text(key.into_node()))
             }
 
-            /// Whether a key is there.
+            /// Whether a key exists.
             pub fn has_key(self, key: impl Operand<String>) -> Expr<bool> {
                 self.with("?", text(key.into_node()))
             }
 
-            /// Whether all of some keys are there.
+            /// Whether all of these keys exist.
             pub fn has_all_keys<K: Into<String>>(self, all: impl IntoIterator<Item = K>) -> Expr<bool> {
                 self.with("?&", keys(all))
             }
 
-            /// Whether any of some keys is there.
+            /// Whether any of these keys exists.
             pub fn has_any_key<K: Into<String>>(self, any: impl IntoIterator<Item = K>) -> Expr<bool> {
                 self.with("?|", keys(any))
             }
 
-            /// Whether all keys of a map are there, with its values.
+            /// Whether it has all keys of a map, with the same values.
             pub fn contains(self, map: impl Operand<HStore>) -> Expr<bool> {
                 self.with("@>", map.into_node())
             }
 
-            /// The keys of both, with the values of `map` where they are in both.
+            /// The keys of both; the values of `map` win.
             pub fn merge(self, map: impl Operand<HStore>) -> Expr<$type> {
                 self.with("||", map.into_node())
             }
 
-            /// What is left without some keys.
+            /// The map without these keys.
             pub fn without<K: Into<String>>(self, some: impl IntoIterator<Item = K>) -> Expr<$type> {
                 self.with("-", keys(some))
             }
         }
 
         impl<M: Model> Column<M, $type> {
-            /// The value of a key; NULL if the key is not there, or has no value.
+            /// The value of a key; NULL if the key does not exist or has no value.
             pub fn key(self, key: impl Operand<String>) -> Expr<Option<String>> {
                 self.expr().key(key)
             }
 
-            /// Whether a key is there.
+            /// Whether a key exists.
             pub fn has_key(self, key: impl Operand<String>) -> Expr<bool> {
                 self.expr().has_key(key)
             }
 
-            /// Whether all of some keys are there.
+            /// Whether all of these keys exist.
             pub fn has_all_keys<K: Into<String>>(self, all: impl IntoIterator<Item = K>) -> Expr<bool> {
                 self.expr().has_all_keys(all)
             }
 
-            /// Whether any of some keys is there.
+            /// Whether any of these keys exists.
             pub fn has_any_key<K: Into<String>>(self, any: impl IntoIterator<Item = K>) -> Expr<bool> {
                 self.expr().has_any_key(any)
             }
 
-            /// Whether all keys of a map are there, with its values.
+            /// Whether it has all keys of a map, with the same values.
             pub fn contains(self, map: impl Operand<HStore>) -> Expr<bool> {
                 self.expr().contains(map)
             }
 
-            /// The keys of both, with the values of `map` where they are in both.
+            /// The keys of both; the values of `map` win.
             pub fn merge(self, map: impl Operand<HStore>) -> Expr<$type> {
                 self.expr().merge(map)
             }
 
-            /// What is left without some keys.
+            /// The map without these keys.
             pub fn without<K: Into<String>>(self, some: impl IntoIterator<Item = K>) -> Expr<$type> {
                 self.expr().without(some)
             }

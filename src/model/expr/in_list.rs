@@ -1,7 +1,7 @@
 //! [`ValueList`]: the values of `IN (...)`, of any length.
 //!
-//! PostgreSQL takes one array. Elsewhere values are parameters; where they are too many for that, one JSON document on SQLite
-//! and literals on MySQL.
+//! PostgreSQL takes one array. Elsewhere values are parameters; where they are too many for that, one JSON document on
+//! SQLite and literals on MySQL.
 
 use std::borrow::Cow;
 

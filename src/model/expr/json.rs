@@ -1,4 +1,4 @@
-//! [`Document`]: what columns and expressions of JSON can do.
+//! [`Document`]: the types of JSON, and the methods of columns and expressions of them.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -45,7 +45,7 @@ fn write_part(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
 fn write_part_as_text(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
         Dialect::Postgres => return write_binary(operators(args)[1], args, outer, to),
-        // A null of JSON is a NULL of SQL, as PostgreSQL has it, and not the text `null`.
+        // A JSON null becomes an SQL NULL, as on PostgreSQL, rather than the text `null`.
         Dialect::Mysql => {
             to.text("(CASE JSON_TYPE(");
             write_call("JSON_EXTRACT", args, to)?;
@@ -53,7 +53,7 @@ fn write_part_as_text(args: &[Node], outer: Precedence, to: &mut Writer) -> Resu
             write_call("JSON_EXTRACT", args, to)?;
             to.text(") END)");
         }
-        // A truth value would be a number.
+        // A boolean would become a number.
         Dialect::Sqlite => {
             to.text("(CASE ");
             write_call("JSON_TYPE", args, to)?;
@@ -113,16 +113,16 @@ fn write_binary_json(document: &Node, to: &mut Writer) -> Result<()> {
 methods! {
     [T: Document]
     /// A part of the document, by the steps that lead to it: `Movie::EXTRA.at("tags")`, `Movie::EXTRA.at(("tags", 0))`.
-    /// NULL if there is no such part; a null of JSON is a null of JSON.
+    /// NULL if there is no such part; a JSON null stays one.
     ///
     /// `->` and `#>` of PostgreSQL, `JSON_EXTRACT` of MySQL and MariaDB, `->` of SQLite.
     fn at(self, path: impl Into<JsonPath>) -> Expr<Option<serde_json::Value>> {
         Expr::new(Node::custom(write_part, [self.node, Node::Path(path.into())]))
     }
 
-    /// A part of the document as text, a string without its quotes. NULL if there is no such part, or if it is a null.
+    /// A part of the document as text, a string without its quotes. NULL if there is no such part, or if it is a JSON null.
     ///
-    /// `->>` and `#>>` of PostgreSQL, and what comes to the same elsewhere.
+    /// `->>` and `#>>` of PostgreSQL, and the equivalent elsewhere.
     fn text_at(self, path: impl Into<JsonPath>) -> Expr<Option<String>> {
         Expr::new(Node::custom(write_part_as_text, [self.node, Node::Path(path.into())]))
     }
@@ -133,7 +133,7 @@ methods! {
         Expr::new(Node::custom(write_contains, [self.node, Node::Value(Value::from(Json(part)))]))
     }
 
-    /// Whether the document is an object that has this key: `?` of PostgreSQL, and what comes to the same elsewhere.
+    /// Whether the document is an object that has this key: `?` of PostgreSQL, and the equivalent elsewhere.
     fn has_key(self, key: impl Into<String>) -> Expr<bool> {
         Expr::new(Node::custom(write_has_key, [self.node, Node::Path(key.into().into())]))
     }

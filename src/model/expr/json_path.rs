@@ -36,7 +36,7 @@ impl From<u32> for JsonStep {
     }
 }
 
-/// One step, which is what most paths are.
+/// Paths of one step.
 macro_rules! one_step {
     ($($type:ty),+) => {$(
         impl From<$type> for JsonPath {

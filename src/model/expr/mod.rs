@@ -1,5 +1,5 @@
-//! Expressions of SQL: [`Node`] is the untyped tree, which writes itself for a dialect; [`Expr`] and [`Column`] give it a Rust
-//! type and the operators of that type.
+//! Expressions of SQL: [`Node`] is the untyped tree, which writes itself for a dialect; [`Expr`] and [`Column`] give it
+//! a Rust type and the operators of that type.
 
 mod aggregate;
 mod cast;

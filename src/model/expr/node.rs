@@ -190,8 +190,8 @@ impl Node {
         }
     }
 
-    /// Writes the expression into a statement that changes `table`. MySQL refuses sub-queries there that read the same table,
-    /// unless they are materialized first.
+    /// Writes the expression into a statement that changes `table`. MySQL refuses sub-queries there that read the same
+    /// table, unless they are materialized first.
     pub(crate) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
         if !to.can().reads_what_it_writes && self.reads(table) {
             let apart = |node: &Self| match node {

@@ -1,5 +1,4 @@
-//! [`Number`]: the types that SQL reckons with, and the operators `+`, `-`, `*`, `/` and `%` on columns and expressions of
-//! them.
+//! [`Number`]: the numeric types, and the operators `+`, `-`, `*`, `/` and `%` on columns and expressions of them.
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
@@ -21,16 +20,16 @@ use crate::{
     model::table::{ColumnType, Field, Model},
 };
 
-/// A type that can be reckoned with in SQL: integers, floats and decimals, and options of them.
+/// A numeric type: integers, floats and decimals, and options of them.
 ///
-/// SQLite has no decimals: it stores them as text, compares columns of them digit by digit, and reckons with them as floats.
+/// SQLite has no decimals: they are stored as text, compared by a collation, and computed with as floats.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no number that SQL can reckon with")]
 pub trait Number: Ordered {
-    /// What a sum of them is.
+    /// The type of a sum.
     type Sum: Field;
 }
 
-/// A type of which there is a least and a greatest value: numbers, text, dates and times, and options of them.
+/// A type with a least and a greatest value in SQL: numbers, text, dates and times, and options of them.
 #[diagnostic::on_unimplemented(message = "there is no least or greatest `{Self}` in SQL")]
 pub trait Ordered: Field {
     /// The type itself, with NULL.
@@ -55,7 +54,7 @@ ordered! {
     DateTime<FixedOffset>,
 }
 
-/// `Number` for a type, and what a sum of it is.
+/// `Number` for a type, with the type of its sum.
 macro_rules! numbers {
     ($($type:ty => $sum:ty),+ $(,)?) => {$(
         impl Number for $type {
@@ -73,8 +72,8 @@ impl<T: Number> Number for Option<T> {
     type Sum = T::Sum;
 }
 
-/// MySQL's `/` makes a decimal of two integers; the others cut off, as Rust does. SQLite takes a decimal for an integer
-/// that has no digits behind the point.
+/// Division. `/` of two integers is a decimal on MySQL, while the others truncate, as Rust does. SQLite takes a decimal
+/// without a fraction for an integer.
 fn divide<T: Number>(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()> {
     match to.dialect() {
         Dialect::Mysql if T::TYPE.is_integer() => write_binary(Operator::DivideWhole, args, outer, to),
@@ -120,7 +119,7 @@ impl<T: Number> Neg for Expr<T> {
     type Output = Self;
 
     fn neg(self) -> Self {
-        // Zero less the number, as `-` and a number behind it might become the beginning of a comment.
+        // `0 - x`: `-` before a negative number would begin a comment.
         Self::new(Node::binary(Operator::Subtract, [Node::Text("0"), self.node]))
     }
 }

@@ -1,8 +1,7 @@
-//! [`Operand`]: what can stand beside a column of a type, in a comparison or an assignment; and [`InOperand`], what can
-//! stand behind `IN`.
+//! [`Operand`]: the right side of a comparison or an assignment; [`InOperand`]: the right side of `IN`.
 //!
-//! The whole check of types is in these implementations: what has none does not compile. They do not overlap because no
-//! type is an `Option` of itself. `Option<&str>` has none on purpose: with it, `None` alone would be ambiguous.
+//! The implementations are the type check. They do not overlap because no type is an `Option` of itself. `Option<&str>` has
+//! none on purpose: with it, a plain `None` would be ambiguous.
 
 use super::{
     compare::{equal, in_list},
@@ -10,12 +9,12 @@ use super::{
 };
 use crate::{data::value::Value, model::table::Field};
 
-/// What can be compared with a column whose field is a `T`, or be assigned to it.
+/// A type that can be compared with a column whose field is a `T`, or assigned to it.
 ///
 /// A value of `T` or a reference to one, `&str` for text, a column or an expression of the same type; and for an
 /// `Option<T>` all that fits a `T`. A foreign key takes the model that it refers to, or its key.
 ///
-/// What does not fit does not compile:
+/// Anything else does not compile:
 /// ```compile_fail,E0277
 /// # use nestling::Model;
 /// # #[derive(Model)] struct Movie { id: i64, title: String }
@@ -26,7 +25,7 @@ use crate::{data::value::Value, model::table::Field};
     label = "expected a value, a column or an expression of type `{T}`"
 )]
 pub trait Operand<T> {
-    /// The expression that it is.
+    /// The operand as a node.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
     fn into_node(self) -> Node;
@@ -58,13 +57,13 @@ operand!([] &str => Option<String>, |value| Node::Value(value.into()));
 operand!([] &[u8] => Vec<u8>, |value| Node::Value(value.into()));
 operand!([] &[u8] => Option<Vec<u8>>, |value| Node::Value(value.into()));
 
-/// What can stand behind `IN`: anything to iterate over that holds operands, or a query of one column.
+/// The right side of `IN`: an iterator of operands, or a query of one column.
 ///
 /// There may be any number of values. Those of one type go to PostgreSQL as one array, so that the text does not depend on
 /// their number. Elsewhere each is a parameter; of more than 10,000 MySQL gets literals, and of more than 5,000 SQLite one
 /// document of JSON, except that it takes no more than 32,766 floats.
 pub trait InOperand<T> {
-    /// The condition that `node` is in it.
+    /// The condition that `node` is one of them.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "as in `Operand`")]
     fn contains(self, node: Node) -> Node;

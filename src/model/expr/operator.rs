@@ -1,18 +1,17 @@
 //! [`Operator`] and [`Precedence`]: the operators, and where brackets are needed.
 //!
-//! One table holds for all databases: it says only what all of them agree on. Where they do not, as for the operators that
-//! PostgreSQL lets its types define, what stands beside them is in brackets.
+//! There is one table for all databases, with what they agree on. Where they do not, as for the user-defined operators of
+//! PostgreSQL, operands are in brackets.
 
 use crate::{
     db::Writer,
     error::{Error, ErrorKind, Result},
 };
 
-/// How closely an expression holds together, from the loosest on. The same scale tells what a place takes without brackets:
-/// that which holds together at least so.
+/// The precedence of an expression, from the lowest on; or the lowest precedence that an operand may have without brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Precedence {
-    /// SQL of the caller's. As a place: between commas or brackets, where anything stands by itself.
+    /// Raw SQL. As an outer precedence: nothing around binds, as between commas or brackets.
     Lowest,
     Or,
     And,
@@ -23,12 +22,12 @@ pub(crate) enum Precedence {
     Other,
     Sum,
     Product,
-    /// What is one in every place: a column, a parameter, a call, what has brackets of its own.
+    /// Never needs brackets: a column, a parameter, a call, anything in brackets.
     Highest,
 }
 
 impl Precedence {
-    /// Whether a place takes an expression without brackets. AND within OR would need none, except for who reads it.
+    /// Whether an expression of the precedence `inner` needs no brackets. AND within OR has some for the reader's sake.
     fn takes(self, inner: Self) -> bool {
         inner >= self && !(self == Self::Or && inner == Self::And)
     }
@@ -53,13 +52,13 @@ pub(crate) enum Operator {
     /// Division of integers on MySQL.
     DivideWhole,
     Modulo,
-    /// LIKE, and what stands behind it.
+    /// LIKE, and the text behind the pattern.
     Like(&'static str),
     /// `ILIKE` of PostgreSQL.
     ILike,
-    /// Any other.
+    /// Any other operator.
     Other(&'static str),
-    /// One of hstore, which only PostgreSQL has.
+    /// An operator of hstore, on PostgreSQL only.
     HStore(&'static str),
 }
 
@@ -87,8 +86,7 @@ impl Operator {
         }
     }
 
-    /// How closely it holds together what it makes, and what it takes without brackets on the left and on the right. All
-    /// are written from left to right, so on the left the same may stand again.
+    /// The precedence of the operator, and those of its left and right operand. Operators are left-associative.
     fn bindings(self) -> (Precedence, Precedence, Precedence) {
         use Precedence::{And, Comparison, Highest, Not, Or, Other, Product, Sum};
         match self {
@@ -97,7 +95,7 @@ impl Operator {
             Self::Equal | Self::NotEqual | Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual => {
                 (Comparison, Sum, Sum)
             }
-            // MySQL takes no more than a simple expression behind LIKE.
+            // MySQL takes only a simple expression behind LIKE.
             Self::In | Self::Like(_) | Self::ILike => (Comparison, Sum, Highest),
             Self::Other(_) | Self::HStore(_) => (Other, Highest, Highest),
             Self::Add | Self::Subtract => (Sum, Sum, Product),
@@ -105,7 +103,7 @@ impl Operator {
         }
     }
 
-    /// Writes it between two expressions, each of which is told what its place takes.
+    /// Writes the operator between two operands, each of which is given its precedence.
     pub(crate) fn write(
         self,
         outer: Precedence,
@@ -132,7 +130,7 @@ impl Operator {
     }
 }
 
-/// Writes an expression that holds together so, in brackets if the place takes only what holds together closer.
+/// Writes an expression of the precedence `own`, in brackets if the outer precedence needs them.
 pub(crate) fn bracketed(
     own: Precedence,
     outer: Precedence,
@@ -148,7 +146,7 @@ pub(crate) fn bracketed(
     Ok(())
 }
 
-/// Writes parts with commas between them.
+/// Writes items with commas between them.
 #[inline]
 pub(crate) fn listed<T>(
     parts: impl IntoIterator<Item = T>,

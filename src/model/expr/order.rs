@@ -1,4 +1,4 @@
-//! [`Order`]: what rows are ordered by.
+//! [`Order`]: an item of ORDER BY.
 
 use super::{
     node::{Node, Operation},
@@ -6,24 +6,24 @@ use super::{
 };
 use crate::{db::Writer, error::Result};
 
-/// Which way.
+/// ASC or DESC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Direction {
     Asc,
     Desc,
 }
 
-/// Where NULL stands.
+/// NULLS FIRST or NULLS LAST.
 #[derive(Debug, Clone, Copy)]
 enum Nulls {
     First,
     Last,
 }
 
-/// What rows are ordered by. Made by `asc()` and `desc()` of a column or an expression.
+/// An item of ORDER BY. Made by `asc()` and `desc()` of a column or an expression.
 ///
-/// Where NULL stands is up to the database: PostgreSQL puts it behind all values, MySQL and SQLite ahead of them.
-/// [`nulls_first`](Self::nulls_first) and [`nulls_last`](Self::nulls_last) say it for all of them.
+/// The place of NULL depends on the database: PostgreSQL puts it after all values, MySQL and SQLite before them.
+/// [`nulls_first`](Self::nulls_first) and [`nulls_last`](Self::nulls_last) set it for all of them.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing before it is given to a query"]
 pub struct Order {
@@ -37,12 +37,12 @@ impl Order {
         Self { node, direction, nulls: None }
     }
 
-    /// NULL ahead of all values.
+    /// NULL before all values.
     pub fn nulls_first(self) -> Self {
         Self { nulls: Some(Nulls::First), ..self }
     }
 
-    /// NULL behind all values.
+    /// NULL after all values.
     pub fn nulls_last(self) -> Self {
         Self { nulls: Some(Nulls::Last), ..self }
     }
@@ -51,7 +51,7 @@ impl Order {
         &self.node
     }
 
-    /// For the rows of a union, which have columns of no table.
+    /// The item without its table, for the rows of a union.
     pub(crate) fn of_union(self) -> Self {
         match self.node {
             Node::Column(_, def) => Self { node: Node::Name(def.name.into()), ..self },
@@ -61,7 +61,7 @@ impl Order {
 
     fn write(&self, to: &mut Writer) -> Result<()> {
         let Self { node, direction, nulls } = self;
-        // Where there are no words for it, whether it is NULL comes first.
+        // Without the syntax, `x IS NULL` is an item ahead of `x`.
         if let Some(nulls) = nulls.filter(|_| !to.can().orders_nulls) {
             Operation::IsNull.write(std::slice::from_ref(node), Precedence::Lowest, to)?;
             to.text(match nulls {
@@ -83,7 +83,7 @@ impl Order {
     }
 }
 
-/// Writes what rows are ordered by, if anything.
+/// Writes ORDER BY, if there are items.
 pub(crate) fn write_order(orders: &[Order], to: &mut Writer) -> Result<()> {
     if orders.is_empty() {
         return Ok(());

@@ -1,5 +1,4 @@
-//! Foreign keys in expressions: what a column that refers to a row can be compared with, and [`Reference`], by which joins
-//! and prefetches follow it.
+//! Foreign keys in expressions: the operands of their columns, and [`Reference`], which joins and prefetches follow.
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -46,7 +45,7 @@ operand!([M: Model<Key: Field>] &M => Option<ForeignKey<M>>, |model| Node::Value
 operand!([M: Model<Key = String>] &str => ForeignKey<M>, |key| Node::Value(key.into()));
 operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
 
-/// A foreign key takes a key, and columns and expressions of keys; a key takes those of foreign keys.
+/// Operands of foreign keys are keys, and columns and expressions of keys; and the other way round.
 macro_rules! keys {
     ($($type:ty),+ $(,)?) => {$(
         operand!([M: Model<Key = $type>] $type => ForeignKey<M>, |key| Node::Value(key.into()));

@@ -1,4 +1,4 @@
-//! [`RowValue`]: several columns at once, as composite keys and pages need it.
+//! [`RowValue`]: `(a, b)`, for composite keys and keyset pagination.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::table::Model;
 
-/// Several expressions as one, of which `T` are the types. Made by [`functions::row`](crate::query::functions::row).
+/// A row value of the types `T`. Made by [`functions::row`](crate::query::functions::row).
 #[derive(Debug)]
 #[must_use = "an expression does nothing before it is given to a query"]
 pub struct RowValue<T> {
@@ -20,17 +20,17 @@ pub struct RowValue<T> {
     marker: PhantomData<fn() -> T>,
 }
 
-/// What rows as values are made of: a tuple of two to four columns.
+/// The columns of a row value: a tuple of two to four columns.
 pub trait RowParts {
     /// The types of the columns.
     type Types;
 
-    /// The columns as one.
+    /// The row value of these columns.
     #[doc(hidden)]
     fn into_row(self) -> RowValue<Self::Types>;
 }
 
-/// What a row of the types `T` can be compared with: a tuple of as many operands.
+/// A tuple of operands that can be compared with a row value of the types `T`.
 #[diagnostic::on_unimplemented(message = "`{Self}` does not fit a row of the types `{T}`")]
 pub trait RowOperand<T> {
     /// The expressions.
@@ -79,17 +79,17 @@ macro_rules! comparisons {
 
 impl<T> RowValue<T> {
     comparisons! {
-        /// Whether all parts are equal.
+        /// Whether all columns are equal.
         eq => Equal;
-        /// Whether some part differs.
+        /// Whether some column differs.
         ne => NotEqual;
-        /// Whether it comes before the other.
+        /// Whether it sorts before the other.
         lt => Less;
-        /// Whether it comes before the other or is equal.
+        /// Whether it sorts before the other or is equal.
         le => LessOrEqual;
-        /// Whether it comes behind the other.
+        /// Whether it sorts after the other.
         gt => Greater;
-        /// Whether it comes behind the other or is equal.
+        /// Whether it sorts after the other or is equal.
         ge => GreaterOrEqual;
     }
 

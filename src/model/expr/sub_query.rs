@@ -13,7 +13,7 @@ use crate::{
 /// More rows than a table can have.
 const ALL: u64 = i64::MAX as u64;
 
-/// The name of a derived table that has nothing but the rows of a query.
+/// The alias of a derived table of the rows of a query.
 pub(crate) const ROWS: &str = "nestling_rows";
 
 /// A query that writes itself.
@@ -27,7 +27,7 @@ pub(crate) struct SubQuery(Arc<Inner<dyn WriteQuery>>);
 
 struct Inner<Q: ?Sized> {
     tables: Vec<&'static Table>,
-    /// The form of the values of its one column.
+    /// The stored form of the values, if there is one column.
     form: Option<Stored>,
     query: Q,
 }
@@ -45,8 +45,8 @@ impl SubQuery {
         self.0.form
     }
 
-    /// The query in a derived table that is made before the statement around it begins. MySQL refuses to write a table that
-    /// it reads, and would merge the two without the limit.
+    /// The query in a derived table that is materialized before the outer statement begins. MySQL refuses to write a
+    /// table that it reads, and would merge the two without the limit.
     pub(crate) fn apart(&self) -> Self {
         Self::new(Apart(self.clone()), self.0.tables.clone(), self.0.form)
     }
@@ -65,7 +65,7 @@ impl SubQuery {
     }
 }
 
-/// A query in a derived table that is made ahead.
+/// A query in a materialized derived table.
 struct Apart(SubQuery);
 
 impl WriteQuery for Apart {
@@ -79,13 +79,13 @@ impl WriteQuery for Apart {
     }
 }
 
-/// Writes a query that has all that another has.
+/// Writes `SELECT *` from a query.
 pub(crate) fn write_rows_of(name: &str, to: &mut Writer, query: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
     to.text("SELECT *");
     write_from(name, to, query)
 }
 
-/// Writes a query as what is selected from.
+/// Writes FROM with a derived table.
 pub(crate) fn write_from(name: &str, to: &mut Writer, query: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
     to.text(" FROM (");
     query(to)?;

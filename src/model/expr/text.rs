@@ -1,4 +1,4 @@
-//! [`Text`]: what columns and expressions of text can do: patterns and the functions of text.
+//! [`Text`]: patterns and functions of text, as methods of columns and expressions.
 
 use super::{
     column::{Column, methods},
@@ -17,7 +17,7 @@ use crate::{
 /// The types of text: `String`, and `Option<String>` where it may be NULL.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no text")]
 pub trait Text: Field {
-    /// What the length of it is.
+    /// The type of its length.
     type Length: Field;
 }
 
@@ -29,11 +29,11 @@ impl Text for Option<String> {
     type Length = Option<i64>;
 }
 
-/// The character that takes the meaning from `%` and `_` in patterns that are made here. Not the backslash, which means
-/// something in a string of MySQL already, or not, as its `sql_mode` has it.
+/// The escape character of patterns that are made here. Not the backslash: in string literals of MySQL its meaning
+/// depends on `sql_mode`.
 const ESCAPE: char = '!';
 
-/// Text as a pattern that matches it and nothing else.
+/// A pattern that matches exactly this text.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     for letter in text.chars() {
@@ -85,56 +85,55 @@ fn write_concat(args: &[Node], outer: Precedence, to: &mut Writer) -> Result<()>
 
 methods! {
     [T: Text]
-    /// Whether it is like a pattern, in which `%` stands for any text and `_` for any character; a backslash takes that
-    /// meaning from the character behind it.
+    /// `LIKE`: `%` matches any text and `_` any character; a backslash escapes them.
     ///
-    /// Whether upper and lower case are the same is up to the database: not on PostgreSQL, by the collation of the column
-    /// on MySQL and MariaDB, and yes for the letters of ASCII on SQLite.
+    /// It is case-sensitive on PostgreSQL; on MySQL and MariaDB the collation of the column decides; on SQLite letters
+    /// of ASCII are case-insensitive.
     fn like(self, pattern: impl Operand<T>) -> Expr<bool> {
         Expr::new(Node::custom(write_like, [self.node, pattern.into_node()]))
     }
 
-    /// As [`like`](Self::like), and upper and lower case are the same, as far as the database knows the letters.
+    /// As [`like`](Self::like), but case-insensitive, for the letters that the database can fold.
     fn ilike(self, pattern: impl Operand<T>) -> Expr<bool> {
         Expr::new(Node::custom(write_ilike, [self.node, pattern.into_node()]))
     }
 
-    /// Whether it has this text in it, taken as it is. For upper and lower case see [`like`](Self::like).
+    /// Whether it contains this text. For case see [`like`](Self::like).
     fn contains(self, text: impl AsRef<str>) -> Expr<bool> {
         like_escaped(self.node, format!("%{}%", escaped(text.as_ref())))
     }
 
-    /// Whether it begins with this text, taken as it is. For upper and lower case see [`like`](Self::like).
+    /// Whether it begins with this text. For case see [`like`](Self::like).
     fn starts_with(self, text: impl AsRef<str>) -> Expr<bool> {
         like_escaped(self.node, format!("{}%", escaped(text.as_ref())))
     }
 
-    /// Whether it ends with this text, taken as it is. For upper and lower case see [`like`](Self::like).
+    /// Whether it ends with this text. For case see [`like`](Self::like).
     fn ends_with(self, text: impl AsRef<str>) -> Expr<bool> {
         like_escaped(self.node, format!("%{}", escaped(text.as_ref())))
     }
 
-    /// It in lower case. SQLite knows the letters of ASCII only.
+    /// The text in lower case; on SQLite only letters of ASCII.
     fn lower(self) -> Expr<T> {
         Expr::new(Node::call("LOWER", [self.node]))
     }
 
-    /// It in upper case. SQLite knows the letters of ASCII only.
+    /// The text in upper case; on SQLite only letters of ASCII.
     fn upper(self) -> Expr<T> {
         Expr::new(Node::call("UPPER", [self.node]))
     }
 
-    /// It without spaces at either end.
+    /// The text without leading and trailing spaces.
     fn trim(self) -> Expr<T> {
         Expr::new(Node::call("TRIM", [self.node]))
     }
 
-    /// How many characters it has.
+    /// The number of characters.
     fn length(self) -> Expr<T::Length> {
         Expr::new(Node::custom(write_length, [self.node]))
     }
 
-    /// It with more text behind it; NULL if either is NULL.
+    /// The text with more text appended; NULL if either is NULL.
     fn concat(self, more: impl Operand<T>) -> Expr<T> {
         Expr::new(Node::custom(write_concat, [self.node.typed(ColumnType::Text), more.into_node().typed(ColumnType::Text)]))
     }

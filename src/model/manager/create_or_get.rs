@@ -1,7 +1,8 @@
 //! `create_or_get` of the manager: a new row, or the one that it conflicts with.
 //!
-//! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction outlives its refusal. The server names the
-//! constraint, its catalogue the columns, and those find the row: it has the new row's values in them, or it is not the one.
+//! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction survives a violation. The
+//! error names the constraint, the catalogue has its columns, and the existing row is found by the new row's values in
+//! them.
 
 use super::{get_or_create::with_values, manager::Manager};
 use crate::{
@@ -19,8 +20,8 @@ use crate::{
 const ATTEMPTS: usize = 3;
 
 impl Manager {
-    /// Inserts a row with these values; if a unique constraint forbids it, gives back the row that is there already, as it
-    /// is. And whether it is new.
+    /// Inserts a row with these values; if that violates a unique constraint, returns the existing row unchanged. Also
+    /// returns whether the row is new.
     ///
     /// The row is found by the columns of the constraint that was violated, one or several. Any number of callers may
     /// do so at once; a transaction around stays usable.
@@ -73,8 +74,8 @@ impl Manager {
         }
     }
 
-    /// The error if the conflicting row cannot be seen: a serialization failure where the transaction reads an older snapshot,
-    /// as it can be run again; else the violation.
+    /// The error if the conflicting row cannot be seen: a serialization failure where the transaction reads an older
+    /// snapshot, as it can be run again; else the violation.
     async fn hidden_by_snapshot(&self, violation: Error) -> Result<Error> {
         if self.db.dialect() != Dialect::Postgres || !self.db.in_transaction() {
             return Ok(violation);

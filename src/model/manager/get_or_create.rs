@@ -1,8 +1,8 @@
 //! `get_or_create` of the manager: the row that fits, or a new one, however many ask for it at once.
 //!
-//! The insert leaves out a row that is there already, so no error comes of being second. Only if the row can be neither found
-//! nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts have a
-//! savepoint, so that on PostgreSQL it outlives their failure.
+//! The insert leaves out a row that is there already, so no error comes of being second. Only if the row can be neither
+//! found nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts
+//! have a savepoint, so that on PostgreSQL it outlives their failure.
 
 use super::manager::Manager;
 use crate::{
@@ -20,8 +20,8 @@ const ATTEMPTS: usize = 3;
 impl Manager {
     /// The row that has these values, or a new one with them and the defaults; and whether it is new.
     ///
-    /// Any number of callers may ask for the same at once: one gets `true`, provided that a unique constraint keeps such rows
-    /// from being two. A transaction around stays usable. The defaults are for a new row alone.
+    /// Any number of callers may ask for the same at once: one gets `true`, provided that a unique constraint keeps
+    /// such rows from being two. A transaction around stays usable. The defaults are for a new row alone.
     ///
     /// # Errors
     /// As [`create`](Self::create): a constraint that other values of the new row violate, for one. In a transaction that

@@ -1,4 +1,5 @@
-//! The [`Manager`]: the calls on rows of models. Calls that read are in `read.rs`, those that write in files named after them.
+//! The [`Manager`]: the calls on rows of models. Calls that read are in `read.rs`, those that write in files named
+//! after them.
 //!
 //! Every statement goes through [`Database`](crate::Database), and so takes part in the transaction that the task has open.
 

@@ -176,8 +176,8 @@ impl Manager {
         query.stream_on(&self.db).await
     }
 
-    /// Fetches rows with those that refer to them, any levels deep: one query for each model (of very many parents one for each
-    /// part, see [`PrefetchType::Keys`](crate::model::PrefetchType::Keys)). Awaiting it runs it.
+    /// Fetches rows with those that refer to them, any levels deep: one query for each model (of very many parents one
+    /// for each part, see [`PrefetchType::Keys`](crate::model::PrefetchType::Keys)). Awaiting it runs it.
     ///
     /// The parents come in the order of their query, and each has its children in the order of theirs; who has none gets an
     /// empty list. [`by`](Prefetch::by) tells how the children are queried; the result is the same. A tuple of children

@@ -6,8 +6,8 @@ use crate::model::{
     table::{Field, ForeignKey, Model},
 };
 
-/// What [`Manager::get`](crate::Manager::get) takes: a condition, several of them (an array, a `Vec` or a tuple) that must all
-/// hold, a foreign key, or a query.
+/// What [`Manager::get`](crate::Manager::get) takes: a condition, several of them (an array, a `Vec` or a tuple) that
+/// must all hold, a foreign key, or a query.
 ///
 /// A condition does not tell the model: `let user: User = …` or `get::<User>(…)` does.
 #[diagnostic::on_unimplemented(

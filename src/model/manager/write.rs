@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Manager {
-    /// Inserts a row with these values, and gives it back as the database has it: with its number, and with what defaults and
-    /// triggers put there.
+    /// Inserts a row with these values, and gives it back as the database has it: with its number, and with what
+    /// defaults and triggers put there.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -37,7 +37,8 @@ impl Manager {
         insert.run_on(&self.db).await
     }
 
-    /// Writes all fields of `row`, except those that only the database writes, to the row that has its key. Returns how many rows that was: 1, or 0 if it is gone.
+    /// Writes all fields of `row`, except those that only the database writes, to the row that has its key. Returns how
+    /// many rows that was: 1, or 0 if it is gone.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).

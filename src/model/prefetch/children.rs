@@ -192,7 +192,7 @@ impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
     }
 }
 
-/// Deals rows out to their parents, in their order.
+/// Groups rows by parent, in their order.
 fn by_parent<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
     let mut counts = vec![0_usize; parents];
     for &owner in &owners {

@@ -1,7 +1,6 @@
-//! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
+//! [`Level`]: the parents of one level of a prefetch; [`ChildQuery`]: the select of their children.
 
-/// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
-/// the column counts.
+/// The alias and the column of the parents' keys in a select of children. Only the name of the column is used.
 use crate::{
     data::{row::Row, value::Value},
     db::{Database, Writer},
@@ -29,27 +28,27 @@ static KEY: ColumnDef = ColumnDef {
     write: ColumnWrite::Database,
 };
 
-/// How the children of many parents are asked for.
+/// How the children of many parents are queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PrefetchType {
-    /// By the keys of the parents that were found, as an array or a list. What is fetched are the children of exactly these
-    /// parents, whatever others write meanwhile. The default.
+    /// By the keys of the parents, as an array or a list: exactly the children of the parents that were read, even if other
+    /// transactions write meanwhile. The default.
     ///
     /// Where a list of so many keys is too long for one statement (32,766 on SQLite, 65,535 on MySQL) there is one for each
     /// part of it.
     #[default]
     Keys,
     /// By a condition that has the query for the parents in it: `WHERE parent_id IN (SELECT ...)`. It sends no keys, and
-    /// runs the query for the parents anew.
+    /// runs the query for the parents again.
     Where,
-    /// By a join with the query for the parents. It sends no keys, and runs the query for the parents anew.
+    /// By a join with the query for the parents. It sends no keys, and runs the query for the parents again.
     Join,
 }
 
 /// The parents of a level.
 pub(crate) struct Level<'a, P: Model> {
-    /// Their keys, in their order; a parent that was found twice stands here twice.
+    /// Their keys, in their order; duplicates are kept.
     pub(super) keys: &'a [P::Key],
     /// The query that finds them.
     pub(super) query: SubQuery,
@@ -62,7 +61,7 @@ impl<P: Model> Clone for Level<'_, P> {
     }
 }
 
-/// The children of a level that are asked for: which ones, and the number of the column by which they refer to their parent.
+/// The select of children, and the number of the column that refers to the parent.
 pub(super) struct ChildQuery<M> {
     pub(super) select: Select<M>,
     pub(super) column: usize,
@@ -109,8 +108,7 @@ impl<M: Model> ChildQuery<M> {
         Ok((rows, by_query))
     }
 
-    /// How many keys go into one statement. `None` if they cannot be given: a limit counts over all parents, so it cannot be
-    /// told for each part of them.
+    /// The number of keys in one statement. `None` if the keys cannot be split: a limit counts over all parents.
     fn size_of_parts<P: Model<Key: Field>>(&self, dialect: Dialect, parents: &Level<'_, P>) -> Result<Option<usize>> {
         if dialect.capabilities().arrays && !is_array::<P>() {
             return Ok(Some(parents.keys.len()));
@@ -132,7 +130,7 @@ impl<M: Model> ChildQuery<M> {
         self.select.clone().filter(Expr::new(condition))
     }
 
-    /// The query that has the one for the parents in it.
+    /// The select of children with the query for the parents inside.
     fn by_query<P: Model>(&self, parents: &Level<'_, P>) -> SubQuery {
         let table = P::TABLE;
         let key = &table.columns[table.primary_key[0]];
@@ -145,7 +143,7 @@ impl<M: Model> ChildQuery<M> {
             PrefetchType::Join => {
                 let qualifier = Qualifier::Table(PARENTS);
                 let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(qualifier.clone(), &KEY)]);
-                // Parents that were found twice have their children once.
+                // A parent that occurs twice has its children once.
                 let from_item = FromItem { table, qualifier, query: Some(keys(true)) };
                 select.ast.joins.push(Join { kind: JoinKind::Inner, from_item, on: Expr::new(on) });
             }
@@ -158,7 +156,7 @@ impl<M: Model> ChildQuery<M> {
     }
 }
 
-/// Arrays of arrays are of another kind than arrays of keys.
+/// There are no arrays of arrays.
 fn is_array<P: Model<Key: Field>>() -> bool {
     matches!(<P::Key as Field>::TYPE, ColumnType::Array(_))
 }

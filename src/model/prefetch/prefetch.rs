@@ -30,7 +30,7 @@ impl<'a, P: Model, C: Children<P>> Prefetch<'a, P, C> {
         Self { db, parents, children, by: PrefetchType::default() }
     }
 
-    /// How children are asked for. Defaults to [`PrefetchType::Keys`]. The result is the same.
+    /// How children are queried. Defaults to [`PrefetchType::Keys`]. The result is the same.
     ///
     /// # Examples
     /// ```

@@ -1,8 +1,8 @@
 //! [`BulkUpsert`]: upserts of many rows by one statement on MySQL, which does not return the keys of the rows.
 //!
 //! An inserted row has the values that it was given, and an updated one had the same values in some unique key. So the rows
-//! are found by the unique keys of the table, as the catalogue has them. If a row is not found that way, or two are, all rows
-//! are inserted one by one.
+//! are found by the unique keys of the table, as the catalogue has them. If a row is not found that way, or two are,
+//! all rows are inserted one by one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// An upsert that can be done by one statement for many rows.
+/// An upsert of many rows by one statement.
 pub(crate) struct BulkUpsert<'p> {
     plan: &'p InsertPlan,
     keys: Vec<UniqueKey>,
 }
 
-/// Why rows were not upserted together.
+/// Why the rows were not upserted by one statement.
 enum Failure {
     /// Their keys cannot be found.
     UnknownKeys,
@@ -53,7 +53,7 @@ impl<'p> BulkUpsert<'p> {
             return Ok(None);
         }
         let Some(keys) = unique_keys(db, plan.table).await?.filter(|keys| !keys.is_empty()) else { return Ok(None) };
-        // A unique column that is changed must have what the new row has: else the row is not found by it.
+        // An updated column of a unique key must get the value of the new row: else the row is not found by it.
         let stays = |(column, node): &(usize, Node)| {
             let own = matches!(node, Node::Excluded(def) if def.name == plan.table.columns[*column].name);
             own || keys.iter().all(|key| !key.columns.contains(column))
@@ -90,7 +90,7 @@ impl<'p> BulkUpsert<'p> {
         }
     }
 
-    /// What each row has in a unique key. `None` if that is not known for one of them.
+    /// The values of each row in a unique key. `None` if they are not known for one of the rows.
     fn values<'r>(&self, rows: &'r [Vec<InsertValue>], key: &UniqueKey) -> Option<Vec<Values<'r>>> {
         let plan = self.plan;
         let of_row = |row: &'r Vec<InsertValue>| {
@@ -116,7 +116,7 @@ impl<'p> BulkUpsert<'p> {
         rows.iter().map(of_row).collect()
     }
 
-    /// Finds rows of the table by one of its unique keys, and adds them to those that each row may have become.
+    /// Finds rows of the table by one of its unique keys, and adds them to the candidates of each row.
     async fn find(
         &self,
         db: &Database,
@@ -158,7 +158,8 @@ impl<'p> BulkUpsert<'p> {
     }
 }
 
-/// Values as bytes that are the same for what was sent and for what MySQL has made of it. `None` for what it may change.
+/// Values as bytes that are equal for a value that was sent and the same value read back from MySQL. `None` for a value that
+/// MySQL may change.
 fn identity<'v>(values: impl IntoIterator<Item = &'v Value>) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     for value in values {

@@ -1,5 +1,5 @@
-//! Rows found by their keys, where a server does not return what it has written; and keys as rows, so that a key is read in
-//! one way wherever it comes from.
+//! Rows selected by their keys, for servers without RETURNING; and keys in the form of rows, so that a key is always
+//! read the same way.
 
 use std::collections::HashMap;
 
@@ -21,19 +21,19 @@ use crate::{
 /// The values of a key.
 pub(crate) type KeyValues = Vec<Value>;
 
-/// Keys that one statement asks for.
+/// How many keys one statement has.
 pub(crate) const KEYS_PER_QUERY: usize = 5_000;
 
-/// Has MySQL look at what is committed now, not at the snapshot of the transaction. The rows are locked already.
+/// Makes MySQL read the latest committed rows, not the snapshot of the transaction. The rows are locked already.
 pub(crate) const FOR_UPDATE: &str = " FOR UPDATE";
 
-/// A row that has nothing but the key.
+/// A row of the key alone.
 pub(crate) fn row_of_key(table: &'static Table, key: KeyValues) -> Row {
     row_of(table.key().map(|column| column.name).zip(key))
 }
 
-/// The rows with these keys, in their order; what is selected stands behind the columns of the key. A key that is given
-/// twice has its row twice. `latest` looks at what is committed now, and locks it.
+/// The rows with these keys, in the same order. The columns of the key come first, then the selected ones. A key that occurs
+/// twice has its row twice. `latest` reads the latest committed rows, and locks them.
 pub(crate) async fn by_keys<M: Model>(
     db: &Database,
     keys: Vec<KeyValues>,
@@ -61,7 +61,7 @@ pub(crate) async fn by_keys<M: Model>(
         let read = M::Key::read(&row_of_key(table, key.clone()), 0)?;
         let row = match found.get(&read) {
             Some(row) => Some(row.again()),
-            // The server may write a key otherwise than it was given, and still take the two for equal.
+            // The server may return a key in another form, and still compare the two as equal.
             None => fetch(&[key]).await?.pop(),
         };
         let gone = || Error::new(ErrorKind::NoRow, format!("a {} could not be read back by its key", table.model));
@@ -70,7 +70,7 @@ pub(crate) async fn by_keys<M: Model>(
     Ok(rows)
 }
 
-/// Selects the key and what else is wanted.
+/// Writes a select of the key and the selected columns.
 pub(crate) fn write_select(table: &'static Table, selected: &[SelectItem], to: &mut Writer) -> Result<()> {
     to.text("SELECT ");
     for (at, SelectItem { node, name: _ }) in table.key_selected().iter().chain(selected).enumerate() {
@@ -116,7 +116,7 @@ impl NativeRow for ValueRow {
             Value::DateTime(value) => Cell::DateTime(*value),
             Value::DateTimeUtc(value) => Cell::DateTimeUtc(*value),
             Value::Uuid(value) => Cell::Uuid(*value),
-            // None of them is a key: nothing else is read so.
+            // No key has such a type.
             Value::Json(_) | Value::Array(_) | Value::HStore(_) | Value::Invalid(_) => return Err(Mismatch::invalid()),
         })
     }

@@ -1,15 +1,15 @@
-//! How many rows an insert gives back, as types: [`One`], [`Maybe`], [`Many`].
+//! [`Cardinality`]: how many rows an insert returns, as types: [`One`], [`Maybe`], [`Many`].
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many rows an insert gives back.
+/// How many rows an insert returns.
 pub trait Cardinality: Send + Sync + 'static {
-    /// What comes of an insert that gives back a `T` for each row.
+    /// The output of an insert that returns a `T` for each row.
     type Output<T: Send>: Send;
-    /// The same, where rows may be left out because others were there already.
+    /// The cardinality where conflicting rows are left out.
     type Ignoring: Cardinality;
 
-    /// Makes the output of the rows that came.
+    /// Collects the returned rows.
     #[doc(hidden)]
     fn collect<T: Send>(rows: impl Iterator<Item = Result<T>>) -> Result<Self::Output<T>>;
 }

@@ -1,6 +1,7 @@
 //! Functions of SQL that are not a method of one column: `count()`, `exists(..)`, `case()` and others.
 //!
-//! What has one operand is a method of [`Column`](crate::model::Column) and [`Expr`]: `User::AGE.max()`, `User::NAME.lower()`.
+//! A function of one operand is a method of [`Column`](crate::model::Column) and [`Expr`]: `User::AGE.max()`,
+//! `User::NAME.lower()`.
 
 use std::borrow::Cow;
 
@@ -12,12 +13,12 @@ use crate::model::{
     table::{Field, Model, Stored},
 };
 
-/// How many rows there are: `COUNT(*)`.
+/// The number of rows: `COUNT(*)`.
 pub fn count() -> Expr<i64> {
     Expr::new(Node::Text("COUNT(*)"))
 }
 
-/// Whether a query has a row. The query may speak of the tables of the one around it.
+/// Whether a query has a row. The query may refer to tables of the outer query.
 ///
 /// # Examples
 /// ```
@@ -30,7 +31,7 @@ pub fn count() -> Expr<i64> {
 /// # Ok::<_, nestling::Error>(())
 /// ```
 pub fn exists<M: Model, R>(query: Select<M, R>) -> Expr<bool> {
-    // Its columns get names of their own, as it may have to be a derived table.
+    // No two columns have one name, as it may have to be a derived table.
     let query = SubQuery::with_names(query.ast);
     Expr::new(Node::apply(Operation::Exists, [Node::Query(query)]))
 }
@@ -41,12 +42,13 @@ pub fn value<T: Field>(value: T) -> Expr<T> {
     Expr::new(Node::Value(value.to_value()).typed(T::TYPE))
 }
 
-/// SQL as it stands, which is trusted to be a `T`. Nothing in it is escaped: never make it of what a user typed.
+/// Raw SQL, whose value is read as a `T`. Nothing in it is escaped: never make it from input of a user.
 pub fn sql<T>(text: impl Into<Cow<'static, str>>) -> Expr<T> {
     Expr::new(Node::Sql(text.into()))
 }
 
-/// What the query itself has called so, by [`Expr::named`]: for order, and where the database allows it for groups.
+/// The expression of the query that [`Expr::named`] gave this alias: in ORDER BY, and in GROUP BY where the database
+/// allows it.
 pub fn name<T>(name: impl Into<Cow<'static, str>>) -> Expr<T> {
     Expr::new(Node::Name(name.into()))
 }
@@ -63,7 +65,7 @@ pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -
     Expr::new(Node::call("COALESCE", [first, second]))
 }
 
-/// Several columns or expressions as one, to be compared as a whole: first by the first of them, then by the next.
+/// A row value, which is compared as a whole: by the first column, then by the next.
 ///
 /// # Examples
 /// The page behind a row:
@@ -96,11 +98,11 @@ pub fn case<T: Field>() -> Case<T> {
     Case { nodes: Vec::new(), marker: std::marker::PhantomData }
 }
 
-/// A `CASE` that is being put together. Made by [`case`].
+/// A builder of `CASE`. Made by [`case`].
 #[must_use = "it is an expression only when it is ended"]
 #[derive(Debug)]
 pub struct Case<T> {
-    /// A condition and its value in turn.
+    /// Conditions and values in turn.
     nodes: Vec<Node>,
     marker: std::marker::PhantomData<fn() -> T>,
 }
@@ -124,7 +126,7 @@ impl<T: Field> Case<T> {
     }
 }
 
-/// A function of the database by its name, which is trusted to give a `T`. The name is written as it stands.
+/// A call of a function by its name, whose value is read as a `T`. The name is not escaped.
 ///
 /// # Examples
 /// ```
@@ -139,7 +141,7 @@ pub fn function<T>(name: &'static str, args: impl IntoIterator<Item = impl IntoA
     Expr::new(Node::call(name, args.into_iter().map(IntoArgument::argument)))
 }
 
-/// What a function of the database can be given: an expression of any type.
+/// An argument of [`function`]: an expression of any type.
 pub trait IntoArgument {
     /// The expression without its type.
     #[doc(hidden)]

@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// How what was inserted is read from the columns from a given one on.
+/// Reads a row from its columns from a given one on.
 type Read<R> = fn(&Row, usize) -> Result<R>;
 
-/// An insert of rows of the model `M`, which gives back an `R` for each: its key, if nothing else is asked for.
+/// An insert of rows of the model `M`, which returns an `R` for each: by default its key.
 ///
 /// Keys where the server has no RETURNING (MySQL, MariaDB): a numbered key is computed from the last number that the server
 /// reports, any other is the given one; a key that only the server knows, such as a default
@@ -53,7 +53,7 @@ type Read<R> = fn(&Row, usize) -> Result<R>;
 #[must_use = "a query does nothing before it is run"]
 pub struct Insert<M: Model, W = One, R = <M as Model>::Key> {
     plan: InsertPlan,
-    /// What is given back; `None` for the key.
+    /// The columns that are returned; `None` for the key.
     returning: Option<Vec<SelectItem>>,
     read: Read<R>,
     marker: PhantomData<fn() -> (M, W)>,
@@ -77,14 +77,14 @@ impl<M: Model, W> Insert<M, W> {
         Self { plan, returning: None, read: M::Key::read, marker: PhantomData }
     }
 
-    /// Gives back the rows as the database has them, in place of their keys.
+    /// Returns the rows as the database has them, instead of their keys.
     ///
-    /// MySQL and MariaDB are asked for them anew, in the same transaction.
+    /// On MySQL and MariaDB the rows are selected in the same transaction.
     pub fn returning(self) -> Insert<M, W, M> {
         self.giving(M::TABLE.all_selected(), M::read)
     }
 
-    /// Gives back these columns and expressions of each row, in place of its key.
+    /// Returns these columns and expressions of each row, instead of its key.
     pub fn returning_columns<S: Selection>(self, selection: S) -> Insert<M, W, S::Output> {
         let mut selected = Vec::with_capacity(S::WIDTH);
         selection.nodes(&mut selected);
@@ -97,18 +97,18 @@ impl<M: Model, W> Insert<M, W> {
 }
 
 impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
-    /// Leaves out rows that are there already: those that a unique constraint forbids. Only the others are given back.
+    /// Leaves out rows that violate a unique constraint. Only the others are returned.
     ///
-    /// On MySQL and MariaDB the violation of a unique key is caught; many rows are then halved until those that violate it are
-    /// found. Their INSERT IGNORE is not used, as it passes over other errors too.
+    /// On MySQL and MariaDB the violation of a unique key is caught; many rows are then halved until those that violate
+    /// it are found. Their INSERT IGNORE is not used, as it passes over other errors too.
     pub fn on_conflict_ignore(self) -> Insert<M, W::Ignoring, R> {
         let plan = InsertPlan { conflict: Conflict::Ignore, ..self.plan };
         Insert { plan, returning: self.returning, read: self.read, marker: PhantomData }
     }
 
-    /// Updates rows that are there already.
+    /// Updates existing rows in place of inserting (an upsert).
     ///
-    /// Of rows that are the same in one statement PostgreSQL takes none: it refuses to update a row twice.
+    /// PostgreSQL refuses a statement that would update one row twice.
     ///
     /// MySQL and MariaDB do not return the rows: they are found by the unique keys of the table, in the same transaction.
     /// Where that is not possible (values that only the server knows, text that a collation takes for
@@ -119,8 +119,8 @@ impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
         self
     }
 
-    /// Updates rows that are there already and for which the condition holds. Others are left as they are, and not given
-    /// back. PostgreSQL and SQLite.
+    /// Updates existing rows for which the condition holds. Other existing rows stay unchanged, and are not returned.
+    /// PostgreSQL and SQLite.
     ///
     /// # Examples
     /// ```

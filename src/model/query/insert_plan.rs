@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// What one row has in one column.
+/// The value of one row in one column.
 #[derive(Debug, Clone)]
 pub(crate) enum InsertValue {
     Node(Node),
-    /// What the database puts there by itself.
+    /// The default of the database.
     Default,
 }
 
-/// What is done with a row that is there already.
+/// What happens on a conflict with an existing row.
 #[derive(Debug, Clone)]
 pub(crate) enum Conflict {
     Fail,
@@ -30,22 +30,22 @@ pub(crate) enum Conflict {
     Update(Box<Upsert>),
 }
 
-/// How a row that is there already is updated.
+/// How an existing row is updated.
 #[derive(Debug, Clone)]
 pub(crate) struct Upsert {
     pub(crate) target: Target,
     pub(crate) set: Vec<(usize, Node)>,
-    /// Which rows are updated; all if it is not there.
+    /// The condition of the update, if there is one.
     pub(crate) filter: Option<Node>,
 }
 
-/// The unique constraint by which a row is there already.
+/// The unique constraint that is violated.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Target {
     pub(crate) columns: Vec<usize>,
-    /// The condition of an index that holds for some rows only.
+    /// The predicate of a partial index.
     pub(crate) condition: Option<Node>,
-    /// The name, in place of columns.
+    /// The name of the constraint, in place of columns.
     pub(crate) constraint: Option<Cow<'static, str>>,
 }
 
@@ -53,15 +53,15 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct InsertPlan {
     pub(crate) table: &'static Table,
-    /// The columns that are given, by their numbers.
+    /// The columns that have values, by their numbers.
     pub(crate) columns: Vec<usize>,
-    /// As many values for each row as there are columns.
+    /// The rows: one value for each of the columns.
     pub(crate) rows: Vec<Vec<InsertValue>>,
     pub(crate) conflict: Conflict,
 }
 
 impl InsertPlan {
-    /// Rows of which some columns are given; the model's defaults are filled in.
+    /// Rows of assignments; the defaults of the model are filled in.
     pub(crate) fn of_assignments<M: Model>(
         rows: impl IntoIterator<Item = impl IntoIterator<Item = Assignment<M>>>,
     ) -> Self {
@@ -80,7 +80,7 @@ impl InsertPlan {
         Self::new(table, rows.into_iter().map(|row_| row(row_.into_iter().collect::<Vec<_>>())).collect())
     }
 
-    /// Rows as they are, without what only the database writes. A key that it numbers is left to it where it is 0.
+    /// Rows of models, without read-only columns. A numbered key of 0 is left to the database.
     pub(crate) fn of_rows<'m, M: Model>(rows: impl IntoIterator<Item = &'m M>) -> Self {
         let table = M::TABLE;
         let node = |row: &M, column: usize| match row.value(column) {
@@ -96,7 +96,7 @@ impl InsertPlan {
         let given = |&column: &usize| rows.iter().any(|row| row[column].is_some());
         let mut columns: Vec<usize> = (0..table.columns.len()).filter(given).collect();
         if columns.is_empty() {
-            // An insert needs some column to say DEFAULT for.
+            // An insert needs at least one column.
             columns.push(table.auto_column().or_else(|| table.writable().next()).unwrap_or(0));
         }
         let pick = |mut row: Vec<Option<Node>>| {
@@ -106,10 +106,10 @@ impl InsertPlan {
         Self { table, columns, rows, conflict: Conflict::Fail }
     }
 
-    /// How many rows go into one statement: the server counts its parameters.
+    /// How many rows fit into one statement: the number of parameters is limited.
     pub(crate) fn chunk(&self, dialect: Dialect) -> usize {
         let limit = dialect.capabilities().parameters;
-        // What the conflict clause has by way of parameters finds room too.
+        // The conflict clause has parameters too.
         let clause = match &self.conflict {
             Conflict::Update(upsert) => upsert.set.len() * 8,
             Conflict::Fail | Conflict::Ignore => 0,
@@ -117,12 +117,12 @@ impl InsertPlan {
         ((limit - clause.min(limit / 2)) / self.columns.len()).max(1)
     }
 
-    /// Where a column of the table stands among the columns that are given.
+    /// The position of a column of the table among `columns`.
     pub(crate) fn position(&self, column: usize) -> Option<usize> {
         self.columns.iter().position(|&given| given == column)
     }
 
-    /// The text that inserts some of the rows.
+    /// The statement that inserts some of the rows.
     pub(crate) fn text(
         &self,
         dialect: Dialect,
@@ -159,7 +159,7 @@ impl InsertPlan {
         Ok(to.finish())
     }
 
-    /// What stands for the database's own default. SQLite knows no such word in a row.
+    /// Writes the default of the database. SQLite has no DEFAULT in a row.
     fn default(&self, column: usize, to: &mut Writer) {
         let def = &self.table.columns[column];
         match def.default_sql {
@@ -210,8 +210,8 @@ impl InsertPlan {
         Ok(())
     }
 
-    /// The constraint that a conflict is about. Its index is found by its condition, which has no parameters then, nor
-    /// names of tables.
+    /// The conflict target. A partial index is found by its predicate, which must have neither parameters nor
+    /// qualified columns.
     fn target(&self, Target { columns, condition, constraint }: &Target, to: &mut Writer) -> Result<()> {
         if let Some(constraint) = constraint {
             if !to.can().on_constraint {
@@ -247,7 +247,7 @@ impl InsertPlan {
     }
 }
 
-/// The columns that are set, and what to.
+/// Writes the assignments of SET.
 pub(crate) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -> Result<()> {
     for (at, (column, node)) in set.iter().enumerate() {
         table.check_writable(*column)?;
@@ -259,7 +259,7 @@ pub(crate) fn write_set(table: &Table, set: &[(usize, Node)], to: &mut Writer) -
     Ok(())
 }
 
-/// What a statement that writes gives back.
+/// Writes RETURNING.
 pub(crate) fn write_returning(returning: &[SelectItem], to: &mut Writer) -> Result<()> {
     if returning.is_empty() {
         return Ok(());

@@ -10,21 +10,21 @@ use crate::model::{
     table::{ColumnDef, Model, Table},
 };
 
-/// The condition that a reference holds between two relations.
+/// The condition that a foreign key refers to a key.
 fn refers(from: &Qualifier, column: &'static ColumnDef, to: &Qualifier, table: &'static Table) -> Expr<bool> {
     let key = &table.columns[table.primary_key[0]];
     Expr::new(equal(Node::Column(from.clone(), column), Node::Column(to.clone(), key)))
 }
 
 impl SelectAst {
-    /// Under which name a table takes part, if it does.
+    /// The qualifier of a table that is part of the select.
     fn qualifier_of(&self, table: &Table) -> Option<&Qualifier> {
         let joined = self.joins.iter().map(|join| &join.from_item);
         let is = |from_item: &&FromItem| from_item.table.name == table.name && from_item.table.schema == table.schema;
         std::iter::once(&self.from_item).chain(joined).find(is).map(|from_item| &from_item.qualifier)
     }
 
-    /// Joins along a reference: the model that it refers to, or the one that it belongs to if that is not there yet.
+    /// Joins along a foreign key: the model that it refers to, or its own model if that is not part of the select yet.
     fn join_along<F: Reference>(&mut self, kind: JoinKind, reference: F) {
         let column = reference.column();
         let (from, to) = (F::From::TABLE, F::To::TABLE);
@@ -51,13 +51,12 @@ impl SelectAst {
 }
 
 impl<M: Model, R> Select<M, R> {
-    /// Joins along a foreign key, whichever end of it is there already: `Movie::select().join(Movie::DIRECTOR)` adds the
-    /// director of each film, `Director::select().join(Movie::DIRECTOR)` the films of each director. Rows without a
-    /// partner fall away.
+    /// Joins along a foreign key, in either direction: `Movie::select().join(Movie::DIRECTOR)` adds the director of
+    /// each film, `Director::select().join(Movie::DIRECTOR)` the films of each director. It is an INNER JOIN.
     ///
     /// What is selected stays the same; the columns of the joined model can be used, and selected by
-    /// [`columns`](Self::columns), one by one or as a whole by [`Model::relation`]. A model that is there already, as in a
-    /// self-reference, is joined by [`join_as`](Self::join_as).
+    /// [`columns`](Self::columns), one by one or as a whole by [`Model::relation`]. A model that is part of the query
+    /// already, as in a self-reference, is joined by [`join_as`](Self::join_as).
     ///
     /// # Examples
     /// ```
@@ -80,7 +79,7 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// As [`join`](Self::join), and rows without a partner are kept, with NULL for what would be the partner's.
+    /// As [`join`](Self::join), but a LEFT JOIN: rows without a match are kept, with NULL in the columns of the other model.
     ///
     /// So the joined model is selected by [`Relation::optional`], its columns by `nullable()`.
     pub fn left_join<F: Reference>(mut self, reference: F) -> Self {
@@ -94,7 +93,7 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// As [`join_as`](Self::join_as), and rows without a partner are kept.
+    /// As [`join_as`](Self::join_as), but a LEFT JOIN.
     pub fn left_join_as<F: Reference>(mut self, reference: F, to: &Relation<F::To>) -> Self {
         self.ast.join_as(JoinKind::Left, reference, to);
         self
@@ -115,12 +114,12 @@ impl<M: Model, R> Select<M, R> {
         self.join_by(JoinKind::Inner, relation, on.into())
     }
 
-    /// As [`join_on`](Self::join_on), and rows without a partner are kept.
+    /// As [`join_on`](Self::join_on), but a LEFT JOIN.
     pub fn left_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
         self.join_by(JoinKind::Left, relation, on.into())
     }
 
-    /// As [`join_on`](Self::join_on), and rows of either side without a partner are kept. MySQL and MariaDB cannot.
+    /// As [`join_on`](Self::join_on), but a FULL OUTER JOIN, which MySQL and MariaDB do not have.
     pub fn full_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
         self.join_by(JoinKind::Full, relation, on.into())
     }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// A select in which no two columns have one name: MySQL takes none other as a derived table.
+/// A select in which no two columns have one name, as MySQL demands of a derived table.
 struct WithNames(SelectAst);
 
 /// A select behind `IN`.
@@ -33,7 +33,7 @@ impl WriteQuery for WithNames {
 
 impl WriteQuery for Within {
     fn write(&self, to: &mut Writer) -> Result<()> {
-        // MySQL takes no LIMIT there, except inside a derived table.
+        // MySQL takes a LIMIT only inside a derived table there.
         if !to.can().limit_within_in && self.0.is_limited() {
             return write_rows_of(ROWS, to, |to| self.0.write_with_names(to));
         }
@@ -85,7 +85,7 @@ in_query! {
     [T] Option<T> => T;
 }
 
-/// Keys and references are the same to SQL: a query of one fits a column of the other.
+/// Keys and foreign keys have one SQL type: a query of one fits a column of the other.
 macro_rules! keys {
     ($($type:ty),+ $(,)?) => {$(
         in_query! {

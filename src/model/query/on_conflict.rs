@@ -1,4 +1,4 @@
-//! [`OnConflict`]: what an insert does with a row that is there already.
+//! [`OnConflict`]: the update of an existing row in place of an insert (an upsert).
 
 use std::{borrow::Cow, marker::PhantomData};
 
@@ -8,7 +8,7 @@ use crate::model::{
     table::Model,
 };
 
-/// What an insert does where a row with the same unique columns is there already: it updates that row.
+/// The update that an insert makes where a row with the same unique columns exists.
 ///
 /// # Examples
 ///
@@ -27,20 +27,20 @@ pub struct OnConflict<M> {
     marker: PhantomData<fn() -> M>,
 }
 
-/// The columns that rows are found to be the same by; what is to be done comes next.
+/// The unique constraint of an upsert. The update is given next.
 #[derive(Debug)]
 #[must_use = "it does nothing before it is told what to update"]
 pub struct ConflictTarget<M>(Target, PhantomData<fn() -> M>);
 
 impl<M: Model> OnConflict<M> {
-    /// Rows are the same if they agree in these columns, on which there must be a unique constraint.
+    /// The conflict is one of these columns, on which there must be a unique constraint.
     ///
-    /// MySQL does not let one choose: there any unique constraint counts.
+    /// On MySQL it may be a conflict of any unique constraint.
     pub fn columns(columns: impl Columns<M>) -> ConflictTarget<M> {
         ConflictTarget(Target { columns: columns.indexes(), ..Target::default() }, PhantomData)
     }
 
-    /// Rows are the same if the constraint of this name says so. PostgreSQL only.
+    /// The conflict is one of the constraint of this name. PostgreSQL only.
     ///
     /// # Examples
     /// ```
@@ -55,13 +55,13 @@ impl<M: Model> OnConflict<M> {
         ConflictTarget(Target { constraint: Some(name.into()), ..Target::default() }, PhantomData)
     }
 
-    /// Sets these as well.
+    /// Adds assignments.
     pub fn update(mut self, assignments: impl IntoIterator<Item = Assignment<M>>) -> Self {
         self.set.extend(assignments.into_iter().map(|Assignment { column, node, .. }| (column, node)));
         self
     }
 
-    /// Gives these columns the values of the new row as well.
+    /// Adds columns that get the values of the new row.
     pub fn update_columns(mut self, columns: impl Columns<M>) -> Self {
         let table = M::TABLE;
         self.set.extend(columns.indexes().into_iter().map(|index| (index, Node::Excluded(&table.columns[index]))));
@@ -91,12 +91,12 @@ impl<M: Model> ConflictTarget<M> {
         self
     }
 
-    /// The row that is there is changed so. [`Column::excluded`](crate::model::Column::excluded) is what the new row has.
+    /// Updates the existing row. [`Column::excluded`](crate::model::Column::excluded) is the value of the new row.
     pub fn update(self, assignments: impl IntoIterator<Item = Assignment<M>>) -> OnConflict<M> {
         OnConflict { target: self.0, set: Vec::new(), marker: PhantomData }.update(assignments)
     }
 
-    /// The row that is there gets the values of the new row in these columns.
+    /// Updates these columns of the existing row with the values of the new row.
     pub fn update_columns(self, columns: impl Columns<M>) -> OnConflict<M> {
         OnConflict { target: self.0, set: Vec::new(), marker: PhantomData }.update_columns(columns)
     }

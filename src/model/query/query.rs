@@ -1,16 +1,16 @@
-//! [`Query`]: a typed statement that can be run; [`Rows`]: one that gives rows; and the calls that fetch them, written once.
+//! [`Query`]: a typed statement that can be run; [`Rows`]: one that returns rows; and the methods that fetch them.
 
 use super::model_stream::ModelStream;
 use crate::{data::params::Params, db::Database, driver::Dialect, error::Result};
 
-/// A query that a [`Database`] or a `Manager` runs, and what comes of it.
+/// A typed statement that a [`Database`] or a `Manager` runs.
 ///
-/// Implemented by the queries of models. One may run on any database that can render it.
+/// It can run on any database whose dialect has all that it needs.
 pub trait Query: Send + Sized {
-    /// What comes of it: rows of a select, keys of an insert, the number of rows of an update or a delete.
+    /// The result: rows of a select, keys of an insert, the number of rows of an update or a delete.
     type Output: Send;
 
-    /// Runs it.
+    /// Runs the statement.
     ///
     /// # Errors
     /// As [`Database::execute`]; `Unsupported` if the database cannot do it; `Decode` if a row cannot be read.
@@ -19,10 +19,10 @@ pub trait Query: Send + Sized {
     /// As [`Database::execute`].
     fn run_on(self, db: &Database) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// Its text for a dialect, and its parameters.
+    /// The text for a dialect, and the parameters.
     ///
     /// # Errors
-    /// `Unsupported` if the dialect cannot say it.
+    /// `Unsupported` if the dialect lacks something that the statement needs.
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)>;
 }
 
@@ -34,7 +34,7 @@ pub trait Rows: Query {
     /// What each row is read as.
     type Row: Send;
 
-    /// How many rows there are, with the limit, the offset and all else of the query.
+    /// The number of rows, with the limit, the offset and all other clauses of the query.
     ///
     /// # Errors
     /// As [`Query::run_on`].
@@ -52,7 +52,7 @@ pub trait Rows: Query {
     /// As [`Database::execute`].
     fn first_on(self, db: &Database) -> impl Future<Output = Result<Option<Self::Row>>> + Send;
 
-    /// The rows one by one, with flat memory.
+    /// The rows one by one, with constant memory.
     ///
     /// # Errors
     /// As [`Query::run_on`]; errors that come later come out of the stream.
@@ -62,7 +62,8 @@ pub trait Rows: Query {
     fn stream_on(self, db: &Database) -> impl Future<Output = Result<ModelStream<Self::Row>>> + Send;
 }
 
-/// The calls that fetch rows. The type has a field `read`, and `rows`, `read_all`, `row_stream`, `single` and `none` of its own.
+/// The methods that fetch rows, and `Rows`. The type has a field `read`, and the methods `rows`, `read_all`,
+/// `row_stream`, `single` and `no_row_message`.
 macro_rules! fetches {
     ([$($generics:tt)*] $type:ty, |$query:ident, $db:ident| $count:expr) => {
         impl<$($generics)*> $type {
@@ -77,7 +78,7 @@ macro_rules! fetches {
                 self.read_all(db).await
             }
 
-            /// The rows one by one, with flat memory.
+            /// The rows one by one, with constant memory.
             ///
             /// # Errors
             /// As [`Query::run_on`]; errors that come later come out of the stream.
@@ -118,7 +119,7 @@ macro_rules! fetches {
 
             /// The value of the first row: `None` if there is no row, `Some(None)` if it is NULL.
             ///
-            /// So the query is one of a single column; of several, their tuple comes.
+            /// For a query of one column; a query of several returns their tuple.
             ///
             /// # Errors
             /// As [`Query::run_on`].

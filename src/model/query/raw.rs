@@ -1,4 +1,4 @@
-//! [`Raw`]: a query whose SQL the caller writes, with rows that are read as models, tuples or structs.
+//! [`Raw`]: a query in SQL, with rows that are read as models, tuples or structs.
 
 use std::fmt;
 
@@ -76,7 +76,7 @@ impl<R: Send + 'static> Raw<R> {
         db.stream(&self.sql, self.params.clone()).await
     }
 
-    /// What it says is for the caller to narrow down.
+    /// The caller's SQL is not changed: it is up to the caller to limit the rows.
     fn single(self) -> Self {
         self
     }

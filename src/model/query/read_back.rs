@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Inserts, and gives back rows with their keys or what else is wanted, and the column where that begins.
+/// Inserts, and returns rows of their keys or of the selected columns, and the column where these begin.
 pub(crate) async fn inserted<M: Model>(
     db: &Database,
     plan: &InsertPlan,
@@ -33,7 +33,7 @@ pub(crate) async fn inserted<M: Model>(
         match returning {
             None => Ok((rows_of_keys(plan.table, keys), 0)),
             Some(selected) => {
-                // A row that an upsert left as it was may be newer than what this transaction sees.
+                // A row that an upsert did not change may be newer than the snapshot of this transaction.
                 let latest = matches!(plan.conflict, Conflict::Update(_));
                 Ok((by_keys::<M>(db, keys, selected, latest).await?, M::Key::WIDTH))
             }
@@ -46,7 +46,7 @@ fn rows_of_keys(table: &'static Table, keys: Vec<KeyValues>) -> Vec<Row> {
     keys.into_iter().map(|key| row_of_key(table, key)).collect()
 }
 
-/// Inserts, and gives back the keys of what was inserted or updated.
+/// Inserts, and returns the keys of the inserted or updated rows.
 async fn keys(db: &Database, plan: &InsertPlan) -> Result<Vec<KeyValues>> {
     let bulk = BulkUpsert::of(db, plan).await?;
     let size = plan.chunk(db.dialect());
@@ -65,7 +65,7 @@ async fn keys(db: &Database, plan: &InsertPlan) -> Result<Vec<KeyValues>> {
                 continue;
             }
             match insert(db, plan, rows).await {
-                // Which of them is there already is found by halves.
+                // The conflicting rows are found by bisection.
                 Err(error) if plan.ignores(&error) && rows.len() > 1 => {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     open.extend([second, first]);
@@ -108,19 +108,19 @@ async fn insert(db: &Database, plan: &InsertPlan, rows: &[Vec<InsertValue>]) -> 
     Ok(rows.iter().zip(ids).map(key).collect())
 }
 
-/// How far apart the server numbers rows.
+/// The step between the numbers that the server gives.
 async fn step(db: &Database) -> Result<i64> {
     let outcome = db.send("SELECT @@auto_increment_increment", &Params::default()).await?;
     outcome.rows.first().map_or(Ok(1), |row| row.get(0))
 }
 
 impl InsertPlan {
-    /// Whether the error says no more than that the row is there, which is to be passed over.
+    /// Whether the error is a unique violation that the insert ignores.
     fn ignores(&self, error: &Error) -> bool {
         matches!(self.conflict, Conflict::Ignore) && error.is_unique_violation()
     }
 
-    /// The value that a row has in a column, if it is one.
+    /// The value of a row in a column, unless it is NULL, an expression or left to the database.
     pub(crate) fn given<'r>(&self, row: &'r [InsertValue], column: usize) -> Option<&'r Value> {
         match row.get(self.position(column)?)? {
             InsertValue::Node(Node::Value(value)) if !value.is_null() => Some(value),
@@ -128,12 +128,12 @@ impl InsertPlan {
         }
     }
 
-    /// The key of a row, if it is given whole.
+    /// The key of a row, if all its columns have values.
     fn key_given(&self, row: &[InsertValue]) -> Option<KeyValues> {
         self.table.primary_key.iter().map(|&column| self.given(row, column).cloned()).collect()
     }
 
-    /// Whether the keys of all these rows are given, or all are left to the server, which then numbers them in turn.
+    /// Whether all these rows have their keys, or all leave them to the server, which then numbers them in sequence.
     fn numbers_in_turn(&self, rows: &[Vec<InsertValue>]) -> bool {
         let left = |row: &Vec<InsertValue>| {
             let auto = self.table.auto_column().and_then(|column| self.position(column));
@@ -166,11 +166,11 @@ impl InsertPlan {
         Error::new(ErrorKind::Unsupported, text)
     }
 
-    /// The key of the row that has the values of `row` in the columns that a conflict was looked for in.
+    /// The key of the row that has the values of `row` in the columns of the conflict target.
     async fn key_by_target(&self, db: &Database, row: &[InsertValue], target: &[usize]) -> Result<KeyValues> {
         let (table, qualifier) = (self.table, Qualifier::of(self.table));
         let values: Option<Vec<Value>> = target.iter().map(|&column| self.given(row, column).cloned()).collect();
-        // A NULL is equal to nothing: the row is new, and has the key that it was given.
+        // NULL conflicts with nothing: the row is new, and has its own key.
         let Some(values) = values else {
             return self.key_given(row).ok_or_else(|| self.untold());
         };

@@ -1,4 +1,4 @@
-//! [`Relation`]: where rows of a model come from in a query: its table, the table under another name, or a query.
+//! [`Relation`]: a table of FROM: the table of a model, the table under an alias, or a derived table with the same columns.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The table of the model `M` in a query, under its own name or another, or a query in place of it.
+/// The table of the model `M` in a query, under its own name or an alias; or a derived table with the same columns.
 ///
 /// Made by [`Model::relation`], [`Model::alias`] and [`Select::as_relation`]. Selected, it is the whole model.
 ///
@@ -64,24 +64,24 @@ impl<M: Model> Relation<M> {
         Self { from_item, marker: PhantomData }
     }
 
-    /// A column of it.
+    /// A column of the relation.
     pub fn col<T>(&self, column: Column<M, T>) -> Expr<T> {
         Expr::new(Node::Column(self.from_item.qualifier.clone(), column.def()))
     }
 
-    /// A query for its rows.
+    /// A select of its rows.
     pub fn select(&self) -> Select<M> {
         Select::from_item(self.from_item.clone())
     }
 
-    /// To select the whole model where there may be none, as in a LEFT JOIN: it is read as an `Option`.
+    /// The whole model as an `Option`, for the nullable side of a LEFT JOIN.
     pub fn optional(&self) -> Optional<M> {
         Optional(self.clone())
     }
 }
 
 impl<M: Model> Select<M> {
-    /// The query as a relation, to be selected from or joined under a name.
+    /// The query as a derived table, to be selected from or joined under this alias.
     ///
     /// # Examples
     /// ```
@@ -127,7 +127,7 @@ impl<M: Model> Selection for &Relation<M> {
     }
 }
 
-/// A whole model that may not be there. Made by [`Relation::optional`].
+/// A whole model that may be NULL. Made by [`Relation::optional`].
 #[derive(Debug)]
 #[must_use = "it does nothing before it is given to a query"]
 pub struct Optional<M>(Relation<M>);
@@ -151,7 +151,7 @@ impl<M: Model> Selection for Optional<M> {
     }
 
     fn read(row: &Row, first: usize) -> Result<Option<M>> {
-        // A key is never NULL in a row that is there.
+        // The key of an existing row is never NULL.
         let key = M::TABLE.primary_key.first().map_or(first, |column| first + column);
         let IsNull(gone) = row.get(key)?;
         if gone { Ok(None) } else { M::read(row, first).map(Some) }

@@ -1,4 +1,4 @@
-//! [`Returning`]: an update or a delete that gives the rows back.
+//! [`Returning`]: an update or a delete that returns rows.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// An update or a delete `Q` that gives back an `R` for each row.
+/// An update or a delete `Q` that returns an `R` for each row.
 #[must_use = "a query does nothing before it is run"]
 pub struct Returning<Q, R> {
     pub(crate) query: Q,
@@ -38,14 +38,14 @@ impl<Q: fmt::Debug, R> fmt::Debug for Returning<Q, R> {
 macro_rules! returning {
     ($($type:ident),+) => {$(
         impl<M: Model> $type<M> {
-            /// Gives back the rows in place of their number.
+            /// Returns the rows instead of their number.
             ///
             /// On MySQL and MariaDB the rows are locked and read by statements of their own, in the same transaction.
             pub fn returning(self) -> Returning<Self, M> {
                 Returning { query: self, selected: M::TABLE.all_selected(), read: M::read }
             }
 
-            /// Gives back these columns and expressions of each row in place of the number of rows.
+            /// Returns these columns and expressions of each row instead of the number of rows.
             pub fn returning_columns<S: Selection>(self, selection: S) -> Returning<Self, S::Output> {
                 let mut selected = Vec::with_capacity(S::WIDTH);
                 selection.nodes(&mut selected);
@@ -61,7 +61,7 @@ impl<Q, R> Returning<Q, R>
 where
     Self: Query<Output = Vec<R>>,
 {
-    /// Runs it, and gives back the first row, which must be there.
+    /// Runs the statement, and returns the first row, which must exist.
     ///
     /// # Errors
     /// `NoRow` if no row was changed; else as [`Query::run_on`].
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// The rows that the condition holds for, locked: their keys, and what else is selected.
+/// Locks the rows that the condition holds for, and returns their keys and the selected columns.
 async fn locked<M: Model>(db: &Database, filter: Option<&Expr<bool>>, selected: &[SelectItem]) -> Result<Vec<Row>> {
     let mut to = Writer::new(db.dialect());
     write_select(M::TABLE, selected, &mut to)?;
@@ -107,7 +107,7 @@ fn with_keys<M: Model>(keys: &[KeyValues]) -> Expr<bool> {
 }
 
 impl<M: Model, R> Returning<Update<M>, R> {
-    /// For servers that return nothing: the rows are locked, updated and read anew by their keys.
+    /// For servers without RETURNING: the rows are locked, updated and read again by their keys.
     async fn read_back(&self, db: &Database) -> Result<Vec<Row>> {
         let Update { set, filter, .. } = &self.query;
         if set.iter().any(|(column, _)| M::TABLE.is_key(*column)) {
@@ -150,7 +150,7 @@ impl<M: Model, R: Send> Query for Returning<Update<M>, R> {
 }
 
 impl<M: Model, R> Returning<Delete<M>, R> {
-    /// For servers that return nothing: the rows are locked and read, then deleted by their keys.
+    /// For servers without RETURNING: the rows are locked and read, then deleted by their keys.
     async fn read_ahead(&self, db: &Database) -> Result<Vec<Row>> {
         db.atomic(|| async {
             let rows = locked::<M>(db, self.query.filter.as_ref(), &self.selected).await?;

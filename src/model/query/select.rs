@@ -71,37 +71,37 @@ impl<M: Model> Select<M> {
 }
 
 impl<M: Model, R> Select<M, R> {
-    /// Only rows for which the condition holds. Called again, both must hold.
+    /// Adds a condition to WHERE. Several calls are joined by AND.
     pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
         self.ast.filter = Some(Expr::both(self.ast.filter, condition.into()));
         self
     }
 
-    /// Orders the rows, behind any order given before.
+    /// Adds a column or expression to ORDER BY.
     pub fn order_by(mut self, order: Order) -> Self {
         self.ast.order.push(order);
         self
     }
 
-    /// At most so many rows. `limit(0)` is no row at all.
+    /// Limits the number of rows. `limit(0)` returns none.
     pub fn limit(mut self, rows: u64) -> Self {
         self.ast.limit = Some(rows);
         self
     }
 
-    /// Leaves out so many rows, with or without a limit.
+    /// Skips rows, with or without a limit.
     pub fn offset(mut self, rows: u64) -> Self {
         self.ast.offset = Some(rows);
         self
     }
 
-    /// Takes back a limit and an offset.
+    /// Removes the limit and the offset.
     pub fn clear_limit(mut self) -> Self {
         (self.ast.limit, self.ast.offset) = (None, None);
         self
     }
 
-    /// Selects these columns and expressions in place of what was selected before; a row is read as their tuple.
+    /// Selects these columns and expressions instead; a row is read as their tuple.
     pub fn columns<S: Selection>(mut self, selection: S) -> Select<M, S::Output> {
         self.ast.nodes = Vec::with_capacity(S::WIDTH);
         selection.nodes(&mut self.ast.nodes);
@@ -127,19 +127,19 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// Only groups for which the condition holds. Called again, both must hold.
+    /// Adds a condition to HAVING. Several calls are joined by AND.
     pub fn having(mut self, condition: impl Into<Expr<bool>>) -> Self {
         self.ast.having = Some(Expr::both(self.ast.having, condition.into()));
         self
     }
 
-    /// Of rows that are equal in all that is selected, one.
+    /// SELECT DISTINCT: no two rows are equal in all selected columns.
     pub fn distinct(mut self) -> Self {
         self.ast.distinct = Distinct::Whole;
         self
     }
 
-    /// Of rows that are equal in these columns, the first in the order of the query. PostgreSQL only.
+    /// DISTINCT ON: of rows that are equal in these columns, the first in the order of the query. PostgreSQL only.
     pub fn distinct_on(mut self, on: impl Selection) -> Self {
         let mut nodes = Vec::new();
         on.nodes(&mut nodes);
@@ -160,12 +160,12 @@ impl<M: Model, R> Select<M, R> {
         self.lock(LockKind::Share)
     }
 
-    /// Leaves out rows that somebody else has locked, in place of waiting. Without another lock, it is for update.
+    /// SKIP LOCKED: leaves out rows that another transaction has locked. Implies `for_update` if there is no lock yet.
     pub fn skip_locked(self) -> Self {
         self.waiting(LockWait::SkipLocked)
     }
 
-    /// Fails if somebody else has locked a row, in place of waiting. Without another lock, it is for update.
+    /// NOWAIT: fails if another transaction has locked a row. Implies `for_update` if there is no lock yet.
     pub fn nowait(self) -> Self {
         self.waiting(LockWait::Nowait)
     }
@@ -182,8 +182,8 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may speak of
-    /// the tables of the one around it.
+    /// The one column of the query as an expression: the value of its row, or NULL if there is none. The query may refer to
+    /// tables of the outer query.
     pub fn into_expr(self) -> Expr<R> {
         Expr::new(Node::Query(SubQuery::of(self.ast)))
     }
@@ -208,7 +208,7 @@ impl<M: Model, R> Select<M, R> {
         self
     }
 
-    /// How many rows there are, with the limit, the offset and all else of the query.
+    /// The number of rows, with the limit, the offset and all other clauses of the query.
     ///
     /// [`clear_limit`](Self::clear_limit) counts without the limit.
     ///
@@ -235,14 +235,14 @@ impl<M: Model, R> Select<M, R> {
     }
 }
 
-/// The text of a statement.
+/// Renders a statement for a dialect.
 pub(crate) fn render(dialect: Dialect, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<(String, Params)> {
     let mut to = Writer::new(dialect);
     write(&mut to)?;
     Ok(to.finish())
 }
 
-/// Runs what counts rows.
+/// Runs a statement that counts rows.
 pub(crate) async fn count_rows(db: &Database, sql: &str, params: &Params) -> Result<u64> {
     let outcome = db.send(sql, params).await?;
     let none = || Error::new(ErrorKind::NoRow, "COUNT returned no row").with_statement(sql);
@@ -281,7 +281,7 @@ impl<M: Model, R: Send + 'static> Query for Select<M, R> {
     }
 
     fn sql(&self, dialect: Dialect) -> Result<(String, Params)> {
-        // However a row is asked for by its key, the text is one: the server prepares it once.
+        // Every select by key has one text, which the server prepares once.
         render(dialect, |to| if self.ast.is_by_key() { self.ast.write_by_key(to) } else { self.ast.write(to) })
     }
 }

@@ -6,16 +6,16 @@ use crate::model::{
     table::{Stored, Table},
 };
 
-/// What rows come from: a table under its own name, or a table or a query under another.
+/// An item of FROM: a table, or a table or query under an alias.
 #[derive(Clone)]
 pub(crate) struct FromItem {
     pub(crate) table: &'static Table,
     pub(crate) qualifier: Qualifier,
-    /// In place of the table.
+    /// The query in place of the table.
     pub(crate) query: Option<SubQuery>,
 }
 
-/// A table that is joined, and how.
+/// A join.
 #[derive(Debug, Clone)]
 pub(crate) struct Join {
     pub(crate) kind: JoinKind,
@@ -23,7 +23,7 @@ pub(crate) struct Join {
     pub(crate) on: Expr<bool>,
 }
 
-/// Which rows of two tables a join has.
+/// The kind of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JoinKind {
     Inner,
@@ -31,7 +31,7 @@ pub(crate) enum JoinKind {
     Full,
 }
 
-/// Which rows are taken of those that are equal.
+/// DISTINCT.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Distinct {
     #[default]
@@ -47,14 +47,14 @@ pub(crate) struct Lock {
     pub(crate) wait: LockWait,
 }
 
-/// Whom a lock on rows keeps out.
+/// The strength of a lock on rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockKind {
     Update,
     Share,
 }
 
-/// What is done about rows that somebody else has locked.
+/// What happens with rows that another transaction has locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockWait {
     Wait,
@@ -62,11 +62,11 @@ pub(crate) enum LockWait {
     Nowait,
 }
 
-/// What a select is made of.
+/// The clauses of a select.
 #[derive(Debug, Clone)]
 pub(crate) struct SelectAst {
     pub(crate) from_item: FromItem,
-    /// What is selected; nothing for the whole model.
+    /// The select list; empty for the whole model.
     pub(crate) nodes: Vec<SelectItem>,
     pub(crate) joins: Vec<Join>,
     pub(crate) filter: Option<Expr<bool>>,
@@ -84,7 +84,7 @@ impl FromItem {
         Self { table, qualifier: Qualifier::of(table), query: None }
     }
 
-    /// The whole row, to be selected.
+    /// Adds all columns to a select list.
     pub(crate) fn selected(&self, out: &mut Vec<SelectItem>) {
         out.extend(self.table.columns.iter().map(|column| Node::Column(self.qualifier.clone(), column).into()));
     }
@@ -118,7 +118,7 @@ impl SelectAst {
         }
     }
 
-    /// What is selected.
+    /// The select list, that of the whole model written out.
     pub(crate) fn selected(&self) -> Vec<SelectItem> {
         let mut nodes = self.nodes.clone();
         if nodes.is_empty() {
@@ -127,12 +127,12 @@ impl SelectAst {
         nodes
     }
 
-    /// The form of the values, if it is of one column.
+    /// The stored form of the values, if there is one column.
     pub(crate) fn form(&self) -> Option<Stored> {
         if let [selected] = &*self.selected() { selected.node.form() } else { None }
     }
 
-    /// Whether nothing is asked for but the whole row that has a key. An order and a limit of one or more change nothing.
+    /// Whether it is a plain select of the whole row by its key. An order, and a limit of at least one, make no difference.
     pub(crate) fn is_by_key(&self) -> bool {
         let Self { from_item, nodes, joins, filter, group, having, distinct, order: _, limit, offset, lock } = self;
         let FromItem { table, qualifier, query } = from_item;
@@ -150,7 +150,7 @@ impl SelectAst {
         plain && filter.as_ref().is_some_and(by_key)
     }
 
-    /// Whether a limit or an offset says how many rows there are.
+    /// Whether it has a limit or an offset.
     pub(crate) fn is_limited(&self) -> bool {
         self.limit.is_some() || self.offset.is_some()
     }
@@ -171,7 +171,7 @@ impl SelectAst {
         selected.chain(conditions).chain(order.iter().map(Order::node)).for_each(|node| node.tables(out));
     }
 
-    /// Whether it can be a part of a union as it is.
+    /// Whether it can be a member of a union without brackets.
     pub(crate) fn is_simple(&self) -> bool {
         self.order.is_empty() && self.limit.is_none() && self.offset.is_none() && self.lock.is_none()
     }

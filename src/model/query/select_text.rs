@@ -21,7 +21,7 @@ impl SelectAst {
         self.write_tail(to)
     }
 
-    /// Writes the statement without order and limit, which change nothing where there is one row.
+    /// Writes the statement without order and limit, which make no difference to one row.
     pub(crate) fn write_by_key(&self, to: &mut Writer) -> Result<()> {
         self.write_head(to)?;
         self.write_body(to)
@@ -38,14 +38,13 @@ impl SelectAst {
         }
     }
 
-    /// Writes the statement, to stand inside another. MySQL takes no two columns of one name there, so they have names of
-    /// their own where that would be.
+    /// Writes the statement as a derived table. MySQL takes no two columns of one name there: duplicates get aliases.
     pub(crate) fn write_with_names(&self, to: &mut Writer) -> Result<()> {
         self.write_head_with_names(to)?;
         self.write_tail(to)
     }
 
-    /// Writes a statement of as many rows, in no order.
+    /// Writes a statement with the same number of rows, without an order.
     pub(crate) fn write_rows(&self, to: &mut Writer) -> Result<()> {
         self.write_head_with_names(to)?;
         self.write_body(to)?;
@@ -57,7 +56,7 @@ impl SelectAst {
     pub(crate) fn write_count(&self, to: &mut Writer) -> Result<()> {
         to.text("SELECT COUNT(*)");
         let plain = matches!(self.distinct, Distinct::All) && self.group.is_empty() && self.having.is_none();
-        // An aggregate makes one row of all: it must be left to the database to find that out.
+        // An aggregate reduces the rows to one: such a select is counted as a derived table.
         if plain && self.limit.is_none() && self.offset.is_none() && self.nodes.iter().all(SelectItem::is_column) {
             self.write_body(to)
         } else {
@@ -74,7 +73,7 @@ impl SelectAst {
         Ok(())
     }
 
-    /// What is selected, no two under one name.
+    /// Writes the select list, no two columns under one name.
     fn write_head_with_names(&self, to: &mut Writer) -> Result<()> {
         self.write_verb(to)?;
         let selected = self.selected();
@@ -94,7 +93,7 @@ impl SelectAst {
         })
     }
 
-    /// All but what is selected.
+    /// Writes everything behind the select list.
     fn write_tail(&self, to: &mut Writer) -> Result<()> {
         self.write_body(to)?;
         write_order(&self.order, to)?;
@@ -102,7 +101,7 @@ impl SelectAst {
         self.lock.map_or(Ok(()), |lock| lock.write(to))
     }
 
-    /// All but what is selected, the order, and how many of the rows.
+    /// Writes everything between the select list and ORDER BY.
     fn write_body(&self, to: &mut Writer) -> Result<()> {
         to.text(" FROM ");
         self.from_item.write(to)?;
@@ -151,7 +150,7 @@ impl FromItem {
 }
 
 impl Lock {
-    /// Writes the lock. SQLite has none on rows, and leaves it out.
+    /// Writes the lock. SQLite has no row locks: nothing is written.
     pub(crate) fn write(self, to: &mut Writer) -> Result<()> {
         let Self { kind, wait } = self;
         if !to.can().row_locks {
@@ -163,7 +162,7 @@ impl Lock {
         }
         to.text(match (kind, to.dialect()) {
             (LockKind::Update, _) => " FOR UPDATE",
-            // MySQL says FOR SHARE for it too, and MariaDB does not know that.
+            // MariaDB has no FOR SHARE.
             (LockKind::Share, Dialect::Mysql) => " LOCK IN SHARE MODE",
             (LockKind::Share, _) => " FOR SHARE",
         });
@@ -176,7 +175,7 @@ impl Lock {
     }
 }
 
-/// Which of the rows.
+/// Writes LIMIT and OFFSET.
 pub(crate) fn write_window(limit: Option<u64>, offset: Option<u64>, to: &mut Writer) {
     const MOST: u64 = i64::MAX as u64;
     let limit = match limit {

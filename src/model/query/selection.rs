@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Something that is selected, and the name that it gets.
+/// An item of a select list: an expression, and its alias.
 #[derive(Debug, Clone)]
 pub(crate) struct SelectItem {
     pub(crate) node: Node,
@@ -24,7 +24,7 @@ impl SelectItem {
         matches!(self.node, Node::Column(..))
     }
 
-    /// Writes it with its name.
+    /// Writes it with its alias.
     pub(crate) fn write(&self, to: &mut Writer) -> Result<()> {
         let Self { node, name } = self;
         node.write(to)?;
@@ -51,7 +51,7 @@ pub trait Selection {
     /// What a row is read as.
     type Output: Send + 'static;
 
-    /// How many columns it takes.
+    /// The number of columns.
     #[doc(hidden)]
     const WIDTH: usize;
 
@@ -93,7 +93,7 @@ impl<T: for<'r> FromCell<'r> + Send + 'static> Selection for Expr<T> {
     }
 }
 
-/// An expression under a name. Made by [`Expr::named`].
+/// An expression with an alias. Made by [`Expr::named`].
 #[derive(Debug)]
 #[must_use = "it does nothing before it is given to a query"]
 pub struct Named<T> {
@@ -150,12 +150,12 @@ macro_rules! tuples {
 tuples!(A B C D E F G H I J K L);
 
 impl Table {
-    /// The columns of the primary key, to be selected.
+    /// The select list of the primary key.
     pub(crate) fn key_selected(&'static self) -> Vec<SelectItem> {
         self.primary_key.iter().map(|&column| self.selected(column)).collect()
     }
 
-    /// All columns, to be selected.
+    /// The select list of all columns.
     pub(crate) fn all_selected(&'static self) -> Vec<SelectItem> {
         (0..self.columns.len()).map(|column| self.selected(column)).collect()
     }
@@ -167,8 +167,8 @@ impl Table {
 
 methods! {
     [T]
-    /// The expression under a name: for [`functions::name`](crate::query::functions::name) to refer to, and for
-    /// [`Select::into`](crate::query::Select::into) to read by.
+    /// The expression with an alias, which [`functions::name`](crate::query::functions::name) refers to and
+    /// [`Select::into`](crate::query::Select::into) reads by.
     fn named(self, name: impl Into<Cow<'static, str>>) -> Named<T> {
         Named { expr: self, name: name.into() }
     }

@@ -23,11 +23,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Member {
     query: SubQuery,
-    /// Whether it can stand in a union as it is, without an order and a limit of its own.
+    /// Whether it has no order, limit or lock of its own.
     simple: bool,
 }
 
-/// Which rows of two queries there are.
+/// A set operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SetOperator {
     Distinct,
@@ -70,7 +70,7 @@ pub struct Union<R> {
     read: fn(&Row) -> Result<R>,
 }
 
-/// A union, whatever its type.
+/// The untyped syntax tree of a union.
 #[derive(Clone)]
 pub(crate) struct UnionAst {
     first: Member,
@@ -145,22 +145,22 @@ impl UnionAst {
 macro_rules! operators {
     ($([$($generics:tt)*] $type:ty;)+) => {$(
         impl<$($generics)*> $type {
-            /// The rows of both, each once.
+            /// UNION: the rows of both queries, without duplicates.
             pub fn union(self, other: impl Compound<R>) -> Union<R> {
                 Union::of(self.read, self.member_of(SetOperator::Distinct), SetOperator::Distinct, other.member())
             }
 
-            /// The rows of both, those that both have twice.
+            /// UNION ALL: the rows of both queries, with duplicates.
             pub fn union_all(self, other: impl Compound<R>) -> Union<R> {
                 Union::of(self.read, self.member_of(SetOperator::All), SetOperator::All, other.member())
             }
 
-            /// The rows that both have.
+            /// INTERSECT: the rows that both queries have.
             pub fn intersect(self, other: impl Compound<R>) -> Union<R> {
                 Union::of(self.read, self.member_of(SetOperator::Intersect), SetOperator::Intersect, other.member())
             }
 
-            /// The rows that the other does not have.
+            /// EXCEPT: the rows that the other query does not have.
             pub fn except(self, other: impl Compound<R>) -> Union<R> {
                 Union::of(self.read, self.member_of(SetOperator::Except), SetOperator::Except, other.member())
             }
@@ -186,8 +186,8 @@ impl UnionAst {
 }
 
 impl<R> Union<R> {
-    /// The union so far, to which a member is added by `operator`. INTERSECT binds closer than the others in some databases
-    /// and not in others, so what it follows is made one.
+    /// The union to which a member is added by `operator`. INTERSECT binds closer than the others in some databases
+    /// only, so the members before it become one.
     fn member_of(self, operator: SetOperator) -> UnionAst {
         let UnionAst { rest, order, limit, offset, .. } = &self.ast;
         let ended = !order.is_empty() || limit.is_some() || offset.is_some();
@@ -200,25 +200,25 @@ impl<R> Union<R> {
         Self { ast, read }
     }
 
-    /// Orders the rows, behind any order given before: by columns of the first query, or by [`name`](crate::query::functions::name).
+    /// Adds a column or expression to ORDER BY: columns of the first query, or by [`name`](crate::query::functions::name).
     pub fn order_by(mut self, order: Order) -> Self {
         self.ast.order.push(order.of_union());
         self
     }
 
-    /// At most so many rows.
+    /// Limits the number of rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.ast.limit = Some(rows);
         self
     }
 
-    /// Leaves out so many rows, with or without a limit.
+    /// Skips rows, with or without a limit.
     pub fn offset(mut self, rows: u64) -> Self {
         self.ast.offset = Some(rows);
         self
     }
 
-    /// Takes back a limit and an offset.
+    /// Removes the limit and the offset.
     pub fn clear_limit(mut self) -> Self {
         (self.ast.limit, self.ast.offset) = (None, None);
         self
@@ -229,7 +229,7 @@ impl<R> Union<R> {
         self
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     ///
     /// # Errors
     /// As [`Query::run_on`].

@@ -133,20 +133,20 @@ impl<M: Model> Update<M> {
 }
 
 impl<M: Model> Update<M> {
-    /// Whether a query in it reads the table that it writes.
+    /// Whether a sub-query reads the table that is written.
     fn reads_itself(&self, filter: Option<&Expr<bool>>) -> bool {
         reads(M::TABLE, filter) || self.set.iter().any(|(_, node)| node.reads(M::TABLE))
     }
 }
 
-/// Whether a query in a condition reads a table.
+/// Whether a sub-query of the condition reads the table.
 fn reads(table: &Table, filter: Option<&Expr<bool>>) -> bool {
     filter.is_some_and(|filter| filter.node.reads(table))
 }
 
-/// What MySQL has in place of a statement that reads the table that it writes: a join with the rows that are chosen, and
-/// with what they are set to by queries, all of it found before the first row is written. (The limit keeps MySQL from
-/// making one query of the two.) Gives back what is set.
+/// MySQL cannot read the table that it writes: the statement is joined with a derived table of the chosen rows and of the
+/// values from sub-queries, which is materialized before the first row is written. (The limit keeps MySQL from merging
+/// the two.) Returns the assignments.
 fn write_chosen(
     table: &'static Table,
     filter: Option<&Expr<bool>>,
@@ -217,7 +217,7 @@ pub(crate) fn delete_text<M: Model>(
 impl<M: Model> Query for Update<M> {
     type Output = u64;
 
-    /// Without assignments it sends nothing and changes no row.
+    /// An update without assignments sends nothing.
     async fn run_on(self, db: &Database) -> Result<u64> {
         if self.set.is_empty() {
             return Ok(0);

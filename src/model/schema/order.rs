@@ -2,13 +2,13 @@
 
 use crate::model::table::{ReferenceDef, Table};
 
-/// Tables in the order in which they are made. They are dropped in the reverse one.
+/// Tables in the order in which they are created; they are dropped in reverse order.
 pub(super) struct TableOrder {
     pub(super) tables: Vec<&'static Table>,
     pub(super) deferred: Vec<DeferredReference>,
 }
 
-/// A reference to a table that comes later: one that closes a circle.
+/// A reference to a table that comes later, which closes a cycle.
 #[derive(Clone, Copy)]
 pub(super) struct DeferredReference {
     pub(super) table: &'static Table,
@@ -26,7 +26,7 @@ impl TableOrder {
         order
     }
 
-    /// Places a table behind those that it refers to. `open` are those that are about to be placed.
+    /// Adds a table after those that it refers to. `open` are the tables that are being visited.
     fn visit(&mut self, table: &'static Table, given: &[&'static Table], open: &mut Vec<&'static Table>) {
         if contains(&self.tables, table) {
             return;

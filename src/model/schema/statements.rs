@@ -1,4 +1,4 @@
-//! [`DdlWriter`]: the statements that make and drop a table, in the words of a database.
+//! [`DdlWriter`]: the statements that create a table, in one dialect.
 
 use super::{
     names,
@@ -21,7 +21,7 @@ impl DdlWriter {
         Self { dialect }
     }
 
-    /// All statements that make the tables, except for the references that are held back.
+    /// All statements that create the tables, without the deferred references.
     pub(super) fn create(&self, order: &TableOrder) -> Result<Vec<String>> {
         let mut statements = Vec::new();
         for table in &order.tables {
@@ -35,7 +35,7 @@ impl DdlWriter {
         Ok(statements)
     }
 
-    /// The references that are added when all tables are there: none on SQLite, which cannot, and does not ask for their
+    /// The references that are added when all tables exist: none on SQLite, which cannot add them, and does not check their
     /// targets.
     pub(super) fn deferred<'a>(&self, order: &'a TableOrder) -> &'a [DeferredReference] {
         if self.dialect.capabilities().alters_references { &order.deferred } else { &[] }
@@ -67,7 +67,7 @@ impl DdlWriter {
             }
         }
         let end = if self.dialect == Dialect::Mysql {
-            // Text is compared as it is, as on the other databases; and rows can be rolled back.
+            // Text compares byte by byte, as on the other databases; and the engine has transactions.
             " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         } else {
             ""
@@ -95,18 +95,18 @@ impl DdlWriter {
             }
             _ => {}
         }
-        // MariaDB does not take it for generated columns.
+        // MariaDB rejects it for generated columns.
         if !(self.dialect == Dialect::Mysql && matches!(column.write, ColumnWrite::Generated(Some(_)))) {
             line.push_str(if column.null { " NULL" } else { " NOT NULL" });
         }
         if let Some(default) = column.default_sql {
-            // Anything but a constant needs the parentheses on one database or another.
+            // Some databases demand parentheses around anything but a constant.
             line.extend([" DEFAULT (", default, ")"]);
         }
         Ok(line)
     }
 
-    /// What must hold for each value of a column. Not written with the column, where MariaDB has no names for it.
+    /// The CHECK constraints of a column. They are table constraints, as MariaDB cannot name those of columns.
     fn checks(&self, table: &Table, index: usize) -> impl Iterator<Item = String> {
         let column = &table.columns[index];
         let checks = [("check", column.check.map(String::from)), ("length", self.length_check(column))];
@@ -116,7 +116,7 @@ impl DdlWriter {
         })
     }
 
-    /// What holds the length of text where the type does not.
+    /// The condition on the length of text, where the type has none.
     fn length_check(&self, column: &ColumnDef) -> Option<String> {
         let max = column.max_length.filter(|_| column.references.is_none())?;
         let function = match self.dialect {
@@ -128,12 +128,12 @@ impl DdlWriter {
         Some(format!("{function}({}) <= {max}", self.quoted(column.name)))
     }
 
-    /// An index that a statement of its own makes.
+    /// CREATE INDEX.
     fn create_index(&self, table: &Table, columns: &[usize]) -> String {
         let name = self.quoted(&self.name(table, columns, "idx"));
         let columns = self.columns(table, columns);
         match (self.dialect, table.schema) {
-            // There the index is qualified, and the table must not be.
+            // On SQLite the index is qualified, and the table must not be.
             (Dialect::Sqlite, Some(schema)) => {
                 let (schema, table) = (self.quoted(schema), self.quoted(table.name));
                 format!("CREATE INDEX IF NOT EXISTS {schema}.{name} ON {table} ({columns})")
@@ -142,12 +142,12 @@ impl DdlWriter {
         }
     }
 
-    /// Whether the key is written with its column, which makes SQLite give numbers to it.
+    /// Whether PRIMARY KEY stands with its column, which makes SQLite number it.
     fn numbers_by_itself(&self, table: &Table) -> bool {
         self.dialect == Dialect::Sqlite && table.auto_column().is_some()
     }
 
-    /// The name of what a table has on some columns.
+    /// The name of a constraint or index on some columns.
     pub(super) fn name(&self, table: &Table, columns: &[usize], what: &str) -> String {
         let columns: Vec<_> = columns.iter().map(|&column| table.columns[column].name).collect();
         names::name(self.dialect, table.name, &columns, what)
@@ -173,8 +173,8 @@ impl DdlWriter {
     }
 }
 
-/// The columns that refer to other tables and have to be given an index, so that a row that is referred to can be found,
-/// changed and deleted quickly: all that no other index or key begins with. MySQL makes such indexes by itself.
+/// The foreign key columns that need an index of their own: those that no other index or key begins with. Without it,
+/// deletes and updates of referenced rows would scan the table. MySQL makes such indexes by itself.
 fn references_to_index(table: &Table) -> impl Iterator<Item = usize> {
     let begins = |column: usize| {
         let indexes = table.indexes.iter().map(|index| index.columns);

@@ -1,4 +1,5 @@
-//! [`create_tables`], [`drop_tables`] and [`create_statements`]: the statements of `statements.rs` in the order of `order.rs`.
+//! [`create_tables`], [`drop_tables`] and [`create_statements`]: the statements of `statements.rs` in the order of
+//! `order.rs`.
 
 use super::{
     order::{DeferredReference, TableOrder},
@@ -12,14 +13,14 @@ use crate::{
     params,
 };
 
-/// The advisory lock that is held on PostgreSQL while tables are created or dropped: two sessions that create one table at the
-/// same time fail there, even with IF NOT EXISTS. An arbitrary number.
+/// The advisory lock that is held on PostgreSQL while tables are created or dropped: two sessions that create one table
+/// at the same time fail there, even with IF NOT EXISTS. An arbitrary number.
 const LOCK: i64 = 0x6e65_7374_6c69_6e67;
 
-/// Makes the tables of models, with their keys, constraints and indexes; what is there already is left as it is.
+/// Creates the tables of models, with their keys, constraints and indexes. Existing tables are left as they are.
 ///
-/// Tables that others refer to come first, in whatever order they are given; tables may refer to each other and to
-/// themselves. A table that is referred to and not given must be there. On PostgreSQL and SQLite all of it is one
+/// Tables may be given in any order, and may refer to each other and to themselves. A referenced table that is not given
+/// must exist. On PostgreSQL and SQLite all of it is one
 /// transaction, or a savepoint of the one that is open.
 ///
 /// A table that exists is not compared with its model: to change tables use migrations.
@@ -75,7 +76,7 @@ pub async fn create_tables(db: &Database, tables: &[&'static Table]) -> Result<(
     .await
 }
 
-/// Drops the tables of models, those that refer to others first. Tables that are not there are no error.
+/// Drops the tables of models, those that refer to others first. A table that does not exist is no error.
 ///
 /// On PostgreSQL and SQLite all of it is one transaction, or a savepoint of the one that is open.
 ///
@@ -99,7 +100,7 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
                 db.execute(&writer.drop_reference(table, *column), ()).await?;
             }
         }
-        // SQLite deletes the rows first, and looks at references as it does.
+        // SQLite deletes the rows first, and checks references as it does.
         let deferred = circular && !db.dialect().capabilities().alters_references;
         if deferred {
             db.batch("PRAGMA defer_foreign_keys = on").await?;
@@ -115,7 +116,7 @@ pub async fn drop_tables(db: &Database, tables: &[&'static Table]) -> Result<()>
     .await
 }
 
-/// The statements by which [`create_tables`] makes tables: to look at, or as the first draft of a migration.
+/// The statements of [`create_tables`]: for review, or as the first draft of a migration.
 ///
 /// # Errors
 /// `Unsupported` if the database has no such type.

@@ -1,8 +1,10 @@
-//! [`Error::violates`]: whether an error is the violation of a constraint on some columns of a model, the same on all databases.
+//! [`Error::violates`]: whether an error is the violation of a constraint on some columns of a model, the same on all
+//! databases.
 //!
-//! PostgreSQL reports the columns, in a detail whose words depend on its language; SQLite reports those of unique constraints
-//! and NOT NULL; MySQL the name of a key, and the definition of a foreign key. Where there is only a name, it is looked up
-//! among those that the databases and `create_tables` give to the constraints of the model. Nothing is asked of the server.
+//! PostgreSQL reports the columns, in a detail whose words depend on its language; SQLite reports those of unique
+//! constraints and NOT NULL; MySQL the name of a key, and the definition of a foreign key. Where there is only a name,
+//! it is looked up among those that the databases and `create_tables` give to the constraints of the model. Nothing is
+//! asked of the server.
 
 use super::names::name as constraint_name;
 use crate::{
@@ -18,10 +20,10 @@ impl Error {
     /// Whether a constraint on exactly these columns was violated: one that they are unique or the primary key, that they
     /// refer to a row that is there, that they are not NULL, or that a CHECK holds. The order of columns does not matter.
     ///
-    /// The answer is the same on all databases for constraints that the model has. MySQL and MariaDB report no more of a unique
-    /// constraint than its name: it is known if it is that which `create_tables` or the server gives it, or if the model has
-    /// only one that it can be. SQLite does not report which foreign key was violated: it is known where the model that is
-    /// written has only one.
+    /// The answer is the same on all databases for constraints that the model has. MySQL and MariaDB report no more of
+    /// a unique constraint than its name: it is known if it is that which `create_tables` or the server gives it, or if
+    /// the model has only one that it can be. SQLite does not report which foreign key was violated: it is known where
+    /// the model that is written has only one.
     ///
     /// # Examples
     /// ```
@@ -117,7 +119,7 @@ impl Violation<'_> {
             let mut begin = unique.iter().filter(|columns| columns.first() == Some(&first));
             return Some(begin.nth(number - 1).map_or_else(|| vec![first], |columns| columns.to_vec()));
         }
-        // A name that says nothing is that of the one constraint that there is.
+        // An unknown name belongs to the only unique constraint of the model, if there is one.
         if let [only] = &*unique { Some(only.to_vec()) } else { None }
     }
 
@@ -204,7 +206,7 @@ impl Violation<'_> {
     }
 }
 
-/// Whether a word stands in a text by itself, in any case.
+/// Whether a text has a word, in any case.
 fn has_word(text: &str, word: &str) -> bool {
     let (text, word) = (text.to_lowercase(), word.to_lowercase());
     let letter = |c: char| c.is_alphanumeric() || c == '_';

@@ -1,10 +1,10 @@
 //! [`ColumnType`]: the SQL type of a column.
 
-/// The SQL type of a column, as all back ends have it in one form or another.
+/// The SQL type of a column. Each database has its own name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColumnType {
-    /// A truth value.
+    /// A boolean.
     Bool,
     /// A signed integer of 16 bits.
     I16,
@@ -28,9 +28,9 @@ pub enum ColumnType {
     Date,
     /// A time of day.
     Time,
-    /// A date and a time of day, of no time zone.
+    /// A timestamp without time zone.
     DateTime,
-    /// A moment.
+    /// A timestamp in UTC.
     DateTimeUtc,
     /// A UUID.
     Uuid,

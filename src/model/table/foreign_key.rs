@@ -18,8 +18,8 @@ use crate::{
 
 /// A reference to a row of the model `M`, by its primary key.
 ///
-/// As the type of a field it makes a foreign key. The row itself is fetched when it is asked for, or along with many others
-/// by a join or a prefetch.
+/// A field of this type is a foreign key. The row itself is fetched by [`get`](Self::get), or for many rows at once by
+/// a join or a prefetch.
 pub struct ForeignKey<M: Model>(M::Key);
 
 impl<M: Model> ForeignKey<M> {
@@ -50,7 +50,7 @@ impl<M: Model<Key: Field>> ForeignKey<M> {
     /// Fetches the row. For the rows of many at once see [`Manager::prefetch`](crate::Manager::prefetch) and joins.
     ///
     /// # Errors
-    /// `NoRow` if there is no such row, which a database that checks its references does not let happen; else as
+    /// `NoRow` if there is no such row, which a foreign key constraint rules out; else as
     /// [`Database::execute`].
     ///
     /// # Cancel safety

@@ -1,4 +1,4 @@
-//! What a model says of its table, and the Rust types of its fields.
+//! The definition of a model's table, and the Rust types of its fields.
 
 mod column_type;
 mod field;

@@ -53,7 +53,7 @@ pub trait Model: FromRow + Send + Sync + 'static {
     #[doc(hidden)]
     fn value(&self, column: usize) -> Value;
 
-    /// What a new row gets in a column that it is not given a value for, if the model says so.
+    /// The default of the model for a column, if it has one.
     #[doc(hidden)]
     fn default_value(column: usize) -> Option<Value>;
 
@@ -61,12 +61,12 @@ pub trait Model: FromRow + Send + Sync + 'static {
     #[doc(hidden)]
     fn read(row: &Row, first: usize) -> Result<Self>;
 
-    /// All rows of the table, to be narrowed down.
+    /// A select of all rows of the table; `filter` narrows it down.
     fn select() -> Select<Self> {
         Select::new()
     }
 
-    /// The row with this primary key, of one column or several, as a query.
+    /// A select of the row with this primary key, of one column or several.
     ///
     /// # Examples
     /// ```
@@ -85,12 +85,12 @@ pub trait Model: FromRow + Send + Sync + 'static {
         Relation::table()
     }
 
-    /// The table under another name, for queries in which it takes part more than once.
+    /// The table under an alias, for queries that use it more than once.
     fn alias(name: impl Into<Cow<'static, str>>) -> Relation<Self> {
         Relation::named(name.into())
     }
 
-    /// Inserts a row with these values; the model's defaults are filled in. It gives back the key.
+    /// Inserts a row with these values; the defaults of the model are filled in. Returns the key.
     fn insert(assignments: impl IntoIterator<Item = Assignment<Self>>) -> Insert<Self, One> {
         Insert::new(InsertPlan::of_assignments([assignments]))
     }
@@ -106,17 +106,17 @@ pub trait Model: FromRow + Send + Sync + 'static {
         Insert::new(InsertPlan::of_rows(rows))
     }
 
-    /// Updates rows: all of the table, to be narrowed down.
+    /// Updates all rows of the table; `filter` narrows it down.
     fn update(assignments: impl IntoIterator<Item = Assignment<Self>>) -> Update<Self> {
         Update::new(assignments)
     }
 
-    /// Deletes rows: all of the table, to be narrowed down.
+    /// Deletes all rows of the table; `filter` narrows it down.
     fn delete() -> Delete<Self> {
         Delete::new()
     }
 
-    /// Rows of this model from SQL that the caller wrote, read by the names of their columns.
+    /// Rows of this model by raw SQL, read by the names of their columns.
     fn raw(sql: impl Into<String>, params: impl Into<Params>) -> Raw<Self> {
         raw(sql, params)
     }

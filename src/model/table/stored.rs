@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Stored {
-    /// That of this crate: the database's own type, and where it has none, text.
+    /// The form of this crate: the native type of the database, or text if it has none.
     #[default]
     Native,
     /// A UUID as text with hyphens.
@@ -21,14 +21,14 @@ pub enum Stored {
     Bytes,
     /// A UUID as text of 32 hexadecimal digits.
     Simple,
-    /// A moment as text of RFC 3339, in UTC: `2024-05-06T07:08:09.5+00:00`.
+    /// A timestamp as text of RFC 3339, in UTC: `2024-05-06T07:08:09.5+00:00`.
     Rfc3339,
-    /// A moment as text with an offset, in UTC: `2024-05-06 07:08:09.5+00:00`.
+    /// A timestamp as text with an offset, in UTC: `2024-05-06 07:08:09.5+00:00`.
     Offset,
 }
 
 impl Stored {
-    /// A value in this form. Values that have no forms stay what they are.
+    /// Converts a value to this form. Values of other types stay unchanged.
     pub(crate) fn value(self, value: Value) -> Value {
         let text =
             |text: Option<String>| text.map_or(Value::Invalid("its year is not between 0 and 9999"), Value::Text);
@@ -45,7 +45,7 @@ impl Stored {
         }
     }
 
-    /// Whether values in this form are compared with those in the other as they are.
+    /// Whether values of the two forms compare without a conversion.
     pub(crate) fn agrees_with(self, other: Self) -> bool {
         let plain = |form| if form == Self::Text { Self::Native } else { form };
         plain(self) == plain(other)

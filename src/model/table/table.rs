@@ -39,15 +39,15 @@ pub struct ColumnDef {
     pub ty: ColumnType,
     /// Whether it may be NULL.
     pub null: bool,
-    /// Whether the database numbers new rows by it.
+    /// Whether the database numbers it (identity, AUTO_INCREMENT).
     pub auto: bool,
     /// How many characters text may have.
     pub max_length: Option<u32>,
     /// The default of the database, as SQL.
     pub default_sql: Option<&'static str>,
-    /// What must hold for each row, as SQL.
+    /// The CHECK constraint, as SQL.
     pub check: Option<&'static str>,
-    /// What it refers to.
+    /// The foreign key, if it is one.
     pub references: Option<ReferenceDef>,
     /// The form in which it stores its values.
     pub stored: Stored,
@@ -73,7 +73,7 @@ pub enum ColumnWrite {
 pub struct IndexDef {
     /// Its columns, by their numbers.
     pub columns: &'static [usize],
-    /// Whether no two rows may be equal in it.
+    /// Whether it is unique.
     pub unique: bool,
 }
 
@@ -83,9 +83,9 @@ pub struct IndexDef {
 pub struct ReferenceDef {
     /// The other table. A function, as two tables may refer to each other.
     pub table: fn() -> &'static Table,
-    /// What becomes of a row when the row that it refers to is deleted.
+    /// ON DELETE.
     pub on_delete: Option<ReferenceAction>,
-    /// What becomes of a row when the key of the row that it refers to changes.
+    /// ON UPDATE.
     pub on_update: Option<ReferenceAction>,
     /// Whether the column has an index of its own, unless another index or key begins with it.
     pub index: bool,
@@ -101,10 +101,10 @@ impl fmt::Debug for ReferenceDef {
     }
 }
 
-/// What a foreign key does when the row that it refers to goes or changes.
+/// The action of a foreign key when the row that it refers to is deleted, or its key changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferenceAction {
-    /// The row goes or changes along.
+    /// The row is deleted, or changes, too.
     Cascade,
     /// The reference becomes NULL.
     SetNull,
@@ -112,7 +112,7 @@ pub enum ReferenceAction {
     SetDefault,
     /// It is refused.
     Restrict,
-    /// It is refused, if it still does not fit at the end.
+    /// It is refused if it still violates the constraint at the end.
     NoAction,
 }
 
@@ -140,18 +140,18 @@ impl Table {
         self.columns.iter().position(|column| column.auto)
     }
 
-    /// Whether it is this one: constants have no address of their own.
+    /// Whether it is the same table. (A constant has no unique address.)
     pub(crate) fn is(&self, other: &Self) -> bool {
         (self.schema, self.name) == (other.schema, other.name)
     }
 
-    /// The columns that inserts and updates write.
+    /// The columns that are not read-only.
     pub(crate) fn writable(&self) -> impl Iterator<Item = usize> + use<> {
         let columns = self.columns;
         (0..columns.len()).filter(move |&column| !columns[column].is_read_only())
     }
 
-    /// Refuses a column that only the database writes.
+    /// An error for a read-only column.
     pub(crate) fn check_writable(&self, column: usize) -> Result<()> {
         let def = &self.columns[column];
         if !def.is_read_only() {
@@ -172,7 +172,7 @@ impl ColumnDef {
     /// The form of its values: its own, or that of the key that it refers to.
     pub(crate) fn form(&self) -> Stored {
         let mut def = self;
-        // Keys that refer to each other in a circle have no form of their own.
+        // Keys that refer to each other in a cycle have no form.
         for _ in 0..16 {
             let Some(reference) = def.references.filter(|_| def.stored == Stored::Native) else { break };
             let Some(key) = (reference.table)().key().next() else { break };
