@@ -9,7 +9,7 @@
 use std::hint::black_box;
 
 use divan::Bencher;
-use nestling::{Database, Error, params, rusqlite};
+use nestling::{Database, Error, native::rusqlite, params};
 use tokio::runtime::Runtime;
 
 /// The ledger is not public; it stands on its own, so it can be measured on its own.

@@ -3,7 +3,7 @@
 //! `NESTLING_POSTGRES_URL` names one (`tests/run.sh with-servers -- cargo bench --all-features --bench manager`).
 
 use divan::Bencher;
-use nestling::{Database, Error, ForeignKey, Manager, Model, PrefetchType};
+use nestling::{Database, Error, ForeignKey, Manager, Model, model::PrefetchType};
 use tokio::runtime::Runtime;
 
 fn main() {

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use divan::Bencher;
-use nestling::{Database, Dialect, ForeignKey, Model, OnConflict, Query};
+use nestling::{Database, Dialect, ForeignKey, Model, Query, query::OnConflict};
 
 #[global_allocator]
 static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();

@@ -36,8 +36,8 @@
 //!
 //! # Models
 //!
-//! A struct with `#[derive(Model)]` is a table, its columns are constants, and a [`Manager`] has the calls on rows. They take
-//! part in the transaction that the task has open, as everything does.
+//! A struct with `#[derive(Model)]` is a table, its columns are constants, and a [`Manager`] has the calls on rows.
+//! They take part in the transaction that the task has open, as everything does.
 //!
 //! ```
 //! use nestling::{Database, Error, Manager, Model, create_tables};
@@ -66,15 +66,25 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Begin reading at [`Manager`], [`Model`], [`Select`] and [`Column`].
+//! # Where things are
+//! The root of the crate has the names of daily use. The others are in modules:
+//!
+//! | module | |
+//! |---|---|
+//! | [`model`] | definitions of tables, columns and fields; tables created and dropped; prefetch |
+//! | [`query`] | typed statements and the expressions in them |
+//! | [`row`] | rows, and streams of them |
+//! | [`types`] | values and cells, and the Rust types that they become |
+//! | [`sync`] | blocking calls |
+//! | [`native`] | the database clients below this crate |
+//! | `tower` | a scope for each request of a service |
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
-//! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`].
+//! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`](model::TextEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
-//! - `tower` has [`ScopeLayer`](https://docs.rs/nestling/latest/nestling/struct.ScopeLayer.html), which runs each request of
-//!   a service in a scope of its own.
+//! - `tower` has the module of that name.
 
 // docs.rs sets this cfg: each item then tells the feature that it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -88,68 +98,125 @@ mod db;
 mod detach_on_drop;
 mod driver;
 mod error;
-mod model;
+pub mod model;
 mod pool;
 mod revocable;
 mod runtime;
 mod session;
 mod sql;
-mod sync;
+pub mod sync;
 #[cfg(feature = "tower")]
-mod tower;
+pub mod tower;
 mod transaction;
 
-#[cfg(feature = "mysql")]
-pub use mysql_async;
 #[cfg(feature = "derive")]
-pub use nestling_derive::{FromRow, Model, TextEnum};
-#[cfg(feature = "sqlite")]
-pub use rusqlite;
-#[cfg(feature = "sea-query")]
-pub use sea_query;
-#[cfg(feature = "postgres")]
-pub use tokio_postgres;
+pub use nestling_derive::{FromRow, Model};
 
-#[cfg(feature = "mysql")]
-pub use crate::db::MysqlClient;
-#[cfg(feature = "postgres")]
-pub use crate::db::PostgresClient;
-#[cfg(feature = "sea-query")]
-pub use crate::db::{Outcome, Portable};
-#[doc(hidden)]
-pub use crate::model::derived as __derive;
+#[doc(inline)]
+pub use crate::model::{
+    manager::Manager,
+    query::{Query, raw},
+    schema::create_tables,
+    table::{ForeignKey, Model},
+};
 pub use crate::{
     data::{
+        params::Params,
+        row::{FromRow, Row},
+        value::Value,
+    },
+    db::{
+        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase, Status,
+        TransactionBuilder,
+    },
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    session::{Context, Stats, scope, spawn},
+    transaction::settings::Isolation,
+};
+
+/// Typed statements and the expressions in them.
+///
+/// A statement is made by the constructors of [`Model`] or by [`raw`], and run by a [`Manager`] or by [`Query::run_on`].
+pub mod query {
+    #[cfg(feature = "sea-query")]
+    pub use sea_query;
+
+    #[cfg(feature = "sea-query")]
+    pub use crate::db::{Outcome, Portable};
+    pub use crate::model::{
+        expr::{
+            Document, Expr, InOperand, JsonPath, JsonStep, Number, Operand, Order, Ordered, RowOperand, RowParts,
+            RowValue, Text,
+        },
+        query::{
+            Cardinality, Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One,
+            Optional, Query, Raw, Relation, Returning, Rows, Select, Selection, Union, Update, functions, raw,
+        },
+    };
+}
+
+/// Rows of queries, and streams of them with constant memory.
+pub mod row {
+    pub use crate::{
+        data::row::{FromRow, Row, RowIndex},
+        db::RowStream,
+    };
+}
+
+/// The values of parameters and the cells of rows, and the Rust types that they become.
+pub mod types {
+    pub use crate::data::{
         cell::{Cell, Elements, FromCell, Mismatch, Pairs},
         hstore::{HStore, HStoreText},
         json::Json,
         params::Params,
-        row::{FromRow, Row, RowIndex},
         value::Value,
-    },
-    db::{
-        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, RowStream, SqliteDatabase,
-        Status, TransactionBuilder,
-    },
-    driver::Dialect,
-    error::{Error, ErrorKind, Result},
-    model::{
-        Assignment, Children, ChildrenOf, ChildrenWith, Column, ColumnDef, ColumnType, ColumnWrite, Columns, Compound,
-        ConflictTarget, Delete, DeleteRow, Document, Expr, Field, ForeignKey, IndexDef, Insert, IntoSelect, JsonPath,
-        JsonStep, Key, Manager, Many, Maybe, Model, ModelStream, Named, Number, OnConflict, One, Operand, Optional,
-        Order, Ordered, Prefetch, PrefetchType, Prefetched, Query, Raw, RecursiveDelete, Reference, ReferenceAction,
-        ReferenceDef, Relation, Returning, RowValue, Rows, Select, Selection, Shape, Stored, Table, Text, TextEnum,
-        Union, Update, create_statements, create_tables, drop_tables, functions, raw,
-    },
-    session::{Context, Stats, scope, spawn},
-    sync::{SyncDatabase, SyncManager, SyncModels, SyncRows, SyncTransaction},
-    transaction::settings::Isolation,
-};
-#[cfg(feature = "tower")]
-pub use crate::{
-    session::ScopeFuture,
-    tower::{ScopeLayer, ScopeService},
-};
+    };
+}
+
+/// The database clients below this crate: handles to those that a [`Database`] lends, and their crates.
+///
+/// The crates are re-exported so that a program names the very version that this crate uses. A new major version of one of
+/// them is a breaking change of this module alone, and comes with a new minor version of this crate while it is `0.x`, with
+/// a new major version from `1.0` on.
+pub mod native {
+    #[cfg(feature = "mysql")]
+    pub use mysql_async;
+    #[cfg(feature = "sqlite")]
+    pub use rusqlite;
+    #[cfg(feature = "postgres")]
+    pub use tokio_postgres;
+
+    #[cfg(feature = "mysql")]
+    pub use crate::db::MysqlClient;
+    #[cfg(feature = "postgres")]
+    pub use crate::db::PostgresClient;
+}
+
+/// Names for the output of the derive macros. They may change with every version.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{
+        data::{
+            cell::{Cell, FromCell, Mismatch},
+            row::{FromRow, Row},
+            value::Value,
+        },
+        error::Result,
+        model::{
+            derived::{
+                ColumnSettings, begins_with, can_be_auto, column, default_value, index, is_reference, is_text,
+                no_column, read, read_text_enum, reference, stored, table, write,
+            },
+            expr::Column,
+            query::Select,
+            table::{
+                ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, Model, ReferenceAction, Stored, Table, TextEnum,
+            },
+        },
+    };
+}
 
 /// The examples of the documents are compiled and run as tests.
 #[cfg(doctest)]

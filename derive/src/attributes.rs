@@ -1,5 +1,5 @@
-//! [`Attributes`]: what stands in `#[model(…)]` and its kin, read once and then taken key by key. Used by everything that
-//! has attributes. It knows the forms, and no key: what is left over at the end is unknown.
+//! [`Attributes`]: the keys and values of `#[model(…)]`, `#[from_row(…)]` and `#[text_enum(…)]`. Each key is taken once; a key that is
+//! left at the end is an error.
 
 use proc_macro2::Span;
 use syn::{
@@ -115,7 +115,7 @@ impl Attributes {
         self.literal(key, "a number", number)
     }
 
-    /// Takes a key that is true when it stands there, and may be told to be `false`.
+    /// Takes a flag: `key`, `key = true` or `key = false`.
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<LitBool>> {
         match self.take(key)? {
             None => Ok(None),
@@ -152,7 +152,7 @@ impl Attributes {
         read(lit).map(Some).ok_or(wrong)
     }
 
-    /// Refuses what nobody has taken; `known` is what could have been.
+    /// An error for a key that was not taken; `known` lists the keys.
     pub(crate) fn finish(self, known: &str) -> Result<()> {
         match self.items.first() {
             None => Ok(()),

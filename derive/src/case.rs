@@ -1,4 +1,4 @@
-//! [`Case`]: how names are written in a database, for `rename_all`. It knows words, and no attributes but its own.
+//! [`Case`]: the cases of `rename_all`.
 
 use syn::{Error, LitStr, Result};
 

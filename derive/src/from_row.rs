@@ -37,7 +37,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     }
     errors.finish()?;
     let sources: Vec<_> = fields.iter().map(|(ident, ty, column)| Source { ident, ty, column }).collect();
-    Ok(implementation(&krate, &input.ident, &sources, &quote!(#krate::Row::get)))
+    Ok(implementation(&krate, &input.ident, &sources, &quote!(#krate::__private::Row::get)))
 }
 
 fn column(attributes: &[syn::Attribute], ident: &Ident, case: Option<Case>) -> Result<LitStr> {
@@ -57,9 +57,9 @@ pub(crate) fn implementation(krate: &Path, ident: &Ident, fields: &[Source<'_>],
     let by_name = fields.iter().map(|Source { ident, ty, column }| quote!(#ident: #read::<#ty>(row, #column)?));
     quote! {
         #[automatically_derived]
-        impl #krate::FromRow for #ident {
-            fn from_row(row: &#krate::Row) -> #krate::Result<Self> {
-                if #krate::__derive::begins_with(row, &[#(#names),*]) {
+        impl #krate::__private::FromRow for #ident {
+            fn from_row(row: &#krate::__private::Row) -> #krate::__private::Result<Self> {
+                if #krate::__private::begins_with(row, &[#(#names),*]) {
                     ::std::result::Result::Ok(Self { #(#by_position),* })
                 } else {
                     ::std::result::Result::Ok(Self { #(#by_name),* })

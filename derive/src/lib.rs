@@ -56,7 +56,7 @@ use syn::{DeriveInput, Result, parse_macro_input};
 ///
 /// # Examples
 /// ```
-/// use nestling::{Dialect, ForeignKey, Json, Model, Query, TextEnum, create_statements};
+/// use nestling::{Dialect, ForeignKey, Model, Query, model::{TextEnum, create_statements}, types::Json};
 ///
 /// #[derive(Debug, Model)]
 /// #[model(table = "directors")]
@@ -101,7 +101,7 @@ use syn::{DeriveInput, Result, parse_macro_input};
 /// # Ok::<_, nestling::Error>(())
 /// ```
 ///
-/// Mistakes are told where they stand:
+/// Mistakes are reported where they are:
 /// ```compile_fail
 /// #[derive(nestling::Model)]
 /// struct User {
@@ -151,7 +151,7 @@ pub fn from_row(input: TokenStream) -> TokenStream {
 /// Makes an enum one that is stored as text.
 ///
 /// It implements `TextEnum`, and what a field of a model and a parameter of a statement need. A text that no variant has is
-/// an error of kind `Decode`, whose message tells the texts that there are. The variants have no fields.
+/// an error of kind `Decode`, whose message lists the valid texts. The variants have no fields.
 ///
 /// # Attributes
 /// | `#[text_enum(…)]` | |
@@ -162,7 +162,7 @@ pub fn from_row(input: TokenStream) -> TokenStream {
 ///
 /// # Examples
 /// ```
-/// use nestling::{TextEnum, Value};
+/// use nestling::{Value, model::TextEnum};
 ///
 /// #[derive(Debug, PartialEq, TextEnum)]
 /// #[text_enum(rename_all = "snake_case")]

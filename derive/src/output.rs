@@ -33,7 +33,7 @@ impl Model {
                 #[doc = #doc]
                 #gap
                 #(#docs)*
-                #vis const #name: #krate::Column<Self, #ty> = #krate::Column::new(#at);
+                #vis const #name: #krate::__private::Column<Self, #ty> = #krate::__private::Column::new(#at);
             }
         });
         quote! {
@@ -58,32 +58,34 @@ impl Model {
         };
         let table = self.table();
         let numbers = 0..fields.len();
-        let sent = fields.iter().map(|Field { ident, ty, .. }| quote!(<#ty as #krate::Field>::to_value(&self.#ident)));
+        let sent = fields
+            .iter()
+            .map(|Field { ident, ty, .. }| quote!(<#ty as #krate::__private::Field>::to_value(&self.#ident)));
         let defaults = fields.iter().enumerate().filter_map(|(at, field)| self.default(at, field));
         let read = fields
             .iter()
             .enumerate()
-            .map(|(at, Field { ident, ty, .. })| quote!(#ident: #krate::__derive::read::<#ty>(row, first + #at)?));
+            .map(|(at, Field { ident, ty, .. })| quote!(#ident: #krate::__private::read::<#ty>(row, first + #at)?));
         quote! {
             #[automatically_derived]
-            impl #krate::Model for #ident {
+            impl #krate::__private::Model for #ident {
                 type Key = #key_type;
 
-                const TABLE: &'static #krate::Table = #table;
+                const TABLE: &'static #krate::__private::Table = #table;
 
                 fn key(&self) -> Self::Key {
                     #key_value
                 }
 
-                fn value(&self, column: usize) -> #krate::Value {
+                fn value(&self, column: usize) -> #krate::__private::Value {
                     let value = match column {
                         #(#numbers => #sent,)*
-                        _ => #krate::__derive::no_column(<Self as #krate::Model>::TABLE, column),
+                        _ => #krate::__private::no_column(<Self as #krate::__private::Model>::TABLE, column),
                     };
-                    #krate::__derive::stored(<Self as #krate::Model>::TABLE, column, value)
+                    #krate::__private::stored(<Self as #krate::__private::Model>::TABLE, column, value)
                 }
 
-                fn default_value(column: usize) -> ::std::option::Option<#krate::Value> {
+                fn default_value(column: usize) -> ::std::option::Option<#krate::__private::Value> {
                     match column {
                         #(#defaults)*
                         _ => ::std::option::Option::None,
@@ -91,7 +93,7 @@ impl Model {
                 }
 
                 #[inline]
-                fn read(row: &#krate::Row, first: usize) -> #krate::Result<Self> {
+                fn read(row: &#krate::__private::Row, first: usize) -> #krate::__private::Result<Self> {
                     ::std::result::Result::Ok(Self { #(#read),* })
                 }
             }
@@ -109,8 +111,8 @@ impl Model {
             Default::OfType(span) => *span,
             Default::Expr(expr) => Expr::span(expr),
         };
-        let value = quote_spanned!(span=> #krate::__derive::default_value::<#ty>(#value));
-        let value = quote!(#krate::__derive::stored(<Self as #krate::Model>::TABLE, #at, #value));
+        let value = quote_spanned!(span=> #krate::__private::default_value::<#ty>(#value));
+        let value = quote!(#krate::__private::stored(<Self as #krate::__private::Model>::TABLE, #at, #value));
         Some(quote!(#at => ::std::option::Option::Some(#value),))
     }
 
@@ -118,7 +120,7 @@ impl Model {
     fn reading(&self) -> TokenStream {
         let Self { ident, krate, fields, .. } = self;
         let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
-        let read = quote!(#krate::__derive::read);
+        let read = quote!(#krate::__private::read);
         from_row::implementation(krate, ident, &fields.collect::<Vec<_>>(), &read)
     }
 
@@ -135,9 +137,9 @@ impl Model {
             #[allow(dead_code, unreachable_pub)]
             impl #target {
                 #[doc = #doc]
-                #vis fn #name(&self) -> #krate::Select<#ident> {
-                    let condition = #krate::Column::eq(#ident::#constant, self);
-                    #krate::Select::filter(<#ident as #krate::Model>::select(), condition)
+                #vis fn #name(&self) -> #krate::__private::Select<#ident> {
+                    let condition = #krate::__private::Column::eq(#ident::#constant, self);
+                    #krate::__private::Select::filter(<#ident as #krate::__private::Model>::select(), condition)
                 }
             }
         })

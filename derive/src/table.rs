@@ -2,7 +2,7 @@
 //! one of text, an action one of a reference. Used by `output.rs`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{LitStr, spanned::Spanned as _};
 
 use crate::{
@@ -19,56 +19,55 @@ impl Model {
         let columns = (0..self.fields.len()).map(|at| self.column(at));
         let indexes = self.indexes.iter().map(|index| {
             let (columns, unique) = (&index.columns, index.unique);
-            quote!(#krate::IndexDef { columns: &[#(#columns),*], unique: #unique })
+            quote!(#krate::__private::index(&[#(#columns),*], #unique))
         });
         quote! {
-            &#krate::Table {
-                model: #model,
-                schema: #schema,
-                name: #table,
-                columns: &[#(#columns),*],
-                primary_key: &[#(#key),*],
-                indexes: &[#(#indexes),*],
+            {
+                const COLUMNS: &[#krate::__private::ColumnDef] = &[#(#columns),*];
+                const INDEXES: &[#krate::__private::IndexDef] = &[#(#indexes),*];
+                &#krate::__private::table(#model, #schema, #table, COLUMNS, &[#(#key),*], INDEXES)
             }
         }
     }
 
+    /// The constant of a column: what the attributes say, and the rest as it is by default.
     fn column(&self, at: usize) -> TokenStream {
         let krate = &self.krate;
         let field = &self.fields[at];
         let Field { ty, column, .. } = field;
-        let name = field.name();
-        let auto = self.auto(at);
-        let max_length = match &field.max_length {
-            Some(length) => quote!(::std::option::Option::Some(#length)),
-            None => quote!(::std::option::Option::None),
-        };
-        let default_sql = option(field.default_sql.as_ref());
-        let check = option(field.check.as_ref());
+        let (name, auto) = (field.name(), self.auto(at));
         let on_delete = action(krate, field.on_delete.as_ref());
         let on_update = action(krate, field.on_update.as_ref());
         let index = field.index.unwrap_or(true);
-        let read_only = field.is_read_only();
-        let generated = option(field.generated.as_ref().and_then(|generated| generated.sql.as_ref()));
-        let must_generate = field.generated.is_some();
-        let stored = match &field.stored {
-            Some(Stored { variant, .. }) => quote!(#krate::Stored::#variant),
-            None => quote!(#krate::Stored::Native),
+        let given = |key: &str, value: Option<TokenStream>| {
+            let key = format_ident!("{key}");
+            value.map(|value| quote!(#key: #value,))
         };
+        let some = |value: &dyn ToTokens| quote!(::std::option::Option::Some(#value));
+        let write = (field.generated.is_some() || field.is_read_only()).then(|| {
+            let sql = option(field.generated.as_ref().and_then(|generated| generated.sql.as_ref()));
+            let (read_only, generated) = (field.is_read_only(), field.generated.is_some());
+            quote!(#krate::__private::write(#read_only, #generated, #sql))
+        });
+        let settings = [
+            given("max_length", field.max_length.as_ref().map(|length| some(length))),
+            given("default_sql", field.default_sql.as_ref().map(|sql| some(sql))),
+            given("check", field.check.as_ref().map(|sql| some(sql))),
+            given(
+                "stored",
+                field.stored.as_ref().map(|Stored { variant, .. }| quote!(#krate::__private::Stored::#variant)),
+            ),
+            given("write", write),
+        ];
+        let settings = settings.iter().flatten();
+        let field_type = quote!((<#ty as #krate::__private::Field>::TYPE, <#ty as #krate::__private::Field>::NULL));
         quote! {
-            #krate::ColumnDef {
-                name: #column,
-                field: #name,
-                ty: <#ty as #krate::Field>::TYPE,
-                null: <#ty as #krate::Field>::NULL,
+            #krate::__private::column(#column, #name, #field_type, #krate::__private::ColumnSettings {
                 auto: #auto,
-                max_length: #max_length,
-                default_sql: #default_sql,
-                check: #check,
-                references: #krate::__derive::reference::<#ty>(#on_delete, #on_update, #index),
-                stored: #stored,
-                write: #krate::__derive::write(#read_only, #must_generate, #generated),
-            }
+                references: #krate::__private::reference::<#ty>(#on_delete, #on_update, #index),
+                #(#settings)*
+                ..#krate::__private::ColumnSettings::DEFAULT
+            })
         }
     }
 
@@ -80,7 +79,7 @@ impl Model {
         match auto {
             Some(auto) => quote!(#auto),
             None if *key == [at] && default.is_none() && default_sql.is_none() && !computed => {
-                quote!(#krate::__derive::can_be_auto::<#ty>())
+                quote!(#krate::__private::can_be_auto::<#ty>())
             }
             None => quote!(false),
         }
@@ -99,30 +98,30 @@ impl Model {
             out.extend(quote_spanned! {span=> const _: () = ::std::assert!(#what, #message); });
         };
         if let Some(length) = &field.max_length {
-            check(length.span(), quote!(#krate::__derive::is_text::<#ty>()), "`max_length` is for text");
+            check(length.span(), quote!(#krate::__private::is_text::<#ty>()), "`max_length` is for text");
         }
         if let Some(auto) = field.auto.as_ref().filter(|auto| auto.value) {
             let message = "a key that the database numbers is an integer";
-            check(auto.span, quote!(#krate::__derive::can_be_auto::<#ty>()), message);
+            check(auto.span, quote!(#krate::__private::can_be_auto::<#ty>()), message);
         }
         if let Some(Stored { of, span, .. }) = &field.stored {
             let message = match of.to_string().as_str() {
                 "Uuid" => "this form is one of UUIDs",
                 _ => "this form is one of moments: `DateTime<Utc>`",
             };
-            let ty = quote!(<#ty as #krate::Field>::TYPE);
-            check(*span, quote!(::std::matches!(#ty, #krate::ColumnType::#of)), message);
+            let ty = quote!(<#ty as #krate::__private::Field>::TYPE);
+            check(*span, quote!(::std::matches!(#ty, #krate::__private::ColumnType::#of)), message);
         }
         for action in [&field.on_delete, &field.on_update].into_iter().flatten() {
             let message = "only a foreign key has `on_delete` and `on_update`";
-            check(action.span, quote!(#krate::__derive::is_reference::<#ty>()), message);
+            check(action.span, quote!(#krate::__private::is_reference::<#ty>()), message);
             if action.variant == "SetNull" {
                 let message = "a reference that becomes NULL is an `Option<ForeignKey<…>>`";
-                check(action.span, quote!(<#ty as #krate::Field>::NULL), message);
+                check(action.span, quote!(<#ty as #krate::__private::Field>::NULL), message);
             }
         }
         if key.contains(&at) {
-            check(ty.span(), quote!(!<#ty as #krate::Field>::NULL), "a primary key cannot be NULL");
+            check(ty.span(), quote!(!<#ty as #krate::__private::Field>::NULL), "a primary key cannot be NULL");
         }
         out
     }
@@ -137,7 +136,9 @@ fn option(text: Option<&LitStr>) -> TokenStream {
 
 fn action(krate: &syn::Path, action: Option<&Action>) -> TokenStream {
     match action {
-        Some(Action { variant, .. }) => quote!(::std::option::Option::Some(#krate::ReferenceAction::#variant)),
+        Some(Action { variant, .. }) => {
+            quote!(::std::option::Option::Some(#krate::__private::ReferenceAction::#variant))
+        }
         None => quote!(::std::option::Option::None),
     }
 }

@@ -58,7 +58,7 @@ fn implementations(krate: &Path, ident: &Ident, variants: &[(Ident, LitStr)]) ->
     let (names, texts): (Vec<_>, Vec<_>) = variants.iter().map(|(name, text)| (name, text)).unzip();
     quote! {
         #[automatically_derived]
-        impl #krate::TextEnum for #ident {
+        impl #krate::__private::TextEnum for #ident {
             const TEXTS: &'static [&'static str] = &[#(#texts),*];
 
             fn text(&self) -> &'static str {
@@ -76,25 +76,25 @@ fn implementations(krate: &Path, ident: &Ident, variants: &[(Ident, LitStr)]) ->
         }
 
         #[automatically_derived]
-        impl<'r> #krate::FromCell<'r> for #ident {
-            fn from_cell(cell: #krate::Cell<'r>) -> ::std::result::Result<Self, #krate::Mismatch> {
-                #krate::__derive::read_text_enum(cell)
+        impl<'r> #krate::__private::FromCell<'r> for #ident {
+            fn from_cell(cell: #krate::__private::Cell<'r>) -> ::std::result::Result<Self, #krate::__private::Mismatch> {
+                #krate::__private::read_text_enum(cell)
             }
         }
 
         #[automatically_derived]
-        impl #krate::Field for #ident {
-            const TYPE: #krate::ColumnType = #krate::ColumnType::Text;
+        impl #krate::__private::Field for #ident {
+            const TYPE: #krate::__private::ColumnType = #krate::__private::ColumnType::Text;
 
-            fn to_value(&self) -> #krate::Value {
-                <#krate::Value as ::std::convert::From<&str>>::from(#krate::TextEnum::text(self))
+            fn to_value(&self) -> #krate::__private::Value {
+                <#krate::__private::Value as ::std::convert::From<&str>>::from(#krate::__private::TextEnum::text(self))
             }
         }
 
         #[automatically_derived]
-        impl ::std::convert::From<#ident> for #krate::Value {
+        impl ::std::convert::From<#ident> for #krate::__private::Value {
             fn from(value: #ident) -> Self {
-                <Self as ::std::convert::From<&str>>::from(#krate::TextEnum::text(&value))
+                <Self as ::std::convert::From<&str>>::from(#krate::__private::TextEnum::text(&value))
             }
         }
     }

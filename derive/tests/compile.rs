@@ -4,7 +4,7 @@
 
 /// A crate that has names of its own for what everybody imports.
 pub mod strict {
-    use nestling::{ForeignKey, FromRow, Json, Model, TextEnum};
+    use nestling::{ForeignKey, FromRow, Model, model::TextEnum, types::Json};
 
     /// Not the one of the prelude.
     #[derive(Debug)]

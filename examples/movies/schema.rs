@@ -3,7 +3,10 @@
 //! The rules that films have to keep stand here and nowhere else in the program; it is the database that holds films to them.
 
 use chrono::NaiveDate;
-use nestling::{Database, Error, ForeignKey, Manager, Model, Table, create_tables, drop_tables};
+use nestling::{
+    Database, Error, ForeignKey, Manager, Model, create_tables,
+    model::{Table, drop_tables},
+};
 
 #[derive(Debug, Model)]
 pub(crate) struct Director {

@@ -1,6 +1,6 @@
 //! What can be asked of the films once they are in: the directors who made most of them, and a few figures.
 
-use nestling::{Error, Manager, Model as _, Prefetched, functions::coalesce};
+use nestling::{Error, Manager, Model as _, model::Prefetched, query::functions::coalesce};
 
 use crate::{
     schema::{Director, Movie},

@@ -207,7 +207,7 @@ impl fmt::Debug for Pairs<'_> {
 /// # Examples
 ///
 /// ```
-/// use nestling::{Cell, FromCell, Mismatch};
+/// use nestling::types::{Cell, FromCell, Mismatch};
 ///
 /// enum Status { Open, Done }
 ///

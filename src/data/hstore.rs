@@ -16,7 +16,7 @@ use crate::data::cell::{Cell, FromCell, Mismatch};
 ///
 /// # Examples
 /// ```
-/// use nestling::HStore;
+/// use nestling::types::HStore;
 ///
 /// let mut film = HStore::from([("title", "Ran"), ("country", "Japan")]);
 /// film.insert("remake", None::<String>);

@@ -1,6 +1,6 @@
 //! Dates and times as ISO 8601 text, for databases that store them so, and for columns cast to text.
 //!
-//! Used by the SQLite driver to write and by [`FromCell`](crate::FromCell) to read. Pure functions.
+//! Used by the SQLite driver to write and by [`FromCell`](crate::types::FromCell) to read. Pure functions.
 #![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "some serve a driver that is not built"))]
 
 use chrono::{

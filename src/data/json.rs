@@ -15,7 +15,7 @@ use crate::data::{
 /// # Examples
 ///
 /// ```
-/// use nestling::{Json, Value};
+/// use nestling::{Value, types::Json};
 ///
 /// let tags = Json(vec!["drama", "war"]);
 /// assert_eq!(Value::from(tags), Value::Json(serde_json::json!(["drama", "war"])));

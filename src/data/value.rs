@@ -1,7 +1,7 @@
 //! [`Value`]: one value on its way to the database, as a parameter of a statement.
 //!
 //! Used by callers, by the models, and by the drivers, which encode it for the type that their server expects. It
-//! knows no driver; what is read back is not a `Value` but a [`Cell`](crate::Cell).
+//! knows no driver; what is read back is not a `Value` but a [`Cell`](crate::types::Cell).
 
 use std::{borrow::Cow, fmt};
 

@@ -177,7 +177,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// PostgreSQL: whether [`HStore`](crate::HStore) is read and written. Defaults to yes; it costs nothing, and the
+    /// PostgreSQL: whether [`HStore`](crate::types::HStore) is read and written. Defaults to yes; it costs nothing, and the
     /// extension need not be there.
     ///
     /// Without it an hstore is a type like any other that this crate does not know: text in its own form
@@ -321,7 +321,7 @@ named! {
 }
 
 named! {
-    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::HStore).
+    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::types::HStore).
     ///
     /// They are read and written by every PostgreSQL database of this crate, so that this is another name of
     /// [`PostgresqlDatabase`]. HStore is on by default, and off by

@@ -140,7 +140,7 @@ impl Database {
     /// # Examples
     /// ```
     /// # use nestling::Database;
-    /// use nestling::sea_query::{Alias, Expr, Query};
+    /// use nestling::query::sea_query::{Alias, Expr, Query};
     /// # #[tokio::main] async fn main() -> nestling::Result<()> {
     /// # let db = Database::open("sqlite::memory:")?;
     /// let outcome = db.run(Query::select().expr_as(Expr::val(7), Alias::new("seven"))).await?;

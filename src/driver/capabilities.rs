@@ -36,6 +36,10 @@ pub(crate) struct Capabilities {
     pub(crate) numbers_parameters: bool,
     /// Whether a parameter can be an array.
     pub(crate) arrays: bool,
+    /// Whether it has a type for decimals, rather than text that a collation orders.
+    pub(crate) decimals: bool,
+    /// Whether it has ILIKE.
+    pub(crate) ilike: bool,
     /// Whether it has hstore.
     pub(crate) hstore: bool,
     /// Whether the forms in which columns store values are types of its own, which it does not compare by mistake.
@@ -71,6 +75,8 @@ pub(crate) struct Capabilities {
     /// Whether the members of a union may be in brackets.
     pub(crate) brackets_in_unions: bool,
 
+    /// Whether tables can be created and dropped within a transaction, rather than committing it.
+    pub(crate) transactional_ddl: bool,
     /// Whether foreign keys can be added to tables and dropped from them.
     pub(crate) alters_references: bool,
     /// Whether foreign keys refer to tables of other schemas.
@@ -94,6 +100,8 @@ const POSTGRES: Capabilities = Capabilities {
     listed: 1_000,
     numbers_parameters: true,
     arrays: true,
+    decimals: true,
+    ilike: true,
     hstore: true,
     types_forms: true,
     escapes_patterns: true,
@@ -111,6 +119,7 @@ const POSTGRES: Capabilities = Capabilities {
     limit_within_in: true,
     rows_in_lists: true,
     brackets_in_unions: true,
+    transactional_ddl: true,
     alters_references: true,
     refers_across_schemas: true,
     indexes_with_tables: false,
@@ -131,6 +140,8 @@ const MYSQL: Capabilities = Capabilities {
     listed: 10_000,
     numbers_parameters: false,
     arrays: false,
+    decimals: true,
+    ilike: false,
     hstore: false,
     types_forms: false,
     escapes_patterns: true,
@@ -148,6 +159,7 @@ const MYSQL: Capabilities = Capabilities {
     limit_within_in: false,
     rows_in_lists: true,
     brackets_in_unions: true,
+    transactional_ddl: false,
     alters_references: true,
     refers_across_schemas: true,
     indexes_with_tables: true,
@@ -168,6 +180,8 @@ const SQLITE: Capabilities = Capabilities {
     listed: 5_000,
     numbers_parameters: false,
     arrays: false,
+    decimals: false,
+    ilike: false,
     hstore: false,
     types_forms: false,
     escapes_patterns: false,
@@ -185,6 +199,7 @@ const SQLITE: Capabilities = Capabilities {
     limit_within_in: true,
     rows_in_lists: false,
     brackets_in_unions: false,
+    transactional_ddl: true,
     alters_references: false,
     refers_across_schemas: false,
     indexes_with_tables: false,

@@ -1,14 +1,7 @@
-//! What the code calls that the derive macros write. Public for that reason alone: nobody else should, and it may change
-//! with every version.
+//! What the output of the derive macros calls: constants of tables, checks of fields, values and rows.
+//!
+//! It is public for that reason alone, as `nestling::__private`, and may change with every version.
 
-use super::{
-    field::{ColumnType, Field},
-    node::Node,
-    operand::Operand,
-    stored,
-    table::{ColumnWrite, ReferenceAction, ReferenceDef, Table},
-    text_enum::TextEnum,
-};
 use crate::{
     data::{
         cell::{Cell, FromCell as _, Mismatch},
@@ -16,7 +9,76 @@ use crate::{
         value::Value,
     },
     error::Result,
+    model::{
+        expr::{Node, Operand},
+        table::{
+            ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table, TextEnum,
+        },
+    },
 };
+
+/// What a column has that does not follow from the type of its field.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnSettings {
+    /// As [`ColumnDef::auto`].
+    pub auto: bool,
+    /// As [`ColumnDef::max_length`].
+    pub max_length: Option<u32>,
+    /// As [`ColumnDef::default_sql`].
+    pub default_sql: Option<&'static str>,
+    /// As [`ColumnDef::check`].
+    pub check: Option<&'static str>,
+    /// As [`ColumnDef::references`].
+    pub references: Option<ReferenceDef>,
+    /// As [`ColumnDef::stored`].
+    pub stored: Stored,
+    /// As [`ColumnDef::write`].
+    pub write: ColumnWrite,
+}
+
+impl ColumnSettings {
+    /// Those of a field without attributes.
+    pub const DEFAULT: Self = Self {
+        auto: false,
+        max_length: None,
+        default_sql: None,
+        check: None,
+        references: None,
+        stored: Stored::Native,
+        write: ColumnWrite::Caller,
+    };
+}
+
+/// A column. `(ty, null)` are the constants of its [`Field`].
+#[must_use]
+pub const fn column(
+    name: &'static str,
+    field: &'static str,
+    (ty, null): (ColumnType, bool),
+    settings: ColumnSettings,
+) -> ColumnDef {
+    let ColumnSettings { auto, max_length, default_sql, check, references, stored, write } = settings;
+    ColumnDef { name, field, ty, null, auto, max_length, default_sql, check, references, stored, write }
+}
+
+/// An index, or a unique constraint.
+#[must_use]
+pub const fn index(columns: &'static [usize], unique: bool) -> IndexDef {
+    IndexDef { columns, unique }
+}
+
+/// A table.
+#[must_use]
+pub const fn table(
+    model: &'static str,
+    schema: Option<&'static str>,
+    name: &'static str,
+    columns: &'static [ColumnDef],
+    primary_key: &'static [usize],
+    indexes: &'static [IndexDef],
+) -> Table {
+    Table { model, schema, name, columns, primary_key, indexes }
+}
 
 /// Whether the field is text.
 #[must_use]
@@ -64,7 +126,7 @@ pub const fn write(read_only: bool, generated: bool, sql: Option<&'static str>) 
 #[inline]
 #[must_use]
 pub fn stored(table: &'static Table, column: usize, value: Value) -> Value {
-    stored::value_for(&table.columns[column], value)
+    table.columns[column].stored_value(value)
 }
 
 /// The default of a field, as a value.
@@ -84,7 +146,7 @@ pub fn no_column(table: &Table, column: usize) -> ! {
     panic!("the table of {} has no column {column}, but {}", table.model, table.columns.len())
 }
 
-/// Reads a field of a model. It asks for a field, so that a type that is none is told to be that and nothing else.
+/// Reads a field of a model. The bound gives the one message that helps where a type is not a field.
 ///
 /// # Errors
 /// As [`Row::get`].

@@ -153,7 +153,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What [`ScopeService`](crate::ScopeService) answers a request with: the inner service's future, in a scope.
+/// What [`ScopeService`](crate::tower::ScopeService) answers a request with: the inner service's future, in a scope.
 ///
 /// # Cancel safety
 /// Dropped at any point, it rolls back what the request has open, and leaves the context outside as it was.

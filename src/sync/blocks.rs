@@ -1,8 +1,8 @@
-//! The blocking calls that open blocks, and what can be asked about the block that the thread is in.
+//! Blocks in blocking form, and the state of the block that the thread has open.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{SyncDatabase, inside::Inside};
+use super::{SyncDatabase, thread_scope::ThreadScope};
 use crate::{
     db::{Database, ManualBlock, Plan, Status, TransactionBuilder},
     error::{Error, ErrorKind},
@@ -125,14 +125,14 @@ impl SyncDatabase {
     ) -> Result<T, E> {
         let core = self.core()?;
         let engine = core.engine()?;
-        let held = engine.run(open(core.twin()))?;
-        let inside = Inside::Block.enter(&core);
+        let held = engine.run(open(core.pool()))?;
+        let inside = ThreadScope::Block.enter(&core);
         let result = catch_unwind(AssertUnwindSafe(|| held.call(body)));
         drop(inside);
         match result {
             Ok(result) => engine.run(held.end(result)),
             Err(panic) => {
-                // Dropped, the block would be rolled back by a task that nobody waits for.
+                // A drop would roll the block back in a task, and this call would not wait for it.
                 engine.run(held.abandon());
                 resume_unwind(panic)
             }
@@ -148,29 +148,29 @@ impl SyncDatabase {
     /// How many blocks deep the current thread is in a blocking transaction of this database; 0 outside one.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        self.here().map_or(0, |core| core.twin().depth())
+        self.here().map_or(0, |core| core.pool().depth())
     }
 
     /// The name of the innermost savepoint that the current thread has open.
     #[must_use]
     pub fn current_savepoint(&self) -> Option<String> {
-        self.here()?.twin().current_savepoint()
+        self.here()?.pool().current_savepoint()
     }
 
     /// The state of the innermost blocking block that the current thread has open.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.here().map_or(Status::None, |core| core.twin().status())
+        self.here().map_or(Status::None, |core| core.pool().status())
     }
 
-    /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is rolled back
-    /// when its body returns, and its `Ok` value is returned all the same.
+    /// Marks the innermost block that the current thread has open, as [`Database::set_rollback_only`] does: it is
+    /// rolled back when its body returns, and its `Ok` value is returned all the same.
     ///
     /// # Errors
     /// `NoTransaction` outside a transaction.
     pub fn set_rollback_only(&self) -> Result<(), Error> {
         let none = || Err(Error::new(ErrorKind::NoTransaction, "there is no transaction to mark for rollback"));
-        self.here().map_or_else(none, |core| core.twin().set_rollback_only())
+        self.here().map_or_else(none, |core| core.pool().set_rollback_only())
     }
 }
 
@@ -182,7 +182,7 @@ pub struct SyncTransaction<'s> {
     options: TransactionBuilder<'s>,
 }
 
-/// Options that are those of the asynchronous builder.
+/// Forwards options to the asynchronous builder.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*);)+) => {$(
         $(#[$doc])*

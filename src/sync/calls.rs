@@ -1,16 +1,13 @@
-//! The blocking calls that run statements.
+//! Statements in blocking form.
 
 use super::{SyncDatabase, SyncRows};
-#[cfg(feature = "sea-query")]
-use crate::db::{Outcome, Portable};
 use crate::{
     data::{params::Params, row::Row},
     error::Error,
-    model::Query,
 };
 
 impl SyncDatabase {
-    /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and tells how many rows it affected.
+    /// Runs a statement, as [`Database::execute`](crate::Database::execute) does, and returns how many rows it affected.
     ///
     /// # Errors
     /// As [`Database::execute`](crate::Database::execute), and as [`SyncDatabase`] says.
@@ -25,7 +22,7 @@ impl SyncDatabase {
     /// # Ok(()) }
     /// ```
     pub fn execute(&self, sql: &str, params: impl Into<Params>) -> Result<u64, Error> {
-        self.wait(async |db| db.execute(sql, params).await)
+        self.blocking(async |db| db.execute(sql, params).await)
     }
 
     /// Runs a query, and returns all its rows.
@@ -33,7 +30,7 @@ impl SyncDatabase {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn query(&self, sql: &str, params: impl Into<Params>) -> Result<Vec<Row>, Error> {
-        self.wait(async |db| db.query(sql, params).await)
+        self.blocking(async |db| db.query(sql, params).await)
     }
 
     /// Runs a query that returns exactly one row.
@@ -41,7 +38,7 @@ impl SyncDatabase {
     /// # Errors
     /// `NoRow`, `ManyRows`; else as [`execute`](Self::execute).
     pub fn query_one(&self, sql: &str, params: impl Into<Params>) -> Result<Row, Error> {
-        self.wait(async |db| db.query_one(sql, params).await)
+        self.blocking(async |db| db.query_one(sql, params).await)
     }
 
     /// Runs a query that returns one row or none.
@@ -49,14 +46,14 @@ impl SyncDatabase {
     /// # Errors
     /// `ManyRows`; else as [`execute`](Self::execute).
     pub fn query_opt(&self, sql: &str, params: impl Into<Params>) -> Result<Option<Row>, Error> {
-        self.wait(async |db| db.query_opt(sql, params).await)
+        self.blocking(async |db| db.query_opt(sql, params).await)
     }
 
     /// Runs a query whose rows are taken one by one, with memory that does not grow with their number.
     ///
     /// Inside a block the rows have the block's turn until they end or are dropped, as those of
-    /// [`Database::stream`](crate::Database::stream) have: another statement of the block in between would wait for itself,
-    /// and end in `TurnTimeout`.
+    /// [`Database::stream`](crate::Database::stream) have: another statement of the block in between would deadlock,
+    /// and ends in `TurnTimeout`.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -75,7 +72,7 @@ impl SyncDatabase {
     /// # Ok(()) }
     /// ```
     pub fn stream(&self, sql: &str, params: impl Into<Params>) -> Result<SyncRows, Error> {
-        let rows = self.wait(async |db| db.stream(sql, params).await)?;
+        let rows = self.blocking(async |db| db.stream(sql, params).await)?;
         Ok(SyncRows::new(self.clone(), rows))
     }
 
@@ -84,23 +81,6 @@ impl SyncDatabase {
     /// # Errors
     /// As [`Database::batch`](crate::Database::batch), and as [`SyncDatabase`] says.
     pub fn batch(&self, sql: &str) -> Result<(), Error> {
-        self.wait(async |db| db.batch(sql).await)
-    }
-
-    /// Runs a statement of `sea_query`, rendered for this database.
-    ///
-    /// # Errors
-    /// As [`execute`](Self::execute).
-    #[cfg(feature = "sea-query")]
-    pub fn run(&self, statement: &impl Portable) -> Result<Outcome, Error> {
-        self.wait(async |db| db.run(statement).await)
-    }
-
-    /// Runs a query of models, and returns what comes of it.
-    ///
-    /// # Errors
-    /// As [`Query::run_on`], and as [`SyncDatabase`] says.
-    pub fn fetch<Q: Query>(&self, query: Q) -> Result<Q::Output, Error> {
-        self.wait(async |db| query.run_on(db).await)
+        self.blocking(async |db| db.batch(sql).await)
     }
 }

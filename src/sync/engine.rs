@@ -1,5 +1,5 @@
-//! What makes a call block: a thread that drives a tokio runtime, and the polling of a future on the caller's thread, which
-//! parks meanwhile. It knows no database.
+//! [`Engine`]: a thread that drives a tokio runtime, while futures are polled on the caller's thread, which is parked
+//! between polls.
 
 use std::{
     cell::Cell,
@@ -23,22 +23,22 @@ use tokio::{
 
 use crate::error::{Error, ErrorKind};
 
-/// How long blocking work of the runtime, such as looking up a host's name, may hold up its end.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the shutdown of the runtime waits for blocking work, such as the lookup of a host's name.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 thread_local! {
-    static IS_ENGINE: Cell<bool> = const { Cell::new(false) };
+    static IS_ENGINE_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the current thread drives the runtime of an engine. It must not wait for itself.
-pub(super) fn is_here() -> bool {
-    IS_ENGINE.get()
+pub(super) fn is_engine_thread() -> bool {
+    IS_ENGINE_THREAD.get()
 }
 
 /// A runtime, driven by a thread of its own until this is dropped.
 pub(super) struct Engine {
     handle: Handle,
-    /// Takes what is to be done last. Then, or if it is dropped, the thread stops.
+    /// Sends the last future to the thread, which then ends. A drop of the sender ends it too.
     stop: Mutex<Option<oneshot::Sender<BoxFuture<'static, ()>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -47,19 +47,19 @@ impl Engine {
     /// Starts the thread.
     ///
     /// # Errors
-    /// `NoRuntime` if there can be no thread or no runtime.
+    /// `NoRuntime` if the thread or the runtime cannot be started.
     pub(super) fn start() -> Result<Self, Error> {
         let failed = |source| {
             Error::new(ErrorKind::NoRuntime, "the thread for blocking calls could not be started").with_source(source)
         };
         let (started, handle) = sync_channel(1);
         let (stop, stopped) = oneshot::channel::<BoxFuture<'static, ()>>();
-        // The runtime is made there, as it must not be dropped here, should the caller be within one.
+        // The runtime is made and dropped by the thread: the caller may be within another runtime, where a drop would panic.
         let thread = thread::Builder::new().name("nestling-sync".into()).spawn(move || {
-            IS_ENGINE.set(true);
+            IS_ENGINE_THREAD.set(true);
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                // Nobody listens if the caller is gone.
+                // The receiver may be gone.
                 Err(error) => return drop(started.send(Err(error))),
             };
             let _ = started.send(Ok(runtime.handle().clone()));
@@ -68,7 +68,7 @@ impl Engine {
                     last.await;
                 }
             });
-            runtime.shutdown_timeout(PATIENCE);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         });
         let thread = thread.map_err(failed)?;
         let gone = |_| failed(std::io::Error::other("it has ended"));
@@ -80,41 +80,41 @@ impl Engine {
     pub(super) fn run<F: Future>(&self, future: F) -> F::Output {
         blocking(|| {
             let _entered = self.handle.enter();
-            // The budget of a task that is polled around this would end, and nothing here gives it a new one.
+            // The coop budget of an outer task would run out here, and nothing would renew it.
             park_on(unconstrained(future))
         })
     }
 
-    /// Stops the thread once it has done something. What is still under way then ends in errors.
+    /// Stops the thread after a last future. Calls that are still under way end in errors.
     pub(super) fn stop_after(&self, last: BoxFuture<'static, ()>) {
         if let Some(stop) = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // It would have stopped already.
+            // An error means that the thread has ended already.
             let _ = stop.send(last);
         }
     }
 
-    /// Waits until the thread has ended, which was told to stop.
+    /// Waits until the thread has ended, after `stop_after`.
     pub(super) fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // Should it have panicked, it has ended all the same.
+            // A panic of the thread has ended it too.
             let _ = blocking(|| thread.join());
         }
     }
 }
 
-/// Waits for some time until no more tasks are left than so many, on the runtime that it runs on.
-pub(super) async fn linger(tasks: usize, patience: Duration) {
+/// Waits until the current runtime has at most so many tasks, or until the time is up.
+pub(super) async fn wait_for_tasks(tasks: usize, patience: Duration) {
     let start = Instant::now();
     while Handle::current().metrics().num_alive_tasks() > tasks && start.elapsed() < patience {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// Does work that blocks the current thread, so that a runtime whose worker it is goes on without it.
+/// Runs work that blocks the current thread. A multi-thread runtime goes on with another worker.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
-    // On another thread than a worker, `block_in_place` would be of no use, and in a `LocalSet` it panics.
+    // `block_in_place` is useless on a thread that is no worker, and panics in a `LocalSet`.
     if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) && tokio::runtime::worker_index().is_some() {
         tokio::task::block_in_place(work)
     } else {
@@ -148,7 +148,7 @@ fn park_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(out) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return out;
         }
-        // Others may have parked and unparked this thread meanwhile: only the flag tells.
+        // Other code may park and unpark this thread: only the flag is proof of a wake-up.
         while !unpark.woken.swap(false, Ordering::AcqRel) {
             thread::park();
         }
@@ -178,7 +178,7 @@ mod tests {
         let there = engine.run(async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             assert_eq!(thread::current().id(), here);
-            let task = tokio::spawn(async { (thread::current().id(), is_here()) });
+            let task = tokio::spawn(async { (thread::current().id(), is_engine_thread()) });
             task.await.unwrap()
         });
         assert!(there.0 != here && there.1, "what is spawned is driven by the engine");

@@ -1,15 +1,12 @@
-//! [`SyncDatabase`]: the blocking handle, and whether a call may be made by it just now (rules 62 and 63).
+//! [`SyncDatabase`]: the blocking handle, and where its calls are allowed (rules 62 and 63).
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
 };
 
-use super::{
-    engine::{self, Engine},
-    inside::Inside,
-};
+use super::{core::Core, engine, thread_scope::ThreadScope};
 use crate::{
     db::Database,
     driver::Dialect,
@@ -17,21 +14,16 @@ use crate::{
     session::Stats,
 };
 
-/// How long closed connections may take to say goodbye to the server.
-const GOODBYE: Duration = Duration::from_millis(20);
-/// How long the connection of a database in memory may take to be clean.
-const CLEANING: Duration = Duration::from_secs(5);
-
 /// A database for blocking calls, from [`Database::sync`] or [`Database::allow_sync`].
 ///
-/// It has the queries and the blocks of [`Database`] in blocking form. They work in any thread: of a multi-thread runtime,
-/// whose other tasks go on meanwhile; of a current-thread runtime, which stands still meanwhile; and of none.
+/// It has the queries and the blocks of [`Database`] in blocking form. They work on any thread: of a multi-thread runtime,
+/// whose other tasks go on; of a current-thread runtime, which stops for that time; and without a runtime.
 ///
 /// A block is bound to the thread that opened it, as an asynchronous one is to its task: every blocking query on this
-/// database that the closure makes, at any depth and by whatever handle, takes part in it.
+/// database that the closure makes, at any depth and by any handle, takes part in it.
 ///
-/// It has connections of its own, up to as many as the database has, and a thread of its own. They come with the first
-/// call and go with the last clone of the handle: keep it, rather than ask for one before each call. A database in memory
+/// It has connections of its own, up to as many as the database has, and a thread of its own. They start with the first
+/// call and end with the last clone of the handle: keep a handle instead of making one for each call. A database in memory
 /// (SQLite) has one connection only, which is shared.
 ///
 /// # Errors
@@ -46,91 +38,13 @@ pub struct SyncDatabase {
     even_in_transaction: bool,
 }
 
-/// Where a handle gets its connections from.
+/// The origin of a handle's connections.
 #[derive(Debug, Clone)]
 enum Source {
-    /// They are its own.
+    /// Its own.
     Own(Arc<Core>),
-    /// From the `allow_sync` of this database that the caller is inside of.
+    /// Those of the enclosing `allow_sync` of this database.
     Permission(Database),
-}
-
-/// What the clones of a handle share.
-pub(super) struct Core {
-    db: Database,
-    twin: Database,
-    engine: Mutex<Option<Arc<Engine>>>,
-}
-
-impl Core {
-    pub(super) fn new(db: &Database) -> Arc<Self> {
-        Arc::new(Self { db: db.clone(), twin: db.with_blocking_pool(), engine: Mutex::default() })
-    }
-
-    /// The number of the database that it belongs to.
-    pub(super) fn database(&self) -> usize {
-        self.db.id()
-    }
-
-    /// The database on which blocking calls run.
-    pub(super) fn twin(&self) -> &Database {
-        &self.twin
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Engine>>> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What runs the futures, started if it is not there. Kept, it goes on when the handle is closed.
-    pub(super) fn engine(&self) -> Result<Arc<Engine>, Error> {
-        let mut slot = self.slot();
-        match &*slot {
-            Some(engine) => Ok(Arc::clone(engine)),
-            None => Ok(Arc::clone(slot.insert(Arc::new(Engine::start()?)))),
-        }
-    }
-
-    /// Closes the connections. The thread goes with the last call that is still at work on it.
-    fn close(&self) {
-        let engine = self.slot().take();
-        if let Some(engine) = engine
-            && self.db.is_apart_from(&self.twin)
-        {
-            engine.run(self.twin.close());
-        }
-    }
-
-    /// Has the connections closed and the thread ended.
-    fn end(&self) -> Option<Arc<Engine>> {
-        let engine = self.slot().take()?;
-        let twin = self.db.is_apart_from(&self.twin).then(|| self.twin.clone());
-        engine.stop_after(Box::pin(async move {
-            match twin {
-                Some(twin) => {
-                    twin.close().await;
-                    // The sweep's task may not have seen yet that the pool is closed.
-                    engine::linger(1, GOODBYE).await;
-                }
-                // A connection that is still being cleaned must not go: the database lives in it.
-                None => engine::linger(0, CLEANING).await,
-            }
-        }));
-        Some(engine)
-    }
-
-    /// Closes the connections, and waits until the thread has ended.
-    pub(super) fn shut(&self) {
-        if let Some(engine) = self.end() {
-            engine.join();
-        }
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        // It ends on its own.
-        let _ = self.end();
-    }
 }
 
 impl Database {
@@ -156,17 +70,57 @@ impl Database {
     pub fn sync(&self) -> SyncDatabase {
         SyncDatabase { source: Source::Own(Core::new(self)), even_in_transaction: false }
     }
+
+    /// Allows blocking queries while a closure runs. Their connections are closed when it returns or panics.
+    ///
+    /// The permission holds for the closure on the current task only: calls of the handle by another thread or task, or
+    /// after the closure's end, are refused. [`sync`](Self::sync) is a handle without that restriction.
+    ///
+    /// # Panics
+    /// With the panic of the closure, after the connections were closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// use nestling::{Database, ErrorKind, params};
+    ///
+    /// let db = Database::open("sqlite::memory:")?;
+    /// let mut leaked = None;
+    /// db.allow_sync(|sync| {
+    ///     leaked = Some(sync.clone());
+    ///     sync.batch("create table note (text text)")?;
+    ///     sync.execute("insert into note values ($1)", params!["written while nothing else ran"])
+    /// })?;
+    /// let refused = leaked.expect("it was stored").execute("delete from note", params![]);
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::SyncNotAllowed);
+    /// assert_eq!(db.query("select * from note", params![]).await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn allow_sync<T>(&self, body: impl FnOnce(&SyncDatabase) -> T) -> T {
+        let sync = SyncDatabase::with_permission(self);
+        if ThreadScope::Permission.current(self.id()).is_some() {
+            // The connections are closed at the end of the outer one.
+            return body(&sync);
+        }
+        let core = Core::new(self);
+        let permission = ThreadScope::Permission.enter(&core);
+        // Not in a drop, which must not block.
+        let result = catch_unwind(AssertUnwindSafe(|| body(&sync)));
+        drop(permission);
+        core.shut();
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
 }
 
 impl SyncDatabase {
     /// A handle that works inside of `allow_sync` only.
-    pub(super) fn of_permission(db: &Database) -> Self {
+    pub(super) fn with_permission(db: &Database) -> Self {
         Self { source: Source::Permission(db.clone()), even_in_transaction: false }
     }
 
     pub(super) fn db(&self) -> &Database {
         match &self.source {
-            Source::Own(core) => &core.db,
+            Source::Own(core) => core.db(),
             Source::Permission(db) => db,
         }
     }
@@ -174,37 +128,37 @@ impl SyncDatabase {
     /// The same handle, for calls inside an asynchronous transaction of the same database as well.
     ///
     /// They are not part of it: they run on a connection of their own, do not see what the transaction has written, and
-    /// may wait for ever for a lock that it holds. A database in memory has no other connection: there they are refused
+    /// may wait without end for a lock that it holds. A database in memory has no other connection: there they are refused
     /// all the same.
     #[must_use]
     pub fn even_in_transaction(&self) -> Self {
         Self { even_in_transaction: true, ..self.clone() }
     }
 
-    /// Which connections a call is to use; an error if it may not be made here and now.
+    /// The core that a call uses; an error if the call is not allowed here.
     pub(super) fn core(&self) -> Result<Arc<Core>, Error> {
         let refused = |text: &str| Err(Error::new(ErrorKind::SyncNotAllowed, text));
-        if engine::is_here() {
+        if engine::is_engine_thread() {
             return refused("a blocking query cannot be made from within another one");
         }
         let core = match &self.source {
             Source::Own(core) => Arc::clone(core),
-            Source::Permission(db) => match Inside::Permission.current(db.id()) {
+            Source::Permission(db) => match ThreadScope::Permission.current(db.id()) {
                 Some(core) => core,
                 None => return refused("a blocking query is made outside of allow_sync, or by another task"),
             },
         };
-        let joined = Inside::Block.current(core.database());
+        let joined = ThreadScope::Block.current(core.db().id());
         let is_new = joined.is_none();
         let core = joined.unwrap_or(core);
-        let (db, twin) = (&core.db, &core.twin);
-        if !self.even_in_transaction && db.is_inner_to(twin) {
+        let (db, pool) = (core.db(), core.pool());
+        if !self.even_in_transaction && db.is_inner_to(pool) {
             return refused(
                 "a blocking query inside an asynchronous transaction of the same database would not be part of it: \
                  make an asynchronous query, or ask for another connection by even_in_transaction",
             );
         }
-        if !db.is_apart_from(twin) && db.is_held() {
+        if !db.is_apart_from(pool) && db.is_held() {
             let text = "the database in memory has one connection, and this task holds it";
             return Err(Error::new(ErrorKind::PoolTimeout, text));
         }
@@ -214,18 +168,36 @@ impl SyncDatabase {
         Ok(core)
     }
 
-    /// Runs a future of the database on the current thread.
-    pub(crate) fn wait<T>(&self, call: impl AsyncFnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+    /// Runs asynchronous calls on the current thread, which blocks until they are done: for calls that have no blocking form
+    /// here. They take part in the block that the thread has open.
+    ///
+    /// # Errors
+    /// Those of the closure, and as [`SyncDatabase`] says.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, params};
+    /// # fn main() -> nestling::Result<()> {
+    /// let db = Database::open("sqlite::memory:")?.sync();
+    /// let count: i64 = db.blocking(async |db| {
+    ///     db.batch("create table pet (name text)").await?;
+    ///     db.execute("insert into pet values ($1)", params!["Rex"]).await?;
+    ///     db.query_one("select count(*) from pet", params![]).await?.get(0)
+    /// })?;
+    /// assert_eq!(count, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn blocking<T, E: From<Error>>(&self, call: impl AsyncFnOnce(&Database) -> Result<T, E>) -> Result<T, E> {
         let core = self.core()?;
-        core.engine()?.run(call(core.twin()))
+        core.engine()?.run(call(core.pool()))
     }
 
-    /// The database to ask for the state of the caller's block.
+    /// The core of the block that the caller is in.
     pub(super) fn here(&self) -> Option<Arc<Core>> {
-        Inside::Block.current(self.db().id())
+        ThreadScope::Block.current(self.db().id())
     }
 
-    /// Which SQL the database speaks.
+    /// The SQL dialect of the database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.db().dialect()
@@ -236,7 +208,7 @@ impl SyncDatabase {
     /// # Errors
     /// `Connect`; else as [`SyncDatabase`] says.
     pub fn connect(&self) -> Result<(), Error> {
-        self.wait(async |db| db.connect().await)
+        self.blocking(async |db| db.connect().await)
     }
 
     /// Closes the connections and ends the thread of this handle and its clones. The next call connects anew.
@@ -244,27 +216,19 @@ impl SyncDatabase {
     /// The database itself stays open. A handle from `allow_sync` closes nothing: its connections are closed at the end.
     pub fn close(&self) {
         if let Source::Own(core) = &self.source
-            && !engine::is_here()
+            && !engine::is_engine_thread()
         {
             core.close();
         }
     }
 
-    /// What was done by this handle and its clones, and what they are at; `None` outside of `allow_sync` for a handle from
-    /// there.
+    /// The counters of this handle and its clones; `None` for a handle from `allow_sync` outside of it.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
         match &self.source {
-            Source::Own(core) => Some(core.twin.stats()),
-            Source::Permission(db) => Inside::Permission.current(db.id()).map(|core| core.twin.stats()),
+            Source::Own(core) => Some(core.pool().stats()),
+            Source::Permission(db) => ThreadScope::Permission.current(db.id()).map(|core| core.pool().stats()),
         }
-    }
-}
-
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { db: _, twin, engine: _ } = self;
-        f.debug_struct("Core").field("twin", twin).field("runs", &self.slot().is_some()).finish_non_exhaustive()
     }
 }
 

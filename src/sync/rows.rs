@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::SyncDatabase;
-use crate::{data::row::Row, db::RowStream, error::Error, model::ModelStream};
+use crate::{data::row::Row, db::RowStream, error::Error, model::query::ModelStream};
 
 /// The rows of a query, one by one, with memory that does not grow with their number. From
 /// [`SyncDatabase::stream`].
@@ -11,7 +11,7 @@ use crate::{data::row::Row, db::RowStream, error::Error, model::ModelStream};
 /// Dropped half-way, the rest of the rows is thrown away.
 #[must_use = "the rows are fetched as they are asked for"]
 pub struct SyncRows {
-    // In this order: the rows go before the thread that brings them.
+    // In this order: the rows are dropped before the thread that drives them.
     rows: Option<RowStream>,
     sync: SyncDatabase,
 }
@@ -27,8 +27,8 @@ impl Iterator for SyncRows {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.as_mut()?;
-        // Asked anew for each row: what has a row at hand may be outside of `allow_sync` by now.
-        let next = self.sync.wait(async |_| Ok(rows.next().await));
+        // Checked for each row: the iterator may have left `allow_sync`.
+        let next = self.sync.blocking(async |_| Ok(rows.next().await));
         let next = next.unwrap_or_else(|refused| Some(Err(refused)));
         if !matches!(next, Some(Ok(_))) {
             self.rows = None;
@@ -43,7 +43,8 @@ impl fmt::Debug for SyncRows {
     }
 }
 
-/// The rows of a typed query, one by one, each read as an `R`. From [`SyncManager::iterate`](crate::SyncManager::iterate).
+/// The rows of a typed query, one by one, each read as an `R`. From
+/// [`SyncManager::iterate`](crate::sync::SyncManager::iterate).
 ///
 /// A row that cannot be read is an error in its place. Dropped half-way, the rest of the rows is thrown away.
 #[must_use = "the rows are fetched as they are asked for"]
@@ -64,7 +65,7 @@ impl<R> Iterator for SyncModels<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.as_mut()?;
-        match self.sync.wait(async |_| Ok(rows.next().await)) {
+        match self.sync.blocking(async |_| Ok(rows.next().await)) {
             Ok(Some(row)) => Some(row),
             Ok(None) => {
                 self.rows = None;

@@ -1,4 +1,4 @@
-//! The layer.
+//! [`ScopeLayer`]: a layer that gives each request a scope.
 
 use tower_layer::Layer;
 
@@ -6,12 +6,12 @@ use super::ScopeService;
 
 /// Puts each request of a service into a [`scope`](crate::scope) of its own.
 ///
-/// What a request opens is its own: whatever is open where the service is called from is not visible in it, and two
-/// requests never share a transaction. In the request, [`Database::transaction`](crate::Database::transaction) runs in place.
+/// A transaction that is open where the service is called is not visible in the request, and two requests never share
+/// one. In the request, [`Database::transaction`](crate::Database::transaction) runs in place.
 ///
 /// # Examples
 /// ```
-/// use nestling::{Database, Error, ScopeLayer, params};
+/// use nestling::{Database, Error, params, tower::ScopeLayer};
 /// use tower::{Service, ServiceBuilder, ServiceExt};
 ///
 /// # #[tokio::main] async fn main() -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! The service that the layer makes.
+//! [`ScopeService`]: the service that the layer makes.
 
 use std::task::{Context, Poll};
 

@@ -143,7 +143,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         &[
             "db/",
             "driver/",
-            "model/model_stream.rs",
+            "model/query/model_stream.rs",
             "detach_on_drop.rs",
             "pool/",
             "runtime/",
@@ -153,7 +153,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
     ),
     ("lru", &["driver/postgres/cache.rs", "driver/mysql/texts.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
-    ("nestling_derive", &["lib.rs"]),
+    ("nestling_derive", &["lib.rs", "model/mod.rs"]),
     ("pin_project", &["runtime/scope.rs", "session/current.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),
@@ -184,7 +184,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("sea_query", &["db/portable.rs", "lib.rs"]),
-    ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/field.rs", "model/json_path.rs"]),
+    ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/expr/json.rs", "model/table/field.rs"]),
     (
         "serde_json",
         &[

@@ -1,6 +1,6 @@
 //! What is wrong with the attributes alone.
 
-use nestling::{ForeignKey, FromRow, Model, TextEnum};
+use nestling::{ForeignKey, FromRow, Model, model::TextEnum};
 
 #[derive(Model)]
 #[model(tabel = "user")]

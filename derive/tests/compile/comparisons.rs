@@ -1,6 +1,6 @@
 //! Comparisons and assignments of another type than the column's.
 
-use nestling::{ForeignKey, Model, TextEnum};
+use nestling::{ForeignKey, Model, model::TextEnum};
 
 #[derive(TextEnum)]
 enum State {

@@ -68,10 +68,10 @@ impl Database {
     /// # Examples
     /// ```no_run
     /// # use nestling::{Database, Error};
-    /// # #[derive(Debug)] enum AppError { Db(Error), Native(nestling::tokio_postgres::Error) }
+    /// # #[derive(Debug)] enum AppError { Db(Error), Native(nestling::native::tokio_postgres::Error) }
     /// # impl From<Error> for AppError { fn from(e: Error) -> Self { Self::Db(e) } }
-    /// # impl From<nestling::tokio_postgres::Error> for AppError {
-    /// #     fn from(e: nestling::tokio_postgres::Error) -> Self { Self::Native(e) }
+    /// # impl From<nestling::native::tokio_postgres::Error> for AppError {
+    /// #     fn from(e: nestling::native::tokio_postgres::Error) -> Self { Self::Native(e) }
     /// # }
     /// # async fn listen(db: &Database) -> Result<(), AppError> {
     /// db.atomic(|| async {

@@ -1,8 +1,6 @@
-//! What the server's own catalogue says of constraints: which columns a violated one has, who refers to a table; and of what
-//! types its columns are.
+//! The catalogue of the database: the columns of constraints, the foreign keys to a table, the types of columns.
 //!
-//! The database is asked, and not the models: it may have been made by others, with names and tables that no model knows.
-//! Used by the manager where a call goes by constraints. It writes nothing.
+//! The models are not enough: other programs may have made the database, with names and tables that no model has.
 
 mod references;
 mod types;

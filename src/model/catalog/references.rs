@@ -1,4 +1,4 @@
-//! Who refers to a table: the foreign keys of the database, as its catalogue has them.
+//! The foreign keys through which rows refer to a table.
 
 use crate::{
     data::row::{FromRow, Row},
@@ -9,27 +9,27 @@ use crate::{
     params,
 };
 
-/// A table, as the database names it.
+/// A table, by its names in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::model) struct TableId {
+pub(crate) struct TableId {
     /// Its schema, where the dialect has one.
-    pub(in crate::model) schema: Option<String>,
-    pub(in crate::model) name: String,
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
 }
 
 /// A foreign key of the database.
 #[derive(Debug, Clone)]
-pub(in crate::model) struct Reference {
-    pub(in crate::model) child: TableId,
-    pub(in crate::model) columns: Vec<String>,
+pub(crate) struct Reference {
+    pub(crate) child: TableId,
+    pub(crate) columns: Vec<String>,
     /// Which of these columns can be NULL.
-    pub(in crate::model) nullable: Vec<bool>,
-    pub(in crate::model) parent: TableId,
-    pub(in crate::model) parent_columns: Vec<String>,
+    pub(crate) nullable: Vec<bool>,
+    pub(crate) parent: TableId,
+    pub(crate) parent_columns: Vec<String>,
 }
 
 impl Reference {
-    pub(in crate::model) fn is_nullable(&self) -> bool {
+    pub(crate) fn is_nullable(&self) -> bool {
         self.nullable.contains(&true)
     }
 }
@@ -68,7 +68,7 @@ join pragma_table_info(m.name, $1) t on t.name = f.\"from\" collate nocase \
 join {schema}sqlite_schema p on p.type = 'table' and p.name = f.\"table\" collate nocase \
 where m.type = 'table' order by m.name, f.id, f.seq";
 
-/// A foreign key's column, as the three statements tell it.
+/// One column of a foreign key, as the three statements return it.
 struct Part {
     id: String,
     child: TableId,
@@ -76,7 +76,7 @@ struct Part {
     nullable: bool,
     parent: TableId,
     parent_column: String,
-    /// Whether the parent is the table that was asked for.
+    /// Whether the parent is the queried table.
     at_root: bool,
 }
 
@@ -97,7 +97,7 @@ impl FromRow for Part {
 
 /// The foreign keys through which rows can refer to those of a table, directly or through others; and the table itself, as
 /// they name it.
-pub(in crate::model) async fn references_below(db: &Database, table: &Table) -> Result<(TableId, Vec<Reference>)> {
+pub(crate) async fn references_below(db: &Database, table: &Table) -> Result<(TableId, Vec<Reference>)> {
     let schema = table.schema;
     let rows = match db.dialect() {
         Dialect::Postgres => db.query(POSTGRES, params![schema, table.name]).await?,
@@ -130,7 +130,7 @@ pub(in crate::model) async fn references_below(db: &Database, table: &Table) -> 
     Ok((root.clone(), below(&root, found)))
 }
 
-/// Those that can be reached from the table.
+/// The references that can be reached from the table.
 fn below(root: &TableId, all: Vec<Reference>) -> Vec<Reference> {
     let mut reached = vec![root.clone()];
     let mut next = 0;

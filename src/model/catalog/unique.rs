@@ -1,4 +1,4 @@
-//! The columns of the unique constraint that a statement has violated, and those of all that a table has.
+//! The columns of a violated unique constraint, and of all unique keys of a table.
 
 use crate::{
     db::Database,
@@ -21,7 +21,7 @@ where c.relname = $3::text and i.indisunique and i.indpred is null and i.indexpr
 and k.place <= i.indnkeyatts \
 order by k.place";
 
-/// The columns of a unique index of MySQL; where one is no plain column, its name or its length tells.
+/// The columns of a unique index on MySQL. An expression has no name, a prefix has a length.
 const MYSQL: &str = "\
 select column_name, sub_part from information_schema.statistics \
 where table_schema = coalesce($1, database()) and table_name = $2 and index_name = $3 and non_unique = 0 \
@@ -35,11 +35,7 @@ where l.\"unique\" and not l.partial order by l.seq, i.seqno";
 /// The columns of the unique constraint of the table that the error is about, by their numbers: no two rows are equal in all
 /// of them. `None` if that cannot be said: the constraint is another table's, holds for some rows only, or has expressions
 /// or columns that the model does not know.
-pub(in crate::model) async fn violated_columns(
-    db: &Database,
-    table: &Table,
-    error: &Error,
-) -> Result<Option<Vec<usize>>> {
+pub(crate) async fn violated_columns(db: &Database, table: &Table, error: &Error) -> Result<Option<Vec<usize>>> {
     let Some(constraint) = error.constraint() else {
         return Ok(None);
     };
@@ -64,8 +60,8 @@ pub(in crate::model) async fn violated_columns(
     Ok(numbers(table, &names))
 }
 
-/// SQLite tells the columns and no name: `movie.title, movie.year`. It tells the same of an index that holds for some rows
-/// only, so they must be those of one that holds for all.
+/// SQLite reports the columns and no name: `movie.title, movie.year`. It reports the same for a partial index, so there
+/// must be an index on these columns that is not partial.
 async fn of_sqlite(db: &Database, table: &Table, told: &str) -> Result<Vec<Option<String>>> {
     let rows = db.query(SQLITE, params![table.schema, table.name]).await?;
     let mut indexes: Vec<(i64, Vec<Option<String>>)> = Vec::new();
@@ -76,7 +72,7 @@ async fn of_sqlite(db: &Database, table: &Table, told: &str) -> Result<Vec<Optio
             _ => indexes.push((index, vec![column])),
         }
     }
-    // The number of a row, when it is the key, has no index.
+    // A rowid that is the key has no index.
     let key = table.key().map(|column| Some(column.name.to_owned())).collect();
     let mut candidates = indexes.into_iter().map(|(_, columns)| columns).chain([key]);
     let found = candidates.find(|columns| {
@@ -98,10 +94,10 @@ fn numbers(table: &Table, names: &[Option<String>]) -> Option<Vec<usize>> {
 
 /// A unique key of a table of MySQL, its primary key included.
 #[derive(Debug)]
-pub(in crate::model) struct UniqueKey {
-    pub(in crate::model) columns: Vec<usize>,
-    /// Which of the columns are NULL in a row that is not given a value for them.
-    pub(in crate::model) defaults_to_null: Vec<bool>,
+pub(crate) struct UniqueKey {
+    pub(crate) columns: Vec<usize>,
+    /// Which of the columns default to NULL.
+    pub(crate) defaults_to_null: Vec<bool>,
 }
 
 /// MariaDB writes the default NULL out, and puts a text in quotes.
@@ -115,7 +111,7 @@ order by s.index_name, s.seq_in_index";
 
 /// All unique keys of a table of MySQL. `None` if one has expressions, the beginning of a text, or columns that the model
 /// does not know.
-pub(in crate::model) async fn unique_keys(db: &Database, table: &Table) -> Result<Option<Vec<UniqueKey>>> {
+pub(crate) async fn unique_keys(db: &Database, table: &Table) -> Result<Option<Vec<UniqueKey>>> {
     let mut keys: Vec<(String, UniqueKey)> = Vec::new();
     for row in &db.query(MYSQL_KEYS, params![table.schema, table.name]).await? {
         let (index, column, part, defaults_to_null): (String, Option<String>, Option<i64>, Option<bool>) = row.to()?;

@@ -1,24 +1,29 @@
 //! `bulk_create` of the manager: many rows by one statement, or by few.
 //!
-//! On PostgreSQL each column goes as one array, which the server takes apart: the text is short and stays the same, and so is
-//! prepared once, and no limit on parameters is near. Where that cannot be, and elsewhere, it is a list of values.
+//! On PostgreSQL each column is sent as one array for `unnest`: the text is short and constant, so it is prepared once,
+//! and the limit on parameters does not matter. Where that is not possible, and on other databases, it is a list of
+//! values.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     data::{params::Params, value::Value},
     db::{Database, Writer},
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    model::{catalog::column_types, insert_plan::write_returning, key::Key as _, query::Query as _, traits::Model},
+    model::{
+        catalog::column_types,
+        query::{Query as _, write_returning},
+        table::{Key as _, Model},
+    },
 };
 
-/// Fewer rows are not worth asking for the types of the columns.
+/// For fewer rows the query of the column types is not worth it.
 const FEW: usize = 50;
-/// How many rows go into one statement: so many that a larger number gains nothing, and memory stays within bounds.
+/// The rows of one statement: more would not be faster, and memory stays bounded.
 const MANY: usize = 50_000;
 
 impl Manager {
-    /// Inserts whole rows by one statement, or as few as the server's limits allow, and gives back their keys in the same
+    /// Inserts whole rows by one statement, or as few as the server's limits allow, and returns their keys in the same
     /// order. All of them or none.
     ///
     /// A key that the database numbers, and that is 0 in the row, is left to the database.
@@ -47,7 +52,7 @@ impl Manager {
             && let Some(types) = column_types(&self.db, M::TABLE, &columns).await?
         {
             match by_arrays(&self.db, rows, &columns, &types).await {
-                // Nothing was sent: what the driver cannot send as an array it may be able to send one by one.
+                // Nothing was sent: values that the driver cannot send as an array may work one by one.
                 Err(error) if error.kind() == ErrorKind::Parameter => {}
                 keys => return keys,
             }
@@ -56,7 +61,7 @@ impl Manager {
     }
 }
 
-/// The columns that are given for all rows. `None` if rows differ in whether the database numbers them.
+/// The columns that are sent. `None` if the database numbers some of the rows only.
 fn columns_of<M: Model>(rows: &[M]) -> Option<Vec<usize>> {
     let all = M::TABLE.writable();
     let Some(auto) = M::TABLE.auto_column() else {

@@ -1,24 +1,29 @@
-//! `create_or_get` of the manager: a new row, or the one that is in its way.
+//! `create_or_get` of the manager: a new row, or the one that it conflicts with.
 //!
-//! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction outlives its refusal. The server names the
-//! constraint, its catalogue the columns, and those find the row: it has the new row's values in them, or it is not the one.
+//! Inside a transaction the insert has a savepoint, so that on PostgreSQL the transaction survives a violation. The
+//! error names the constraint, the catalogue has its columns, and the existing row is found by the new row's values in
+//! them.
 
-use super::{Manager, get_or_create::with_values};
+use super::{get_or_create::with_values, manager::Manager};
 use crate::{
     driver::Dialect,
     error::{Error, Result, ServerClass, ServerError},
-    model::{assignment::Assignment, catalog::violated_columns, node::Node, traits::Model},
+    model::{
+        catalog::violated_columns,
+        expr::{Assignment, Node},
+        table::Model,
+    },
     params,
 };
 
-/// How often the row in the way may vanish before it is looked at.
+/// How often the conflicting row may vanish before it is read.
 const ATTEMPTS: usize = 3;
 
 impl Manager {
-    /// Inserts a row with these values; if a unique constraint forbids it, gives back the row that is there already, as it
-    /// is. And whether it is new.
+    /// Inserts a row with these values; if that violates a unique constraint, returns the existing row unchanged. Also
+    /// returns whether the row is new.
     ///
-    /// The row is found by the columns of the constraint that was violated, be it one or several. Any number of callers may
+    /// The row is found by the columns of the constraint that was violated, one or several. Any number of callers may
     /// do so at once; a transaction around stays usable.
     ///
     /// # Errors
@@ -46,7 +51,7 @@ impl Manager {
         let values = with_defaults(values);
         let mut attempts = 0;
         loop {
-            let violation = match self.guarded(M::insert(values.clone()).returning()).await {
+            let violation = match self.in_savepoint(M::insert(values.clone()).returning()).await {
                 Ok(created) => return Ok((created, true)),
                 Err(error) if error.is_unique_violation() => error,
                 Err(error) => return Err(error),
@@ -56,22 +61,22 @@ impl Manager {
             };
             let value = |column: &usize| values.iter().find(|value| value.column == *column).cloned();
             let Some(known) = columns.iter().map(value).collect::<Option<Vec<_>>>() else {
-                // The database has made a value by itself, and does not tell which.
+                // A column of the constraint has a value that the database made.
                 return Err(violation);
             };
-            if let Some(found) = self.latest(with_values(&known)).await? {
+            if let Some(found) = self.first_current(with_values(&known)).await? {
                 return Ok((found, false));
             }
             attempts += 1;
             if attempts == ATTEMPTS {
-                return Err(self.unseen(violation).await?);
+                return Err(self.hidden_by_snapshot(violation).await?);
             }
         }
     }
 
-    /// The error where the row in the way cannot be seen. If that is because the transaction looks at an older state, running
-    /// it again helps.
-    async fn unseen(&self, violation: Error) -> Result<Error> {
+    /// The error if the conflicting row cannot be seen: a serialization failure where the transaction reads an older
+    /// snapshot, as it can be run again; else the violation.
+    async fn hidden_by_snapshot(&self, violation: Error) -> Result<Error> {
         if self.db.dialect() != Dialect::Postgres || !self.db.in_transaction() {
             return Ok(violation);
         }

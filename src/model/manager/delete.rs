@@ -6,11 +6,15 @@ use std::{
     pin::Pin,
 };
 
-use super::{Manager, recursive};
+use super::{manager::Manager, recursive};
 use crate::{
     db::Database,
     error::Result,
-    model::{key::is_key, query::Query as _, traits::Model},
+    model::{
+        expr::{Expr, is_key},
+        query::Query as _,
+        table::Model,
+    },
 };
 
 impl Manager {
@@ -56,8 +60,8 @@ impl<'a, M: Model> DeleteRow<'a, M> {
     /// Deletes what refers to the row as well, and what refers to that, ahead of it. References that may be NULL become
     /// NULL, and their rows stay.
     ///
-    /// Who refers to whom is asked of the database: it knows all foreign keys, of tables without a model too. All of it
-    /// happens or nothing, in a block of its own. Rows that go are locked first, so that nobody refers to them meanwhile.
+    /// The foreign keys are read from the catalogue of the database, those of tables without a model too. It happens as a
+    /// whole, in a block of its own. Rows to be deleted are locked first, so that no new row refers to them.
     ///
     /// # Examples
     /// ```
@@ -85,7 +89,7 @@ impl<'a, M: Model> DeleteRow<'a, M> {
 
     async fn run(self) -> Result<u64> {
         let Self { db, key } = self;
-        M::delete().filter(is_key::<M>(&key)).run_on(db).await
+        M::delete().filter(Expr::new(is_key::<M>(&key))).run_on(db).await
     }
 }
 

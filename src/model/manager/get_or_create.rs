@@ -1,31 +1,27 @@
 //! `get_or_create` of the manager: the row that fits, or a new one, however many ask for it at once.
 //!
-//! The insert leaves out a row that is there already, so no error comes of being second. Only if the row can be neither found
-//! nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts have a
-//! savepoint, so that on PostgreSQL it outlives their failure.
+//! The insert leaves out a row that is there already, so no error comes of being second. Only if the row can be neither
+//! found nor left out is it inserted plainly, for the server to say what is in the way. Inside a transaction inserts
+//! have a savepoint, so that on PostgreSQL it outlives their failure.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     error::Result,
     model::{
-        assignment::Assignment,
-        expr::equal,
-        node::{Node, Source},
-        parts::{Lock, LockKind, LockWait},
-        query::Query,
-        select::Select,
-        traits::Model,
+        expr::{Assignment, Expr, Node, Qualifier, equal},
+        query::{Lock, LockKind, LockWait, Query, Select},
+        table::Model,
     },
 };
 
-/// How often a row may vanish between being in the way and being looked at.
+/// How often the conflicting row may vanish before it is read.
 const ATTEMPTS: usize = 3;
 
 impl Manager {
     /// The row that has these values, or a new one with them and the defaults; and whether it is new.
     ///
-    /// Any number of callers may ask for the same at once: one gets `true`, provided that a unique constraint keeps such rows
-    /// from being two. A transaction around stays usable. The defaults are for a new row alone.
+    /// Any number of callers may ask for the same at once: one gets `true`, provided that a unique constraint keeps
+    /// such rows from being two. A transaction around stays usable. The defaults are for a new row alone.
     ///
     /// # Errors
     /// As [`create`](Self::create): a constraint that other values of the new row violate, for one. In a transaction that
@@ -61,18 +57,18 @@ impl Manager {
         let row: Vec<_> = defaults.into_iter().chain(values.iter().cloned()).collect();
         for _ in 0..ATTEMPTS {
             let insert = M::insert(row.clone()).on_conflict_ignore().returning();
-            if let Some(created) = self.guarded(insert).await? {
+            if let Some(created) = self.in_savepoint(insert).await? {
                 return Ok((created, true));
             }
-            if let Some(found) = self.latest(with_values(&values)).await? {
+            if let Some(found) = self.first_current(with_values(&values)).await? {
                 return Ok((found, false));
             }
         }
-        Ok((self.guarded(M::insert(row).returning()).await?, true))
+        Ok((self.in_savepoint(M::insert(row).returning()).await?, true))
     }
 
     /// Runs a statement so that its failure leaves the transaction around usable.
-    pub(super) async fn guarded<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+    pub(super) async fn in_savepoint<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         // Without a transaction around there is nothing to guard, and a block would cost a round trip for its COMMIT.
         if self.db.in_transaction() {
             self.db.atomic(|| query.run_on(&self.db)).await
@@ -84,9 +80,9 @@ impl Manager {
     /// The first row of a query, of those that are committed now. In a transaction, MySQL would look at what there was when
     /// the transaction first read, and not see the row that has just been in the way; a shared lock makes it look anew, and
     /// the insert that was refused holds such a lock already.
-    pub(super) async fn latest<M: Model>(&self, mut select: Select<M>) -> Result<Option<M>> {
+    pub(super) async fn first_current<M: Model>(&self, mut select: Select<M>) -> Result<Option<M>> {
         if self.db.dialect().capabilities().keeps_first_snapshot && self.db.in_transaction() {
-            select.parts.lock = Some(Lock { kind: LockKind::Share, wait: LockWait::Wait });
+            select.ast.lock = Some(Lock { kind: LockKind::Share, wait: LockWait::Wait });
         }
         select.first(&self.db).await
     }
@@ -95,7 +91,7 @@ impl Manager {
 /// The rows that have these values.
 pub(super) fn with_values<M: Model>(values: &[Assignment<M>]) -> Select<M> {
     values.iter().fold(M::select(), |select, Assignment { column, node, .. }| {
-        let column = Node::Column(Source::of(M::TABLE), &M::TABLE.columns[*column]);
-        select.filter(equal(column, node.clone()))
+        let column = Node::Column(Qualifier::of(M::TABLE), &M::TABLE.columns[*column]);
+        select.filter(Expr::new(equal(column, node.clone())))
     })
 }

@@ -1,15 +1,12 @@
 //! The calls of the manager that read.
 
-use super::{IntoSelect, Manager};
+use super::{manager::Manager, source::IntoSelect};
 use crate::{
     error::Result,
     model::{
-        model_stream::ModelStream,
         prefetch::{Children, Prefetch},
-        query::Query,
-        rows::Rows,
-        select::Select,
-        traits::Model,
+        query::{ModelStream, Query, Rows, Select},
+        table::Model,
     },
 };
 
@@ -179,17 +176,17 @@ impl Manager {
         query.stream_on(&self.db).await
     }
 
-    /// Fetches rows with those that refer to them, any levels deep: one query for each model (of very many parents one for each
-    /// part, see [`PrefetchType::Keys`](crate::PrefetchType::Keys)). Awaiting it runs it.
+    /// Fetches rows with those that refer to them, any levels deep: one query for each model (of very many parents one
+    /// for each part, see [`PrefetchType::Keys`](crate::model::PrefetchType::Keys)). Awaiting it runs it.
     ///
     /// The parents come in the order of their query, and each has its children in the order of theirs; who has none gets an
-    /// empty list. [`by`](Prefetch::by) tells how the children are asked for; the result is the same. A tuple of children
+    /// empty list. [`by`](Prefetch::by) tells how the children are queried; the result is the same. A tuple of children
     /// gives a tuple of lists. Of rows that others write meanwhile, each query sees what there is at its time: in a
     /// transaction that reads repeatably they see the same.
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType};
+    /// # use nestling::{Database, ForeignKey, Manager, Model, model::PrefetchType};
     /// # #[tokio::main] async fn main() -> nestling::Result<()> {
     /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
     /// # #[derive(Debug, Model)] struct Movie { id: i64, title: String, director: ForeignKey<Director> }

@@ -1,9 +1,13 @@
 //! [`IntoSelect`]: what says which row is wanted: conditions, a key, or a query.
 
-use crate::model::{expr::Expr, field::Field, foreign_key::ForeignKey, select::Select, traits::Model};
+use crate::model::{
+    expr::Expr,
+    query::Select,
+    table::{Field, ForeignKey, Model},
+};
 
-/// What [`Manager::get`](crate::Manager::get) takes: a condition, several of them (an array, a `Vec` or a tuple) that must all
-/// hold, a foreign key, or a query.
+/// What [`Manager::get`](crate::Manager::get) takes: a condition, several of them (an array, a `Vec` or a tuple) that
+/// must all hold, a foreign key, or a query.
 ///
 /// A condition does not tell the model: `let user: User = …` or `get::<User>(…)` does.
 #[diagnostic::on_unimplemented(

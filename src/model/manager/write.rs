@@ -1,14 +1,18 @@
 //! `create`, `update` and `update_only` of the manager.
 
-use super::Manager;
+use super::manager::Manager;
 use crate::{
     error::Result,
-    model::{assignment::Assignment, columns::Columns, key::is_key, node::Node, query::Query as _, traits::Model},
+    model::{
+        expr::{Assignment, Columns, Expr, Node, is_key},
+        query::Query as _,
+        table::Model,
+    },
 };
 
 impl Manager {
-    /// Inserts a row with these values, and gives it back as the database has it: with its number, and with what defaults and
-    /// triggers put there.
+    /// Inserts a row with these values, and gives it back as the database has it: with its number, and with what
+    /// defaults and triggers put there.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -33,7 +37,8 @@ impl Manager {
         insert.run_on(&self.db).await
     }
 
-    /// Writes all fields of `row`, except those that only the database writes, to the row that has its key. Returns how many rows that was: 1, or 0 if it is gone.
+    /// Writes all fields of `row`, except those that only the database writes, to the row that has its key. Returns how
+    /// many rows that was: 1, or 0 if it is gone.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -105,6 +110,6 @@ impl Manager {
 
     async fn write<M: Model>(&self, row: &M, columns: Vec<usize>) -> Result<u64> {
         let set = columns.into_iter().map(|column| Assignment::new(column, Node::Value(row.value(column))));
-        M::update(set).filter(is_key::<M>(&row.key())).run_on(&self.db).await
+        M::update(set).filter(Expr::new(is_key::<M>(&row.key()))).run_on(&self.db).await
     }
 }

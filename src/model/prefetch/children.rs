@@ -1,25 +1,66 @@
 //! [`Children`]: what is fetched along with parents, as a tree of types, and how it is dealt out to them.
 
-use std::{collections::HashMap, fmt, future::Future, marker::PhantomData};
+use std::{collections::HashMap, fmt, future::Future, marker::PhantomData, ops::Deref};
 
 use smallvec::SmallVec;
 
-use super::{
-    Prefetched,
-    level::{Level, Wanted},
-};
+use super::level::{ChildQuery, Level};
 use crate::{
     db::Database,
     error::Result,
-    model::{column::Column, field::Field, join::Reference, select::Select, sub_query::SubQuery, traits::Model},
+    model::{
+        expr::{Column, Reference, SubQuery},
+        query::Select,
+        table::{Field, Model},
+    },
 };
+
+/// A row, and what refers to it.
+///
+/// It derefs to the row, so that its fields can be read as if it were one.
+///
+/// # Examples
+/// ```
+/// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
+/// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+/// # #[derive(Debug, Model)] struct Movie {
+/// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
+/// # }
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let objects = Manager::new(Database::open("sqlite::memory:")?);
+/// # objects.database().batch("create table director (id integer primary key, name text);
+/// #     create table movie (id integer primary key, title text, director_id integer, editor_id integer);
+/// #     insert into director values (1, 'Ann'), (2, 'Bob');
+/// #     insert into movie values (1, 'Rain', 1, 2), (2, 'Snow', 1, null)").await?;
+/// let movies = Movie::DIRECTOR.children(Movie::select());
+/// let ann = objects.prefetch(Director::select().filter(Director::NAME.eq("Ann")), movies).await?.remove(0);
+/// assert_eq!(ann.name, "Ann");
+/// let Prefetched { row: director, children: movies } = ann;
+/// assert_eq!((director.id, movies.len()), (1, 2));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefetched<R, C> {
+    /// The row.
+    pub row: R,
+    /// What refers to it: a `Vec`, or a tuple of them. Empty if nothing does.
+    pub children: C,
+}
+
+impl<R, C> Deref for Prefetched<R, C> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.row
+    }
+}
 
 /// What is fetched along with rows of the model `P`: the rows of another model that refer to them, or a tuple of several
 /// such.
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+/// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
 /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
 /// # #[derive(Debug, Model)] struct Movie {
 /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
@@ -54,7 +95,7 @@ pub trait Children<P: Model>: Send {
 /// Rows of `M` that refer to rows of `P`. Made by [`Column::children`]. A parent gets a `Vec<M>`.
 #[must_use = "children are fetched by a prefetch"]
 pub struct ChildrenOf<P, M> {
-    wanted: Wanted<M>,
+    query: ChildQuery<M>,
     marker: PhantomData<fn() -> P>,
 }
 
@@ -78,7 +119,7 @@ where
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, ForeignKey, Manager, Model, PrefetchType, Prefetched};
+    /// # use nestling::{Database, ForeignKey, Manager, Model, model::{PrefetchType, Prefetched}};
     /// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
     /// # #[derive(Debug, Model)] struct Movie {
     /// #     id: i64, title: String, director: ForeignKey<Director>, editor: Option<ForeignKey<Director>>,
@@ -95,7 +136,7 @@ where
     /// # Ok(()) }
     /// ```
     pub fn children(self, select: Select<M>) -> ChildrenOf<<Self as Reference>::To, M> {
-        ChildrenOf { wanted: Wanted { select, column: self.index() }, marker: PhantomData }
+        ChildrenOf { query: ChildQuery { select, column: self.index() }, marker: PhantomData }
     }
 }
 
@@ -110,7 +151,7 @@ impl<P: Model, M: Model> ChildrenOf<P, M> {
 
 impl<P, M> fmt::Debug for ChildrenOf<P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ChildrenOf").field(&self.wanted.select).finish()
+        f.debug_tuple("ChildrenOf").field(&self.query.select).finish()
     }
 }
 
@@ -132,15 +173,15 @@ struct Found<M> {
 
 impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
     async fn find(self, db: &Database, parents: &Level<'_, P>) -> Result<Found<M>> {
-        let column = self.wanted.column;
-        let (rows, query) = self.wanted.rows(db, parents).await?;
+        let column = self.query.column;
+        let (rows, query) = self.query.rows(db, parents).await?;
         let mut places: HashMap<&P::Key, SmallVec<[usize; 1]>> = HashMap::with_capacity(parents.keys.len());
         for (place, key) in parents.keys.iter().enumerate() {
             places.entry(key).or_default().push(place);
         }
         let mut found = Found { rows: Vec::with_capacity(rows.len()), owners: Vec::with_capacity(rows.len()), query };
         for row in rows {
-            // What refers to nobody, or to a parent that came after the parents were read, has no place here.
+            // A child without a parent, or of a parent that was committed after the parents were read, is left out.
             let Some(key) = row.get::<Option<P::Key>>(column)? else { continue };
             for &place in places.get(&key).into_iter().flatten() {
                 found.rows.push(M::read(&row, 0)?);
@@ -151,8 +192,8 @@ impl<P: Model<Key: Field>, M: Model> ChildrenOf<P, M> {
     }
 }
 
-/// Deals rows out to their parents, in their order.
-fn deal<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
+/// Groups rows by parent, in their order.
+fn by_parent<T>(parents: usize, rows: impl IntoIterator<Item = T>, owners: Vec<usize>) -> Vec<Vec<T>> {
     let mut counts = vec![0_usize; parents];
     for &owner in &owners {
         counts[owner] += 1;
@@ -170,7 +211,7 @@ impl<P: Model<Key: Field>, M: Model> Children<P> for ChildrenOf<P, M> {
     #[expect(private_interfaces, reason = "as in the trait")]
     async fn fetch(self, db: &Database, parents: Level<'_, P>) -> Result<Vec<Vec<M>>> {
         let found = self.find(db, &parents).await?;
-        Ok(deal(parents.keys.len(), found.rows, found.owners))
+        Ok(by_parent(parents.keys.len(), found.rows, found.owners))
     }
 }
 
@@ -183,7 +224,7 @@ impl<P: Model<Key: Field>, M: Model, C: Children<M>> Children<P> for ChildrenWit
         let keys: Vec<M::Key> = rows.iter().map(M::key).collect();
         let lists = self.children.fetch(db, Level { keys: &keys, query, by: parents.by }).await?;
         let rows = rows.into_iter().zip(lists).map(|(row, children)| Prefetched { row, children });
-        Ok(deal(parents.keys.len(), rows, owners))
+        Ok(by_parent(parents.keys.len(), rows, owners))
     }
 }
 

@@ -1,27 +1,18 @@
-//! [`Level`]: the parents of one level of a prefetch, and how the statement that asks for their children is made.
+//! [`Level`]: the parents of one level of a prefetch; [`ChildQuery`]: the select of their children.
 
+/// The alias and the column of the parents' keys in a select of children. Only the name of the column is used.
 use crate::{
-    data::row::Row,
-    db::Database,
+    data::{row::Row, value::Value},
+    db::{Database, Writer},
     driver::Dialect,
     error::Result,
     model::{
-        expr::Expr,
-        field::{ColumnType, Field},
-        node::{Form, Node, Source},
-        operator::Operator,
-        parts::{Join, JoinKind, Origin},
-        query::Query as _,
-        select::{Select, written},
-        stored::{Stored, value_for},
-        sub_query::{Column, SubQuery},
-        table::{ColumnDef, ColumnWrite},
-        traits::Model,
+        expr::{Expr, Node, Operation, Operator, Qualifier, SubQuery, WriteQuery, write_from},
+        query::{FromItem, Join, JoinKind, Query as _, Select, render},
+        table::{ColumnDef, ColumnType, ColumnWrite, Field, Model, Stored},
     },
 };
 
-/// What the keys of parents are called in a statement for their children: nothing of a user's is called so. Only the name of
-/// the column counts.
 const PARENTS: &str = "nestling_parents";
 static KEY: ColumnDef = ColumnDef {
     name: "nestling_key",
@@ -37,26 +28,27 @@ static KEY: ColumnDef = ColumnDef {
     write: ColumnWrite::Database,
 };
 
-/// How the children of many parents are asked for.
+/// How the children of many parents are queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum PrefetchType {
-    /// By the keys of the parents that were found, as an array or a list. What is fetched are the children of exactly these
-    /// parents, whatever others write meanwhile. The default.
+    /// By the keys of the parents, as an array or a list: exactly the children of the parents that were read, even if other
+    /// transactions write meanwhile. The default.
     ///
     /// Where a list of so many keys is too long for one statement (32,766 on SQLite, 65,535 on MySQL) there is one for each
     /// part of it.
     #[default]
     Keys,
     /// By a condition that has the query for the parents in it: `WHERE parent_id IN (SELECT ...)`. It sends no keys, and
-    /// runs the query for the parents anew.
+    /// runs the query for the parents again.
     Where,
-    /// By a join with the query for the parents. It sends no keys, and runs the query for the parents anew.
+    /// By a join with the query for the parents. It sends no keys, and runs the query for the parents again.
     Join,
 }
 
 /// The parents of a level.
 pub(crate) struct Level<'a, P: Model> {
-    /// Their keys, in their order; a parent that was found twice stands here twice.
+    /// Their keys, in their order; duplicates are kept.
     pub(super) keys: &'a [P::Key],
     /// The query that finds them.
     pub(super) query: SubQuery,
@@ -69,24 +61,24 @@ impl<P: Model> Clone for Level<'_, P> {
     }
 }
 
-/// The children of a level that are asked for: which ones, and the number of the column by which they refer to their parent.
-pub(super) struct Wanted<M> {
+/// The select of children, and the number of the column that refers to the parent.
+pub(super) struct ChildQuery<M> {
     pub(super) select: Select<M>,
     pub(super) column: usize,
 }
 
-impl<M> Clone for Wanted<M> {
+impl<M> Clone for ChildQuery<M> {
     fn clone(&self) -> Self {
         Self { select: self.select.clone(), column: self.column }
     }
 }
 
-impl<M: Model> Wanted<M> {
+impl<M: Model> ChildQuery<M> {
     fn reference(&self) -> Node {
-        Node::Column(Source::of(M::TABLE), &M::TABLE.columns[self.column])
+        Node::Column(Qualifier::of(M::TABLE), &M::TABLE.columns[self.column])
     }
 
-    /// Fetches the children, and tells the query that finds them without a list of keys.
+    /// Fetches the children; also returns the query that finds them without a list of keys.
     pub(super) async fn rows<P>(self, db: &Database, parents: &Level<'_, P>) -> Result<(Vec<Row>, SubQuery)>
     where
         P: Model<Key: Field>,
@@ -98,14 +90,14 @@ impl<M: Model> Wanted<M> {
         let size =
             if parents.by == PrefetchType::Keys { self.size_of_parts::<P>(db.dialect(), parents)? } else { None };
         let Some(size) = size else {
-            let (sql, params) = written(db.dialect(), |to| by_query.write(to))?;
+            let (sql, params) = render(db.dialect(), |to| by_query.write(to))?;
             let rows = db.send(&sql, &params).await?.rows;
             return Ok((rows, by_query));
         };
         let mut rows = Vec::new();
         for keys in parents.keys.chunks(size) {
             let select = self.by_keys::<P>(db.dialect(), keys);
-            let (sql, params) = written(db.dialect(), |to| select.parts.write(to))?;
+            let (sql, params) = render(db.dialect(), |to| select.ast.write(to))?;
             let found = db.send(&sql, &params).await?.rows;
             if rows.is_empty() {
                 rows = found;
@@ -116,8 +108,7 @@ impl<M: Model> Wanted<M> {
         Ok((rows, by_query))
     }
 
-    /// How many keys go into one statement. `None` if they cannot be given: a limit counts over all parents, so it cannot be
-    /// told for each part of them.
+    /// The number of keys in one statement. `None` if the keys cannot be split: a limit counts over all parents.
     fn size_of_parts<P: Model<Key: Field>>(&self, dialect: Dialect, parents: &Level<'_, P>) -> Result<Option<usize>> {
         if dialect.capabilities().arrays && !is_array::<P>() {
             return Ok(Some(parents.keys.len()));
@@ -129,43 +120,62 @@ impl<M: Model> Wanted<M> {
 
     fn by_keys<P: Model<Key: Field>>(&self, dialect: Dialect, keys: &[P::Key]) -> Select<M> {
         let def = &M::TABLE.columns[self.column];
-        let values = keys.iter().map(|key| value_for(def, key.to_value()));
+        let values = keys.iter().map(|key| def.stored_value(key.to_value()));
         let condition = if dialect.capabilities().arrays && !is_array::<P>() {
-            let keys = Node::Value(crate::data::value::Value::Array(values.collect()));
+            let keys = Node::Value(Value::Array(values.collect()));
             Node::binary(Operator::Equal, [self.reference(), Node::call("ANY", [keys])])
         } else {
-            Node::apply(Form::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
+            Node::apply(Operation::List(1), std::iter::once(self.reference()).chain(values.map(Node::Value)))
         };
         self.select.clone().filter(Expr::new(condition))
     }
 
-    /// The query that has the one for the parents in it.
+    /// The select of children with the query for the parents inside.
     fn by_query<P: Model>(&self, parents: &Level<'_, P>) -> SubQuery {
         let table = P::TABLE;
         let key = &table.columns[table.primary_key[0]];
         let keys = |distinct| {
             let of = parents.query.clone();
-            SubQuery::column(Column { of, alias: PARENTS, column: key.name, name: KEY.name, distinct })
+            SubQuery::new(Keys { of, column: key.name, distinct }, Vec::new(), None)
         };
         let mut select = self.select.clone();
         match parents.by {
             PrefetchType::Join => {
-                let source = Source::Table(PARENTS);
-                let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(source.clone(), &KEY)]);
-                // Parents that were found twice have their children once.
-                let origin = Origin { table, source, query: Some(keys(true)) };
-                select.parts.joins.push(Join { kind: JoinKind::Inner, origin, on: Expr::new(on) });
+                let qualifier = Qualifier::Table(PARENTS);
+                let on = Node::binary(Operator::Equal, [self.reference(), Node::Column(qualifier.clone(), &KEY)]);
+                // A parent that occurs twice has its children once.
+                let from_item = FromItem { table, qualifier, query: Some(keys(true)) };
+                select.ast.joins.push(Join { kind: JoinKind::Inner, from_item, on: Expr::new(on) });
             }
             PrefetchType::Where | PrefetchType::Keys => {
                 let within = Node::binary(Operator::In, [self.reference(), Node::Query(keys(false))]);
                 select = select.filter(Expr::new(within));
             }
         }
-        SubQuery::of(select.parts)
+        SubQuery::of(select.ast)
     }
 }
 
-/// Arrays of arrays are of another kind than arrays of keys.
+/// There are no arrays of arrays.
 fn is_array<P: Model<Key: Field>>() -> bool {
     matches!(<P::Key as Field>::TYPE, ColumnType::Array(_))
+}
+
+/// The keys of the parents: one column of the query that found them. It stands in FROM, where MySQL takes a LIMIT too, and
+/// where neither DISTINCT nor the order of the query is in the way of selecting one column.
+struct Keys {
+    of: SubQuery,
+    column: &'static str,
+    distinct: bool,
+}
+
+impl WriteQuery for Keys {
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Self { of, column, distinct } = self;
+        to.text(if *distinct { "SELECT DISTINCT " } else { "SELECT " });
+        Qualifier::Table(PARENTS).write(column, to);
+        to.text(" AS ");
+        to.name(KEY.name);
+        write_from(PARENTS, to, |to| of.write(to))
+    }
 }

@@ -1,10 +1,10 @@
-//! Names of constraints and indexes: the same ones at every start, cut to what the server keeps, and never the same for two.
+//! Names of constraints and indexes: stable, unique, and no longer than the server allows.
 
 use crate::driver::Dialect;
 
-/// The name of what a table has on some columns, such as `user__first__last_key`.
-pub(in crate::model) fn name(dialect: Dialect, table: &str, columns: &[&str], what: &str) -> String {
-    // One underscore would not do: the column `c` of a table `a_b` and the column `b_c` of a table `a` are two.
+/// The name of a constraint or index on some columns of a table, such as `user__first__last_key`.
+pub(crate) fn name(dialect: Dialect, table: &str, columns: &[&str], what: &str) -> String {
+    // One underscore would be ambiguous: the column `c` of a table `a_b`, and the column `b_c` of a table `a`.
     let is_plain = |part: &&str| !part.contains("__") && !part.starts_with('_') && !part.ends_with('_');
     let mut whole = table.to_owned();
     for column in columns {

@@ -1,33 +1,32 @@
-//! [`Plan`]: in which order tables are made, and which of their references have to wait until all are there. It knows no
-//! SQL.
+//! [`TableOrder`]: the order in which tables are created, and the references that are added when all tables exist.
 
-use super::super::table::{ReferenceDef, Table};
+use crate::model::table::{ReferenceDef, Table};
 
-/// Tables in the order in which they are made. They are dropped in the reverse one.
-pub(super) struct Plan {
+/// Tables in the order in which they are created; they are dropped in reverse order.
+pub(super) struct TableOrder {
     pub(super) tables: Vec<&'static Table>,
-    pub(super) held_back: Vec<HeldBack>,
+    pub(super) deferred: Vec<DeferredReference>,
 }
 
-/// A reference to a table that comes later: one that closes a circle.
+/// A reference to a table that comes later, which closes a cycle.
 #[derive(Clone, Copy)]
-pub(super) struct HeldBack {
+pub(super) struct DeferredReference {
     pub(super) table: &'static Table,
     pub(super) column: usize,
     pub(super) reference: ReferenceDef,
 }
 
-impl Plan {
+impl TableOrder {
     pub(super) fn of(tables: &[&'static Table]) -> Self {
-        let mut plan = Self { tables: Vec::new(), held_back: Vec::new() };
+        let mut order = Self { tables: Vec::new(), deferred: Vec::new() };
         let mut open = Vec::new();
         for table in tables {
-            plan.visit(table, tables, &mut open);
+            order.visit(table, tables, &mut open);
         }
-        plan
+        order
     }
 
-    /// Places a table behind those that it refers to. `open` are those that are about to be placed.
+    /// Adds a table after those that it refers to. `open` are the tables that are being visited.
     fn visit(&mut self, table: &'static Table, given: &[&'static Table], open: &mut Vec<&'static Table>) {
         if contains(&self.tables, table) {
             return;
@@ -42,7 +41,7 @@ impl Plan {
                 continue;
             }
             if contains(open, target) {
-                self.held_back.push(HeldBack { table, column, reference });
+                self.deferred.push(DeferredReference { table, column, reference });
             } else {
                 self.visit(target, given, open);
             }
@@ -51,8 +50,8 @@ impl Plan {
         self.tables.push(table);
     }
 
-    pub(super) fn holds_back(&self, table: &Table, column: usize) -> bool {
-        self.held_back.iter().any(|held| held.table.is(table) && held.column == column)
+    pub(super) fn defers(&self, table: &Table, column: usize) -> bool {
+        self.deferred.iter().any(|held| held.table.is(table) && held.column == column)
     }
 }
 
@@ -94,17 +93,17 @@ mod tests {
     static C: Table = table("c", &[column(Some(|| &A)), column(None)]);
     static D: Table = table("d", &[column(None)]);
 
-    fn names(plan: &Plan) -> Vec<&str> {
-        plan.tables.iter().map(|table| table.name).collect()
+    fn names(order: &TableOrder) -> Vec<&str> {
+        order.tables.iter().map(|table| table.name).collect()
     }
 
     #[test]
     fn what_is_referred_to_comes_first_and_circles_are_opened_in_one_place() {
-        let plan = Plan::of(&[&A, &B, &C, &D, &A]);
-        assert_eq!(names(&plan), ["c", "d", "b", "a"]);
-        assert_eq!(plan.held_back.len(), 1);
-        assert!(plan.holds_back(&C, 0) && !plan.holds_back(&A, 1));
-        let plan = Plan::of(&[&D, &A, &B]);
-        assert_eq!((names(&plan), plan.held_back.len()), (vec!["d", "b", "a"], 0), "c is not ours");
+        let order = TableOrder::of(&[&A, &B, &C, &D, &A]);
+        assert_eq!(names(&order), ["c", "d", "b", "a"]);
+        assert_eq!(order.deferred.len(), 1);
+        assert!(order.defers(&C, 0) && !order.defers(&A, 1));
+        let order = TableOrder::of(&[&D, &A, &B]);
+        assert_eq!((names(&order), order.deferred.len()), (vec!["d", "b", "a"], 0), "c is not ours");
     }
 }

@@ -1,21 +1,19 @@
-//! The foreign keys of a table, with it or behind it; and the statements that drop. The other half of [`Writer`].
+//! The statements of [`DdlWriter`] for foreign keys, and those that drop tables.
 
-use super::{
-    super::table::{ReferenceAction, ReferenceDef, Table},
-    statements::Writer,
-};
+use super::statements::DdlWriter;
 use crate::{
     data::{params::Params, value::Value},
     driver::Dialect,
+    model::table::{ReferenceAction, ReferenceDef, Table},
 };
 
-impl Writer {
-    /// The constraint by which a column refers to another table.
+impl DdlWriter {
+    /// The FOREIGN KEY constraint of a column.
     pub(super) fn reference(&self, table: &Table, index: usize, reference: &ReferenceDef) -> String {
         let ReferenceDef { table: target, on_delete, on_update, index: _ } = reference;
         let target = target();
         let name = self.quoted(&self.reference_name(table, index));
-        // SQLite refers within one database file, and has no other way to write it.
+        // In SQLite a reference stays within one database file, and cannot be qualified.
         let across = self.dialect.capabilities().refers_across_schemas;
         let other = if across { self.table(target) } else { self.quoted(target.name) };
         let (own, key) = (self.columns(table, &[index]), self.columns(target, target.primary_key));
@@ -32,18 +30,18 @@ impl Writer {
         self.name(table, &[index], "fkey")
     }
 
-    /// Adds a reference to a table that is there.
+    /// Adds a foreign key to an existing table.
     pub(super) fn add_reference(&self, table: &Table, index: usize, reference: &ReferenceDef) -> String {
         format!("ALTER TABLE {} ADD {}", self.table(table), self.reference(table, index, reference))
     }
 
-    /// Drops a reference, so that its table and the other one can be dropped in any order.
+    /// Drops a foreign key, so that the two tables can be dropped in any order.
     pub(super) fn drop_reference(&self, table: &Table, index: usize) -> String {
         let what = if self.dialect == Dialect::Mysql { "FOREIGN KEY" } else { "CONSTRAINT" };
         format!("ALTER TABLE {} DROP {what} {}", self.table(table), self.quoted(&self.reference_name(table, index)))
     }
 
-    /// A query that has a row if the table has that reference; for where ALTER TABLE knows no IF.
+    /// A query that has a row if the foreign key exists, as ALTER TABLE has no IF NOT EXISTS for it.
     pub(super) fn find_reference(&self, table: &Table, index: usize) -> (&'static str, Params) {
         let name = self.reference_name(table, index);
         let schema = Value::from(table.schema);

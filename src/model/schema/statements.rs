@@ -1,31 +1,31 @@
-//! [`Writer`]: the statements that make and drop a table, in the words of a database.
+//! [`DdlWriter`]: the statements that create a table, in one dialect.
 
 use super::{
-    super::table::{ColumnDef, ColumnWrite, Table},
     names,
-    order::{HeldBack, Plan},
+    order::{DeferredReference, TableOrder},
     types::{LONGEST_VARCHAR, sql_type},
 };
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    model::table::{ColumnDef, ColumnWrite, Table},
 };
 
 /// Writes for one dialect.
-pub(super) struct Writer {
+pub(super) struct DdlWriter {
     pub(super) dialect: Dialect,
 }
 
-impl Writer {
+impl DdlWriter {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self { dialect }
     }
 
-    /// All statements that make the tables, except for the references that are held back.
-    pub(super) fn create(&self, plan: &Plan) -> Result<Vec<String>> {
+    /// All statements that create the tables, without the deferred references.
+    pub(super) fn create(&self, order: &TableOrder) -> Result<Vec<String>> {
         let mut statements = Vec::new();
-        for table in &plan.tables {
-            statements.push(self.create_table(table, plan)?);
+        for table in &order.tables {
+            statements.push(self.create_table(table, order)?);
             if !self.dialect.capabilities().indexes_with_tables {
                 let plain = table.indexes.iter().filter(|index| !index.unique);
                 statements.extend(plain.map(|index| self.create_index(table, index.columns)));
@@ -35,13 +35,13 @@ impl Writer {
         Ok(statements)
     }
 
-    /// The references that are added when all tables are there: none on SQLite, which cannot, and does not ask for their
+    /// The references that are added when all tables exist: none on SQLite, which cannot add them, and does not check their
     /// targets.
-    pub(super) fn held_back<'a>(&self, plan: &'a Plan) -> &'a [HeldBack] {
-        if self.dialect.capabilities().alters_references { &plan.held_back } else { &[] }
+    pub(super) fn deferred<'a>(&self, order: &'a TableOrder) -> &'a [DeferredReference] {
+        if self.dialect.capabilities().alters_references { &order.deferred } else { &[] }
     }
 
-    fn create_table(&self, table: &Table, plan: &Plan) -> Result<String> {
+    fn create_table(&self, table: &Table, order: &TableOrder) -> Result<String> {
         let mut lines = Vec::new();
         for index in 0..table.columns.len() {
             lines.push(self.column(table, index)?);
@@ -61,13 +61,13 @@ impl Writer {
         for (index, column) in table.columns.iter().enumerate() {
             lines.extend(self.checks(table, index));
             if let Some(reference) = column.references
-                && !(self.dialect.capabilities().alters_references && plan.holds_back(table, index))
+                && !(self.dialect.capabilities().alters_references && order.defers(table, index))
             {
                 lines.push(self.reference(table, index, &reference));
             }
         }
         let end = if self.dialect == Dialect::Mysql {
-            // Text is compared as it is, as on the other databases; and rows can be rolled back.
+            // Text compares byte by byte, as on the other databases; and the engine has transactions.
             " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         } else {
             ""
@@ -95,18 +95,18 @@ impl Writer {
             }
             _ => {}
         }
-        // MariaDB does not take it for generated columns.
+        // MariaDB rejects it for generated columns.
         if !(self.dialect == Dialect::Mysql && matches!(column.write, ColumnWrite::Generated(Some(_)))) {
             line.push_str(if column.null { " NULL" } else { " NOT NULL" });
         }
         if let Some(default) = column.default_sql {
-            // Anything but a constant needs the parentheses on one database or another.
+            // Some databases demand parentheses around anything but a constant.
             line.extend([" DEFAULT (", default, ")"]);
         }
         Ok(line)
     }
 
-    /// What must hold for each value of a column. Not written with the column, where MariaDB has no names for it.
+    /// The CHECK constraints of a column. They are table constraints, as MariaDB cannot name those of columns.
     fn checks(&self, table: &Table, index: usize) -> impl Iterator<Item = String> {
         let column = &table.columns[index];
         let checks = [("check", column.check.map(String::from)), ("length", self.length_check(column))];
@@ -116,7 +116,7 @@ impl Writer {
         })
     }
 
-    /// What holds the length of text where the type does not.
+    /// The condition on the length of text, where the type has none.
     fn length_check(&self, column: &ColumnDef) -> Option<String> {
         let max = column.max_length.filter(|_| column.references.is_none())?;
         let function = match self.dialect {
@@ -128,12 +128,12 @@ impl Writer {
         Some(format!("{function}({}) <= {max}", self.quoted(column.name)))
     }
 
-    /// An index that a statement of its own makes.
+    /// CREATE INDEX.
     fn create_index(&self, table: &Table, columns: &[usize]) -> String {
         let name = self.quoted(&self.name(table, columns, "idx"));
         let columns = self.columns(table, columns);
         match (self.dialect, table.schema) {
-            // There the index is qualified, and the table must not be.
+            // On SQLite the index is qualified, and the table must not be.
             (Dialect::Sqlite, Some(schema)) => {
                 let (schema, table) = (self.quoted(schema), self.quoted(table.name));
                 format!("CREATE INDEX IF NOT EXISTS {schema}.{name} ON {table} ({columns})")
@@ -142,12 +142,12 @@ impl Writer {
         }
     }
 
-    /// Whether the key is written with its column, which makes SQLite give numbers to it.
+    /// Whether PRIMARY KEY stands with its column, which makes SQLite number it.
     fn numbers_by_itself(&self, table: &Table) -> bool {
         self.dialect == Dialect::Sqlite && table.auto_column().is_some()
     }
 
-    /// The name of what a table has on some columns.
+    /// The name of a constraint or index on some columns.
     pub(super) fn name(&self, table: &Table, columns: &[usize], what: &str) -> String {
         let columns: Vec<_> = columns.iter().map(|&column| table.columns[column].name).collect();
         names::name(self.dialect, table.name, &columns, what)
@@ -173,8 +173,8 @@ impl Writer {
     }
 }
 
-/// The columns that refer to other tables and have to be given an index, so that a row that is referred to can be found,
-/// changed and deleted quickly: all that no other index or key begins with. MySQL makes such indexes by itself.
+/// The foreign key columns that need an index of their own: those that no other index or key begins with. Without it,
+/// deletes and updates of referenced rows would scan the table. MySQL makes such indexes by itself.
 fn references_to_index(table: &Table) -> impl Iterator<Item = usize> {
     let begins = |column: usize| {
         let indexes = table.indexes.iter().map(|index| index.columns);

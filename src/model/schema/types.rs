@@ -1,27 +1,20 @@
-//! The SQL types of columns, in the words of each database.
-//!
-//! What a driver sends and reads decides: the tables here are made to keep every value that a field can have, and to give
-//! it back as it went.
+//! The SQL types of columns on each database. They keep every value of the field, and return it as it was written.
 
-use super::super::{
-    field::ColumnType,
-    stored::Stored,
-    table::{ColumnDef, Table},
-};
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    model::table::{ColumnDef, ColumnType, Stored, Table},
 };
 
-/// How long text is that MySQL has to index, where nothing else is said.
+/// The length of indexed text on MySQL, unless the model has one.
 const INDEXED: u32 = 255;
-/// How long a VARCHAR can be on MySQL.
+/// The longest VARCHAR of MySQL.
 pub(super) const LONGEST_VARCHAR: u32 = 16_383;
 
 /// The type of a column.
 pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<String> {
     let column = &table.columns[index];
-    // A reference has the type of what it refers to, whatever that got.
+    // A reference has the type of the key that it refers to.
     let (kept, indexed) = match referred(column) {
         Some(key) => (key, true),
         None => (column, is_indexed(table, index)),
@@ -29,14 +22,15 @@ pub(super) fn sql_type(dialect: Dialect, table: &Table, index: usize) -> Result<
     if let Some(name) = stored_type(dialect, column.form()) {
         return Ok(name.into());
     }
-    let given = Given { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
+    let given =
+        TypeOf { ty: kept.ty, numbered: column.auto, sequence: kept.auto, indexed, max_length: kept.max_length };
     given.write(dialect).ok_or_else(|| {
         let text = format!("{dialect} has no type for the field {} of {}", column.field, table.model);
         Error::new(ErrorKind::Unsupported, text)
     })
 }
 
-/// The type for a form of values that is not this crate's own.
+/// The type for a stored form other than the native one.
 fn stored_type(dialect: Dialect, form: Stored) -> Option<&'static str> {
     Some(match (form, dialect) {
         (Stored::Native, _) => return None,
@@ -51,11 +45,11 @@ fn stored_type(dialect: Dialect, form: Stored) -> Option<&'static str> {
     })
 }
 
-/// The key that a column refers to, at the end of all references.
+/// The key at the end of a chain of references.
 fn referred(column: &ColumnDef) -> Option<&'static ColumnDef> {
     let mut found = None;
     let mut next = column.references;
-    // Keys that refer to each other in a circle have no type of their own; any of them will do.
+    // Keys that refer to each other in a cycle have no type of their own; any of them will do.
     for _ in 0..16 {
         let Some(target) = next.map(|reference| (reference.table)()) else {
             break;
@@ -71,8 +65,8 @@ fn is_indexed(table: &Table, column: usize) -> bool {
     table.is_key(column) || table.indexes.iter().any(|index| index.columns.contains(&column))
 }
 
-/// What a type is chosen by.
-struct Given {
+/// What the type of a column depends on.
+struct TypeOf {
     ty: ColumnType,
     /// Whether it is the key that the database gives numbers to.
     numbered: bool,
@@ -82,8 +76,8 @@ struct Given {
     max_length: Option<u32>,
 }
 
-impl Given {
-    /// Nothing if the database has no such type.
+impl TypeOf {
+    /// `None` if the database has no such type.
     fn write(&self, dialect: Dialect) -> Option<String> {
         match dialect {
             Dialect::Postgres => Some(self.postgres()),
@@ -98,7 +92,7 @@ impl Given {
             ColumnType::I16 => "smallint",
             ColumnType::I32 => "integer",
             ColumnType::I64 => "bigint",
-            // Its numbers are given by a sequence, which has no more than these.
+            // The sequence that numbers it has this range.
             ColumnType::U64 if self.sequence => "bigint",
             ColumnType::U64 => "numeric(20, 0)",
             ColumnType::F32 => "real",
@@ -130,7 +124,7 @@ impl Given {
             ColumnType::U64 => "bigint unsigned",
             ColumnType::F32 => "float",
             ColumnType::F64 => "double",
-            // One scale for all rows: the one that loses nothing.
+            // The scale is that of the column: the largest of a `Decimal`.
             ColumnType::Decimal => "decimal(57, 28)",
             ColumnType::Text => {
                 let length = self.max_length.or(self.indexed.then_some(INDEXED));
@@ -156,14 +150,14 @@ impl Given {
     fn sqlite(&self) -> Option<&'static str> {
         Some(match self.ty {
             ColumnType::Bool => "BOOLEAN",
-            // This name alone makes a key one that SQLite gives numbers to.
+            // Only a key of this very type name is numbered by SQLite.
             ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::U64 if self.numbered => "INTEGER",
             ColumnType::I16 => "SMALLINT",
             ColumnType::I32 => "INT",
             ColumnType::I64 | ColumnType::U64 => "BIGINT",
             ColumnType::F32 | ColumnType::F64 => "REAL",
             ColumnType::Bytes => "BLOB",
-            // The driver's own collation: as text they would keep all digits, and 9 would come behind 10.
+            // The collation of the driver: as plain text, 9 would sort after 10.
             ColumnType::Decimal => "TEXT COLLATE decimal",
             ColumnType::Text
             | ColumnType::Date

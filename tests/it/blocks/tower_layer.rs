@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use nestling::{Database, Error, ScopeLayer, ScopeService, params};
+use nestling::{
+    Database, Error, params,
+    tower::{ScopeLayer, ScopeService},
+};
 use tokio::sync::Notify;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 

@@ -7,8 +7,9 @@ use std::{
 };
 
 use nestling::{
-    Error, params,
-    rusqlite::functions::{Context, FunctionFlags},
+    Error,
+    native::rusqlite::functions::{Context, FunctionFlags},
+    params,
 };
 
 use crate::harness::{Backend, insert, poll_once};

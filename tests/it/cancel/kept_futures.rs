@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use nestling::{Context, Database, Error, ErrorKind, Row, RowStream, params};
+use nestling::{Context, Database, Error, ErrorKind, Row, params, row::RowStream};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Dialect, Error, ErrorKind, Status, mysql_async::prelude::Queryable as _, params, rusqlite::functions};
+use nestling::{
+    Dialect, Error, ErrorKind, Status,
+    native::{mysql_async::prelude::Queryable as _, rusqlite::functions},
+    params,
+};
 use tokio::time::timeout;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use nestling::{
     Context, Error, ErrorKind, Status, params,
-    sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, Table},
+    query::sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, Table},
 };
 
 use crate::harness::insert;

@@ -1,7 +1,11 @@
 //! What the documents say of MySQL and MariaDB: calls of procedures, text, moments and documents.
 
 use chrono::{DateTime, Utc};
-use nestling::{Error, ErrorKind, Json, Model, OnConflict, Query as _, create_tables, functions, params};
+use nestling::{
+    Error, ErrorKind, Model, Query as _, create_tables, params,
+    query::{OnConflict, functions},
+    types::Json,
+};
 use rust_decimal::Decimal;
 use serde_json::json;
 

@@ -20,7 +20,7 @@ mod timeouts;
 mod types;
 mod wire;
 
-use nestling::{Database, FromCell, Params};
+use nestling::{Database, Params, types::FromCell};
 
 /// The one value of a query.
 async fn value<T: for<'r> FromCell<'r>>(db: &Database, sql: &str, params: impl Into<Params>) -> T {

@@ -4,7 +4,9 @@
 use std::{pin::pin, time::Duration};
 
 use nestling::{
-    Database, Dialect, Error, ErrorKind, MysqlClient, PostgresClient, mysql_async::prelude::Queryable as _, params,
+    Database, Dialect, Error, ErrorKind,
+    native::{MysqlClient, PostgresClient, mysql_async::prelude::Queryable as _},
+    params,
 };
 
 use crate::harness::{Backend, insert, poll_once};
@@ -32,7 +34,7 @@ async fn raw(db: &Database, sql: &'static str) -> Result<(), Error> {
     .await
 }
 
-async fn one<T: for<'c> nestling::FromCell<'c>>(db: &Database, sql: &str) -> Result<T, Error> {
+async fn one<T: for<'c> nestling::types::FromCell<'c>>(db: &Database, sql: &str) -> Result<T, Error> {
     db.query_one(sql, params![]).await?.get(0)
 }
 

@@ -5,8 +5,12 @@ use std::{error::Error as StdError, future::poll_fn, time::Duration};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use nestling::{
-    Database, Error, ErrorKind, PostgresClient, params,
-    tokio_postgres::{self, AsyncMessage, NoTls},
+    Database, Error, ErrorKind,
+    native::{
+        PostgresClient,
+        tokio_postgres::{self, AsyncMessage, NoTls},
+    },
+    params,
 };
 use tokio::sync::mpsc;
 

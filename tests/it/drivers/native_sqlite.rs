@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use nestling::{
-    Database, Error, ErrorKind, params,
-    rusqlite::{self, Connection, backup::Backup, functions::FunctionFlags},
+    Database, Error, ErrorKind,
+    native::rusqlite::{self, Connection, backup::Backup, functions::FunctionFlags},
+    params,
 };
 
 use crate::harness::Backend;

@@ -2,9 +2,15 @@
 //! [`super`] looks at that.
 
 use nestling::{
-    Context, Database, Error, ErrorKind, ForeignKey, FromRow, Isolation, Json, Manager, Model, OnConflict, TextEnum,
-    create_tables, functions, params, raw,
-    sea_query::{Alias, Query},
+    Context, Database, Error, ErrorKind, ForeignKey, FromRow, Isolation, Manager, Model, create_tables,
+    model::TextEnum,
+    params,
+    query::{
+        OnConflict, functions,
+        sea_query::{Alias, Query},
+    },
+    raw,
+    types::Json,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, TextEnum)]

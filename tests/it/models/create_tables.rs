@@ -1,8 +1,10 @@
 //! Making and dropping the tables of models: order, circles, what is there already, names, and the words of each database.
 
 use nestling::{
-    Database, Dialect, Error, ErrorKind, ForeignKey, Json, Model, Table, create_statements, create_tables, drop_tables,
+    Database, Dialect, Error, ErrorKind, ForeignKey, Model, create_tables,
+    model::{Table, create_statements, drop_tables},
     params,
+    types::Json,
 };
 
 use crate::harness::Backend;

@@ -1,8 +1,10 @@
 //! What the derive macros say of a struct: its table, its key, its defaults, its backrefs; and how rows are read by name.
 
 use nestling::{
-    Column, ColumnType, Database, ErrorKind, Field, ForeignKey, FromRow, Json, Model, Query as _, ReferenceAction,
-    TextEnum, Value, create_tables, params,
+    Database, ErrorKind, ForeignKey, FromRow, Model, Query as _, Value, create_tables,
+    model::{Column, ColumnType, Field, ReferenceAction, TextEnum},
+    params,
+    types::Json,
 };
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Lists behind IN that are longer than what a statement can have by way of parameters.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use nestling::{Database, ErrorKind, Field, Model, Query, create_tables, functions::row};
+use nestling::{Database, ErrorKind, Model, Query, create_tables, model::Field, query::functions::row};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ async fn things(db: &Database) {
 /// The things that a long list finds in which those of the numbers 2 and 4 are, and those that it does not.
 async fn found<T: Field + Clone>(
     db: &Database,
-    column: nestling::Column<Thing, T>,
+    column: nestling::model::Column<Thing, T>,
     value: impl Fn(i64) -> T,
 ) -> (u64, u64) {
     let list = || (0..MANY).map(|n| value(if n == 7 { 2 } else { 4 + 2 * i64::try_from(n).expect("small") }));

@@ -2,7 +2,11 @@
 
 mod keys;
 
-use nestling::{Database, Manager, Model as _, PrefetchType, Prefetched, params};
+use nestling::{
+    Database, Manager, Model as _,
+    model::{PrefetchType, Prefetched},
+    params,
+};
 
 use crate::films::{self, Award, Director, Movie};
 

@@ -1,6 +1,9 @@
 //! Updates, deletes and inserts that choose from the table that they write; and lists that are a query with a limit.
 
-use nestling::{ForeignKey, Model, OnConflict, Query, create_tables, functions::exists};
+use nestling::{
+    ForeignKey, Model, Query, create_tables,
+    query::{OnConflict, functions::exists},
+};
 
 #[derive(Debug, Clone, PartialEq, Model)]
 struct Task {
@@ -51,7 +54,8 @@ test_on! {
         let most = Task::update([Task::RANK.set(0)]).filter(Task::RANK.nullable().eq(most.into_expr()));
         assert_eq!(most.run_on(db).await.expect("updated"), 1);
         let average = top.select().columns(top.col(Task::RANK).max()).into_expr();
-        let set = Task::update([Task::RANK.set(nestling::functions::coalesce(average, 0)), Task::NAME.set("same")]).filter(Task::ID.eq(1));
+        let rank = Task::RANK.set(nestling::query::functions::coalesce(average, 0));
+        let set = Task::update([rank, Task::NAME.set("same")]).filter(Task::ID.eq(1));
         assert_eq!(set.run_on(db).await.expect("set by a query"), 1);
         assert_eq!(ranks(db).await, [50, 22, 30, 40, 50, 0]);
         let gone = Task::delete().filter(Task::ID.in_(low.clone()) & Task::NAME.ne("t6"));
@@ -73,7 +77,7 @@ test_on! {
         assert_eq!(Task::delete().filter(lonely).run_on(db).await.expect("deleted"), 3);
         let other = Step::alias("other");
         let above = other.select().filter(other.col(Step::SEAT).eq(Step::SEAT + 3)).columns(other.col(Step::RANK));
-        let lift = Step::update([Step::RANK.set(nestling::functions::coalesce(above.into_expr().nullable(), 0))]);
+        let lift = Step::update([Step::RANK.set(nestling::query::functions::coalesce(above.into_expr().nullable(), 0))]);
         assert_eq!(lift.run_on(db).await.expect("updated"), 6, "all see what was there before");
         let ranks = Step::select().order_by(Step::SEAT.asc()).columns(Step::RANK).all(db).await.expect("ranks");
         assert_eq!(ranks, [4, 5, 6, 0, 0, 0]);
@@ -85,7 +89,7 @@ test_on! {
     async fn a_row_is_inserted_with_what_a_query_of_its_own_table_finds(backend) {
         let db = &backend.db;
         tasks(db).await;
-        let next = || nestling::functions::coalesce(Task::select().columns(Task::RANK.max()).into_expr(), 0) + 10;
+        let next = || nestling::query::functions::coalesce(Task::select().columns(Task::RANK.max()).into_expr(), 0) + 10;
         let insert = |name: &'static str| Task::insert([Task::RANK.set(next()), Task::NAME.set(name)]);
         assert_eq!(insert("new").returning().run_on(db).await.expect("inserted").rank, 70);
         if backend.is_mysql() && !backend.is_mariadb().await {

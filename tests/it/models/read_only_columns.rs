@@ -1,6 +1,6 @@
 //! Columns that only the database writes: left out of inserts and updates, and read back.
 
-use nestling::{Dialect, ErrorKind, Manager, Model, OnConflict, Query, create_statements, create_tables};
+use nestling::{Dialect, ErrorKind, Manager, Model, Query, create_tables, model::create_statements, query::OnConflict};
 
 #[derive(Debug, Clone, PartialEq, Model)]
 struct Order {

@@ -1,6 +1,10 @@
 //! The indexes that `create_tables` makes for foreign keys.
 
-use nestling::{Dialect, ForeignKey, Model, Table, create_statements, create_tables, params};
+use nestling::{
+    Dialect, ForeignKey, Model, create_tables,
+    model::{Table, create_statements},
+    params,
+};
 
 use crate::harness::Backend;
 

@@ -1,6 +1,6 @@
 //! Upserts: of many rows in few flights, of one row twice, by partial indexes and named constraints, and under a condition.
 
-use nestling::{Database, Dialect, ErrorKind, Model, OnConflict, Query, create_tables, params};
+use nestling::{Database, Dialect, ErrorKind, Model, Query, create_tables, params, query::OnConflict};
 
 use crate::harness::Backend;
 
@@ -24,7 +24,7 @@ struct Pair {
     uses: i64,
 }
 
-fn word(text: &str, uses: i64) -> [nestling::Assignment<Word>; 2] {
+fn word(text: &str, uses: i64) -> [nestling::model::Assignment<Word>; 2] {
     [Word::TEXT.set(text), Word::USES.set(uses)]
 }
 

@@ -1,6 +1,6 @@
 //! The calls of the manager.
 
-use nestling::{Model as _, Select};
+use nestling::{Model as _, query::Select};
 use uuid::Uuid;
 
 use super::models::{self, CompositeTestModel, TestModel, UUIDTestModel, create_text};

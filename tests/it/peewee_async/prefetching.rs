@@ -1,6 +1,6 @@
 //! Prefetch.
 
-use nestling::{Model as _, PrefetchType};
+use nestling::{Model as _, model::PrefetchType};
 
 use super::models::{self, TestModelAlpha, TestModelBeta, TestModelGamma};
 

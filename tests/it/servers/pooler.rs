@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use nestling::{
     Database, DatabaseBuilder,
-    tokio_postgres::{self, Client, NoTls},
+    native::tokio_postgres::{self, Client, NoTls},
 };
 
 use crate::{harness::Backend, proxy::Proxy, test_servers};

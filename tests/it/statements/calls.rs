@@ -1,8 +1,9 @@
 //! The query calls: how many rows they affect or return, how rows are read, and what they refuse.
 
 use nestling::{
-    Cell, Error, ErrorKind, FromCell, Mismatch, params,
-    sea_query::{Alias, ColumnDef, Expr, ExprTrait, Order, Query, Table},
+    Error, ErrorKind, params,
+    query::sea_query::{Alias, ColumnDef, Expr, ExprTrait, Order, Query, Table},
+    types::{Cell, FromCell, Mismatch},
 };
 
 use crate::harness::Backend;

@@ -1,6 +1,6 @@
 //! Parameters that do not fit: refused by name before anything is sent, and their values never told.
 
-use nestling::{Error, ErrorKind, Json, Params, Value, params};
+use nestling::{Error, ErrorKind, Params, Value, params, types::Json};
 use rust_decimal::Decimal;
 
 use crate::{harness::Backend, proxy::Proxy, test_servers};

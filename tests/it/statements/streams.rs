@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{Database, Dialect, Error, ErrorKind, RowStream, params};
+use nestling::{Database, Dialect, Error, ErrorKind, params, row::RowStream};
 use tokio::sync::Notify;
 
 use crate::{dialects::numbers, harness::Backend};

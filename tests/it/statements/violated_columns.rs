@@ -23,7 +23,7 @@ struct Item {
     tag: ForeignKey<Tag>,
 }
 
-fn tag(name: &str, x: i64) -> [nestling::Assignment<Tag>; 3] {
+fn tag(name: &str, x: i64) -> [nestling::model::Assignment<Tag>; 3] {
     [Tag::NAME.set(name), Tag::X.set(x), Tag::Y.set(1)]
 }
 

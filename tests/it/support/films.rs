@@ -1,6 +1,6 @@
 //! Films, their directors and editors, and their awards: the models of the tests about prefetch and the manager.
 
-use nestling::{Database, ForeignKey, Json, Model, Value, params};
+use nestling::{Database, ForeignKey, Model, Value, params, types::Json};
 
 use crate::harness::Backend;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nestling::{
     ErrorKind, params,
-    sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
+    query::sea_query::{Alias, Expr, ExprTrait as _, Query as Sea},
 };
 
 use crate::dialects::numbers;
@@ -28,13 +28,14 @@ test_on! {
             .columns([Alias::new("id"), Alias::new("name")])
             .values_panic([4.into(), "four".into()])
             .take();
-        assert_eq!(db.run(&insert).expect("an insert").affected, 1);
+        assert_eq!(db.blocking(async |db| db.run(&insert).await).expect("an insert").affected, 1);
         let select = Sea::select()
             .column(Alias::new("name"))
             .from(Alias::new("item"))
             .and_where(Expr::col(Alias::new("id")).eq(4))
             .take();
-        assert_eq!(db.run(&select).expect("a select").rows[0].get::<String>(0).expect("a name"), "four");
+        let selected = db.blocking(async |db| db.run(&select).await).expect("a select");
+        assert_eq!(selected.rows[0].get::<String>(0).expect("a name"), "four");
         assert_eq!(backend.items().await, ["four", "one", "three", "two"], "all is committed");
         assert_eq!(db.dialect(), backend.db.dialect());
         assert_eq!(db.stats().expect("it is its own").transactions, 0);

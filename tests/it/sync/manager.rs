@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nestling::{Error, ErrorKind, Manager, Model as _, PrefetchType, SyncManager};
+use nestling::{Error, ErrorKind, Manager, Model as _, model::PrefetchType, sync::SyncManager};
 use serde_json::json;
 
 use super::surroundings::everywhere;
 use crate::films::{Award, Director, Movie, create, fill};
 
 fn direct(sync: &SyncManager, name: &str) -> Result<Director, Error> {
-    sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::Json(json!(null)))])
+    sync.create([Director::NAME.set(name), Director::NOTES.set(nestling::types::Json(json!(null)))])
 }
 
 test_on! {
@@ -23,24 +23,27 @@ test_on! {
             sync.connect()?;
             let ann = direct(sync, "Ann")?;
             let films = ["Rain", "Snow", "Hail"].map(|title| {
-                sync.create([Movie::TITLE.set(title), Movie::DIRECTOR.set(&ann), Movie::EXTRA.set(nestling::Json(json!(1)))])
+                let extra = Movie::EXTRA.set(nestling::types::Json(json!(1)));
+                sync.create([Movie::TITLE.set(title), Movie::DIRECTOR.set(&ann), extra])
             });
             let [rain, snow, _] = films.map(|film| film.expect("a film"));
             assert_eq!(sync.get::<Director>(Director::NAME.eq("Ann"))?, ann);
             assert_eq!(sync.get_or_none::<Director>(Director::NAME.eq("Bob"))?, None);
             assert_eq!(sync.get::<Director>(Director::NAME.eq("Bob")).unwrap_err().kind(), ErrorKind::NoRow);
-            let notes = || [Director::NOTES.set(nestling::Json(json!([])))];
+            let notes = || [Director::NOTES.set(nestling::types::Json(json!([])))];
             assert_eq!(sync.get_or_create([Director::NAME.set("Ann")], notes())?, (ann.clone(), false));
             let (bob, created) = sync.get_or_create([Director::NAME.set("Bob")], notes())?;
             assert!(created);
-            let again = sync.create_or_get([Director::NAME.set("Bob"), Director::NOTES.set(nestling::Json(json!(7)))])?;
+            let notes = Director::NOTES.set(nestling::types::Json(json!(7)));
+            let again = sync.create_or_get([Director::NAME.set("Bob"), notes])?;
             assert_eq!(again, (bob.clone(), false));
             let renamed = Movie { title: "Drizzle".into(), ..rain.clone() };
             assert_eq!(sync.update(&renamed)?, 1);
             let moved = Movie { title: "not written".into(), director: (&bob).into(), ..snow };
             assert_eq!(sync.update_only(&moved, Movie::DIRECTOR)?, 1);
             let award = Award { id: 1, movie: (&rain).into(), name: "gold".into() };
-            assert_eq!(sync.bulk_create(&[award.clone(), Award { id: 2, ..award.clone() }])?, [1, 2]);
+            let awards = [award.clone(), Award { id: 2, ..award.clone() }];
+            assert_eq!(sync.blocking(async |objects| objects.bulk_create(&awards).await)?, [1, 2]);
             assert_eq!(sync.delete(&award)?, 1);
             assert_eq!(sync.count(Movie::select())?, 3);
             assert_eq!(sync.scalar(Movie::select().filter(Movie::ID.eq(moved.id)).columns(Movie::TITLE))?, Some("Snow".into()));
@@ -50,10 +53,11 @@ test_on! {
                 .collect::<Result<_, _>>()?;
             assert_eq!(titles, ["Drizzle", "Hail", "Snow"]);
             assert_eq!(sync.execute(Movie::delete().filter(Movie::TITLE.eq("Hail")))?, 1);
-            assert_eq!(sync.database().fetch(Movie::select())?.len(), 2);
+            assert_eq!(sync.execute(Movie::select())?.len(), 2);
             for by in [PrefetchType::Where, PrefetchType::Join] {
                 let films = Movie::DIRECTOR.children(Movie::select());
-                let fetched = sync.prefetch_by(by, Director::select().order_by(Director::ID.asc()), films)?;
+                let directors = Director::select().order_by(Director::ID.asc());
+                let fetched = sync.blocking(async |objects| objects.prefetch(directors, films).by(by).await)?;
                 let counts: Vec<_> = fetched.iter().map(|director| (&*director.name, director.children.len())).collect();
                 assert_eq!(counts, [("Ann", 1), ("Bob", 1)]);
             }
@@ -100,7 +104,7 @@ test_on! {
         everywhere(move |place| {
             let sync = objects.sync();
             let refused = || {
-                let ann = Director { id: 1, name: "Ann".into(), notes: nestling::Json(json!(1)) };
+                let ann = Director { id: 1, name: "Ann".into(), notes: nestling::types::Json(json!(1)) };
                 let kinds = [
                     sync.get::<Director>(Director::ID.eq(1)).map(|_| 1),
                     sync.get_or_none::<Director>(Director::ID.eq(1)).map(|_| 1),
@@ -114,7 +118,7 @@ test_on! {
                     sync.scalar(Director::select().columns(Director::ID)).map(|_| 1),
                     sync.iterate(Director::select()).map(|_| 1),
                     sync.prefetch(Director::select(), Movie::DIRECTOR.children(Movie::select())).map(|_| 1),
-                    sync.bulk_create(std::slice::from_ref(&ann)).map(|_| 1),
+                    sync.blocking(async |objects| objects.bulk_create(std::slice::from_ref(&ann)).await).map(|_| 1),
                     sync.atomic(|| Ok(1)),
                     sync.connect().map(|()| 1),
                 ];

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use nestling::{Error, ErrorKind, SyncDatabase, params};
+use nestling::{Error, ErrorKind, params, sync::SyncDatabase};
 use tokio::task::LocalSet;
 
 use super::surroundings::everywhere;

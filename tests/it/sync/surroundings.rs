@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use nestling::{Database, Error, SyncDatabase, params};
+use nestling::{Database, Error, params, sync::SyncDatabase};
 use tokio::{
     runtime::{Builder, Handle, RuntimeFlavor},
     task::LocalSet,

@@ -1,6 +1,6 @@
 //! Decimals and documents in queries of models: the same on every back end, and exact.
 
-use nestling::{Json, Manager, Model, Query, create_tables};
+use nestling::{Manager, Model, Query, create_tables, types::Json};
 use rust_decimal::Decimal;
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! HStore of PostgreSQL (rule 73): there and back, an extension that is not there yet, and other back ends.
 
 use nestling::{
-    Database, DatabaseBuilder, Error, ErrorKind, Expr, HStore, Model, PostgresqlDatabase, PostgresqlExtDatabase,
-    Query as _, Value, params,
+    Database, DatabaseBuilder, Error, ErrorKind, Model, PostgresqlDatabase, PostgresqlExtDatabase, Query as _, Value,
+    params, query::Expr, types::HStore,
 };
 
 use crate::{harness::Backend, test_servers};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use nestling::{Database, ForeignKey, Json, Model, Query as _, TextEnum, Value, create_tables, params};
+use nestling::{Database, ForeignKey, Model, Query as _, Value, create_tables, model::TextEnum, params, types::Json};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use chrono::{NaiveDate, NaiveDateTime, Utc};
-use nestling::{Database, ErrorKind, FromCell, Params, Value, params};
+use nestling::{Database, ErrorKind, Params, Value, params, types::FromCell};
 use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;

@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nestling::{
-    Database, ErrorKind, ForeignKey, Manager, Model, OnConflict, PrefetchType, Query, create_tables, functions, params,
+    Database, ErrorKind, ForeignKey, Manager, Model, Query, create_tables,
+    model::PrefetchType,
+    params,
+    query::{OnConflict, functions},
 };
 use uuid::Uuid;
 
@@ -83,7 +86,7 @@ test_on! {
         let db = &backend.db;
         let people = people(db).await;
         let some = &people[3];
-        let found = async |condition: nestling::Expr<bool>| {
+        let found = async |condition: nestling::query::Expr<bool>| {
             Person::select().filter(condition).order_by(Person::BORN.asc()).all(db).await.expect("people")
         };
         assert_eq!(Person::by_key(some.id).one(db).await.expect("by key"), *some);

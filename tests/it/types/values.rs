@@ -3,7 +3,10 @@
 use std::fmt::Debug;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
-use nestling::{Dialect, Error, ErrorKind, FromCell, Json, Value, params};
+use nestling::{
+    Dialect, Error, ErrorKind, Value, params,
+    types::{FromCell, Json},
+};
 use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;

@@ -4,13 +4,13 @@ use crate::model::catalog::{Reference, TableId};
 
 /// What becomes of the rows that refer by a foreign key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum LinkAction {
     /// Their reference becomes NULL.
-    Cleared,
-    /// They go. Nobody refers to their table, so they need not be looked at.
-    Swept,
+    SetNull,
+    /// The rows are deleted unread: no table refers to theirs.
+    DeleteAll,
     /// They go, and what refers to them goes first.
-    Followed,
+    Follow,
 }
 
 /// A foreign key.
@@ -22,7 +22,7 @@ pub(super) struct Link {
     pub(super) nullable: Vec<usize>,
     pub(super) parent: usize,
     pub(super) parent_columns: Vec<String>,
-    pub(super) fate: Fate,
+    pub(super) action: LinkAction,
 }
 
 /// A table.
@@ -53,19 +53,19 @@ impl Graph {
         let mut graph = Self { tables: vec![Node { id: root, columns: Vec::new() }], links: Vec::new() };
         let referred: Vec<TableId> = references.iter().map(|reference| reference.parent.clone()).collect();
         for reference in references {
-            let fate = match reference.is_nullable() {
-                true if !delete_nullable => Fate::Cleared,
-                _ if referred.contains(&reference.child) => Fate::Followed,
-                _ => Fate::Swept,
+            let action = match reference.is_nullable() {
+                true if !delete_nullable => LinkAction::SetNull,
+                _ if referred.contains(&reference.child) => LinkAction::Follow,
+                _ => LinkAction::DeleteAll,
             };
             let Reference { child, columns, nullable, parent, parent_columns } = reference;
             let nullable = (0..columns.len()).filter(|&place| nullable[place]).collect();
             let (child, parent) = (graph.table(child), graph.table(parent));
-            graph.know(parent, &parent_columns);
-            if fate == Fate::Followed {
-                graph.know(child, &columns);
+            graph.add_columns(parent, &parent_columns);
+            if action == LinkAction::Follow {
+                graph.add_columns(child, &columns);
             }
-            graph.links.push(Link { child, columns, nullable, parent, parent_columns, fate });
+            graph.links.push(Link { child, columns, nullable, parent, parent_columns, action });
         }
         graph
     }
@@ -77,7 +77,7 @@ impl Graph {
         })
     }
 
-    fn know(&mut self, table: usize, columns: &[String]) {
+    fn add_columns(&mut self, table: usize, columns: &[String]) {
         let known = &mut self.tables[table].columns;
         for column in columns {
             if !known.contains(column) {

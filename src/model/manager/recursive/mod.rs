@@ -10,14 +10,14 @@ mod order;
 mod rows;
 mod walk;
 
-use self::{graph::Graph, order::Order, walk::Walk};
+use self::{graph::Graph, order::DeleteOrder, walk::Walk};
 use crate::{
     db::Database,
     error::Result,
-    model::{catalog::references_below, traits::Model},
+    model::{catalog::references_below, table::Model},
 };
 
-/// Deletes the row with this key, and what refers to it. Tells whether it was there.
+/// Deletes the row with this key, and all that refers to it. Returns whether the row existed.
 pub(super) async fn delete<M: Model>(db: &Database, key: &M::Key, delete_nullable: bool) -> Result<bool> {
     let (root, references) = references_below(db, M::TABLE).await?;
     let graph = Graph::new(root, references, delete_nullable);
@@ -27,6 +27,6 @@ pub(super) async fn delete<M: Model>(db: &Database, key: &M::Key, delete_nullabl
     }
     walk.on().await?;
     walk.clear_edge().await?;
-    Order::new(walk).delete(db).await?;
+    DeleteOrder::new(walk).delete(db).await?;
     Ok(true)
 }

@@ -1,16 +1,16 @@
-//! [`Order`]: deletes rows, each behind all that refer to it. Statements name as many rows as may go at once.
+//! [`DeleteOrder`]: deletes rows, each behind all that refer to it. Statements name as many rows as may go at once.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    graph::{Fate, Link},
+    graph::{Link, LinkAction},
     rows::{self, Values, conditions, identity},
     walk::Walk,
 };
 use crate::{data::value::Value, db::Database, error::Result};
 
 /// The rows that are left, and what keeps each.
-pub(super) struct Order<'o> {
+pub(super) struct DeleteOrder<'o> {
     walk: Walk<'o>,
     /// By row: the rows that it refers to, and the number of the foreign key.
     refers: Vec<Vec<(usize, usize)>>,
@@ -19,13 +19,13 @@ pub(super) struct Order<'o> {
     left: Vec<usize>,
 }
 
-impl<'o> Order<'o> {
+impl<'o> DeleteOrder<'o> {
     pub(super) fn new(walk: Walk<'o>) -> Self {
         let (rows, graph) = (walk.rows.len(), walk.graph);
         let mut order =
             Self { walk, refers: vec![Vec::new(); rows], referred: vec![0; rows], left: (0..rows).collect() };
         let links = graph.links.iter().enumerate();
-        for (number, link) in links.filter(|(_, link)| link.fate == Fate::Followed) {
+        for (number, link) in links.filter(|(_, link)| link.action == LinkAction::Follow) {
             order.note(number, link);
         }
         order
@@ -65,7 +65,7 @@ impl<'o> Order<'o> {
         Ok(())
     }
 
-    /// Sets references within circles to NULL where that is allowed. Tells whether there were any.
+    /// Sets nullable references within cycles to NULL. Returns whether there were any.
     async fn break_cycles(&mut self) -> Result<bool> {
         let (graph, left) = (self.walk.graph, self.left.clone());
         let mut found = false;

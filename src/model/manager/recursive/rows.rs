@@ -7,8 +7,7 @@ use crate::{
     error::Result,
     model::{
         catalog::TableId,
-        expr::equal,
-        node::{Form, Node},
+        expr::{Node, Operation, equal},
     },
 };
 
@@ -51,7 +50,7 @@ pub(super) fn conditions(columns: &[String], rows: &[Values]) -> Vec<Node> {
     match columns {
         [one] if rows.iter().flatten().all(|value| !value.is_null()) => {
             let values = |rows: &[Values]| rows.iter().flatten().cloned().map(Node::Value).collect::<Vec<_>>();
-            let list = |rows| Node::apply(Form::List(1), std::iter::once(column(one)).chain(values(rows)));
+            let list = |rows| Node::apply(Operation::List(1), std::iter::once(column(one)).chain(values(rows)));
             rows.chunks(MANY).map(list).collect()
         }
         _ => rows.chunks(SOME).map(|rows| any(columns, rows)).collect(),
@@ -64,10 +63,10 @@ fn column(name: &str) -> Node {
 
 fn any(columns: &[String], rows: &[Values]) -> Node {
     let part = |(name, value): (&String, &Value)| equal(column(name), Node::Value(value.clone()));
-    let all = |row: &Values| columns.iter().zip(row).map(part).reduce(|all, part| all & part);
-    let any = rows.iter().filter_map(all).reduce(|any, row| any | row);
+    let all = |row: &Values| columns.iter().zip(row).map(part).reduce(Node::and);
+    let any = rows.iter().filter_map(all).reduce(Node::or);
     // Of no rows, or of rows of which nothing is known, there is none.
-    any.map_or_else(|| Node::Sql("1 = 0".into()), |any| any.node)
+    any.unwrap_or_else(|| Node::Sql("1 = 0".into()))
 }
 
 /// The values in a form that can be compared and hashed: what refers and what is referred to have the same.

@@ -1,10 +1,9 @@
-//! [`Walk`]: finds the rows that go, from the first one downwards, and locks them, so that nobody makes new ones refer to
-//! them meanwhile.
+//! [`Walk`]: finds and locks the rows to be deleted, from the first one downwards, so that no new row can refer to them.
 
 use std::collections::HashSet;
 
 use super::{
-    graph::{Fate, Graph, Link},
+    graph::{Graph, Link, LinkAction},
     rows::{Values, conditions, delete, identity, run, write_where},
 };
 use crate::{
@@ -12,11 +11,9 @@ use crate::{
     db::{Database, Writer},
     error::Result,
     model::{
-        key::is_key,
-        node::Node,
-        operator::listed,
-        parts::{Lock, LockKind, LockWait},
-        traits::Model,
+        expr::{Node, is_key, listed},
+        query::{Lock, LockKind, LockWait},
+        table::Model,
     },
 };
 
@@ -41,13 +38,13 @@ impl<'w> Walk<'w> {
         Self { db, graph, rows: Vec::new(), seen: HashSet::new() }
     }
 
-    /// Looks for the row with this key, and tells whether it is there. What nothing can refer to goes at once.
+    /// Finds the row with this key, and returns whether it exists. A row that nothing can refer to is deleted at once.
     pub(super) async fn begin<M: Model>(&mut self, key: &M::Key) -> Result<bool> {
         if self.graph.tables[0].columns.is_empty() {
-            // Nobody refers to the table, so nothing is known of its rows but this one's key.
-            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key).node).await?.affected > 0);
+            // No table refers to this one: no column but the key is needed.
+            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key)).await?.affected > 0);
         }
-        let rows = self.select(0, &is_key::<M>(key).node).await?;
+        let rows = self.select(0, &is_key::<M>(key)).await?;
         Ok(self.add(0, &rows)? > 0)
     }
 
@@ -57,7 +54,7 @@ impl<'w> Walk<'w> {
         while done < self.rows.len() {
             let new = done..self.rows.len();
             done = self.rows.len();
-            for link in self.graph.links.iter().filter(|link| link.fate == Fate::Followed) {
+            for link in self.graph.links.iter().filter(|link| link.action == LinkAction::Follow) {
                 for condition in conditions(&link.columns, &self.referred(link, new.clone())) {
                     let rows = self.select(link.child, &condition).await?;
                     self.add(link.child, &rows)?;
@@ -67,14 +64,14 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    /// Sees to the rows around: those whose reference becomes NULL, and those that nobody refers to.
+    /// Sets references to NULL, and deletes rows that no other table refers to, as the action of each link says.
     pub(super) async fn clear_edge(&self) -> Result<()> {
         for link in &self.graph.links {
             let rows = self.referred(link, 0..self.rows.len());
-            match link.fate {
-                Fate::Followed => {}
-                Fate::Cleared => self.clear(link, &rows).await?,
-                Fate::Swept => {
+            match link.action {
+                LinkAction::Follow => {}
+                LinkAction::SetNull => self.clear(link, &rows).await?,
+                LinkAction::DeleteAll => {
                     for condition in conditions(&link.columns, &rows) {
                         delete(self.db, &self.graph.tables[link.child].id, &condition).await?;
                     }
@@ -127,7 +124,7 @@ impl<'w> Walk<'w> {
         Ok(self.db.send(&sql, &params).await?.rows)
     }
 
-    /// Adds rows that were not seen before, and tells how many.
+    /// Adds rows that were not seen before, and returns how many.
     fn add(&mut self, table: usize, rows: &[Row]) -> Result<usize> {
         let before = self.rows.len();
         let width = self.graph.tables[table].columns.len();

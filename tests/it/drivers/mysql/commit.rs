@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Error, ErrorKind, mysql_async::prelude::Queryable as _, params};
+use nestling::{Error, ErrorKind, native::mysql_async::prelude::Queryable as _, params};
 
 use super::value;
 use crate::proxy::Side;

@@ -1,6 +1,6 @@
 //! Which statements a connection keeps, and for how long.
 
-use nestling::{Database, Error, mysql_async::prelude::Queryable as _, params};
+use nestling::{Database, Error, native::mysql_async::prelude::Queryable as _, params};
 
 use super::value;
 use crate::harness::Backend;

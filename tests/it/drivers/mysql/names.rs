@@ -75,7 +75,7 @@ test_on! {
         let letters = ["a", "z", "s", "n", "\u{ff41}", "ß", "ñ", "é", "α", "ά", "д", "ж", "日", "本", "한", "אָ", "ﬁ", "ı", "İ", "\u{2c65}", "\u{a7b5}"];
         for one in letters {
             for other in letters.into_iter().filter(|other| *other != one) {
-                use nestling::mysql_async::prelude::Queryable as _;
+                use nestling::native::mysql_async::prelude::Queryable as _;
                 let same = db.with_mysql(|mut client| async move {
                     let text = format!("begin; savepoint `{one}`; savepoint `{other}`; release savepoint `{other}`");
                     client.query_drop(text).await.expect("savepoints");

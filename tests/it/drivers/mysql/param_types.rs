@@ -1,7 +1,7 @@
 //! What type a parameter has at the server: the one of its value, whatever the statement was run with before.
 
 use chrono::{NaiveDate, NaiveTime};
-use nestling::{Database, FromCell, Params, Value, params};
+use nestling::{Database, Params, Value, params, types::FromCell};
 use rust_decimal::Decimal;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Rows that are kept together, and what the driver remembers of a statement between its runs.
 
 use chrono::NaiveDateTime;
-use nestling::{Error, Row, mysql_async::prelude::Queryable as _, params};
+use nestling::{Error, Row, native::mysql_async::prelude::Queryable as _, params};
 
 use super::value;
 

@@ -2,7 +2,7 @@
 
 use nestling::{
     Error, ErrorKind, params,
-    sea_query::{Alias, ColumnDef, Expr, ExprTrait as _, Order, Query, Table},
+    query::sea_query::{Alias, ColumnDef, Expr, ExprTrait as _, Order, Query, Table},
 };
 
 use super::value;

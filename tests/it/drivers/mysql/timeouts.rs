@@ -1,6 +1,6 @@
 //! A lock that does not come in time: the statement alone fails, or the whole transaction where the server is set so.
 
-use nestling::{Database, Error, ErrorKind, mysql_async::prelude::Queryable as _, params};
+use nestling::{Database, Error, ErrorKind, native::mysql_async::prelude::Queryable as _, params};
 
 use crate::{
     harness::Backend,

@@ -1,7 +1,7 @@
 //! Types on their way to MySQL and MariaDB and back.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use nestling::{Database, ErrorKind, FromCell, Value, params};
+use nestling::{Database, ErrorKind, Value, params, types::FromCell};
 use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;

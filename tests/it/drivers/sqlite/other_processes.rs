@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{ErrorKind, params, rusqlite::Connection};
+use nestling::{ErrorKind, native::rusqlite::Connection, params};
 use tokio::time::sleep;
 
 use crate::harness::{Backend, insert};

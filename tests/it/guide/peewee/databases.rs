@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nestling::{
-    HStore, Manager, Model, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Result, create_tables,
+    Manager, Model, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Result, create_tables, types::HStore,
 };
 
 use crate::{harness::Backend, test_servers};

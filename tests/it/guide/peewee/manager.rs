@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use nestling::{Database, ErrorKind, Manager, Model, PrefetchType, Result, create_tables, functions, params, raw};
+use nestling::{
+    Database, ErrorKind, Manager, Model, Result, create_tables, model::PrefetchType, params, query::functions, raw,
+};
 
 use super::{Award, Director, Movie, User, manager};
 

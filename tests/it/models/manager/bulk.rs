@@ -63,7 +63,7 @@ struct Odd {
     mood: String,
     code: String,
     price: rust_decimal::Decimal,
-    extra: Option<nestling::Json<serde_json::Value>>,
+    extra: Option<nestling::types::Json<serde_json::Value>>,
     at: chrono::DateTime<chrono::Utc>,
     raw: Vec<u8>,
 }
@@ -92,7 +92,7 @@ async fn types_of_postgres_that_a_model_does_not_know_are_no_matter() {
         mood: if number % 2 == 0 { "glad".into() } else { "sad".into() },
         code: "abc".into(),
         price: rust_decimal::Decimal::new(number.into(), 2),
-        extra: (number % 3 > 0).then(|| nestling::Json(serde_json::json!({ "null": null, "text": "ü\"" }))),
+        extra: (number % 3 > 0).then(|| nestling::types::Json(serde_json::json!({ "null": null, "text": "ü\"" }))),
         at: chrono::DateTime::from_timestamp_micros(number.into()).unwrap(),
         raw: vec![0, 255, number as u8],
     };

@@ -61,7 +61,7 @@ test_on! {
         let award = objects.get(Award::by_key(1)).await.unwrap();
         assert_eq!(objects.delete(&award).recursive().await.unwrap(), 1);
         assert_eq!(objects.delete(&award).recursive().await.unwrap(), 0);
-        let ghost = Director { id: 99, name: String::new(), notes: nestling::Json(params_free()) };
+        let ghost = Director { id: 99, name: String::new(), notes: nestling::types::Json(params_free()) };
         assert_eq!(objects.delete(&ghost).recursive().await.unwrap(), 0);
         assert_eq!(ids(&objects, "award").await, [2, 3, 4, 5, 6]);
         assert_eq!(ids(&objects, "movie").await, [1, 2, 3, 4, 5, 6]);

@@ -69,7 +69,7 @@ pub(super) async fn create(backend: &Backend) -> Manager {
 }
 
 /// The values of a person called so.
-pub(super) fn named(first: &str, last: &str) -> [nestling::Assignment<Person>; 3] {
+pub(super) fn named(first: &str, last: &str) -> [nestling::model::Assignment<Person>; 3] {
     let email = format!("{first}@{last}");
     [Person::EMAIL.set(email), Person::FIRST.set(first), Person::LAST.set(last)]
 }

@@ -63,7 +63,7 @@ test_on! {
             let ids: Vec<Vec<(i64, Vec<i64>)>> = tree
                 .iter()
                 .map(|top| {
-                    let below = |person: &nestling::Prefetched<Person, Vec<Person>>| {
+                    let below = |person: &nestling::model::Prefetched<Person, Vec<Person>>| {
                         (person.id, person.children.iter().map(|person| person.id).collect())
                     };
                     top.children.iter().map(below).collect()

@@ -1,6 +1,9 @@
 //! Brackets: what a tree of operators means in Rust is what each database makes of its text.
 
-use nestling::{Error, Expr, Model, Query as _, functions::value, params};
+use nestling::{
+    Error, Model, Query as _, params,
+    query::{Expr, functions::value},
+};
 
 use super::models::{Movie, Seat, films, tables};
 use crate::harness::Backend;

@@ -1,6 +1,10 @@
 //! JSON inside of queries, and rows as values.
 
-use nestling::{ErrorKind, Expr, Json, Model, Query, functions::row};
+use nestling::{
+    ErrorKind, Model, Query,
+    query::{Expr, functions::row},
+    types::Json,
+};
 use serde_json::json;
 
 use super::models::{Movie, Seat, films, tables};

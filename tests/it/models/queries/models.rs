@@ -1,7 +1,7 @@
 //! The models of these tests, and their tables on every back end.
 
 use chrono::{DateTime, Utc};
-use nestling::{Database, ForeignKey, Json, Model, params};
+use nestling::{Database, ForeignKey, Model, params, types::Json};
 use rust_decimal::Decimal;
 
 use crate::harness::Backend;

@@ -2,8 +2,11 @@
 
 use chrono::{TimeDelta, Utc};
 use nestling::{
-    Expr, Model, Query, Result, create_tables,
-    functions::{case, coalesce, count, function, now, sql, value},
+    Model, Query, Result, create_tables,
+    query::{
+        Expr,
+        functions::{case, coalesce, count, function, now, sql, value},
+    },
 };
 use rust_decimal::Decimal;
 
@@ -19,7 +22,7 @@ async fn found(backend: &Backend, condition: Expr<bool>) -> Vec<i64> {
 /// What an expression is for the first film.
 async fn of_first<T>(backend: &Backend, expr: Expr<T>) -> Result<T>
 where
-    Expr<T>: nestling::Selection<Output = T>,
+    Expr<T>: nestling::query::Selection<Output = T>,
     T: Send + 'static,
 {
     Movie::select().filter(Movie::ID.eq(1)).columns(expr).one(&backend.db).await

@@ -1,9 +1,9 @@
 //! What a select gives: rows, counts, single values, groups, locks and unions.
 
 use nestling::{
-    Database, Dialect, ErrorKind, FromRow, Model, Query, Value,
-    functions::{count, exists, name},
-    params, raw,
+    Database, Dialect, ErrorKind, FromRow, Model, Query, Value, params,
+    query::functions::{count, exists, name},
+    raw,
 };
 
 use super::models::{Director, Movie, films, tables};
@@ -148,7 +148,7 @@ test_on! {
         let years = |condition| Movie::select().filter(condition).columns(Movie::YEAR);
         let old = || years(Movie::ID.le(2));
         let new = || years(Movie::ID.ge(3));
-        let sorted = |union: nestling::Union<i32>| union.order_by(Movie::YEAR.asc()).all(db);
+        let sorted = |union: nestling::query::Union<i32>| union.order_by(Movie::YEAR.asc()).all(db);
         assert_eq!(sorted(old().union(new())).await.unwrap(), [1961, 1962, 1999]);
         assert_eq!(sorted(old().union_all(new())).await.unwrap(), [1961, 1962, 1962, 1999]);
         assert_eq!(sorted(old().intersect(new())).await.unwrap(), [1962]);

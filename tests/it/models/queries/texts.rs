@@ -1,9 +1,11 @@
 //! The text of queries, as each database gets it.
 
 use nestling::{
-    Dialect, ErrorKind, Model, OnConflict, Query, Value,
-    functions::{case, count, exists, name, row},
-    params,
+    Dialect, ErrorKind, Model, Query, Value, params,
+    query::{
+        OnConflict,
+        functions::{case, count, exists, name, row},
+    },
 };
 
 use super::models::{Director, Label, Movie, Seat};
@@ -14,7 +16,7 @@ fn texts(query: &impl Query) -> [String; 3] {
 }
 
 /// The condition of a query on PostgreSQL.
-fn condition(condition: nestling::Expr<bool>) -> String {
+fn condition(condition: nestling::query::Expr<bool>) -> String {
     let sql = Seat::select().columns(Seat::HALL).filter(condition).sql(Dialect::Postgres).unwrap().0;
     sql.split_once(" WHERE ").expect("a condition").1.replace(r#""seat"."#, "")
 }
@@ -153,7 +155,7 @@ fn joins_groups_and_locks_are_written_in_their_order() {
     };
     assert_eq!(texts(&busy)[0], expected("").replacen('?', "$1", 1).replacen('?', "$2", 1));
     assert_eq!(texts(&busy)[2], expected(" LIMIT ?"));
-    let lock = |select: nestling::Select<Seat>| {
+    let lock = |select: nestling::query::Select<Seat>| {
         texts(&select).map(|text| {
             text.rsplit_once('"')
                 .map_or(text.rsplit_once('`').map(|(_, end)| end.to_owned()), |(_, end)| Some(end.to_owned()))

@@ -1,6 +1,6 @@
 //! Inserts, updates and deletes, and what they give back.
 
-use nestling::{Dialect, ErrorKind, Model, OnConflict, Query, params};
+use nestling::{Dialect, ErrorKind, Model, Query, params, query::OnConflict};
 
 use super::models::{Director, Label, Movie, Seat, films, tables};
 

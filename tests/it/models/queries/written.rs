@@ -9,7 +9,11 @@ mod writes;
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use nestling::{Dialect, Expr, ForeignKey, HStore, Json, Model, Query, Selection, Value};
+use nestling::{
+    Dialect, ForeignKey, Model, Query, Value,
+    query::{Expr, Selection},
+    types::{HStore, Json},
+};
 use rust_decimal::Decimal;
 
 /// A column of each kind.

@@ -17,7 +17,7 @@ async fn natively(backend: &Backend, db: &Database, texts: &'static [&'static st
             .await;
     }
     if backend.is_mysql() {
-        use nestling::mysql_async::prelude::Queryable as _;
+        use nestling::native::mysql_async::prelude::Queryable as _;
         return db
             .with_mysql(|mut client| async move {
                 for text in texts {

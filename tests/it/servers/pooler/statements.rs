@@ -1,7 +1,7 @@
 //! Statements in and outside blocks, each of which may be in another server session than the one before it: rules 2, 3, 8,
 //! 13, 55 and 73.
 
-use nestling::{Database, Error, HStore, params};
+use nestling::{Database, Error, params, types::HStore};
 
 use super::through_every_pooler;
 

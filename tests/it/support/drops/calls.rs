@@ -6,8 +6,8 @@ use futures_util::future::LocalBoxFuture;
 use nestling::{Context, Database, Dialect, Error, params};
 #[cfg(feature = "full")]
 use nestling::{
-    mysql_async::prelude::Queryable as _,
-    sea_query::{Alias, Query},
+    native::mysql_async::prelude::Queryable as _,
+    query::sea_query::{Alias, Query},
 };
 
 use super::{fresh, insert};

@@ -4,7 +4,7 @@
 
 use std::{pin::Pin, sync::PoisonError, task::Poll, time::Duration};
 
-use nestling::{Context, Error, ErrorKind, Row, RowStream, params};
+use nestling::{Context, Error, ErrorKind, Row, params, row::RowStream};
 use tokio::time::timeout;
 
 use super::{

@@ -2,8 +2,12 @@
 
 use chrono::{TimeZone as _, Utc};
 use nestling::{
-    HStore, Json, JsonStep, Model,
-    functions::{case, coalesce, count, exists, function, now, row, sql, value},
+    Model,
+    query::{
+        JsonStep,
+        functions::{case, coalesce, count, exists, function, now, row, sql, value},
+    },
+    types::{HStore, Json},
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -169,7 +173,7 @@ fn functions(out: &mut Texts) {
         (coalesce(Kind::NOTE, "x"), coalesce(Kind::NOTE, Kind::NAME), coalesce(Kind::REAL + 1.0, 2.0) + 3.0),
     );
     out.value("function", function::<i64>("f", [Kind::SMALL.expr() + 1, value(7)]));
-    out.value("function of nothing", function::<i64>("pg_catalog.f", [] as [nestling::Expr<i64>; 0]));
+    out.value("function of nothing", function::<i64>("pg_catalog.f", [] as [nestling::query::Expr<i64>; 0]));
     out.value("now", (now(), Kind::AT.max()));
     out.condition("before now", Kind::AT.lt(now()) & Kind::TOLD.lt(now()));
     let age = || case::<String>().when(Kind::SMALL.lt(3) & Kind::FLAG, "old").when(Kind::FLAG, Kind::NAME);

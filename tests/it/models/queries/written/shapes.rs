@@ -2,7 +2,7 @@
 
 use nestling::{
     Model,
-    functions::{count, name, sql},
+    query::functions::{count, name, sql},
 };
 
 use super::{Kind, Node, Pair, Texts};

@@ -1,8 +1,12 @@
 //! Inserts, updates, deletes, upserts.
 
 use nestling::{
-    HStore, Model, OnConflict,
-    functions::{count, exists, now, sql},
+    Model,
+    query::{
+        OnConflict,
+        functions::{count, exists, now, sql},
+    },
+    types::HStore,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;

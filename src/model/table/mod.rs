@@ -1,0 +1,21 @@
+//! The definition of a model's table, and the Rust types of its fields.
+
+mod column_type;
+mod field;
+mod foreign_key;
+mod key;
+mod model;
+mod stored;
+mod table;
+mod text_enum;
+
+pub use self::{
+    column_type::ColumnType,
+    field::Field,
+    foreign_key::ForeignKey,
+    key::Key,
+    model::Model,
+    stored::Stored,
+    table::{ColumnDef, ColumnWrite, IndexDef, ReferenceAction, ReferenceDef, Table},
+    text_enum::TextEnum,
+};
