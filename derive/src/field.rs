@@ -1,5 +1,4 @@
-//! [`Field`]: one field of a model, with what its attributes say. Used by the model that it is a part of. It knows no other
-//! field, and no type but by its name.
+//! [`Field`]: a field of a model, with its attributes. Types are known by their names only.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, format_ident};

@@ -1,5 +1,5 @@
-//! `FromRow` for structs: by position if the names of the row are those of the fields in their order, else by name. Used by
-//! its own derive and by that of models.
+//! `#[derive(FromRow)]`: reads by position if the row begins with the names of the fields in their order, else by name. Also
+//! part of `#[derive(Model)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;

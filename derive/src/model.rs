@@ -1,5 +1,5 @@
-//! [`Model`]: a struct with what its attributes say, checked as far as one can without knowing types. Read from the item
-//! that the derive stands on; what is made of it is the business of `output.rs`.
+//! [`Model`]: the parsed input of `#[derive(Model)]`, checked as far as that is possible without types. `output.rs` generates
+//! the code.
 
 use std::collections::HashMap;
 

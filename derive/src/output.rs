@@ -1,5 +1,5 @@
-//! What is made of a model: its constants, its `Model` and `FromRow`, and the methods of those that it refers to. All paths
-//! are absolute, so that nothing in the user's scope gets between.
+//! The code of `#[derive(Model)]`: constants of columns, the traits `Model` and `FromRow`, and methods of referenced models. All
+//! paths are absolute, so that names in the user's scope do not interfere.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

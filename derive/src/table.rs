@@ -1,5 +1,5 @@
-//! The constant of a model's table, and what is checked of the types of its fields when it is compiled: that a length is
-//! one of text, an action one of a reference. Used by `output.rs`.
+//! The constant `Model::TABLE`, and checks of the fields' types at compile time: `max_length` is for text, an action for a
+//! foreign key.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};

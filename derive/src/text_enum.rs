@@ -1,4 +1,4 @@
-//! `TextEnum`: an enum whose variants are stored as texts. Used by its own derive.
+//! `#[derive(TextEnum)]`: an enum whose variants are stored as text.
 
 use std::collections::HashMap;
 

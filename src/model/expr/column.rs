@@ -84,7 +84,7 @@ impl<M: Model, T> Column<M, T> {
 
     /// An assignment to the column, in an insert or an update.
     pub fn set(self, value: impl Operand<T>) -> Assignment<M> {
-        Assignment::new(self.index, value.into_node().fitted(&self.expr().node))
+        Assignment::new(self.index, value.into_node().in_form_of(&self.expr().node))
     }
 
     /// The value of the column in the row that an insert could not add, for use in an

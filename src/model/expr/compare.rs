@@ -15,9 +15,9 @@ use crate::{
 
 /// The two sides of a comparison: a value takes the stored form of the column beside it. Where decimals are text, the
 /// collation of a column compares them; beside anything else they are cast to numbers.
-pub(crate) fn beside(left: Node, right: Node) -> [Node; 2] {
-    let right = right.fitted(&left);
-    let left = left.fitted(&right);
+pub(crate) fn comparison_sides(left: Node, right: Node) -> [Node; 2] {
+    let right = right.in_form_of(&left);
+    let left = left.in_form_of(&right);
     let number = |node| {
         let write: Write = |args, outer, to| {
             if to.can().decimals {
@@ -40,7 +40,7 @@ pub(crate) fn beside(left: Node, right: Node) -> [Node; 2] {
 pub(crate) fn equal(left: Node, right: Node) -> Node {
     match right {
         Node::Value(Value::Null) => Node::apply(Operation::IsNull, [left]),
-        right => Node::binary(Operator::Equal, beside(left, right)),
+        right => Node::binary(Operator::Equal, comparison_sides(left, right)),
     }
 }
 
@@ -48,14 +48,14 @@ pub(crate) fn equal(left: Node, right: Node) -> Node {
 pub(crate) fn unequal(left: Node, right: Node) -> Node {
     match right {
         Node::Value(Value::Null) => Node::apply(Operation::IsNotNull, [left]),
-        right => Node::binary(Operator::NotEqual, beside(left, right)),
+        right => Node::binary(Operator::NotEqual, comparison_sides(left, right)),
     }
 }
 
 /// The condition that `left`, of one part or several, is one of `rows`, each of which has as many parts.
 pub(crate) fn in_list(left: Vec<Node>, rows: Vec<Vec<Node>>) -> Node {
     let width = left.len();
-    let fit = |row: Vec<Node>| row.into_iter().zip(&left).map(|(node, left)| node.fitted(left)).collect::<Vec<_>>();
+    let fit = |row: Vec<Node>| row.into_iter().zip(&left).map(|(node, left)| node.in_form_of(left)).collect::<Vec<_>>();
     let parts: Vec<Node> = rows.into_iter().flat_map(fit).collect();
     if parts.iter().all(|node| matches!(node, Node::Value(_))) {
         let value = |node| if let Node::Value(value) = node { Some(value) } else { None };

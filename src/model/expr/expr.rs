@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    compare::{beside, equal, unequal},
+    compare::{comparison_sides, equal, unequal},
     node::{Node, Operation},
     operand::{InOperand, Operand, operand},
     operator::Operator,
@@ -78,7 +78,7 @@ macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident => $operator:ident;)+) => {$(
         $(#[$doc])*
         pub fn $name(self, other: impl Operand<T>) -> Expr<bool> {
-            Expr::new(Node::binary(Operator::$operator, beside(self.node, other.into_node())))
+            Expr::new(Node::binary(Operator::$operator, comparison_sides(self.node, other.into_node())))
         }
     )+};
 }
@@ -109,7 +109,7 @@ impl<T> Expr<T> {
     /// Whether it lies between two values, both included.
     pub fn between(self, low: impl Operand<T>, high: impl Operand<T>) -> Expr<bool> {
         let ([this, low], [_, high]) =
-            (beside(self.node.clone(), low.into_node()), beside(self.node, high.into_node()));
+            (comparison_sides(self.node.clone(), low.into_node()), comparison_sides(self.node, high.into_node()));
         Expr::new(Node::apply(Operation::Between, [this, low, high]))
     }
 

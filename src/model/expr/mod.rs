@@ -6,7 +6,6 @@ mod cast;
 mod column;
 mod compare;
 mod expr;
-mod fit;
 mod hstore;
 mod in_list;
 mod json;
@@ -19,6 +18,7 @@ mod operator;
 mod order;
 mod reference;
 mod row_value;
+mod stored_form;
 mod sub_query;
 mod text;
 

@@ -194,11 +194,11 @@ impl Node {
     /// table, unless they are materialized first.
     pub(crate) fn write_into(&self, table: &Table, to: &mut Writer) -> Result<()> {
         if !to.can().reads_what_it_writes && self.reads(table) {
-            let apart = |node: &Self| match node {
-                Self::Query(query) => Some(Self::Query(query.apart())),
+            let materialized = |node: &Self| match node {
+                Self::Query(query) => Some(Self::Query(query.materialized())),
                 _ => None,
             };
-            return self.map(&apart).write(to);
+            return self.map(&materialized).write(to);
         }
         self.write(to)
     }

@@ -71,7 +71,7 @@ macro_rules! comparisons {
         $(#[$doc])*
         pub fn $name(self, other: impl RowOperand<T>) -> Expr<bool> {
             let other: Vec<Node> =
-                other.into_nodes().into_iter().zip(&self.nodes).map(|(node, own)| node.fitted(own)).collect();
+                other.into_nodes().into_iter().zip(&self.nodes).map(|(node, own)| node.in_form_of(own)).collect();
             Expr::new(Node::binary(Operator::$oper, [self.nodes, other].map(|row| Node::Apply(Operation::Row, row))))
         }
     )+};

@@ -47,8 +47,8 @@ impl SubQuery {
 
     /// The query in a derived table that is materialized before the outer statement begins. MySQL refuses to write a
     /// table that it reads, and would merge the two without the limit.
-    pub(crate) fn apart(&self) -> Self {
-        Self::new(Apart(self.clone()), self.0.tables.clone(), self.0.form)
+    pub(crate) fn materialized(&self) -> Self {
+        Self::new(Materialized(self.clone()), self.0.tables.clone(), self.0.form)
     }
 
     /// Writes the query.
@@ -66,9 +66,9 @@ impl SubQuery {
 }
 
 /// A query in a materialized derived table.
-struct Apart(SubQuery);
+struct Materialized(SubQuery);
 
-impl WriteQuery for Apart {
+impl WriteQuery for Materialized {
     fn write(&self, to: &mut Writer) -> Result<()> {
         write_rows_of(ROWS, to, |to| {
             write_rows_of(ROWS, to, |to| self.0.write(to))?;

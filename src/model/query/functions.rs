@@ -61,7 +61,7 @@ pub fn now() -> Expr<DateTime<Utc>> {
 /// The first of two that is not NULL.
 pub fn coalesce<T>(first: impl Into<Expr<Option<T>>>, second: impl Operand<T>) -> Expr<T> {
     let first = first.into().node;
-    let second = second.into_node().fitted(&first);
+    let second = second.into_node().in_form_of(&first);
     Expr::new(Node::call("COALESCE", [first, second]))
 }
 

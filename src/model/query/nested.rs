@@ -62,7 +62,7 @@ impl SubQuery {
 
 /// The condition that `node` is in the one column of a query.
 fn is_in<M, R>(node: Node, query: Select<M, R>) -> Node {
-    let query = Node::Query(SubQuery::of_select(query.ast, Within)).fitted(&node);
+    let query = Node::Query(SubQuery::of_select(query.ast, Within)).in_form_of(&node);
     Node::binary(Operator::In, [node, query])
 }
 

@@ -60,7 +60,7 @@ async fn keys(db: &Database, plan: &InsertPlan) -> Result<Vec<KeyValues>> {
         }
         let mut open = vec![rows];
         while let Some(rows) = open.pop() {
-            if rows.len() > 1 && !plan.numbers_in_turn(rows) {
+            if rows.len() > 1 && !plan.numbered_in_sequence(rows) {
                 open.extend(rows.chunks(1).rev());
                 continue;
             }
@@ -92,10 +92,10 @@ async fn insert(db: &Database, plan: &InsertPlan, rows: &[Vec<InsertValue>]) -> 
     }
     // With a conflict clause the server reports the number of the row that it inserted or updated.
     let asked = matches!(plan.conflict, Conflict::Update(_)) && auto.is_some();
-    if !asked && let Some(keys) = rows.iter().map(|row| plan.key_given(row)).collect() {
+    if !asked && let Some(keys) = rows.iter().map(|row| plan.own_key(row)).collect() {
         return Ok(keys);
     }
-    let first = outcome.last_insert_id.ok_or_else(|| plan.untold())?;
+    let first = outcome.last_insert_id.ok_or_else(|| plan.unknown_key())?;
     let step = if rows.len() > 1 { step(db).await? } else { 1 };
     let key = |(row, id): (&Vec<InsertValue>, i64)| {
         let part = |&column: &usize| match plan.given(row, column) {
@@ -129,18 +129,18 @@ impl InsertPlan {
     }
 
     /// The key of a row, if all its columns have values.
-    fn key_given(&self, row: &[InsertValue]) -> Option<KeyValues> {
+    fn own_key(&self, row: &[InsertValue]) -> Option<KeyValues> {
         self.table.primary_key.iter().map(|&column| self.given(row, column).cloned()).collect()
     }
 
     /// Whether all these rows have their keys, or all leave them to the server, which then numbers them in sequence.
-    fn numbers_in_turn(&self, rows: &[Vec<InsertValue>]) -> bool {
+    fn numbered_in_sequence(&self, rows: &[Vec<InsertValue>]) -> bool {
         let left = |row: &Vec<InsertValue>| {
             let auto = self.table.auto_column().and_then(|column| self.position(column));
             auto.is_none_or(|at| matches!(row[at], InsertValue::Default))
         };
         !matches!(self.conflict, Conflict::Update(_))
-            && (rows.iter().all(|row| self.key_given(row).is_some()) || rows.iter().all(left))
+            && (rows.iter().all(|row| self.own_key(row).is_some()) || rows.iter().all(left))
     }
 
     /// Whether the key of each row will be known.
@@ -153,14 +153,14 @@ impl InsertPlan {
             };
             self.table.primary_key.iter().all(part)
         };
-        if self.rows.iter().all(known) { Ok(()) } else { Err(self.untold()) }
+        if self.rows.iter().all(known) { Ok(()) } else { Err(self.unknown_key()) }
     }
 
     pub(crate) fn at<'r>(&self, row: &'r [InsertValue], column: usize) -> Option<&'r InsertValue> {
         row.get(self.position(column)?)
     }
 
-    fn untold(&self) -> Error {
+    fn unknown_key(&self) -> Error {
         let model = self.table.model;
         let text = format!("MySQL does not tell the key that it makes for a {model}: give the key with the row");
         Error::new(ErrorKind::Unsupported, text)
@@ -172,7 +172,7 @@ impl InsertPlan {
         let values: Option<Vec<Value>> = target.iter().map(|&column| self.given(row, column).cloned()).collect();
         // NULL conflicts with nothing: the row is new, and has its own key.
         let Some(values) = values else {
-            return self.key_given(row).ok_or_else(|| self.untold());
+            return self.own_key(row).ok_or_else(|| self.unknown_key());
         };
         let columns = target.iter().map(|&column| Node::Column(qualifier.clone(), &table.columns[column])).collect();
         let mut to = Writer::new(db.dialect());
@@ -182,7 +182,7 @@ impl InsertPlan {
         to.text(FOR_UPDATE);
         let (sql, params) = to.finish();
         let outcome = db.send(&sql, &params).await?;
-        let row = outcome.rows.first().ok_or_else(|| self.untold())?;
+        let row = outcome.rows.first().ok_or_else(|| self.unknown_key())?;
         (0..table.primary_key.len()).map(|at| row.get(at)).collect()
     }
 }

@@ -82,7 +82,7 @@ impl Violation<'_> {
             "23505" => {
                 let columns = self.error.detail().and_then(columns_of_detail);
                 self.is_about_table().then(|| match columns {
-                    Some(columns) => self.numbers(columns.iter().map(|column| &**column)),
+                    Some(columns) => self.indexes_of(columns.iter().map(|column| &**column)),
                     None => self.unique_named(constraint),
                 })?
             }
@@ -91,7 +91,7 @@ impl Violation<'_> {
             _ => {
                 let column = |part: &'_ str| {
                     let (table, column) = part.split_once('.')?;
-                    table.eq_ignore_ascii_case(self.table.name).then(|| self.number(column))?
+                    table.eq_ignore_ascii_case(self.table.name).then(|| self.index_of(column))?
                 };
                 constraint.split(", ").map(column).collect()
             }
@@ -112,10 +112,10 @@ impl Violation<'_> {
         }
         // MySQL: the name of the first column, and for further keys that begin with it `name_2` and so on.
         let (first, number) = match name.rsplit_once('_').map(|(first, number)| (first, number.parse::<usize>())) {
-            Some((first, Ok(number))) if number > 1 && self.number(first).is_some() => (first, number),
+            Some((first, Ok(number))) if number > 1 && self.index_of(first).is_some() => (first, number),
             _ => (name, 1),
         };
-        if let Some(first) = self.number(first) {
+        if let Some(first) = self.index_of(first) {
             let mut begin = unique.iter().filter(|columns| columns.first() == Some(&first));
             return Some(begin.nth(number - 1).map_or_else(|| vec![first], |columns| columns.to_vec()));
         }
@@ -131,7 +131,7 @@ impl Violation<'_> {
             all.next().filter(|_| all.next().is_none()).map(|column| vec![column])
         };
         if let Some((table, columns)) = self.error.detail().and_then(definition) {
-            return (table == self.table.name).then(|| self.numbers(columns.iter().map(|column| &**column)))?;
+            return (table == self.table.name).then(|| self.indexes_of(columns.iter().map(|column| &**column)))?;
         }
         if !self.is_about_table() {
             return None;
@@ -148,14 +148,14 @@ impl Violation<'_> {
             return Some(vec![found]);
         }
         let told = self.error.detail().and_then(columns_of_detail);
-        let told = told.and_then(|columns| self.numbers(columns.iter().map(|column| &**column)));
+        let told = told.and_then(|columns| self.indexes_of(columns.iter().map(|column| &**column)));
         told.filter(|columns| columns.iter().all(|column| references().any(|known| known == *column))).or_else(only)
     }
 
     /// The column that is NULL.
     fn not_null(&self) -> Option<Vec<usize>> {
         let column = self.error.column().filter(|_| self.is_about_table())?;
-        self.number(column).map(|column| vec![column])
+        self.index_of(column).map(|column| vec![column])
     }
 
     /// The column that has the CHECK.
@@ -197,12 +197,12 @@ impl Violation<'_> {
         }
     }
 
-    fn number(&self, column: &str) -> Option<usize> {
+    fn index_of(&self, column: &str) -> Option<usize> {
         self.table.columns.iter().position(|known| known.name.eq_ignore_ascii_case(column))
     }
 
-    fn numbers<'c>(&self, columns: impl Iterator<Item = &'c str>) -> Option<Vec<usize>> {
-        columns.map(|column| self.number(column)).collect()
+    fn indexes_of<'c>(&self, columns: impl Iterator<Item = &'c str>) -> Option<Vec<usize>> {
+        columns.map(|column| self.index_of(column)).collect()
     }
 }
 

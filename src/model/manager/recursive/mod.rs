@@ -25,8 +25,8 @@ pub(super) async fn delete<M: Model>(db: &Database, key: &M::Key, delete_nullabl
     if !walk.begin::<M>(key).await? {
         return Ok(false);
     }
-    walk.on().await?;
-    walk.clear_edge().await?;
+    walk.descend().await?;
+    walk.apply_actions().await?;
     DeleteOrder::new(walk).delete(db).await?;
     Ok(true)
 }

@@ -26,14 +26,14 @@ impl<'o> DeleteOrder<'o> {
             Self { walk, refers: vec![Vec::new(); rows], referred: vec![0; rows], left: (0..rows).collect() };
         let links = graph.links.iter().enumerate();
         for (number, link) in links.filter(|(_, link)| link.action == LinkAction::Follow) {
-            order.note(number, link);
+            order.add_link(number, link);
         }
         order
     }
 
     /// Notes who refers to whom by a foreign key. A row may refer to itself, which keeps it on MySQL alone: where that may
     /// become NULL, it has to; where not, nothing can be done about it.
-    fn note(&mut self, number: usize, link: &Link) {
+    fn add_link(&mut self, number: usize, link: &Link) {
         let rows = || self.walk.rows.iter().enumerate();
         let id = |values: &Values, places: &[usize]| identity(places.iter().map(|&place| &values[place]));
         let parent_places = self.walk.graph.tables[link.parent].places(&link.parent_columns);
@@ -55,7 +55,7 @@ impl<'o> DeleteOrder<'o> {
             if !free.is_empty() {
                 self.left = kept;
                 self.delete_rows(db, &free).await?;
-                self.forget(&free, |_| true);
+                self.remove_references(&free, |_| true);
             } else if !self.break_cycles().await? {
                 // They refer to each other in a circle and cannot do without: what keeps such rows looks at whole
                 // statements, or at the end of the transaction.
@@ -75,7 +75,7 @@ impl<'o> DeleteOrder<'o> {
             if users.is_empty() {
                 continue;
             }
-            self.walk.clear(link, &self.walk.referred(link, left.iter().copied())).await?;
+            self.walk.set_null(link, &self.walk.referred(link, left.iter().copied())).await?;
             // The values by which these rows may be named are those that they have from now on.
             let places = graph.tables[link.child].places(&link.columns);
             for row in users {
@@ -85,12 +85,12 @@ impl<'o> DeleteOrder<'o> {
             }
             found = true;
         }
-        self.forget(&left, |link| !graph.links[link].nullable.is_empty());
+        self.remove_references(&left, |link| !graph.links[link].nullable.is_empty());
         Ok(found)
     }
 
     /// Forgets that rows refer to others, by some of the foreign keys.
-    fn forget(&mut self, rows: &[usize], by: impl Fn(usize) -> bool) {
+    fn remove_references(&mut self, rows: &[usize], by: impl Fn(usize) -> bool) {
         for &row in rows {
             let Self { refers, referred, .. } = self;
             refers[row].retain(|&(parent, link)| {

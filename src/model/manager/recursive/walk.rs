@@ -49,7 +49,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Goes on to what refers to the rows that were found, until there is nothing new.
-    pub(super) async fn on(&mut self) -> Result<()> {
+    pub(super) async fn descend(&mut self) -> Result<()> {
         let mut done = 0;
         while done < self.rows.len() {
             let new = done..self.rows.len();
@@ -65,12 +65,12 @@ impl<'w> Walk<'w> {
     }
 
     /// Sets references to NULL, and deletes rows that no other table refers to, as the action of each link says.
-    pub(super) async fn clear_edge(&self) -> Result<()> {
+    pub(super) async fn apply_actions(&self) -> Result<()> {
         for link in &self.graph.links {
             let rows = self.referred(link, 0..self.rows.len());
             match link.action {
                 LinkAction::Follow => {}
-                LinkAction::SetNull => self.clear(link, &rows).await?,
+                LinkAction::SetNull => self.set_null(link, &rows).await?,
                 LinkAction::DeleteAll => {
                     for condition in conditions(&link.columns, &rows) {
                         delete(self.db, &self.graph.tables[link.child].id, &condition).await?;
@@ -82,7 +82,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Sets references to these rows to NULL.
-    pub(super) async fn clear(&self, link: &Link, rows: &[Values]) -> Result<()> {
+    pub(super) async fn set_null(&self, link: &Link, rows: &[Values]) -> Result<()> {
         for condition in conditions(&link.columns, rows) {
             let update = run(self.db, "UPDATE ", &self.graph.tables[link.child].id, |to| {
                 to.text(" SET ");

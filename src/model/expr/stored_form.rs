@@ -24,7 +24,7 @@ impl Node {
     }
 
     /// The node with its values in the stored form of `to`, which it is compared with or assigned to.
-    pub(crate) fn fitted(self, to: &Self) -> Self {
+    pub(crate) fn in_form_of(self, to: &Self) -> Self {
         let form = || to.form().unwrap_or_default();
         match self {
             Self::Value(value @ (Value::Uuid(_) | Value::DateTimeUtc(_) | Value::Array(_))) => {
@@ -33,16 +33,16 @@ impl Node {
             Self::Now(_) => Self::Now(form()),
             // A value with a cast.
             Self::Apply(Operation::Typed(ty), value) => {
-                Self::apply(Operation::Typed(ty), value.into_iter().map(|value| value.fitted(to)))
+                Self::apply(Operation::Typed(ty), value.into_iter().map(|value| value.in_form_of(to)))
             }
-            Self::Column(..) | Self::Excluded(_) | Self::Query(_) => self.agreeing(to),
+            Self::Column(..) | Self::Excluded(_) | Self::Query(_) => self.checked_form(to),
             other => other,
         }
     }
 
     /// The node, or an error when it is written if it is a column in another stored form than `to`. (PostgreSQL reports that
     /// itself: there the forms are types.)
-    fn agreeing(self, to: &Self) -> Self {
+    fn checked_form(self, to: &Self) -> Self {
         let form = |node: &Self| match node {
             Self::Column(..) | Self::Excluded(_) | Self::Query(_) => node.form(),
             _ => None,
