@@ -3,7 +3,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::capabilities::Capabilities;
 use crate::{
     error::{Error, ErrorKind},
     sql::tokens::Syntax,
@@ -66,15 +65,15 @@ impl Dialect {
     /// Whether a savepoint may be called so (rule 21).
     pub(crate) fn check_name(self, name: &str) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Config, format!("the name of a savepoint {what}")));
-        let Capabilities { longest_name: longest, measures_characters, all_of_unicode, .. } = self.capabilities();
+        let can = self.capabilities();
         if name.is_empty() {
             wrong("must not be empty".into())
         } else if name.contains('\0') {
             wrong("must not contain a NUL character".into())
         } else if !self.keeps_whole(name) {
-            let measure = if *measures_characters { "characters" } else { "bytes" };
-            wrong(format!("may be {longest} {measure} long on {self}, this one has {}", self.length(name)))
-        } else if !all_of_unicode && name.chars().any(|c| u32::from(c) > 0xffff) {
+            let measure = if can.measures_characters { "characters" } else { "bytes" };
+            wrong(format!("may be {} {measure} long on {self}, this one has {}", can.longest_name, self.length(name)))
+        } else if !can.all_of_unicode && name.chars().any(|c| u32::from(c) > 0xffff) {
             wrong(format!("can only hold characters of Unicode's basic plane on {self}"))
         } else {
             Ok(())

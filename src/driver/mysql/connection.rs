@@ -145,7 +145,9 @@ impl MysqlConnection {
         let mut is_doubtful = rides && self.shown.get() == Known::Idle && turn.has_lain_idle();
         loop {
             let steps = take(flight, &[])?;
-            if rides && turn.server.takes_together(&steps, &text) && (steps.is_empty() || !mem::take(&mut is_doubtful))
+            if rides
+                && turn.server.takes_together(&steps, &text.sql)
+                && (steps.is_empty() || !mem::take(&mut is_doubtful))
             {
                 let command = Command::Text { steps: Box::new(steps), tail: Some(text) };
                 return self.carry_out(turn, command).await.map(|(answer, _)| answer);
@@ -288,7 +290,7 @@ fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Text>, Ve
     }
     let text = wire.texts.get(query.sql, query.params)?;
     let params = values::bound(query.params, text.order.as_deref())?;
-    wire.server.check(&text, &params)?;
+    wire.server.check(&text.sql, &params)?;
     Ok((text, params))
 }
 

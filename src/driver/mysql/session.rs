@@ -13,6 +13,12 @@ use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 use super::known::Shown;
 use crate::driver::SessionToken;
 
+/// What every session is set to: all of Unicode, also after a reset, which goes back to the server's default; strict, so
+/// that no value is cut in silence; in UTC, so that a TIMESTAMP is one moment for everybody; and committing what stands
+/// alone.
+pub(super) const SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
+                     sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES')";
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 

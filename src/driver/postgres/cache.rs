@@ -8,7 +8,7 @@ use std::{
 use lru::LruCache;
 use postgres_types::Type;
 
-use super::{names::Name, rows::Shape};
+use super::{names::Name, result_meta::Shape};
 use crate::{
     driver::{KEPT_BYTES, LONGEST_KEPT},
     sql::{

@@ -8,7 +8,6 @@ use std::error::Error as StdError;
 use bytes::{BufMut, BytesMut};
 use postgres_types::{Kind, Type};
 
-use super::encode::Wire;
 use crate::{
     data::{
         cell::{Cell, Mismatch, Pairs},
@@ -30,10 +29,6 @@ pub(super) fn is_made_of(ty: &Type) -> bool {
         Kind::Array(of) | Kind::Domain(of) => is_made_of(of),
         _ => is(ty),
     }
-}
-
-pub(super) fn fit<'v>(map: &'v HStore, ty: &Type) -> Option<Wire<'v>> {
-    (is(ty) && !map.has_nul()).then_some(Wire::HStore(map))
 }
 
 /// The number of pairs, then each key and value behind its length, which is -1 for NULL.

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use super::{
     classify,
     flight::{Failure, InFlight},
+    message,
     wire::Wire,
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     transaction::{
         control::{Control, Steps},
         impact::{DriverError, Impact},
+        owed::Flight,
     },
 };
 
@@ -42,6 +44,16 @@ impl From<DriverError> for Box<Stopped> {
 }
 
 impl Wire {
+    /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
+    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<Stopped>> {
+        let flight = self.take(owing, |owed| {
+            let all: Steps = owed.iter().chain(steps).cloned().collect();
+            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
+        })?;
+        let Some(flight) = flight else { return Ok(()) };
+        self.land(flight, "", |_, _| false).await
+    }
+
     /// Reads the answer to its end; `read` gets what belongs to the statement.
     pub(super) async fn land(
         &self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     cache::Prepared, connection::PostgresConnection, described::Described, flight::InFlight, limits, message,
-    names::Name, outcome::Stopped, rows::Shape,
+    names::Name, outcome::Stopped, result_meta::Shape,
 };
 use crate::{
     driver::Query,

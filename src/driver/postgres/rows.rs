@@ -5,13 +5,9 @@
 
 use std::{mem, sync::Arc};
 
-use postgres_types::Type;
 use smallvec::SmallVec;
 
-use super::{
-    decode::{self, cell},
-    unnamed::Expected,
-};
+use super::{decode::cell, expected::Expected, result_meta::Shape};
 use crate::{
     data::{
         cell::{Cell, Mismatch},
@@ -19,21 +15,6 @@ use crate::{
     },
     driver::Reader,
 };
-
-/// What all rows of a statement have in common.
-#[derive(Debug)]
-pub(super) struct Shape {
-    columns: Columns,
-    types: Box<[Type]>,
-}
-
-impl Shape {
-    /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(columns: &[(String, Type)], hstore: bool) -> Self {
-        let types = columns.iter().map(|(_, ty)| ty.clone()).collect();
-        Self { columns: decode::columns(columns, hstore), types }
-    }
-}
 
 /// The rows that were read together.
 #[derive(Debug, Default)]
@@ -201,6 +182,8 @@ fn together(batch: &mut Batch, shape: &Arc<Shape>) -> (Arc<PgRows>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use postgres_types::Type;
+
     use super::*;
 
     fn body(values: &[Option<&str>]) -> Vec<u8> {

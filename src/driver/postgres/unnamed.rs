@@ -10,13 +10,13 @@ use super::{
     cache::Prepared,
     classify,
     connection::{PostgresConnection, refused_at},
-    described::Described,
     encode::{self, Refused},
+    expected::{Expected, Found},
     message,
     outcome::Stopped,
-    rows::{Gatherer, Shape},
+    result_meta::Shape,
+    rows::Gatherer,
     stream,
-    types::Types,
 };
 use crate::{
     driver::{Answer, Query, Want},
@@ -132,54 +132,5 @@ impl PostgresConnection {
                     would reach other clients and not this one: use SET LOCAL or set_local in a block, \
                     pg_advisory_xact_lock, ON COMMIT DROP, or a connection to the server itself";
         Err(DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql)))
-    }
-}
-
-/// The columns that a statement without a name had when it was described, and those that its rows turn out to have.
-pub(super) struct Expected {
-    prepared: Arc<Prepared>,
-    types: Arc<Types>,
-    hstore: bool,
-    /// Whether rows are kept back whose types must be looked up first. A stream cannot wait for that.
-    holds: bool,
-    found: Option<Found>,
-}
-
-/// Other columns than were expected.
-struct Found {
-    described: Described,
-    shape: Arc<Shape>,
-    kept_back: Option<Vec<Vec<u8>>>,
-}
-
-impl Expected {
-    fn new(prepared: Arc<Prepared>, types: Arc<Types>, hstore: bool, holds: bool) -> Self {
-        Self { prepared, types, hstore, holds, found: None }
-    }
-
-    pub(super) fn shape(&self) -> &Arc<Shape> {
-        self.found.as_ref().map_or(&self.prepared.shape, |found| &found.shape)
-    }
-
-    /// Takes what describes the rows that come. False if it is not understood.
-    pub(super) fn compare(&mut self, tag: u8, body: &[u8]) -> bool {
-        let body = if tag == b'T' { body } else { &[] };
-        if self.prepared.row.as_deref() == Some(body) {
-            return true;
-        }
-        let mut described = Described::default();
-        let is_understood = body.is_empty() || described.read(tag, body);
-        let is_unknown = self.types.look_up(described.oids()).is_some();
-        let shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
-        let kept_back = (is_unknown && self.holds).then(Vec::new);
-        self.found = Some(Found { described, shape, kept_back });
-        is_understood
-    }
-
-    /// Keeps a row back if its types are not known yet.
-    pub(super) fn keep_back(&mut self, row: &[u8]) -> bool {
-        let Some(Found { kept_back: Some(rows), .. }) = &mut self.found else { return false };
-        rows.push(row.to_vec());
-        true
     }
 }

@@ -23,7 +23,6 @@ use super::{
     message,
     names::{Names, Text},
     naming::{Answer, Naming},
-    outcome::Stopped,
     prepared_steps::{PreparedSteps, Preparing},
     schema::NewSchema,
     steps::{self, GUARD_TEXT, Prepares},
@@ -32,7 +31,7 @@ use crate::{
     driver::{State, session_mark::SessionMark},
     sql::statement::SessionEffect,
     transaction::{
-        control::{Control, Steps},
+        control::Control,
         impact::{DriverError, Impact},
         owed::Flight,
     },
@@ -276,7 +275,7 @@ impl Wire {
     ///
     /// # Errors
     /// Nothing was sent: nothing may be, or the connection is dead.
-    fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
+    pub(super) fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
             return Err(self.lost(classify::unsent()));
         }
@@ -291,16 +290,6 @@ impl Wire {
     pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
-    }
-
-    /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
-    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<Stopped>> {
-        let flight = self.take(owing, |owed| {
-            let all: Steps = owed.iter().chain(steps).cloned().collect();
-            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
-        })?;
-        let Some(flight) = flight else { return Ok(()) };
-        self.land(flight, "", |_, _| false).await
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
@@ -322,7 +311,7 @@ impl Wire {
         })
     }
 
-    fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
+    pub(super) fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
         let (mut is_guarded, mut preparing) = (false, Preparing::default());
         let begins = begins(steps);
         if !steps.is_empty() {

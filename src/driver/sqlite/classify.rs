@@ -16,6 +16,11 @@ pub(super) fn lost() -> DriverError {
     DriverError::new(Impact::Connection, error)
 }
 
+/// The error of a statement that was dropped before it was done.
+pub(super) fn dropped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the statement was dropped")
+}
+
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
     let ours = match &error {

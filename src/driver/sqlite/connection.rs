@@ -19,12 +19,11 @@ use tokio::{
 
 use super::{
     classify,
-    flight::{Paid, Waiting},
+    flight::{Attempts, Paid, Waiting},
     job::{self, Held},
     open::Open,
     place::{self, Place, Spot, Worker},
     stop::Stop,
-    waits::{Attempts, dropped},
     write_lock::WriteLock,
     writing::{Stopped, Wait},
 };
@@ -113,7 +112,7 @@ impl Shared {
             held.left.extend_from_slice(&paid.steps);
             self.look(&held);
             drop(held);
-            return Err(self.refused(dropped()).into());
+            return Err(self.refused(classify::dropped()).into());
         }
         // Should the work panic, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);

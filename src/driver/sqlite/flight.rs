@@ -1,11 +1,17 @@
 //! What goes along with a piece of work: the steps that are paid with it, and how it may wait. Used by the connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{waits::Attempts, write_lock::Ticket};
-use crate::transaction::{
-    control::{Control, Steps},
-    owed::Flight,
+use super::write_lock::Ticket;
+use crate::{
+    error::Error,
+    transaction::{
+        control::{Control, Steps},
+        owed::{Flight, Owed},
+    },
 };
 
 /// What a flight takes along.
@@ -41,5 +47,29 @@ impl Waiting {
     pub(super) fn of(attempts: &Attempts, patience: Duration, slice: Duration) -> Self {
         let left = attempts.left(patience);
         Self { ticket: attempts.ticket.as_ref().map(Ticket::number), slice: slice.min(left), left, blocks: false }
+    }
+}
+
+/// The attempts at one piece of work, and since when it has had to wait.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    pub(super) since: Option<Instant>,
+    /// Its place in the queue for the write lock.
+    pub(super) ticket: Option<Ticket>,
+    pub(super) pauses: u32,
+    /// Its flight was paid: what is paid later belongs to the same flight.
+    pub(super) is_paid: bool,
+}
+
+impl Attempts {
+    /// What is left of the time that locks may be waited for.
+    pub(super) fn left(&self, patience: Duration) -> Duration {
+        self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
+    }
+
+    /// Takes the steps that the flight owes, or what came to be owed since it took them.
+    pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
+        let owed = if self.is_paid { flight.take_again() } else { flight.take() };
+        owed.map(Owed::into_steps)
     }
 }

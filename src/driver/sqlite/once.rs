@@ -12,14 +12,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     classify,
     connection::{IDLE, SqliteConnection, owned},
-    flight::{Paid, Waiting},
+    flight::{Attempts, Paid, Waiting},
     job::Held,
     rows,
-    waits::Attempts,
     writing::Stopped,
 };
 use crate::{
-    driver::{Answer, Query},
+    driver::{Answer, Query, left_open},
     transaction::{impact::DriverError, owed::Flight},
 };
 
@@ -52,6 +51,19 @@ impl SqliteConnection {
             Ok(work(&mut held.db))
         };
         self.queue_once(flight, number, turn, work)?.await
+    }
+
+    /// Rolls back what the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was anything.
+    pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
+        let ended = self.lend(&(), |db| {
+            let is_open = !db.is_autocommit();
+            let ended = if is_open { db.execute_batch("ROLLBACK") } else { Ok(()) };
+            ended.map(|()| is_open).map_err(|error| DriverError::harmless(classify::statement(error, "ROLLBACK")))
+        });
+        if ended.await?? { Err(left_open()) } else { Ok(()) }
     }
 
     /// Takes the owed steps, and queues work on the connection's thread that cannot be done again.

@@ -1,12 +1,7 @@
 //! How a task awaits the locks of SQLite: its turn to write, or the end of a lock that another process has. Nothing blocks
 //! meanwhile, and nothing is held. Used by the connection.
 
-use std::{
-    any::Any,
-    pin::pin,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{any::Any, pin::pin, sync::atomic::Ordering, time::Instant};
 
 use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
@@ -14,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     classify,
     connection::{IDLE, Shared, SqliteConnection},
+    flight::Attempts,
     open::pause,
     place::Spot,
     write_lock::Ticket,
@@ -22,35 +18,10 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
-        control::Steps,
         impact::{DriverError, Impact},
-        owed::{Flight, Owed},
+        owed::Flight,
     },
 };
-
-/// The attempts at one piece of work, and since when it has had to wait.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    since: Option<Instant>,
-    /// Its place in the queue for the write lock.
-    pub(super) ticket: Option<Ticket>,
-    pauses: u32,
-    /// Its flight was paid: what is paid later belongs to the same flight.
-    pub(super) is_paid: bool,
-}
-
-impl Attempts {
-    /// What is left of the time that locks may be waited for.
-    pub(super) fn left(&self, patience: Duration) -> Duration {
-        self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
-    }
-
-    /// Takes the steps that the flight owes, or what came to be owed since it took them.
-    pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
-        let owed = if self.is_paid { flight.take_again() } else { flight.take() };
-        owed.map(Owed::into_steps)
-    }
-}
 
 impl SqliteConnection {
     /// Waits until a piece of work that has stopped is worth another attempt.
@@ -90,13 +61,9 @@ impl SqliteConnection {
 
 async fn until_called_off<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
     match select(pin!(shared.stop.until_called_off(number)), pin!(wait)).await {
-        Either::Left(((), _)) => Err(DriverError::harmless(dropped())),
+        Either::Left(((), _)) => Err(DriverError::harmless(classify::dropped())),
         Either::Right((out, _)) => Ok(out),
     }
-}
-
-pub(super) fn dropped() -> Error {
-    Error::new(ErrorKind::Cancelled, "the statement was dropped")
 }
 
 /// What it means that work has not got a lock: a block that could not begin is over.

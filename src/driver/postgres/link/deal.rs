@@ -12,10 +12,10 @@ use bytes::Buf as _;
 use tokio::io::AsyncReadExt as _;
 
 use super::{
-    Status,
     bell::{Bell, Who},
     message::{HEAD, length},
     state::{Owner, Stage, State},
+    status::Status,
 };
 use crate::driver::postgres::told::Told;
 

@@ -10,14 +10,15 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use super::{Link, bell::Who};
+use super::{bell::Who, shared::Link};
 
 /// The stream of tokio-postgres. Dropped, it closes the socket.
-pub(in crate::driver::postgres) struct Facade(Arc<Link>);
+pub(crate) struct Facade(Arc<Link>);
 
-impl Facade {
-    pub(super) fn new(link: Arc<Link>) -> Self {
-        Self(link)
+impl Link {
+    /// The end of the link that tokio-postgres has for its stream; there is one.
+    pub(crate) fn facade(self: &Arc<Self>) -> Facade {
+        Facade(Arc::clone(self))
     }
 }
 

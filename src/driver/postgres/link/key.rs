@@ -6,8 +6,8 @@ use super::message::{HEAD, length};
 
 /// What names a session in a cancel request, without its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::driver::postgres) struct Key {
-    pub(in crate::driver::postgres) process: i32,
+pub(crate) struct Key {
+    pub(crate) process: i32,
 }
 
 /// Looks for the key among the messages of a login.

@@ -11,7 +11,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The messages of a piece that holds whole ones: their tags and bodies.
-pub(in crate::driver::postgres) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let (message, rest) = bytes.split_at_checked(length(bytes)?)?;
         bytes = rest;

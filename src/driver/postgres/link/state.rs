@@ -14,11 +14,10 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_postgres::tls::ChannelBinding;
 
 use super::{
-    Sight, Status, Transport,
     bell::Bell,
     frontend::{Scan, Sent},
     key::{Key, KeyScan},
-    ticket::Gone,
+    status::{Sight, Status, Transport},
 };
 use crate::driver::postgres::told::Told;
 
@@ -37,6 +36,15 @@ pub(super) enum Owner {
     Slot(usize),
     /// It is thrown away.
     Nobody,
+}
+
+/// Why there is no more of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The request was taken away.
+    Revoked,
+    /// The connection has ended.
+    Ended,
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,12 @@
 //! The link between an in-memory server and its two clients: whose an answer is, wherever it is cut.
 
-use std::{future::poll_fn, io, pin::Pin};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
@@ -8,7 +14,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
     task::coop::unconstrained,
 };
-use tokio_postgres::tls::ChannelBinding;
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::*;
 

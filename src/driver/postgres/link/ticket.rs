@@ -8,30 +8,26 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::{Link, bell::Who};
-
-/// Why there is no more of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::driver::postgres) enum Gone {
-    /// The request was taken away.
-    Revoked,
-    /// The connection has ended.
-    Ended,
-}
+use super::{bell::Who, shared::Link, state::Gone, status::Sight};
 
 /// Gives the answer of a request, piece by piece. Dropped, the rest of it is read and thrown away.
-pub(in crate::driver::postgres) struct Ticket {
+pub(crate) struct Ticket {
     link: Arc<Link>,
     slot: usize,
 }
 
-impl Ticket {
-    pub(super) fn new(link: Arc<Link>, slot: usize) -> Self {
-        Self { link, slot }
+impl Link {
+    /// Sends a request, which `write` adds to what is to be sent, and which MUST be answered by one ReadyForQuery. It leaves
+    /// the client with the first poll of the ticket, behind all that was sent before.
+    pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, Sight)) -> Ticket {
+        let slot = self.quiet().send(write);
+        Ticket { link: Arc::clone(self), slot }
     }
+}
 
+impl Ticket {
     /// The next piece of the answer, of whole messages; the last one ends in ReadyForQuery.
-    pub(in crate::driver::postgres) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<BytesMut, Gone>> {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<BytesMut, Gone>> {
         let slot = self.slot;
         self.link.poll_for(cx, Who::Slot(slot), |state| state.take(slot))
     }

@@ -1,8 +1,21 @@
-//! Whether a parameter was refused because it is out of the range of its type, for errors that can be asked so.
+//! Facts about PostgreSQL's types that encoding and decoding share: names in SQL, the epoch of dates, ranges.
 
 use postgres_types::{Kind, Type};
 
 use crate::data::{exact, value::Value};
+
+/// Days from 0001-01-01, which chrono counts as day 1, to 2000-01-01, which is day 0 on the wire.
+pub(super) const EPOCH_DAYS: i32 = 730_120;
+/// Microseconds from 1970-01-01 to 2000-01-01.
+pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// The name of a type as SQL has it: `int4[]` is `_int4` in the catalogue.
+pub(super) fn type_name(ty: &Type) -> String {
+    match ty.kind() {
+        Kind::Array(element) => format!("{}[]", element.name()),
+        _ => ty.name().into(),
+    }
+}
 
 /// Whether a value that does not fit is of the kind that the type is for, and too large or too small for it.
 pub(super) fn is_out_of_range(value: &Value, ty: &Type) -> bool {

@@ -1,0 +1,191 @@
+//! Text messages: owed steps, several statements in one message, and the end of a transaction. Prepared statements are
+//! in `prepared.rs`.
+
+use std::{borrow::Cow, io, time::Duration};
+
+use futures_util::future::BoxFuture;
+use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable as _};
+use tokio::time::timeout;
+
+use super::{classify, implicit, known::Known, marker, placeholders::Text, session::SETUP, wire::Wire};
+use crate::{
+    driver::{Answer, Dialect},
+    error::{Error, ErrorKind},
+    transaction::{
+        control::Control,
+        impact::{DriverError, Impact},
+    },
+};
+
+/// How long variables may take to be set back. A KILL QUERY that comes between two statements of a text makes the server
+/// go on with neither, though it has promised another result: without a bound it would be waited for that for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Wire {
+    /// Sends steps, and behind them a statement without parameters whose rows nobody wants, as one message.
+    #[expect(clippy::manual_async_fn, reason = "as `run_text`")]
+    pub(super) fn text(
+        &mut self,
+        steps: &[Control],
+        tail: Option<&Text>,
+    ) -> impl Future<Output = Result<Answer, DriverError>> {
+        async move {
+            let was_open = self.note(steps)?;
+            if let Some(tail) = tail {
+                self.refuse_to_commit(was_open, &tail.sql)?;
+                self.refuse_to_write(was_open, &tail.sql)?;
+                self.shown.mark().note(tail.effect);
+            }
+            let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
+            let (text, ahead) = marker::message(steps, is_marked, tail);
+            if let Err(error) = self.server.check_text(text.len()) {
+                // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
+                return Err(self.went(error));
+            }
+            let sql =
+                || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
+            let (through, result) = self.run_text(&text, usize::MAX).await;
+            self.is_marked = is_marked && (result.is_ok() || through >= ahead);
+            let error = match result {
+                Ok(answer) => return self.conclude(was_open, sql).map(|()| answer),
+                Err(error) => error,
+            };
+            if through >= ahead {
+                return Err(self.judge(error, &sql(), was_open).await);
+            }
+            // Nothing behind the step, or behind the marker, has run.
+            let is_killed = classify::is_killed(&error);
+            if is_killed && is_marked && through + 1 == ahead {
+                self.shown.set(Known::Transaction);
+                return Err(DriverError::harmless(classify::statement(error, &sql())));
+            }
+            if is_killed && Box::pin(self.retake(steps, through)).await {
+                return Err(DriverError::harmless(classify::statement(error, &sql())));
+            }
+            let is_told = matches!(error, Native::Server(_));
+            let mut fault = self.judge_step(error, steps, was_open).await;
+            if fault.impact == Impact::Connection && (tail.is_none() || is_told) {
+                // Nothing of the caller's was sent, or the server has ended the session ahead of it.
+                fault.impact = Impact::NotSent;
+            }
+            Err(fault)
+        }
+    }
+
+    /// A step failed: the transaction as a whole cannot be relied on.
+    fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, DriverError> {
+        Box::pin(async move {
+            let fault = self.judge(error, &classify::steps_without_values(steps), was_open).await;
+            let impact = if fault.impact == Impact::Connection { Impact::Connection } else { Impact::Transaction };
+            DriverError { impact, ..fault }
+        })
+    }
+
+    /// Runs a text of several statements: how many of them are through, and how many rows they affected or returned in
+    /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
+    /// and an error in one comes when the one before it is read to its end. Those behind the first `waited_for` take no
+    /// time: what does not come in a while will never come.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
+    pub(super) fn run_text(
+        &mut self,
+        text: &str,
+        waited_for: usize,
+    ) -> impl Future<Output = (usize, Result<Answer, Native>)> {
+        async move {
+            let mut through = 0;
+            let mut answer = Answer::count(0);
+            let mut result = match self.conn.query_iter(text).await {
+                Ok(result) => result,
+                Err(error) => return (through, Err(error)),
+            };
+            while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
+                if !has_rows {
+                    // Before it is read to its end, which is where the next one begins.
+                    answer.affected += result.affected_rows();
+                    let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
+                    answer.last_insert_id = last.or(answer.last_insert_id);
+                }
+                if result.is_empty() {
+                    // The only one, or the last: nothing is left to be read.
+                    return (through + 1, Ok(answer));
+                }
+                // This reads on to the beginning of what comes next.
+                let end = if through + 1 < waited_for {
+                    read_on(&mut result).await
+                } else {
+                    // Boxed, for the timer that few texts need.
+                    let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
+                    end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
+                };
+                through += 1;
+                match end {
+                    Ok(rows) => answer.affected += rows,
+                    Err(error) => return (through, Err(error)),
+                }
+            }
+            // The error of a further one is told here.
+            (through, result.next().await.map(|_none| answer))
+        }
+    }
+
+    /// A batch that commits half-way is not sent: the statements behind would run on their own.
+    fn refuse_to_commit(&mut self, is_open: bool, sql: &str) -> Result<(), DriverError> {
+        if !(is_open && implicit::commits_among_several(sql)) {
+            return Ok(());
+        }
+        let text = "one of these statements commits the transaction implicitly, and those behind it would run outside \
+                    of any; none of them was sent";
+        Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+    }
+
+    /// Ends the transaction, and sets back what was set for it, by one message.
+    pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, DriverError> {
+        let was_open = self.note(steps)?;
+        let mut text = Dialect::Mysql.render_all(steps);
+        if !self.locals.is_empty() {
+            text.to_mut().push_str(&self.restoration());
+        }
+        let waited_for = if self.locals.is_empty() { usize::MAX } else { steps.len() };
+        let (through, error) = match self.run_text(&text, waited_for).await {
+            (_, Ok(_)) => {
+                self.locals.clear();
+                return self.conclude(was_open, || classify::steps_without_values(steps)).map(|()| Answer::count(0));
+            }
+            (through, Err(error)) => (through, error),
+        };
+        if through < steps.len() {
+            return Err(self.judge_step(error, steps, was_open).await);
+        }
+        // It has ended as it should have; only its variables are still set.
+        tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
+        if classify::is_lost(&error) {
+            self.shown.set(Known::Lost);
+        } else {
+            // Should this fail too, the connection is marked as lost, and goes.
+            let _ = Box::pin(self.reset()).await;
+        }
+        Ok(Answer::count(0))
+    }
+
+    /// What sets back the variables that were set for the transaction.
+    fn restoration(&self) -> String {
+        let mut text: String = self.locals.iter().map(|key| format!("; SET SESSION {key} = DEFAULT")).collect();
+        let is_ours = |key: &String| ["time_zone", "sql_mode"].iter().any(|ours| key.eq_ignore_ascii_case(ours));
+        if self.locals.iter().any(is_ours) || self.locals.iter().any(|key| key.to_lowercase().starts_with("collation"))
+        {
+            // Their default is the server's, not ours.
+            text.push_str("; ");
+            text.push_str(SETUP);
+        }
+        text
+    }
+}
+
+/// Reads a result to its end, and counts its rows.
+async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<u64, Native> {
+    let mut rows = 0;
+    while result.next().await?.is_some() {
+        rows += 1;
+    }
+    Ok(rows)
+}
