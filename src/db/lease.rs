@@ -208,7 +208,7 @@ fn give_back(
             None
         }
         State::Broken => None,
-        State::Idle | State::Transaction | State::Handled | State::Busy => {
+        State::Idle | State::Transaction | State::NeedsReset | State::Busy => {
             borrowed.connection.abandon();
             let handle = borrowed.handle().clone();
             Some(handle.spawn(clean_up(slot, user, cancellation, is_lent)))

@@ -19,15 +19,15 @@ const QUEUE: usize = 2;
 
 /// Where the rows are put in.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(super) struct ChunkSender {
     queue: mpsc::Sender<Vec<Row>>,
     /// When the last chunk went.
     since: Option<Instant>,
 }
 
-impl Chunks {
+impl ChunkSender {
     /// Whether the stream was dropped: nobody wants more rows.
-    pub(super) fn is_unwanted(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
 
@@ -53,7 +53,7 @@ impl Chunks {
 
     /// Waits until nobody takes rows any more.
     #[cfg(feature = "mysql")]
-    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         // Whoever waits here keeps the stream from its end: it is dropped with the work.
         let queue = self.queue.clone();
         async move { queue.closed().await }
@@ -62,15 +62,15 @@ impl Chunks {
 
 /// Where the rows come out.
 #[derive(Debug)]
-pub(super) struct Taken(mpsc::Receiver<Vec<Row>>);
+pub(super) struct ChunkReceiver(mpsc::Receiver<Vec<Row>>);
 
 /// A queue for the rows of one statement.
-pub(super) fn chunks() -> (Chunks, Taken) {
+pub(super) fn channel() -> (ChunkSender, ChunkReceiver) {
     let (queue, taken) = mpsc::channel(QUEUE);
-    (Chunks { queue, since: None }, Taken(taken))
+    (ChunkSender { queue, since: None }, ChunkReceiver(taken))
 }
 
-impl Taken {
+impl ChunkReceiver {
     /// The stream of the rows. `ended` tells how the work came out; it is asked when the rows are through.
     pub(super) fn stream<E>(self, ended: E) -> BoxStream<'static, Result<Row, DriverError>>
     where

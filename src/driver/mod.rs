@@ -10,7 +10,7 @@
 //!   an answer is outstanding.
 //! * [`Connection::state`] MUST NOT make a round trip.
 //! * A statement whose [`SessionEffect`](crate::sql::statement::SessionEffect) is not `None`, and whatever else the protocol
-//!   tells of a session that was changed, MUST leave the connection in [`State::Handled`] until a last `Rollback` outside
+//!   tells of a session that was changed, MUST leave the connection in [`State::NeedsReset`] until a last `Rollback` outside
 //!   a transaction has reset it, or in [`State::Broken`].
 //! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
 //! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
@@ -25,14 +25,14 @@ mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
-#[cfg(all(feature = "tls", feature = "postgres"))]
-mod own_root;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod quoted;
 mod random;
 mod reader;
+#[cfg(all(feature = "tls", feature = "postgres"))]
+mod self_signed;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod session_mark;
 mod sessions;
@@ -67,10 +67,10 @@ use crate::{
 
 /// How many bytes of text the prepared statements of one connection may have together. What a statement costs beside its
 /// text grows with that, here and at the server.
-const KEPT_BYTES: usize = 4 << 20;
+const CACHE_BYTES: usize = 4 << 20;
 
 /// A statement with a longer text is prepared, run and closed, so that it drives out no others.
-const LONGEST_KEPT: usize = KEPT_BYTES / 8;
+const LONGEST_CACHED: usize = CACHE_BYTES / 8;
 
 /// A statement with its parameters, as drivers take it.
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +147,7 @@ pub(crate) enum State {
     /// A transaction is open.
     Transaction,
     /// The session may have been changed, by a statement or by the native client: it is not for others before a reset.
-    Handled,
+    NeedsReset,
     /// An answer is outstanding.
     Busy,
     /// It is of no more use.
@@ -167,13 +167,13 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
     fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()>;
 
     /// Asks the server to stop what it is at, and waits until it has.
-    fn cancel(&self, sparing: CancelScope) -> BoxFuture<'static, ()>;
+    fn cancel(&self, scope: CancelScope) -> BoxFuture<'static, ()>;
 
     /// What the connection is up to.
     fn state(&self) -> State;
 
     /// How long [`cancel`](Self::cancel) may take before the connection is given up.
-    fn patience(&self) -> Duration {
+    fn cancel_timeout(&self) -> Duration {
         Duration::from_secs(5)
     }
 

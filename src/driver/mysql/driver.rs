@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use mysql_async::{Opts, OptsBuilder};
 
 use super::{
-    classify, connection::MysqlConnection, dial::Dial, server::Server, session::SETUP, texts::Texts, tls::Tls,
+    classify, connection::MysqlConnection, connector::Connector, server::Server, session::SETUP,
+    statement_cache::StatementCache, tls::Tls,
 };
 use crate::{
     driver::{Connection, Dialect, Driver, SessionToken, url},
@@ -19,7 +20,7 @@ const LARGEST_PACKET: usize = 1 << 30;
 /// How to reach one MySQL or MariaDB database.
 #[derive(Debug)]
 pub(crate) struct MysqlDriver {
-    dial: Dial,
+    connector: Connector,
     servers: [String; 1],
     statement_cache: usize,
 }
@@ -54,7 +55,7 @@ impl MysqlDriver {
             .setup(vec![setup]);
         let opts: Opts = opts.into();
         let servers = [address(&opts)];
-        Ok(Self { dial: tls.dial(opts)?, servers, statement_cache })
+        Ok(Self { connector: tls.connector(opts)?, servers, statement_cache })
     }
 }
 
@@ -75,11 +76,11 @@ fn host(given: &Opts) -> String {
 impl Driver for MysqlDriver {
     fn connect(&self, _wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let refused = |error| classify::connect(&self.servers[0], self.dial.user(), error);
-            let (mut conn, opts) = self.dial.connect().await.map_err(refused)?;
+            let refused = |error| classify::connect(&self.servers[0], self.connector.user(), error);
+            let (mut conn, opts) = self.connector.connect().await.map_err(refused)?;
             let server = Server::ask(&mut conn).await.map_err(refused)?;
-            let texts = Texts::new(server, self.statement_cache);
-            let connection = MysqlConnection::new(conn, session, opts, server, texts);
+            let statements = StatementCache::new(server, self.statement_cache);
+            let connection = MysqlConnection::new(conn, session, opts, server, statements);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })
@@ -91,7 +92,7 @@ impl Driver for MysqlDriver {
 
     fn ended<'a>(&'a self, sessions: &'a [u64]) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = self.dial.wait_for_end_of(sessions).await {
+            if let Err(error) = self.connector.wait_for_end_of(sessions).await {
                 tracing::debug!(target: "nestling", %error, "the server could not be asked whether sessions have ended");
             }
         })

@@ -54,13 +54,13 @@ impl Killer {
         let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
         while is_same() {
             if waited >= patience {
-                return self.give_up();
+                return self.kill_session();
             }
             let began = Instant::now();
             let request = Request::default();
             let out = self.ask_until(&request, over.as_mut()).await;
             if request.is_unanswered() {
-                return self.give_up();
+                return self.kill_session();
             }
             if out.is_some() {
                 return out;
@@ -78,7 +78,7 @@ impl Killer {
         Some(over.await)
     }
 
-    fn give_up<T>(&self) -> Option<T> {
+    fn kill_session<T>(&self) -> Option<T> {
         end_session(self.opts.clone(), self.id);
         None
     }

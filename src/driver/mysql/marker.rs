@@ -4,7 +4,9 @@
 //!
 //! Used by the commands; see `docs/decisions/mysql-marker.md`. It must not know blocks.
 
-use super::{classify, implicit, known::Known, placeholders::Text, upkeep::RETAKES, wire::Wire};
+use super::{
+    classify, implicit, session_status::SessionStatus, statement::StatementText, upkeep::STEP_RETRIES, wire::Wire,
+};
 use crate::{
     driver::{Answer, Dialect},
     transaction::{
@@ -17,7 +19,7 @@ const SET: &str = "SAVEPOINT nestling_call";
 const RELEASE: &str = "RELEASE SAVEPOINT nestling_call";
 
 /// The text of steps and of what follows them, and how many statements stand ahead of the tail.
-pub(super) fn message(steps: &[Control], is_marked: bool, tail: Option<&Text>) -> (String, usize) {
+pub(super) fn message(steps: &[Control], is_marked: bool, tail: Option<&StatementText>) -> (String, usize) {
     let mut text = Dialect::Mysql.render_all(steps).into_owned();
     let mut ahead: usize = steps.iter().map(|step| Dialect::Mysql.statements(step)).sum();
     for more in [is_marked.then_some(SET), tail.map(|tail| &*tail.sql)].into_iter().flatten() {
@@ -40,10 +42,10 @@ impl Wire {
             }
             // It was meant for an earlier statement, and this one has not run.
             (_, Err(error)) if classify::is_killed(&error) => {
-                self.shown.set(Known::Transaction);
+                self.status.set(SessionStatus::Transaction);
                 Err(DriverError::harmless(classify::statement(error, sql)))
             }
-            (_, Err(error)) => Err(self.judge(error, sql, true).await),
+            (_, Err(error)) => Err(self.classify_error(error, sql, true).await),
         }
     }
 
@@ -53,21 +55,21 @@ impl Wire {
         result: Result<Answer, DriverError>,
         sql: &str,
     ) -> Result<Answer, DriverError> {
-        for _ in 0..RETAKES {
+        for _ in 0..STEP_RETRIES {
             match self.run_text(RELEASE, usize::MAX).await {
                 (_, Ok(_)) => {
-                    self.shown.set(self.look());
+                    self.status.set(self.read_status());
                     return result;
                 }
                 (_, Err(error)) if classify::is_killed(&error) => {}
                 (_, Err(error)) if classify::is_lost(&error) => {
-                    self.shown.set(Known::Lost);
+                    self.status.set(SessionStatus::Lost);
                     return Err(DriverError::new(Impact::Connection, classify::statement(error, sql)));
                 }
                 (_, Err(_it_is_gone)) => break,
             }
         }
         // Its own error says more than what it led to.
-        Err(self.went(result.err().map_or_else(|| implicit::error(sql), |fault| fault.error)))
+        Err(self.transaction_ended(result.err().map_or_else(|| implicit::error(sql), |fault| fault.error)))
     }
 }

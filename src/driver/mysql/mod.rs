@@ -8,31 +8,29 @@
 mod classify;
 mod command;
 mod connection;
+mod connector;
 mod detached;
-mod dial;
 mod driver;
-mod errand;
-mod handles;
+#[cfg(feature = "tls")]
+mod fallback;
 mod implicit;
+mod in_flight;
 mod kill;
-mod known;
+mod lent;
 mod marker;
 mod param_type;
 mod placeholders;
 mod prepared;
-#[cfg(feature = "tls")]
-mod second;
+mod result_meta;
 mod server;
 mod session;
-mod shape;
+mod session_status;
+mod statement;
+mod statement_cache;
 mod text;
-mod texts;
 mod tls;
 mod upkeep;
 mod values;
 mod wire;
 
-pub(crate) use self::{
-    connection::{Lent, MysqlConnection},
-    driver::MysqlDriver,
-};
+pub(crate) use self::{connection::MysqlConnection, driver::MysqlDriver, lent::Lent};

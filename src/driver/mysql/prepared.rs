@@ -7,10 +7,10 @@ use mysql_async::{
     prelude::{Protocol, Queryable as _},
 };
 
-use super::{classify, known::Known, placeholders::Text, values::Gatherer, wire::Wire};
+use super::{classify, session_status::SessionStatus, statement::StatementText, values::RowCollector, wire::Wire};
 use crate::{
     data::row::Row,
-    driver::{Answer, Reader, Want, chunks::Chunks, wrong_count},
+    driver::{Answer, Reader, Want, chunks::ChunkSender, wrong_count},
     error::{Error, ErrorKind},
     transaction::impact::DriverError,
 };
@@ -21,12 +21,12 @@ impl Wire {
     /// What is large is lent, as futures keep a copy of each value that is moved into them.
     pub(super) async fn prepared(
         &mut self,
-        text: &Text,
+        text: &StatementText,
         params: &mut Vec<Value>,
         wanted: &Wanted,
     ) -> Result<Answer, DriverError> {
         let sql = &*text.sql;
-        let was_open = self.note_text(text).await?;
+        let was_open = self.begin_statement(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             return Box::pin(self.unprepared(text, was_open, wanted)).await;
         };
@@ -40,15 +40,15 @@ impl Wire {
         // Apart, as a command is to have little with it while it waits for its rows.
         let result = match read.await {
             Ok(rows) => self.answer(rows, sql, was_open),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+            Err(error) => Err(self.classify_error(error, sql, was_open).await),
         };
-        self.leave(text).await;
+        self.close_unless_cached(text).await;
         result
     }
 
     /// Closes a statement that has run, if it is not kept.
-    async fn leave(&mut self, text: &Text) {
-        if !text.is_kept {
+    async fn close_unless_cached(&mut self, text: &StatementText) {
+        if !text.is_cached {
             // Boxed, as it is seldom.
             Box::pin(self.close(text.handle.take())).await;
         }
@@ -57,17 +57,17 @@ impl Wire {
     async fn close(&mut self, statements: impl IntoIterator<Item = Statement>) {
         for statement in statements {
             // There is no answer to it. What cannot be sent has broken the connection.
-            if !matches!(self.shown.get(), Known::Lost) && self.conn.close(statement).await.is_err() {
-                self.shown.set(Known::Lost);
+            if !matches!(self.status.get(), SessionStatus::Lost) && self.conn.close(statement).await.is_err() {
+                self.status.set(SessionStatus::Lost);
             }
         }
     }
 
     /// Looks at a statement before it is sent on its own: whether a transaction is open.
-    async fn note_text(&mut self, text: &Text) -> Result<bool, DriverError> {
-        let was_open = self.note(&[])?;
+    async fn begin_statement(&mut self, text: &StatementText) -> Result<bool, DriverError> {
+        let was_open = self.begin_command(&[])?;
         self.refuse_to_write(was_open, &text.sql)?;
-        self.shown.mark().note(text.effect);
+        self.status.mark().note(text.effect);
         if was_open && text.is_opaque {
             Box::pin(self.mark(&text.sql)).await?;
         }
@@ -75,7 +75,12 @@ impl Wire {
     }
 
     /// Runs a statement that the server cannot prepare.
-    async fn unprepared(&mut self, text: &Text, was_open: bool, wanted: &Wanted) -> Result<Answer, DriverError> {
+    async fn unprepared(
+        &mut self,
+        text: &StatementText,
+        was_open: bool,
+        wanted: &Wanted,
+    ) -> Result<Answer, DriverError> {
         let sql = &*text.sql;
         let conn = &mut self.conn;
         let read = async move {
@@ -84,14 +89,14 @@ impl Wire {
         };
         match read.await {
             Ok(rows) => self.answer(rows, sql, was_open),
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+            Err(error) => Err(self.classify_error(error, sql, was_open).await),
         }
     }
 
     /// What came of a statement that has succeeded.
     fn answer(&mut self, read: Read, sql: &str, was_open: bool) -> Result<Answer, DriverError> {
         let Read { rows, returned, has_more } = read;
-        self.conclude(was_open, || sql)?;
+        self.check_success(was_open, || sql)?;
         if has_more {
             return Err(several_results(sql));
         }
@@ -100,12 +105,17 @@ impl Wire {
         Ok(Answer { last_insert_id, ..Answer::rows(rows, affected) })
     }
 
-    async fn prepare(&mut self, text: &Text, given: usize, was_open: bool) -> Result<Option<Statement>, DriverError> {
+    async fn prepare(
+        &mut self,
+        text: &StatementText,
+        given: usize,
+        was_open: bool,
+    ) -> Result<Option<Statement>, DriverError> {
         let sql = &*text.sql;
         let statement = match text.handle.get() {
             Some(statement) => statement,
             None => {
-                let left = self.texts.take_left();
+                let left = self.statements.take_evicted();
                 if !left.is_empty() {
                     Box::pin(self.close(left)).await;
                 }
@@ -115,7 +125,7 @@ impl Wire {
                         statement
                     }
                     Err(error) if given == 0 && classify::is_not_preparable(&error) => return Ok(None),
-                    Err(error) => return Err(self.judge(error, sql, was_open).await),
+                    Err(error) => return Err(self.classify_error(error, sql, was_open).await),
                 }
             }
         };
@@ -123,56 +133,61 @@ impl Wire {
         if takes == given {
             return Ok(Some(statement));
         }
-        self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
-        self.leave(text).await;
+        self.status.set(if was_open { SessionStatus::Transaction } else { SessionStatus::Idle });
+        self.close_unless_cached(text).await;
         Err(DriverError::harmless(wrong_count(given, takes).with_statement(sql)))
     }
 
     /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
-    pub(super) async fn stream(&mut self, text: &Text, params: Vec<Value>, rows: Chunks) -> Result<(), DriverError> {
+    pub(super) async fn stream(
+        &mut self,
+        text: &StatementText,
+        params: Vec<Value>,
+        rows: ChunkSender,
+    ) -> Result<(), DriverError> {
         let sql = &*text.sql;
-        let was_open = self.note_text(text).await?;
+        let was_open = self.begin_statement(text).await?;
         let Some(statement) = self.prepare(text, params.len(), was_open).await? else {
             let text = "this statement cannot be streamed, as the server does not prepare it";
-            self.shown.set(if was_open { Known::Transaction } else { Known::Idle });
+            self.status.set(if was_open { SessionStatus::Transaction } else { SessionStatus::Idle });
             return Err(DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql)));
         };
         let result = self.send_rows(text, &statement, params, rows, was_open).await;
-        self.leave(text).await;
+        self.close_unless_cached(text).await;
         result
     }
 
     async fn send_rows(
         &mut self,
-        text: &Text,
+        text: &StatementText,
         statement: &Statement,
         params: Vec<Value>,
-        mut rows: Chunks,
+        mut rows: ChunkSender,
         was_open: bool,
     ) -> Result<(), DriverError> {
         let sql = &*text.sql;
         let mut result = match self.conn.exec_iter(statement, params).await {
             Ok(result) => result,
-            Err(error) => return Err(self.judge(error, sql, was_open).await),
+            Err(error) => return Err(self.classify_error(error, sql, was_open).await),
         };
         let mut has_rows = !result.columns_ref().is_empty();
-        let mut gathered = Gatherer::new(text.shape.of(result.columns()));
+        let mut collector = RowCollector::new(text.meta.of(result.columns()));
         let sent = loop {
-            if rows.is_unwanted() {
+            if rows.is_closed() {
                 break result.drop_result().await.map(|()| false);
             }
             match result.next().await {
                 Ok(Some(row)) => {
-                    gathered.push(row);
-                    if gathered.is_full() || rows.is_due() {
-                        rows.send(gathered.take()).await;
+                    collector.push(row);
+                    if collector.is_full() || rows.is_due() {
+                        rows.send(collector.take()).await;
                     }
                 }
                 // There may be further results, and an error behind them.
                 Ok(None) if has_rows || result.is_empty() => break rest(result).await,
                 Ok(None) => {
                     has_rows = !result.columns_ref().is_empty();
-                    gathered = Gatherer::new(text.shape.of(result.columns()));
+                    collector = RowCollector::new(text.meta.of(result.columns()));
                 }
                 Err(error) => {
                     drop(result);
@@ -181,14 +196,14 @@ impl Wire {
             }
         };
         // The rows ahead of an error come first.
-        rows.send(gathered.take()).await;
+        rows.send(collector.take()).await;
         drop(rows);
         match sent {
             Ok(has_more) => {
-                self.conclude(was_open, || sql)?;
+                self.check_success(was_open, || sql)?;
                 if has_more { Err(several_results(sql)) } else { Ok(()) }
             }
-            Err(error) => Err(self.judge(error, sql, was_open).await),
+            Err(error) => Err(self.classify_error(error, sql, was_open).await),
         }
     }
 }
@@ -220,7 +235,7 @@ struct Read {
 /// Reads the rows of the first result that has any, if they are wanted. What is not wanted is read and thrown away.
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
-    text: &Text,
+    text: &StatementText,
     Wanted { want, reader }: &Wanted,
 ) -> Result<Read, Native> {
     let mut read = Read { rows: Vec::new(), returned: 0, has_more: false };
@@ -232,18 +247,19 @@ async fn read<P: Protocol>(
         let has_rows = !result.columns_ref().is_empty();
         read.has_more |= *want == Want::Rows && has_rows && !is_wanted;
         // Boxed, so that the future of a statement is not of the size for which allocators are slow.
-        let mut gathered = (is_wanted && has_rows).then(|| Box::new(Gatherer::new(text.shape.of(result.columns()))));
+        let mut collector =
+            (is_wanted && has_rows).then(|| Box::new(RowCollector::new(text.meta.of(result.columns()))));
         is_wanted &= !has_rows;
         while let Some(row) = result.next().await? {
-            let Some(gathered) = &mut gathered else { continue };
-            gathered.push(row);
+            let Some(collector) = &mut collector else { continue };
+            collector.push(row);
             read.returned += 1;
-            if let Some(reader) = reader.as_ref().filter(|_| gathered.is_full()) {
-                gathered.read_by(&**reader);
+            if let Some(reader) = reader.as_ref().filter(|_| collector.is_full()) {
+                collector.read_by(&**reader);
             }
         }
-        if let Some(mut gathered) = gathered {
-            read.rows = gathered.take();
+        if let Some(mut collector) = collector {
+            read.rows = collector.take();
         }
     }
     Ok(read)

@@ -10,7 +10,7 @@ use std::{
 use mysql_async::Conn;
 use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 
-use super::known::Shown;
+use super::session_status::StatusCell;
 use crate::driver::SessionToken;
 
 /// What every session is set to: all of Unicode, also after a reset, which goes back to the server's default; strict, so
@@ -33,19 +33,19 @@ pub(super) struct Session {
 }
 
 /// What a task holds that does nothing but be dropped with its runtime.
-struct Sentinel(Arc<Shown>);
+struct Sentinel(Arc<StatusCell>);
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
-        self.0.cut_off();
+        self.0.set_runtime_gone();
     }
 }
 
 impl Session {
     /// A connection just made, on the runtime it was made on.
-    pub(super) fn new(conn: Conn, mut token: SessionToken, shown: &Arc<Shown>) -> Self {
+    pub(super) fn new(conn: Conn, mut token: SessionToken, status: &Arc<StatusCell>) -> Self {
         token.set_id(conn.id().into());
-        let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(shown)));
+        let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(status)));
         let sentinel = runtime.spawn(async move {
             let _there = sentinel;
             std::future::pending::<()>().await;

@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable as _};
 use tokio::time::timeout;
 
-use super::{classify, implicit, known::Known, marker, placeholders::Text, session::SETUP, wire::Wire};
+use super::{
+    classify, implicit, marker, session::SETUP, session_status::SessionStatus, statement::StatementText, wire::Wire,
+};
 use crate::{
     driver::{Answer, Dialect},
     error::{Error, ErrorKind},
@@ -27,43 +29,43 @@ impl Wire {
     pub(super) fn text(
         &mut self,
         steps: &[Control],
-        tail: Option<&Text>,
+        tail: Option<&StatementText>,
     ) -> impl Future<Output = Result<Answer, DriverError>> {
         async move {
-            let was_open = self.note(steps)?;
+            let was_open = self.begin_command(steps)?;
             if let Some(tail) = tail {
                 self.refuse_to_commit(was_open, &tail.sql)?;
                 self.refuse_to_write(was_open, &tail.sql)?;
-                self.shown.mark().note(tail.effect);
+                self.status.mark().note(tail.effect);
             }
             let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
             let (text, ahead) = marker::message(steps, is_marked, tail);
             if let Err(error) = self.server.check_text(text.len()) {
                 // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
-                return Err(self.went(error));
+                return Err(self.transaction_ended(error));
             }
             let sql =
                 || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
-            let (through, result) = self.run_text(&text, usize::MAX).await;
-            self.is_marked = is_marked && (result.is_ok() || through >= ahead);
+            let (completed, result) = self.run_text(&text, usize::MAX).await;
+            self.is_marked = is_marked && (result.is_ok() || completed >= ahead);
             let error = match result {
-                Ok(answer) => return self.conclude(was_open, sql).map(|()| answer),
+                Ok(answer) => return self.check_success(was_open, sql).map(|()| answer),
                 Err(error) => error,
             };
-            if through >= ahead {
-                return Err(self.judge(error, &sql(), was_open).await);
+            if completed >= ahead {
+                return Err(self.classify_error(error, &sql(), was_open).await);
             }
             // Nothing behind the step, or behind the marker, has run.
             let is_killed = classify::is_killed(&error);
-            if is_killed && is_marked && through + 1 == ahead {
-                self.shown.set(Known::Transaction);
+            if is_killed && is_marked && completed + 1 == ahead {
+                self.status.set(SessionStatus::Transaction);
                 return Err(DriverError::harmless(classify::statement(error, &sql())));
             }
-            if is_killed && Box::pin(self.retake(steps, through)).await {
+            if is_killed && Box::pin(self.retry_steps(steps, completed)).await {
                 return Err(DriverError::harmless(classify::statement(error, &sql())));
             }
             let is_told = matches!(error, Native::Server(_));
-            let mut fault = self.judge_step(error, steps, was_open).await;
+            let mut fault = self.classify_step_error(error, steps, was_open).await;
             if fault.impact == Impact::Connection && (tail.is_none() || is_told) {
                 // Nothing of the caller's was sent, or the server has ended the session ahead of it.
                 fault.impact = Impact::NotSent;
@@ -73,9 +75,14 @@ impl Wire {
     }
 
     /// A step failed: the transaction as a whole cannot be relied on.
-    fn judge_step<'w>(&'w mut self, error: Native, steps: &'w [Control], was_open: bool) -> BoxFuture<'w, DriverError> {
+    fn classify_step_error<'w>(
+        &'w mut self,
+        error: Native,
+        steps: &'w [Control],
+        was_open: bool,
+    ) -> BoxFuture<'w, DriverError> {
         Box::pin(async move {
-            let fault = self.judge(error, &classify::steps_without_values(steps), was_open).await;
+            let fault = self.classify_error(error, &classify::steps_without_values(steps), was_open).await;
             let impact = if fault.impact == Impact::Connection { Impact::Connection } else { Impact::Transaction };
             DriverError { impact, ..fault }
         })
@@ -92,11 +99,11 @@ impl Wire {
         waited_for: usize,
     ) -> impl Future<Output = (usize, Result<Answer, Native>)> {
         async move {
-            let mut through = 0;
+            let mut completed = 0;
             let mut answer = Answer::count(0);
             let mut result = match self.conn.query_iter(text).await {
                 Ok(result) => result,
-                Err(error) => return (through, Err(error)),
+                Err(error) => return (completed, Err(error)),
             };
             while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
                 if !has_rows {
@@ -107,24 +114,24 @@ impl Wire {
                 }
                 if result.is_empty() {
                     // The only one, or the last: nothing is left to be read.
-                    return (through + 1, Ok(answer));
+                    return (completed + 1, Ok(answer));
                 }
                 // This reads on to the beginning of what comes next.
-                let end = if through + 1 < waited_for {
+                let end = if completed + 1 < waited_for {
                     read_on(&mut result).await
                 } else {
                     // Boxed, for the timer that few texts need.
                     let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
                     end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
                 };
-                through += 1;
+                completed += 1;
                 match end {
                     Ok(rows) => answer.affected += rows,
-                    Err(error) => return (through, Err(error)),
+                    Err(error) => return (completed, Err(error)),
                 }
             }
             // The error of a further one is told here.
-            (through, result.next().await.map(|_none| answer))
+            (completed, result.next().await.map(|_none| answer))
         }
     }
 
@@ -135,31 +142,33 @@ impl Wire {
         }
         let text = "one of these statements commits the transaction implicitly, and those behind it would run outside \
                     of any; none of them was sent";
-        Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+        Err(self.transaction_ended(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
     }
 
     /// Ends the transaction, and sets back what was set for it, by one message.
     pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, DriverError> {
-        let was_open = self.note(steps)?;
+        let was_open = self.begin_command(steps)?;
         let mut text = Dialect::Mysql.render_all(steps);
         if !self.locals.is_empty() {
             text.to_mut().push_str(&self.restoration());
         }
         let waited_for = if self.locals.is_empty() { usize::MAX } else { steps.len() };
-        let (through, error) = match self.run_text(&text, waited_for).await {
+        let (completed, error) = match self.run_text(&text, waited_for).await {
             (_, Ok(_)) => {
                 self.locals.clear();
-                return self.conclude(was_open, || classify::steps_without_values(steps)).map(|()| Answer::count(0));
+                return self
+                    .check_success(was_open, || classify::steps_without_values(steps))
+                    .map(|()| Answer::count(0));
             }
-            (through, Err(error)) => (through, error),
+            (completed, Err(error)) => (completed, error),
         };
-        if through < steps.len() {
-            return Err(self.judge_step(error, steps, was_open).await);
+        if completed < steps.len() {
+            return Err(self.classify_step_error(error, steps, was_open).await);
         }
         // It has ended as it should have; only its variables are still set.
         tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
         if classify::is_lost(&error) {
-            self.shown.set(Known::Lost);
+            self.status.set(SessionStatus::Lost);
         } else {
             // Should this fail too, the connection is marked as lost, and goes.
             let _ = Box::pin(self.reset()).await;

@@ -13,10 +13,10 @@ use super::{
     classify,
     detached::end_session,
     implicit,
-    known::{Known, Shown},
     server::Server,
     session::Session,
-    texts::Texts,
+    session_status::{SessionStatus, StatusCell},
+    statement_cache::StatementCache,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -28,42 +28,42 @@ use crate::{
 };
 
 /// How long a connection that is at rest is trusted without asking.
-const TRUSTED: Duration = Duration::from_millis(500);
+const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 
 /// A connection that somebody has the turn on.
 pub(super) struct Wire {
     pub(super) conn: Session,
-    pub(super) shown: Arc<Shown>,
+    pub(super) status: Arc<StatusCell>,
     /// Session variables that were set for the open transaction, to be set back at its end.
     pub(super) locals: Vec<String>,
     /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
-    pub(super) gone: Option<Error>,
+    pub(super) ended_by: Option<Error>,
     /// Whether the open transaction is one that may not write.
     is_read_only: bool,
     pub(super) server: Server,
-    pub(super) texts: Texts,
+    pub(super) statements: StatementCache,
     /// Whether the last command ran in a transaction, or left one open, of which its block knows.
     pub(super) is_in_block: bool,
     /// Whether the marker is set.
     pub(super) is_marked: bool,
     /// When the last command ended.
-    at_rest_since: Instant,
+    idle_since: Instant,
 }
 
 impl Wire {
-    pub(super) fn new(conn: Session, shown: Arc<Shown>, server: Server, texts: Texts) -> Self {
-        let at_rest_since = Instant::now();
+    pub(super) fn new(conn: Session, status: Arc<StatusCell>, server: Server, statements: StatementCache) -> Self {
+        let idle_since = Instant::now();
         Self {
             conn,
-            shown,
+            status,
             locals: Vec::new(),
-            gone: None,
+            ended_by: None,
             is_read_only: false,
             is_in_block: false,
             is_marked: false,
             server,
-            texts,
-            at_rest_since,
+            statements,
+            idle_since,
         }
     }
 
@@ -76,74 +76,79 @@ impl Wire {
     }
 
     /// The connection was lent, and is back.
-    pub(super) fn look_after_loan(&mut self) {
-        self.texts.lent();
+    pub(super) fn after_loan(&mut self) {
+        self.statements.after_loan();
         if self.conn.is_disconnected() {
             // The server would go on with a command that was dropped half-way.
             end_session(self.conn.opts().clone(), self.conn.id());
-            self.shown.set(Known::Lost);
-        } else if let known @ (Known::Idle | Known::Transaction) = self.look() {
-            self.shown.set(known);
+            self.status.set(SessionStatus::Lost);
+        } else if let status @ (SessionStatus::Idle | SessionStatus::Transaction) = self.read_status() {
+            self.status.set(status);
         }
     }
 
     /// Looks at the status flags of the last answer, which was a success.
-    pub(super) fn look(&self) -> Known {
+    pub(super) fn read_status(&self) -> SessionStatus {
         let flags = self.conn.last_ok_packet().map(mysql_async::OkPacket::status_flags);
         if !self.commits_alone() {
-            self.shown.mark().note(SessionEffect::Reset);
+            self.status.mark().note(SessionEffect::Reset);
         }
         match flags {
-            Some(flags) if flags.contains(StatusFlags::SERVER_STATUS_IN_TRANS) => Known::Transaction,
-            Some(_) => Known::Idle,
-            None => Known::Unknown,
+            Some(flags) if flags.contains(StatusFlags::SERVER_STATUS_IN_TRANS) => SessionStatus::Transaction,
+            Some(_) => SessionStatus::Idle,
+            None => SessionStatus::Unknown,
         }
     }
 
     /// What an error means: it has no status flags, so the server is asked, with one round trip. Boxed, as commands
     /// are not to carry what is seldom needed.
-    pub(super) fn judge<'w>(&'w mut self, error: Native, sql: &'w str, was_open: bool) -> BoxFuture<'w, DriverError> {
-        Box::pin(self.look_into(error, sql, was_open))
+    pub(super) fn classify_error<'w>(
+        &'w mut self,
+        error: Native,
+        sql: &'w str,
+        was_open: bool,
+    ) -> BoxFuture<'w, DriverError> {
+        Box::pin(self.classify_with_ping(error, sql, was_open))
     }
 
-    async fn look_into(&mut self, error: Native, sql: &str, was_open: bool) -> DriverError {
+    async fn classify_with_ping(&mut self, error: Native, sql: &str, was_open: bool) -> DriverError {
         if classify::is_lost(&error) {
-            self.shown.set(Known::Lost);
+            self.status.set(SessionStatus::Lost);
             return DriverError::new(Impact::Connection, classify::statement(error, sql));
         }
         let error = classify::statement(error, sql);
         if let Err(lost) = self.conn.ping().await {
-            self.shown.set(Known::Lost);
+            self.status.set(SessionStatus::Lost);
             tracing::debug!(target: "nestling", error = %lost, "the connection was lost after an error");
             return DriverError::new(Impact::Connection, error);
         }
-        let known = self.look();
-        self.shown.set(known);
-        if !was_open || known == Known::Transaction {
+        let status = self.read_status();
+        self.status.set(status);
+        if !was_open || status == SessionStatus::Transaction {
             return DriverError::harmless(error);
         }
         // Such a statement commits before it finds out that it fails.
-        self.went(if implicit::commits(sql) { implicit::error(sql).with_source(error) } else { error })
+        self.transaction_ended(if implicit::commits(sql) { implicit::error(sql).with_source(error) } else { error })
     }
 
     /// The transaction has ended by itself.
-    pub(super) fn went(&mut self, error: Error) -> DriverError {
-        self.shown.set(Known::Gone);
-        self.gone = Some(error.clone());
+    pub(super) fn transaction_ended(&mut self, error: Error) -> DriverError {
+        self.status.set(SessionStatus::TransactionEnded);
+        self.ended_by = Some(error.clone());
         DriverError::new(Impact::Transaction, error)
     }
 
     /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
     /// `sql` tells what has succeeded.
-    pub(super) fn conclude<S: AsRef<str>>(
+    pub(super) fn check_success<S: AsRef<str>>(
         &mut self,
         was_open: bool,
         sql: impl FnOnce() -> S,
     ) -> Result<(), DriverError> {
-        let known = self.look();
-        self.shown.set(known);
-        if was_open && known == Known::Idle {
-            return Err(self.went(implicit::error(sql().as_ref())));
+        let status = self.read_status();
+        self.status.set(status);
+        if was_open && status == SessionStatus::Idle {
+            return Err(self.transaction_ended(implicit::error(sql().as_ref())));
         }
         Ok(())
     }
@@ -156,33 +161,33 @@ impl Wire {
         }
         let text = "the statement would commit the transaction implicitly and then write, though the transaction is \
                     read-only; it was not sent";
-        Err(self.went(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
+        Err(self.transaction_ended(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
     }
 
     /// A command ends, and the connection is at rest.
-    pub(super) fn rest(&mut self) {
-        self.at_rest_since = Instant::now();
-        self.shown.set_has_locals(!self.locals.is_empty());
+    pub(super) fn end_command(&mut self) {
+        self.idle_since = Instant::now();
+        self.status.set_has_locals(!self.locals.is_empty());
     }
 
     /// Whether the connection was at rest for so long that it may have died: nobody reads from it meanwhile, so that its
     /// end is not seen.
-    pub(super) fn has_lain_idle(&self) -> bool {
-        self.at_rest_since.elapsed() > TRUSTED
+    pub(super) fn is_long_idle(&self) -> bool {
+        self.idle_since.elapsed() > TRUSTED_IDLE
     }
 
     /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
     ///
     /// # Errors
     /// The transaction that they were meant for is gone.
-    pub(super) fn note(&mut self, steps: &[Control]) -> Result<bool, DriverError> {
+    pub(super) fn begin_command(&mut self, steps: &[Control]) -> Result<bool, DriverError> {
         let begins_anew = |step: &Control| matches!(step, Control::Begin(_) | Control::Rollback);
         if steps.iter().any(begins_anew) {
-            self.gone = None;
-        } else if let Some(error) = &self.gone {
+            self.ended_by = None;
+        } else if let Some(error) = &self.ended_by {
             return Err(DriverError::new(Impact::Transaction, error.clone()));
         }
-        let mut open = self.shown.get() == Known::Transaction;
+        let mut open = self.status.get() == SessionStatus::Transaction;
         for step in steps {
             match step {
                 Control::Begin(settings) => {
@@ -198,20 +203,20 @@ impl Wire {
                 Control::Savepoint(_) | Control::Restore(_) | Control::Release(_) | Control::RollbackTo(_) => {}
             }
         }
-        self.shown.set(Known::Unknown);
+        self.status.set(SessionStatus::Unknown);
         self.is_in_block = open;
         Ok(open)
     }
 
     /// Why the transaction is gone, if it is.
     pub(super) fn cause(&self) -> Option<Error> {
-        self.gone.clone()
+        self.ended_by.clone()
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if self.shown.get() == Known::Unknown {
+        if self.status.get() == SessionStatus::Unknown {
             end_session(self.conn.opts().clone(), self.conn.id());
         }
     }

@@ -4,7 +4,7 @@ use std::{error::Error as _, io, sync::Arc};
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{cancel::Address, steps, told::Told};
+use super::{error_response::ErrorResponse, servers::Address, steps};
 use crate::{
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
@@ -18,9 +18,9 @@ use crate::{
 pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error {
     let connect = |text| Error::new(ErrorKind::Connect, text);
     match error.as_db_error() {
-        Some(told) => {
-            let text = format!("the PostgreSQL server at {address} refused the connection: {}", told.message());
-            connect(text).with_server(refusal(told)).with_source(error)
+        Some(response) => {
+            let text = format!("the PostgreSQL server at {address} refused the connection: {}", response.message());
+            connect(text).with_server(refusal(response)).with_source(error)
         }
         None => {
             let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -30,21 +30,21 @@ pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error 
 }
 
 /// What a server said that refused a connection.
-fn refusal(told: &DbError) -> ServerError {
-    let class = match told.code() {
+fn refusal(response: &DbError) -> ServerError {
+    let class = match response.code() {
         c if *c == SqlState::TOO_MANY_CONNECTIONS || *c == SqlState::CANNOT_CONNECT_NOW => ServerClass::NoSlot,
         _ => ServerClass::Other,
     };
-    ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
+    ServerError { code: Some(response.code().code().into()), class, ..ServerError::default() }
 }
 
 /// The fault of a statement that the server has refused.
-pub(super) fn statement(told: Told, sql: &str) -> DriverError {
-    if told.ends_session() {
-        return ended_by(told, sql);
+pub(super) fn statement(response: ErrorResponse, sql: &str) -> DriverError {
+    if response.ends_session() {
+        return ended_by(response, sql);
     }
-    let impact = if &*told.code == "25P02" { Impact::Refused } else { Impact::Block };
-    DriverError::new(impact, server(&told, sql).with_statement(sql))
+    let impact = if &*response.code == "25P02" { Impact::Refused } else { Impact::Block };
+    DriverError::new(impact, server(&response, sql).with_statement(sql))
 }
 
 /// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a
@@ -58,18 +58,22 @@ pub(super) fn not_understood(sql: &str) -> DriverError {
 
 /// The fault of what was sent by itself to control the transaction or the session. Deferred constraints speak here, for
 /// any statement: none of them is known.
-pub(super) fn control(told: Told) -> DriverError {
-    if told.ends_session() { ended_by(told, "") } else { DriverError::new(Impact::Transaction, server(&told, "")) }
+pub(super) fn control(response: ErrorResponse) -> DriverError {
+    if response.ends_session() {
+        ended_by(response, "")
+    } else {
+        DriverError::new(Impact::Transaction, server(&response, ""))
+    }
 }
 
 /// The fault of a control step.
-pub(super) fn step(told: Told, step: &Control) -> DriverError {
-    if told.ends_session() {
-        return ended_by(told, "");
+pub(super) fn step(response: ErrorResponse, step: &Control) -> DriverError {
+    if response.ends_session() {
+        return ended_by(response, "");
     }
     // The server may say what settings are called.
     let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
-    DriverError::new(Impact::Transaction, server(&told, &names).with_statement(&steps::text(step)))
+    DriverError::new(Impact::Transaction, server(&response, &names).with_statement(&steps::text(step)))
 }
 
 /// The fault of a connection that was lost under a statement.
@@ -82,8 +86,8 @@ pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> DriverError {
 }
 
 /// The fault of a connection that the server has ended.
-fn ended_by(told: Told, sql: &str) -> DriverError {
-    DriverError::new(Impact::Connection, about(end_of_session(&told).with_source(told), sql))
+fn ended_by(response: ErrorResponse, sql: &str) -> DriverError {
+    DriverError::new(Impact::Connection, about(end_of_session(&response).with_source(response), sql))
 }
 
 fn about(error: Error, sql: &str) -> Error {
@@ -91,14 +95,14 @@ fn about(error: Error, sql: &str) -> Error {
 }
 
 /// What a server says that ends a session.
-fn end_of_session(told: &Told) -> Error {
-    let text = format!("the server ended the connection: {}", told.message);
-    let server = ServerError { code: Some(told.code.clone()), class: class(told), ..ServerError::default() };
+fn end_of_session(response: &ErrorResponse) -> Error {
+    let text = format!("the server ended the connection: {}", response.message);
+    let server = ServerError { code: Some(response.code.clone()), class: class(response), ..ServerError::default() };
     Error::new(ErrorKind::ConnectionLost, text).with_server(server)
 }
 
 /// The fault of a connection that was lost, with the server's last words, unless it has them already.
-pub(super) fn ended(fault: DriverError, words: &Told) -> DriverError {
+pub(super) fn ended(fault: DriverError, words: &ErrorResponse) -> DriverError {
     if fault.error.code().is_some() {
         return fault;
     }
@@ -117,39 +121,39 @@ pub(super) fn revoked() -> DriverError {
     DriverError::new(Impact::Block, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
 }
 
-fn server(told: &Told, sql: &str) -> Error {
-    let names = [&told.constraint, &told.table, &told.column, &told.schema, &told.datatype];
+fn server(response: &ErrorResponse, sql: &str) -> Error {
+    let names = [&response.constraint, &response.table, &response.column, &response.schema, &response.datatype];
     let is_name = |quoted: &str| names.iter().any(|name| name.as_deref() == Some(quoted));
-    let is_known = |quoted: &str| !is_data(told) && (is_name(quoted) || quoted::stands_in(quoted, sql));
-    let (message, detail) = match quoted::without_values(&told.message, is_known) {
+    let is_known = |quoted: &str| !is_data(response) && (is_name(quoted) || quoted::stands_in(quoted, sql));
+    let (message, detail) = match quoted::without_values(&response.message, is_known) {
         Some(message) => {
-            let detail = [Some(&*told.message), told.detail.as_deref()];
+            let detail = [Some(&*response.message), response.detail.as_deref()];
             (message, Some(detail.into_iter().flatten().collect::<Vec<_>>().join(": ").into()))
         }
-        None => (told.message.to_string(), told.detail.clone()),
+        None => (response.message.to_string(), response.detail.clone()),
     };
-    let message = match told.context.as_deref().and_then(parameter) {
+    let message = match response.context.as_deref().and_then(parameter) {
         Some(number) => format!("parameter ${number}: {message}"),
         None => message,
     };
     Error::server(
         message,
         ServerError {
-            code: Some(told.code.clone()),
-            class: class(told),
-            constraint: told.constraint.clone(),
-            table: told.table.clone(),
-            column: told.column.clone(),
+            code: Some(response.code.clone()),
+            class: class(response),
+            constraint: response.constraint.clone(),
+            table: response.table.clone(),
+            column: response.column.clone(),
             detail,
-            hint: told.hint.clone(),
-            in_routine: told.context.as_deref().is_some_and(|context| parameter(context).is_none()),
+            hint: response.hint.clone(),
+            in_routine: response.context.as_deref().is_some_and(|context| parameter(context).is_none()),
         },
     )
 }
 
 /// Whether this is a data exception, which quotes what could not be read: a value, be it that the text has the same.
-fn is_data(told: &Told) -> bool {
-    told.code.starts_with("22")
+fn is_data(response: &ErrorResponse) -> bool {
+    response.code.starts_with("22")
 }
 
 /// The number of the parameter that the server could not read, from the context of its error.
@@ -159,8 +163,8 @@ fn parameter(context: &str) -> Option<u32> {
     after[..digits].parse().ok()
 }
 
-fn class(told: &Told) -> ServerClass {
-    match &*told.code {
+fn class(response: &ErrorResponse) -> ServerClass {
+    match &*response.code {
         "23505" => ServerClass::UniqueViolation,
         "23503" => ServerClass::ForeignKeyViolation,
         "23502" => ServerClass::NotNullViolation,
@@ -171,7 +175,7 @@ fn class(told: &Told) -> ServerClass {
         "40P01" => ServerClass::Deadlock,
         "55P03" => ServerClass::LockTimeout,
         // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
-        "57014" if told.message.contains("timeout") => ServerClass::StatementTimeout,
+        "57014" if response.message.contains("timeout") => ServerClass::StatementTimeout,
         "57014" => ServerClass::Cancelled,
         // A primary that was demoted, unless the transaction is one that may not write; a server that goes down.
         "25006" | "57P01" | "57P02" | "57P03" => ServerClass::WrongServer,
@@ -180,8 +184,8 @@ fn class(told: &Told) -> ServerClass {
 }
 
 /// Whether a prepared statement is not there, or there already.
-pub(super) fn is_about_name(told: &Told) -> bool {
-    matches!(&*told.code, "26000" | "42P05")
+pub(super) fn is_about_name(response: &ErrorResponse) -> bool {
+    matches!(&*response.code, "26000" | "42P05")
 }
 
 /// Whether the server does not know a statement that it had prepared.
@@ -198,9 +202,9 @@ pub(super) fn may_be_stale(fault: &DriverError) -> bool {
 
 /// Whether the server no longer accepts a statement that it had prepared, so that it has not run.
 pub(super) fn is_stale_statement(fault: &DriverError) -> bool {
-    let told = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
+    let is = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
     // A type of its own that was dropped, and maybe created anew: an enum, or that of an extension.
-    is_forgotten_statement(fault) || told("0A000", "cached plan") || told("XX000", "cache lookup failed for type")
+    is_forgotten_statement(fault) || is("0A000", "cached plan") || is("XX000", "cache lookup failed for type")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use tokio_postgres::{
 
 use super::{
     connection::PostgresConnection,
-    dial::Dial,
-    naming::{Naming, Stage},
+    connector::Connector,
+    naming::{NameSupport, Naming},
     tls::Tls,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 
 /// How to reach one PostgreSQL database.
 pub(crate) struct PostgresDriver {
-    dial: Dial,
+    connector: Connector,
     servers: Vec<String>,
     statement_cache: usize,
     /// Whether statements have names, for all connections.
@@ -33,7 +33,7 @@ pub(crate) struct PostgresDriver {
 impl PostgresDriver {
     /// Reads a URL, as libpq takes it. `hstore` tells whether values of that type are read and written.
     pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
-        let (url, stage) = take_pooler(url, statement_cache)?;
+        let (url, support) = take_pooler(url, statement_cache)?;
         let (url, tls) = Tls::take(&url)?;
         let mut config: Config = url.parse().map_err(|source| {
             let error = Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid");
@@ -56,30 +56,30 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        let dial = Dial::new(config, &tls)?;
-        let servers = dial.servers().map(ToString::to_string).collect();
-        let naming = Arc::new(Naming::new(stage));
-        Ok(Self { dial, servers, statement_cache, naming, hstore, connect_timeout })
+        let connector = Connector::new(config, &tls)?;
+        let servers = connector.servers().map(ToString::to_string).collect();
+        let naming = Arc::new(Naming::new(support));
+        Ok(Self { connector, servers, statement_cache, naming, hstore, connect_timeout })
     }
 }
 
 /// Takes the option out of a URL that tells of a pooler, and what is known before the first connection.
-fn take_pooler(url: &str, statement_cache: usize) -> Result<(String, Stage), Error> {
+fn take_pooler(url: &str, statement_cache: usize) -> Result<(String, NameSupport), Error> {
     let (url, [pooler]) = url::take(url, ["pgbouncer"])?;
-    let stage = match pooler.as_deref() {
-        Some("true") => Stage::ByTransaction,
-        None | Some("false") if statement_cache == 0 => Stage::Unnamed,
-        Some("false") => Stage::Named,
-        None => Stage::Unknown,
+    let support = match pooler.as_deref() {
+        Some("true") => NameSupport::ByTransaction,
+        None | Some("false") if statement_cache == 0 => NameSupport::Unnamed,
+        Some("false") => NameSupport::Named,
+        None => NameSupport::Unknown,
         Some(_) => return Err(Error::new(ErrorKind::Config, "pgbouncer is one of true and false")),
     };
-    Ok((url, stage))
+    Ok((url, support))
 }
 
 impl Driver for PostgresDriver {
     fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
-            let connected = self.dial.connect(wait, &session).await?;
+            let connected = self.connector.connect(wait, &session).await?;
             let connection =
                 PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
@@ -102,7 +102,7 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dial: _, servers, statement_cache, naming, hstore, connect_timeout } = self;
+        let Self { connector: _, servers, statement_cache, naming, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
             .field("servers", servers)
             .field("statement_cache", statement_cache)

@@ -1,7 +1,7 @@
 //! How a transaction ends, and how a session is made as new. COMMIT and ROLLBACK are simple queries: prepared they would
 //! cost the server more, and nothing can ride with them. Used by the connection.
 
-use super::{connection::PostgresConnection, link::Status};
+use super::{connection::PostgresConnection, link::ReadyStatus};
 use crate::{
     driver::{Dialect, left_open},
     error::{Error, ErrorKind, ServerError},
@@ -53,7 +53,7 @@ impl PostgresConnection {
                 Err(DriverError::new(Impact::Connection, error))
             }
             Err(fault) if fault.impact == Impact::NotSent => Err(fault),
-            Err(fault) if self.wire.link.sight().status == Status::Idle => {
+            Err(fault) if self.wire.link.status().ready == ReadyStatus::Idle => {
                 self.wire.end_transaction();
                 Err(fault)
             }
@@ -96,9 +96,9 @@ impl PostgresConnection {
         text: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, flight) = self.wire.depart_text(owing, text)?;
+        let (steps, flight) = self.wire.send_text(owing, text)?;
         debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
-        self.wire.land_control(flight, read).await
+        self.wire.receive_control(flight, read).await
     }
 
     /// Rolls back what the native client has left open outside any block.
@@ -107,8 +107,8 @@ impl PostgresConnection {
     /// `RolledBack` if there was anything.
     pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
         // Behind whatever of the client's is under way still.
-        self.wire.come_to_rest().await?;
-        if self.wire.link.sight().status == Status::Idle {
+        self.wire.wait_until_idle().await?;
+        if self.wire.link.status().ready == ReadyStatus::Idle {
             return Ok(());
         }
         self.wire.adopt_transaction();

@@ -1,26 +1,20 @@
 //! PostgreSQL: connect and log in by tokio-postgres, which is lent as the native client too; run, control, classify errors
 //! and convert values by requests of our own on the same socket. It knows no pool, no frames, no models.
 
-mod again;
 mod array;
-mod cache;
-mod cancel;
+mod cancellation;
 mod classify;
 mod connection;
-#[cfg(feature = "tls")]
-mod connector;
-#[cfg(not(feature = "tls"))]
-#[path = "no_tls.rs"]
 mod connector;
 mod decode;
-mod described;
-mod dial;
+mod description;
 mod driver;
 mod encode;
 mod ending;
-mod expected;
-mod flight;
+mod error_response;
+mod expected_columns;
 mod hstore;
+mod in_flight;
 mod limits;
 mod link;
 mod message;
@@ -31,15 +25,21 @@ mod outcome;
 mod prepare;
 mod prepared_steps;
 mod result_meta;
+mod retry;
 mod rows;
-mod schema;
+mod schema_changes;
 mod scratch;
+mod servers;
 mod socket;
+mod statement_cache;
 mod steps;
-mod stop;
 mod stream;
 mod tls;
-mod told;
+#[cfg(feature = "tls")]
+mod tls_connector;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls_connector;
 mod type_info;
 mod types;
 mod unnamed;

@@ -1,7 +1,7 @@
 //! TLS is agreed upon before tokio-postgres has the connection, as the link stands between the two. It is told what came of
 //! it in the way that it understands: by a server that agrees to TLS, and a connector that has it already.
 //!
-//! Used by `dial.rs`. It knows no link's insides and no login.
+//! Used by `connector.rs`. It knows no link's insides and no login.
 
 use std::{future::Ready, io};
 
@@ -13,10 +13,10 @@ use tokio_postgres::{
 };
 
 use super::{
-    cancel::Servers,
-    connector::HAS_TLS,
-    link::{Facade, Transport},
+    link::{NativeStream, Transport},
+    servers::Servers,
     socket::Socket,
+    tls_connector::HAS_TLS,
 };
 
 /// What asks a server for TLS: its length and its number.
@@ -66,12 +66,12 @@ pub(super) fn agreed() -> Join<&'static [u8], Sink> {
 }
 
 /// A connector that has its connection already.
-pub(super) struct Given(pub(super) Facade);
+pub(super) struct Given(pub(super) NativeStream);
 
 impl<S> TlsConnect<S> for Given {
-    type Stream = Facade;
+    type Stream = NativeStream;
     type Error = io::Error;
-    type Future = Ready<io::Result<Facade>>;
+    type Future = Ready<io::Result<NativeStream>>;
 
     fn connect(self, _: S) -> Self::Future {
         std::future::ready(Ok(self.0))

@@ -7,7 +7,7 @@ use std::{mem, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{decode::cell, expected::Expected, result_meta::Shape};
+use super::{decode::cell, expected_columns::ExpectedColumns, result_meta::ResultMeta};
 use crate::{
     data::{
         cell::{Cell, Mismatch},
@@ -61,32 +61,32 @@ impl Batch {
 /// Rows, and the shape that they share with the other rows of their statement.
 pub(crate) struct PgRows {
     batch: Batch,
-    shape: Arc<Shape>,
+    meta: Arc<ResultMeta>,
 }
 
 impl NativeRows for PgRows {
     #[inline]
     fn columns(&self) -> &Columns {
-        &self.shape.columns
+        &self.meta.columns
     }
 
     #[inline]
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
-        let width = self.shape.types.len();
+        let width = self.meta.types.len();
         if column >= width {
             return Err(Mismatch::invalid());
         }
         let at = self.batch.values.get(row * width + column).copied();
         let raw = at.and_then(|at| self.batch.value(at as usize)).ok_or_else(Mismatch::invalid)?;
-        match (raw, self.shape.columns.reader(column)) {
+        match (raw, self.meta.columns.reader(column)) {
             (None, _) => Ok(Cell::Null),
             (Some(raw), Some(read)) => read(raw),
-            (raw, None) => cell(&self.shape.types[column], raw),
+            (raw, None) => cell(&self.meta.types[column], raw),
         }
     }
 
     fn type_name(&self, _: usize, column: usize) -> &str {
-        self.shape.columns.type_name(column).unwrap_or("unknown")
+        self.meta.columns.type_name(column).unwrap_or("unknown")
     }
 }
 
@@ -94,34 +94,34 @@ impl NativeRows for PgRows {
 const LARGE: usize = 64 << 10;
 
 /// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer {
-    shape: Arc<Shape>,
+pub(super) struct RowCollector {
+    meta: Arc<ResultMeta>,
     batch: Batch,
     rows: Vec<Row>,
     reader: Option<Arc<dyn Reader>>,
     /// What the columns were when a statement without a name was described.
-    expected: Option<Box<Expected>>,
+    expected: Option<Box<ExpectedColumns>>,
 }
 
-impl Gatherer {
-    pub(super) fn new(shape: Arc<Shape>, reader: Option<Arc<dyn Reader>>) -> Self {
+impl RowCollector {
+    pub(super) fn new(meta: Arc<ResultMeta>, reader: Option<Arc<dyn Reader>>) -> Self {
         if let Some(reader) = &reader {
             reader.begin();
         }
-        Self { shape, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
+        Self { meta, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
     }
 
     /// Rows of a statement without a name, whose columns may have become others.
-    pub(super) fn expecting(expected: Expected, reader: Option<Arc<dyn Reader>>) -> Self {
-        let shape = Arc::clone(expected.shape());
-        Self { expected: Some(Box::new(expected)), ..Self::new(shape, reader) }
+    pub(super) fn expecting(expected: ExpectedColumns, reader: Option<Arc<dyn Reader>>) -> Self {
+        let meta = Arc::clone(expected.meta());
+        Self { expected: Some(Box::new(expected)), ..Self::new(meta, reader) }
     }
 
     /// Takes what describes the rows that come. False if it is not understood, or not awaited.
     pub(super) fn describe(&mut self, tag: u8, body: &[u8]) -> bool {
         let Some(expected) = &mut self.expected else { return false };
         let is_understood = expected.compare(tag, body);
-        self.shape = Arc::clone(expected.shape());
+        self.meta = Arc::clone(expected.meta());
         is_understood
     }
 
@@ -131,13 +131,13 @@ impl Gatherer {
     }
 
     /// What the columns are now, once all is read.
-    pub(super) fn take_expected(&mut self) -> Option<Box<Expected>> {
+    pub(super) fn take_expected(&mut self) -> Option<Box<ExpectedColumns>> {
         self.expected.take()
     }
 
     /// Takes the rows that were kept back, now that their types are known.
-    pub(super) fn resume(&mut self, shape: Arc<Shape>, rows: &[Vec<u8>]) -> bool {
-        self.shape = shape;
+    pub(super) fn resume(&mut self, meta: Arc<ResultMeta>, rows: &[Vec<u8>]) -> bool {
+        self.meta = meta;
         rows.iter().all(|row| self.push(row))
     }
 
@@ -147,21 +147,21 @@ impl Gatherer {
             let (bytes, values) = (self.batch.bytes.len(), self.batch.values.len());
             match &self.reader {
                 Some(reader) => {
-                    let (together, count) = together(&mut self.batch, &self.shape);
+                    let (together, count) = take_batch(&mut self.batch, &self.meta);
                     reader.read(together, count);
                 }
-                None => self.put_together(),
+                None => self.finish_batch(),
             }
             // There will be about as many.
             self.batch.bytes.reserve(bytes);
             self.batch.values.reserve(values);
         }
-        self.batch.push(body, self.shape.types.len())
+        self.batch.push(body, self.meta.types.len())
     }
 
-    fn put_together(&mut self) {
+    fn finish_batch(&mut self) {
         if self.batch.count > 0 {
-            let (together, count) = together(&mut self.batch, &self.shape);
+            let (together, count) = take_batch(&mut self.batch, &self.meta);
             self.rows.reserve(count);
             self.rows.extend((0..count).map(|at| Row::among(&together, at)));
         }
@@ -169,15 +169,15 @@ impl Gatherer {
 
     /// All rows since the last time, or those that no reader has.
     pub(super) fn take(&mut self) -> Vec<Row> {
-        self.put_together();
+        self.finish_batch();
         mem::take(&mut self.rows)
     }
 }
 
-fn together(batch: &mut Batch, shape: &Arc<Shape>) -> (Arc<PgRows>, usize) {
+fn take_batch(batch: &mut Batch, meta: &Arc<ResultMeta>) -> (Arc<PgRows>, usize) {
     let batch = mem::take(batch);
     let count = batch.count;
-    (Arc::new(PgRows { batch, shape: Arc::clone(shape) }), count)
+    (Arc::new(PgRows { batch, meta: Arc::clone(meta) }), count)
 }
 
 #[cfg(test)]
@@ -198,18 +198,18 @@ mod tests {
 
     #[test]
     fn rows_are_kept_as_they_came() {
-        let shape = Shape::new(&[("a".into(), Type::TEXT), ("b".into(), Type::TEXT)], true);
-        let mut gatherer = Gatherer::new(Arc::new(shape), None);
+        let meta = ResultMeta::new(&[("a".into(), Type::TEXT), ("b".into(), Type::TEXT)], true);
+        let mut collector = RowCollector::new(Arc::new(meta), None);
         for at in 0..300 {
-            assert!(gatherer.push(&body(&[Some(&at.to_string()), (at % 2 == 0).then_some("even")])));
+            assert!(collector.push(&body(&[Some(&at.to_string()), (at % 2 == 0).then_some("even")])));
         }
-        let rows = gatherer.take();
+        let rows = collector.take();
         assert_eq!(rows.len(), 300);
         for (at, row) in rows.iter().enumerate() {
             let (number, even): (String, Option<String>) = row.to().unwrap();
             assert_eq!((number, even.is_some()), (at.to_string(), at % 2 == 0));
         }
-        assert!(gatherer.take().is_empty());
+        assert!(collector.take().is_empty());
     }
 
     #[test]

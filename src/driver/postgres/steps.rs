@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::{message, names::Names};
+use super::{message, names::StatementNames};
 use crate::{
     driver::Dialect,
     transaction::control::{Control, Locals, Name, Settings},
@@ -27,9 +27,9 @@ pub(super) const GUARD_TEXT: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";
 
 /// Which of the steps that can be are prepared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Known(pub(super) u32);
+pub(super) struct StepSet(pub(super) u32);
 
-impl Known {
+impl StepSet {
     fn has(self, place: u8) -> bool {
         self.0 & (1 << place) != 0
     }
@@ -56,14 +56,14 @@ fn place(step: &Control) -> Option<u8> {
 /// The steps that are prepared, and the names of their connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prepares<'n> {
-    pub(super) known: Known,
-    pub(super) names: &'n Names,
+    pub(super) known: StepSet,
+    pub(super) names: &'n StatementNames,
 }
 
 /// Writes steps, ahead of which the guard stands if `guarded`. Those that are not known are prepared on the way, which is
 /// what it gives. With nothing given for what is prepared, nothing is.
-pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> Known {
-    let mut learnt = Known::default();
+pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> StepSet {
+    let mut learnt = StepSet::default();
     if guarded {
         write_step(&Control::Savepoint(GUARD), prepares, &mut learnt, out);
         write_step(&Control::Release(GUARD), prepares, &mut learnt, out);
@@ -74,7 +74,7 @@ pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<
     learnt
 }
 
-fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut Known, out: &mut BytesMut) {
+fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut StepSet, out: &mut BytesMut) {
     if let (Some(place), Some(Prepares { known, names })) = (place(step), prepares) {
         let name = names.of_step(place);
         let name = name.bytes();

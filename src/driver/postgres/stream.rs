@@ -11,9 +11,9 @@ use std::{
 use futures_util::Stream;
 
 use super::{
-    flight::{Failure, InFlight},
-    outcome::Stopped,
-    rows::Gatherer,
+    in_flight::{Failure, InFlight},
+    outcome::FailedRequest,
+    rows::RowCollector,
     wire::Wire,
 };
 use crate::{data::row::Row, driver::Answer, transaction::impact::DriverError};
@@ -23,7 +23,7 @@ struct Rows {
     wire: Arc<Wire>,
     /// Gone with the end of the answer.
     flight: Option<InFlight>,
-    gatherer: Gatherer,
+    collector: RowCollector,
     /// Those that are here.
     ready: std::vec::IntoIter<Row>,
     /// What stands behind them.
@@ -35,12 +35,12 @@ struct Rows {
 pub(super) async fn start(
     wire: Arc<Wire>,
     mut flight: InFlight,
-    mut gatherer: Gatherer,
+    mut collector: RowCollector,
     sql: &str,
-) -> Result<Answer, Box<Stopped>> {
+) -> Result<Answer, Box<FailedRequest>> {
     let ended = poll_fn(|cx| {
         loop {
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut gatherer)));
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut collector)));
             if ended.is_some() || flight.is_running() {
                 return Poll::Ready(ended);
             }
@@ -48,10 +48,10 @@ pub(super) async fn start(
     })
     .await;
     wire.settle(&flight);
-    let ready = gatherer.take().into_iter();
-    let mut rows = Rows { wire, flight: None, gatherer, ready, failure: None, sql: sql.into() };
+    let ready = collector.take().into_iter();
+    let mut rows = Rows { wire, flight: None, collector, ready, failure: None, sql: sql.into() };
     match ended {
-        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.stopped(flight, failure, sql)),
+        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.failed_request(flight, failure, sql)),
         Some(result) => rows.end(flight, result),
         None => rows.flight = Some(flight),
     }
@@ -59,17 +59,17 @@ pub(super) async fn start(
 }
 
 /// Reads rows, and what stands behind them.
-fn reading(gatherer: &mut Gatherer) -> impl FnMut(u8, &[u8]) -> bool {
+fn reading(collector: &mut RowCollector) -> impl FnMut(u8, &[u8]) -> bool {
     |tag, body| match tag {
-        b'D' => gatherer.push(body),
-        b'T' | b'n' => gatherer.describe(tag, body),
+        b'D' => collector.push(body),
+        b'T' | b'n' => collector.describe(tag, body),
         _ => matches!(tag, b'C' | b'I'),
     }
 }
 
 impl Rows {
     fn end(&mut self, flight: InFlight, result: Result<(), Failure>) {
-        self.failure = result.err().map(|failure| self.wire.stopped(flight, failure, &self.sql).fault);
+        self.failure = result.err().map(|failure| self.wire.failed_request(flight, failure, &self.sql).fault);
     }
 }
 
@@ -83,8 +83,8 @@ impl Stream for Rows {
                 return Poll::Ready(Some(Ok(row)));
             }
             let Some(flight) = &mut this.flight else { return Poll::Ready(this.failure.take().map(Err)) };
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.gatherer)));
-            this.ready = this.gatherer.take().into_iter();
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.collector)));
+            this.ready = this.collector.take().into_iter();
             if let Some(result) = ended
                 && let Some(flight) = this.flight.take()
             {

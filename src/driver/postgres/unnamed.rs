@@ -7,15 +7,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::{
-    cache::Prepared,
     classify,
     connection::{PostgresConnection, refused_at},
     encode::{self, Refused},
-    expected::{Expected, Found},
+    expected_columns::{ChangedColumns, ExpectedColumns},
     message,
-    outcome::Stopped,
-    result_meta::Shape,
-    rows::Gatherer,
+    outcome::FailedRequest,
+    result_meta::ResultMeta,
+    rows::RowCollector,
+    statement_cache::PreparedStatement,
     stream,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl PostgresConnection {
     pub(super) async fn run_unnamed(
         &self,
         owing: &dyn Flight,
-        prepared: &Arc<Prepared>,
+        prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
@@ -41,13 +41,13 @@ impl PostgresConnection {
         match self.execute_unnamed(owing, prepared, query, want).await {
             Ok(answer) => Ok(answer),
             // The columns that the statement refers to may have other types by now.
-            Err(stopped) if stopped.is_misfit => self.run_new(owing, query, want).await,
-            Err(stopped) => self.after(owing, stopped, query, want).await,
+            Err(failed) if failed.is_misfit => self.run_new(owing, query, want).await,
+            Err(failed) => self.retry(owing, failed, query, want).await,
         }
     }
 
     /// The request that parses and runs a statement.
-    fn parse_and_bind(&self, prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
+    fn parse_and_bind(&self, prepared: &PreparedStatement, query: Query<'_>) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
         message::parse(b"", query.sql, &prepared.params, &mut request);
         encode::bind(b"", query.params, &prepared.params, &mut request)?;
@@ -60,23 +60,23 @@ impl PostgresConnection {
     pub(super) async fn execute_unnamed(
         &self,
         owing: &dyn Flight,
-        prepared: &Arc<Prepared>,
+        prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
-    ) -> Result<Answer, Box<Stopped>> {
+    ) -> Result<Answer, Box<FailedRequest>> {
         if prepared.effect != SessionEffect::None {
             self.refuse_lasting(query.sql)?;
         }
         let request = self.parse_and_bind(prepared, query).map_err(|refused| {
             let is_misfit = matches!(refused, Refused::Misfit(_));
-            Box::new(Stopped { is_misfit, ..Stopped::from(refused_at(refused, query)) })
+            Box::new(FailedRequest { is_misfit, ..FailedRequest::from(refused_at(refused, query)) })
         })?;
         self.wire.note(prepared.effect);
-        let flight = self.wire.depart(owing, &request)?;
+        let flight = self.wire.send_request(owing, &request)?;
         self.scratch.put(request);
         let holds = want == Want::Rows;
-        let expected = Expected::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
-        let mut rows = Gatherer::expecting(expected, query.reader.filter(|_| holds).cloned());
+        let expected = ExpectedColumns::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
+        let mut rows = RowCollector::expecting(expected, query.reader.filter(|_| holds).cloned());
         if want == Want::Stream {
             let answer = Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?;
             self.has_run(prepared);
@@ -92,7 +92,7 @@ impl PostgresConnection {
             }
             _ => matches!(tag, b'D' | b'T' | b'n' | b'I'),
         };
-        self.wire.land(flight, query.sql, read).await?;
+        self.wire.receive(flight, query.sql, read).await?;
         if !holds {
             self.has_run(prepared);
             return Ok(Answer::count(affected));
@@ -106,20 +106,20 @@ impl PostgresConnection {
     async fn settle_columns(
         &self,
         owing: &dyn Flight,
-        prepared: &Prepared,
+        prepared: &PreparedStatement,
         query: Query<'_>,
-        rows: &mut Gatherer,
+        rows: &mut RowCollector,
     ) -> Result<(), DriverError> {
         let Some(found) = rows.take_expected().and_then(|expected| expected.found) else { return Ok(()) };
-        let Found { described, mut shape, kept_back } = found;
+        let ChangedColumns { description, mut meta, kept_back } = found;
         if let Some(kept_back) = kept_back {
-            self.look_up_types(owing, &described).await?;
-            shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
-            if !rows.resume(Arc::clone(&shape), &kept_back) {
+            self.look_up_types(owing, &description).await?;
+            meta = Arc::new(ResultMeta::new(&description.typed_columns(&self.types), self.hstore));
+            if !rows.resume(Arc::clone(&meta), &kept_back) {
                 return Err(classify::not_understood(query.sql));
             }
         }
-        self.cache.put(query.sql, Arc::new(prepared.with_columns(shape, described.row.into())));
+        self.cache.put(query.sql, Arc::new(prepared.with_columns(meta, description.row.into())));
         Ok(())
     }
 

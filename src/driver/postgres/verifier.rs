@@ -14,7 +14,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-use crate::driver::own_root::Details;
+use crate::driver::self_signed::Details;
 
 /// Who may vouch for a server.
 #[derive(Debug)]

@@ -15,16 +15,16 @@ use tokio::task::AbortHandle;
 use tokio_postgres::Client;
 
 use super::{
-    cancel::Servers,
     classify,
-    dial::Connected,
-    flight::{InFlight, begins},
-    link::{Link, Sight, Status},
+    connector::Connected,
+    in_flight::{InFlight, begins},
+    link::{Link, LinkStatus, ReadyStatus},
     message,
-    names::{Names, Text},
-    naming::{Answer, Naming},
+    names::{NameText, StatementNames},
+    naming::{Naming, ProbeAnswer},
     prepared_steps::{PreparedSteps, Preparing},
-    schema::NewSchema,
+    schema_changes::SchemaChanges,
+    servers::Servers,
     steps::{self, GUARD_TEXT, Prepares},
 };
 use crate::{
@@ -44,8 +44,8 @@ pub(crate) struct Wire {
     pub(super) task: AbortHandle,
     pub(super) servers: Servers,
     pub(super) link: Arc<Link>,
-    pub(super) names: Arc<Names>,
-    new_schema: NewSchema,
+    pub(super) names: Arc<StatementNames>,
+    schema_changes: SchemaChanges,
     /// From BEGIN, when it is sent, to the answer of what ends the transaction.
     in_transaction: AtomicBool,
     /// The caller has the native client.
@@ -72,8 +72,8 @@ impl Wire {
             task,
             servers,
             link,
-            names: Arc::new(Names::new()),
-            new_schema: NewSchema::default(),
+            names: Arc::new(StatementNames::new()),
+            schema_changes: SchemaChanges::default(),
             in_transaction: AtomicBool::new(false),
             lent: AtomicBool::new(false),
             mark: SessionMark::default(),
@@ -89,12 +89,12 @@ impl Wire {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.is_condemned() && !self.link.sight().is_ended && !self.client.is_closed()
+        !self.is_broken() && !self.link.status().is_ended && !self.client.is_closed()
     }
 
     /// A fault with what the server has said of it, if it is the end of the connection.
-    pub(super) fn lost(&self, fault: DriverError) -> DriverError {
-        match self.link.last_words() {
+    pub(super) fn with_fatal_error(&self, fault: DriverError) -> DriverError {
+        match self.link.fatal_error() {
             Some(words) if matches!(fault.impact, Impact::Connection | Impact::NotSent) => {
                 classify::ended(fault, &words)
             }
@@ -103,16 +103,16 @@ impl Wire {
     }
 
     /// How often the server was seen to forget all that was prepared.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.link.sight().forgotten
+    pub(super) fn deallocations(&self) -> u64 {
+        self.link.status().deallocations
     }
 
-    pub(super) fn is_condemned(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
 
     /// The connection is not to be used again.
-    pub(super) fn condemn(&self) {
+    pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }
 
@@ -150,21 +150,21 @@ impl Wire {
 
     /// Whether a change of the schema is not committed, or was undone.
     pub(super) fn has_new_schema(&self) -> bool {
-        self.new_schema.is_there()
+        self.schema_changes.is_there()
     }
 
     pub(super) fn note_new_schema(&self) {
         if self.is_in_transaction() {
-            self.new_schema.note();
+            self.schema_changes.note();
         }
     }
 
     pub(super) fn take_undone_schema(&self) -> bool {
-        self.new_schema.take_undone()
+        self.schema_changes.take_undone()
     }
 
     pub(super) fn end_transaction(&self) {
-        self.new_schema.settle();
+        self.schema_changes.settle();
         self.in_transaction.store(false, Ordering::Release);
     }
 
@@ -178,16 +178,16 @@ impl Wire {
     }
 
     pub(super) fn state(&self) -> State {
-        let sight = self.link.sight();
-        if self.is_condemned() || sight.is_ended || self.client.is_closed() {
+        let status = self.link.status();
+        if self.is_broken() || status.is_ended || self.client.is_closed() {
             State::Broken
-        } else if sight.is_busy || self.lent.load(Ordering::Acquire) {
+        } else if status.is_busy || self.lent.load(Ordering::Acquire) {
             State::Busy
         } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
             State::Broken
         } else if self.mark.is_set() {
-            State::Handled
-        } else if self.is_in_transaction() || sight.status != Status::Idle {
+            State::NeedsReset
+        } else if self.is_in_transaction() || status.ready != ReadyStatus::Idle {
             State::Transaction
         } else {
             State::Idle
@@ -195,22 +195,22 @@ impl Wire {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.link.sight().is_busy || self.lent.load(Ordering::Acquire)
+        self.link.status().is_busy || self.lent.load(Ordering::Acquire)
     }
 
     /// Whether steps are outstanding that must not be hit by a cancellation, which would take more than a statement along.
     pub(super) fn has_steps_outstanding(&self) -> bool {
-        self.link.sight().answered < self.steps_sent.load(Ordering::Acquire)
+        self.link.status().answered < self.steps_sent.load(Ordering::Acquire)
     }
 
     // --- prepared steps ---
 
     /// The steps that are prepared, as far as the server has not forgotten them, if any are to be.
-    fn prepares(&self, sight: Sight) -> Option<Prepares<'_>> {
+    fn prepares(&self, status: LinkStatus) -> Option<Prepares<'_>> {
         if !self.naming.has_names() {
             return None;
         }
-        Some(Prepares { known: self.prepared_steps.known(sight.forgotten), names: &self.names })
+        Some(Prepares { known: self.prepared_steps.known(status.deallocations), names: &self.names })
     }
 
     pub(super) fn forget_steps(&self) {
@@ -225,18 +225,18 @@ impl Wire {
         if !self.naming.is_unknown() || self.is_in_transaction() {
             return false;
         }
-        let sight = self.link.sight();
-        !sight.is_busy && sight.status == Status::Idle
+        let status = self.link.status();
+        !status.is_busy && status.ready == ReadyStatus::Idle
     }
 
     /// A name of ours was lost. True if that tells that the server is behind a pooler: nothing else can have taken it.
     pub(super) fn tells_of_pooler(&self) -> bool {
-        !self.was_changed.load(Ordering::Acquire) && self.forgotten() == 0
+        !self.was_changed.load(Ordering::Acquire) && self.deallocations() == 0
     }
 
-    /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
+    /// Sends the owed steps and a request as [`send_request`](Self::send_request) does, with the probe ahead of them if the server is to be
     /// asked whether names are kept: it costs no round trip.
-    pub(super) fn depart_first(
+    pub(super) fn send_with_probe(
         &self,
         owing: &dyn Flight,
         request: &[u8],
@@ -245,8 +245,8 @@ impl Wire {
         self.take(owing, |owed| {
             let probe = self.may_probe().then(|| {
                 let name = self.names.once();
-                let ticket = self.link.send(|out, _| Answer::ask(&name, out));
-                Probe { name, flight: InFlight::new(ticket, &[], false, Preparing::default()) }
+                let answer = self.link.send(|out, _| ProbeAnswer::ask(&name, out));
+                Probe { name, flight: InFlight::new(answer, &[], false, Preparing::default()) }
             });
             (probe, self.send_group(owed, needs_transaction, request))
         })
@@ -257,7 +257,7 @@ impl Wire {
         let mut answer = None;
         let mut read = |tag, body: &[u8]| {
             if tag == b'D' {
-                answer = Answer::read(body);
+                answer = ProbeAnswer::read(body);
             }
             true
         };
@@ -277,7 +277,7 @@ impl Wire {
     /// Nothing was sent: nothing may be, or the connection is dead.
     pub(super) fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
-            return Err(self.lost(classify::unsent()));
+            return Err(self.with_fatal_error(classify::unsent()));
         }
         let owed = owing.take().map_err(DriverError::harmless)?;
         Ok(send(&owed))
@@ -287,14 +287,14 @@ impl Wire {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
+    pub(super) fn send_request(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
     /// the transaction that the steps begin it does not run either.
-    pub(super) fn depart_text(
+    pub(super) fn send_text(
         &self,
         owing: &dyn Flight,
         text: &str,
@@ -303,11 +303,11 @@ impl Wire {
         self.take(owing, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
             let in_transaction = needs_transaction || begins(steps);
-            let ticket = self.link.send(|out, sight| {
-                let is_guarded = in_transaction && sight.status == Status::Idle;
+            let answer = self.link.send(|out, status| {
+                let is_guarded = in_transaction && status.ready == ReadyStatus::Idle;
                 message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
             });
-            (ahead, InFlight::new(ticket, &[], false, Preparing::default()))
+            (ahead, InFlight::new(answer, &[], false, Preparing::default()))
         })
     }
 
@@ -315,31 +315,31 @@ impl Wire {
         let (mut is_guarded, mut preparing) = (false, Preparing::default());
         let begins = begins(steps);
         if !steps.is_empty() {
-            self.new_schema.sent(steps);
+            self.schema_changes.sent(steps);
         }
         if begins {
             self.in_transaction.store(true, Ordering::Release);
         }
-        let ticket = self.link.send(|out, sight| {
+        let answer = self.link.send(|out, status| {
             self.names.write_closed(out);
             // The answer to BEGIN may be under way still: should it have failed, the statement must not run.
-            is_guarded = needs_transaction && !begins && sight.status == Status::Idle;
+            is_guarded = needs_transaction && !begins && status.ready == ReadyStatus::Idle;
             if is_guarded || !steps.is_empty() {
-                let prepared = steps::write(steps, is_guarded, self.prepares(sight), out);
-                preparing = self.prepared_steps.prepare(prepared, sight.forgotten);
+                let prepared = steps::write(steps, is_guarded, self.prepares(status), out);
+                preparing = self.prepared_steps.prepare(prepared, status.deallocations);
             }
             if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
-                self.steps_sent.store(sight.sent + 1, Ordering::Release);
+                self.steps_sent.store(status.sent + 1, Ordering::Release);
             }
             out.extend_from_slice(request);
         });
-        InFlight::new(ticket, steps, is_guarded, preparing)
+        InFlight::new(answer, steps, is_guarded, preparing)
     }
 }
 
 /// The question whether names are kept, under way, and the name that is asked for.
 pub(super) struct Probe {
-    name: Text,
+    name: NameText,
     flight: InFlight,
 }
 

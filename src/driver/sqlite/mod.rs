@@ -1,23 +1,26 @@
 //! SQLite, embedded, by rusqlite: connect, run, control, classify errors, convert values. A statement runs on the spot
 //! where the runtime allows it, and on a thread of the connection's own elsewhere. It knows no pool, no frames, no models.
 
+mod attempt;
+mod cancel_flag;
 mod classify;
 mod connection;
+mod connection_state;
 mod decimals;
 mod driver;
-mod flight;
 mod job;
-mod known;
 mod once;
 mod open;
-mod place;
 mod placeholders;
 mod rows;
-mod stop;
+mod run_on;
+mod shared;
+mod statement_meta;
+mod steps;
 mod url;
 mod values;
 mod waits;
+mod write_access;
 mod write_lock;
-mod writing;
 
 pub(crate) use self::{connection::SqliteConnection, driver::SqliteDriver};

@@ -10,12 +10,13 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
+    attempt::{Attempts, TakenSteps, WaitLimits, owned},
     classify,
-    connection::{IDLE, SqliteConnection, owned},
-    flight::{Attempts, Paid, Waiting},
-    job::Held,
+    connection::SqliteConnection,
+    connection_state::ConnectionState,
     rows,
-    writing::Stopped,
+    shared::IDLE,
+    write_access::WorkError,
 };
 use crate::{
     driver::{Answer, Query, left_open},
@@ -27,13 +28,13 @@ impl SqliteConnection {
     pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         if flight.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
             // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
-            self.fly(flight, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
+            self.run_work(flight, &[], |_| Ok(()), || |_: &mut ConnectionState| Ok(())).await?;
         }
-        let (turn, number) = self.turn().await;
-        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
+        let (permit, number) = self.shared.owned_permit().await;
+        let (producer, rows) = rows::channel(Arc::clone(&self.shared.cancel), number);
         let (sql, params) = owned(query);
-        let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
-        Ok(Answer::stream(rows.until(self.queue_once(flight, number, turn, work)?)))
+        let work = move |conn: &mut ConnectionState| producer.run(conn, Query::new(&sql, &params));
+        Ok(Answer::stream(rows.until(self.queue_once(flight, number, permit, work)?)))
     }
 
     /// Lends the native connection, as one piece of work.
@@ -42,15 +43,15 @@ impl SqliteConnection {
         flight: &dyn Flight,
         work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
     ) -> Result<T, DriverError> {
-        let (turn, number) = self.turn().await;
+        let (permit, number) = self.shared.owned_permit().await;
         let shared = Arc::clone(&self.shared);
-        let work = move |held: &mut Held| {
-            shared.handled.store(true, Ordering::Release);
-            held.stop.takes_along(!held.db.is_autocommit());
-            held.known.forget();
-            Ok(work(&mut held.db))
+        let work = move |conn: &mut ConnectionState| {
+            shared.needs_reset.store(true, Ordering::Release);
+            conn.cancel.set_would_roll_back(!conn.db.is_autocommit());
+            conn.metas.forget();
+            Ok(work(&mut conn.db))
         };
-        self.queue_once(flight, number, turn, work)?.await
+        self.queue_once(flight, number, permit, work)?.await
     }
 
     /// Rolls back what the native client has left open outside any block.
@@ -71,22 +72,22 @@ impl SqliteConnection {
         &self,
         flight: &dyn Flight,
         number: u64,
-        turn: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         work: W,
     ) -> Result<impl Future<Output = Result<T, DriverError>> + Send + use<T, W>, DriverError>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+        W: FnOnce(&mut ConnectionState) -> Result<T, WorkError> + Send + 'static,
     {
         let waiting =
-            Waiting { blocks: true, ..Waiting::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
+            WaitLimits { blocks: true, ..WaitLimits::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
         let steps = flight.take().map_err(DriverError::harmless)?.into_steps();
-        let queued = self.queue(number, turn, Paid::new(steps, &[], flight), waiting, work)?;
+        let queued = self.queue(number, permit, TakenSteps::new(steps, &[], flight), waiting, work)?;
         let (shared, in_block) = (Arc::clone(&self.shared), flight.needs_transaction());
         Ok(async move {
             match queued.await {
-                Ok(Err(Stopped::Waits(_in_vain))) => Err(shared.locked(in_block)),
-                Ok(Err(Stopped::Failed(fault))) => Err(fault),
+                Ok(Err(WorkError::Waits(_in_vain))) => Err(shared.locked(in_block)),
+                Ok(Err(WorkError::Failed(fault))) => Err(fault),
                 Ok(Ok(out)) => Ok(out),
                 Err(_gone) => Err(classify::lost()),
             }

@@ -12,10 +12,11 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::time::sleep;
 
 use super::{
-    classify, decimals,
-    job::Held,
-    place::{self, Place},
-    stop::Stop,
+    cancel_flag::CancelFlag,
+    classify,
+    connection_state::ConnectionState,
+    decimals,
+    run_on::{self, RunOn},
     url::{Mode, Target},
     write_lock::{WriteLock, file_id},
 };
@@ -41,9 +42,9 @@ pub(super) fn pause(attempts: u32) -> Duration {
 }
 
 /// A database just opened.
-pub(super) struct Open {
-    pub(super) held: Held,
-    pub(super) stop: Arc<Stop>,
+pub(super) struct OpenDatabase {
+    pub(super) conn: ConnectionState,
+    pub(super) cancel: Arc<CancelFlag>,
     pub(super) patience: Duration,
     pub(super) in_memory: bool,
 }
@@ -56,14 +57,14 @@ impl Setup {
     ///
     /// # Cancel safety
     /// Dropped, it leaves no connection behind.
-    pub(super) async fn open(&self) -> Result<Open, Error> {
+    pub(super) async fn open(&self) -> Result<OpenDatabase, Error> {
         let (start, patience) = (Instant::now(), self.busy_timeout.max(SWITCHING));
         let mut attempts = 0;
         loop {
             let setup = self.clone();
-            let opened = match place::here() {
-                Place::Spot(spot) => spot.run(|| setup.try_open()),
-                Place::Thread => tokio::task::spawn_blocking(move || setup.try_open()).await.map_err(|source| {
+            let opened = match run_on::current() {
+                RunOn::Inline(current_thread) => current_thread.run(|| setup.try_open()),
+                RunOn::Thread => tokio::task::spawn_blocking(move || setup.try_open()).await.map_err(|source| {
                     Error::new(ErrorKind::NoRuntime, "the runtime is shutting down").with_source(source)
                 })?,
             };
@@ -78,7 +79,7 @@ impl Setup {
     }
 
     /// Opens the database, unless another connection has a lock on it now. It blocks.
-    fn try_open(&self) -> rusqlite::Result<Open> {
+    fn try_open(&self) -> rusqlite::Result<OpenDatabase> {
         let mut db = match &self.target {
             Target::Memory => {
                 Connection::open_in_memory_with_flags(OpenFlags::default() | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
@@ -100,11 +101,11 @@ impl Setup {
         }
         // A file that has lost its name is a file that nobody else can open.
         let write_lock = file.and_then(|path| file_id(path).ok()).map(WriteLock::of);
-        let stop = Arc::new(Stop::default());
-        stop.install(&mut db)?;
-        Ok(Open {
-            held: Held::new(db, Arc::clone(&stop), self.statement_cache, write_lock),
-            stop,
+        let cancel = Arc::new(CancelFlag::default());
+        cancel.install(&mut db)?;
+        Ok(OpenDatabase {
+            conn: ConnectionState::new(db, Arc::clone(&cancel), self.statement_cache, write_lock),
+            cancel,
             patience: self.busy_timeout,
             in_memory: matches!(self.target, Target::Memory),
         })

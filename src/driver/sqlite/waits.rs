@@ -7,13 +7,14 @@ use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    attempt::Attempts,
     classify,
-    connection::{IDLE, Shared, SqliteConnection},
-    flight::Attempts,
+    connection::SqliteConnection,
     open::pause,
-    place::Spot,
+    run_on::CurrentThread,
+    shared::{IDLE, Shared},
+    write_access::Wait,
     write_lock::Ticket,
-    writing::Wait,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -42,7 +43,7 @@ impl SqliteConnection {
             // It was tried with all the time that there is, so that some is left.
             let nap = pause(attempts.pauses).min(left);
             attempts.pauses += 1;
-            return until_called_off(shared, number, sleep(nap)).await.map(|_slept| ());
+            return unless_cancelled(shared, number, sleep(nap)).await.map(|_slept| ());
         };
         let has_lock = |native: &(dyn Any + Send + Sync)| {
             let other = native.downcast_ref::<Self>().and_then(|other| other.shared.write_lock.as_ref());
@@ -52,15 +53,15 @@ impl SqliteConnection {
             return Err(fault(flight.needs_transaction(), own_lock()));
         }
         let ticket = attempts.ticket.get_or_insert_with(|| lock.queue(*connection));
-        match until_called_off(shared, number, timeout(left, ticket.ready())).await? {
+        match unless_cancelled(shared, number, timeout(left, ticket.ready())).await? {
             Ok(()) => Ok(()),
             Err(_late) => Err(shared.locked(flight.needs_transaction())),
         }
     }
 }
 
-async fn until_called_off<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
-    match select(pin!(shared.stop.until_called_off(number)), pin!(wait)).await {
+async fn unless_cancelled<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
+    match select(pin!(shared.cancel.until_set(number)), pin!(wait)).await {
         Either::Left(((), _)) => Err(DriverError::harmless(classify::dropped())),
         Either::Right((out, _)) => Ok(out),
     }
@@ -84,21 +85,27 @@ impl Shared {
     ///
     /// # Errors
     /// The lock must be waited for.
-    pub(super) fn reserve(&self, flight: &dyn Flight, attempts: &Attempts, spot: Spot) -> Result<(), Wait> {
+    pub(super) fn reserve(
+        &self,
+        flight: &dyn Flight,
+        attempts: &Attempts,
+        current_thread: CurrentThread,
+    ) -> Result<(), Wait> {
         if self.write_lock.is_none() || self.state.load(Ordering::Acquire) != IDLE || !flight.begins_writing() {
             return Ok(());
         }
-        let mut held = self.held();
+        let mut conn = self.conn();
         let ticket = attempts.ticket.as_ref().map(Ticket::number);
-        (held.writing.ticket, held.writing.name, held.writing.blocks) = (ticket, flight.transaction_name(), None);
-        held.writing.take(true, spot)
+        (conn.write_access.ticket, conn.write_access.name, conn.write_access.blocks) =
+            (ticket, flight.transaction_name(), None);
+        conn.write_access.take(true, current_thread)
     }
 
     /// The fault of work that was not done. The lock that was taken for it is given back, unless a transaction has it.
     pub(super) fn refused(&self, error: Error) -> DriverError {
-        let mut held = self.held();
-        let ended = if held.db.is_autocommit() { held.writing.end() } else { None };
-        drop(held);
+        let mut conn = self.conn();
+        let ended = if conn.db.is_autocommit() { conn.write_access.end() } else { None };
+        drop(conn);
         // Who is woken by this may run anything.
         drop(ended);
         DriverError::harmless(error)

@@ -1,4 +1,4 @@
-//! [`Scan`]: what tokio-postgres sends, cut into messages, to know what will be answered by ReadyForQuery.
+//! [`FrontendScanner`]: what tokio-postgres sends, cut into messages, to know what will be answered by ReadyForQuery.
 
 use bytes::{Buf as _, BytesMut};
 
@@ -16,14 +16,14 @@ pub(super) enum Sent {
 
 /// Cuts what is sent into messages.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct FrontendScanner {
     /// The beginning of a message whose end is still to come: nothing else may go between.
     partial: BytesMut,
     /// The last message has ended the data of a COPY.
     ends_copy: bool,
 }
 
-impl Scan {
+impl FrontendScanner {
     /// Adds what is sent to `out` as far as its messages are whole, and calls `sent` for each that has an answer.
     pub(super) fn pass(&mut self, bytes: &[u8], out: &mut BytesMut, mut sent: impl FnMut(Sent)) {
         if self.partial.is_empty() {

@@ -6,25 +6,25 @@
 //! where they find it. So the usual answer wakes the one task that waits for it, and a future that is kept and not polled
 //! holds up nobody. What nobody waits for is read by the task of tokio-postgres, which always reads.
 
-mod bell;
-mod deal;
-mod facade;
 mod frontend;
 mod key;
 mod message;
+mod native_stream;
+mod pending_answer;
+mod routing;
 mod shared;
 mod state;
 mod status;
-mod ticket;
+mod waker_set;
 
 pub(super) use self::{
-    facade::Facade,
     key::Key,
     message::messages,
+    native_stream::NativeStream,
+    pending_answer::PendingAnswer,
     shared::Link,
-    state::Gone,
-    status::{Sight, Status, Transport},
-    ticket::Ticket,
+    state::AnswerError,
+    status::{LinkStatus, ReadyStatus, Transport},
 };
 
 #[cfg(test)]

@@ -8,18 +8,18 @@ use std::{
 };
 
 use super::{
-    bell::{Bell, Ringer, Who},
     key::Key,
     state::State,
-    status::{Sight, Transport},
+    status::{LinkStatus, Transport},
+    waker_set::{SocketWaker, Waiter, WakerSet},
 };
-use crate::driver::postgres::told::Told;
+use crate::driver::postgres::error_response::ErrorResponse;
 
 /// The state, locked. Who is to be woken meanwhile is woken behind the unlock.
 pub(super) struct Guard<'l> {
     /// There until the drop.
     state: Option<MutexGuard<'l, State>>,
-    bell: &'l Bell,
+    wakers: &'l WakerSet,
 }
 
 const LOCKED: &str = "only the drop unlocks the state";
@@ -41,94 +41,94 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         drop(self.state.take());
-        self.bell.speak();
+        self.wakers.release_wakes();
     }
 }
 
 /// The socket of one session, and who waits for what on it.
 pub(crate) struct Link {
     state: Mutex<State>,
-    pub(super) bell: Arc<Bell>,
+    pub(super) wakers: Arc<WakerSet>,
     /// Registered with the socket, whoever reads or writes.
     pub(super) waker: Waker,
 }
 
 impl Link {
     pub(crate) fn new(transport: Transport) -> Arc<Self> {
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(Arc::new(Ringer(Arc::clone(&bell))));
-        Arc::new(Self { state: Mutex::new(State::new(transport)), bell, waker })
+        let wakers = Arc::new(WakerSet::default());
+        let waker = Waker::from(Arc::new(SocketWaker(Arc::clone(&wakers))));
+        Arc::new(Self { state: Mutex::new(State::new(transport)), wakers, waker })
     }
 
     /// The session has logged in: from here on there are requests and answers.
     pub(crate) fn log_in(&self) {
-        self.quiet().log_in();
+        self.lock().log_in();
     }
 
     /// Which process the server has said it is.
     pub(crate) fn key(&self) -> Option<Key> {
-        self.quiet().key()
+        self.lock().key()
     }
 
     /// What is known of the connection now.
-    pub(crate) fn sight(&self) -> Sight {
-        self.quiet().sight()
+    pub(crate) fn status(&self) -> LinkStatus {
+        self.lock().status()
     }
 
     /// What the server has said when it ended the session.
-    pub(crate) fn last_words(&self) -> Option<Told> {
-        self.quiet().last_words()
+    pub(crate) fn fatal_error(&self) -> Option<ErrorResponse> {
+        self.lock().fatal_error()
     }
 
     /// What the socket has failed with.
     pub(crate) fn failure(&self) -> Option<Arc<io::Error>> {
-        self.quiet().failure()
+        self.lock().failure()
     }
 
     /// Takes all requests from those who wait for them. Their answers are read and thrown away.
     pub(crate) fn revoke(&self) {
-        self.state().revoke(&self.bell);
-        self.bell.ring_all();
+        self.lock_deferring().revoke(&self.wakers);
+        self.wakers.wake_all();
     }
 
     /// Sends and reads what can be sent and read.
     fn pump(&self, state: &mut State) {
-        state.pump(&mut Context::from_waker(&self.waker), &self.bell);
+        state.pump(&mut Context::from_waker(&self.waker), &self.wakers);
     }
 
     /// The state, for what wakes nobody and drops no waker.
-    pub(super) fn quiet(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic in here can only come of a transport that panics, and is its end.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn state(&self) -> Guard<'_> {
-        self.hushed(self.quiet())
+    pub(super) fn lock_deferring(&self) -> Guard<'_> {
+        self.deferring(self.lock())
     }
 
-    fn hushed<'l>(&'l self, state: MutexGuard<'l, State>) -> Guard<'l> {
-        self.bell.hush();
-        Guard { state: Some(state), bell: &self.bell }
+    fn deferring<'l>(&'l self, state: MutexGuard<'l, State>) -> Guard<'l> {
+        self.wakers.defer_wakes();
+        Guard { state: Some(state), wakers: &self.wakers }
     }
 
     /// Waits for something to be there for one of the clients, which `take` takes.
     pub(super) fn poll_for<T>(
         &self,
         cx: &Context<'_>,
-        who: Who,
+        who: Waiter,
         mut take: impl FnMut(&mut State) -> Option<T>,
     ) -> Poll<T> {
-        let mut state = self.quiet();
+        let mut state = self.lock();
         if let Some(taken) = take(&mut state) {
             return Poll::Ready(taken);
         }
-        let mut state = self.hushed(state);
-        let since = self.bell.rung();
+        let mut state = self.deferring(state);
+        let since = self.wakers.wake_count();
         self.pump(&mut state);
         if let Some(taken) = take(&mut state) {
             return Poll::Ready(taken);
         }
-        self.bell.store(who, cx.waker(), since);
+        self.wakers.register(who, cx.waker(), since);
         Poll::Pending
     }
 }

@@ -1,5 +1,5 @@
 //! [`State`]: the bytes on their way in both directions, and whose the answers are that are still to come. Answers come in
-//! the order of the requests, so the first of the owners has whatever comes next, up to ReadyForQuery; `deal.rs` deals them out.
+//! the order of the requests, so the first of the owners has whatever comes next, up to ReadyForQuery; `routing.rs` deals them out.
 
 use std::{
     collections::VecDeque,
@@ -14,33 +14,33 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_postgres::tls::ChannelBinding;
 
 use super::{
-    bell::Bell,
-    frontend::{Scan, Sent},
-    key::{Key, KeyScan},
-    status::{Sight, Status, Transport},
+    frontend::{FrontendScanner, Sent},
+    key::{Key, KeyScanner},
+    status::{LinkStatus, ReadyStatus, Transport},
+    waker_set::WakerSet,
 };
-use crate::driver::postgres::told::Told;
+use crate::driver::postgres::error_response::ErrorResponse;
 
 /// How much room is kept for what is to be sent.
 const KEPT: usize = 64 << 10;
 
 /// Whose an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum AnswerOwner {
     /// Of tokio-postgres: `by_sync` tells a group of messages from a query, and `ends_copy` that the data of a COPY has ended
     /// with it.
-    Theirs {
+    Native {
         by_sync: bool,
         ends_copy: bool,
     },
     Slot(usize),
     /// It is thrown away.
-    Nobody,
+    Discarded,
 }
 
 /// Why there is no more of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gone {
+pub(crate) enum AnswerError {
     /// The request was taken away.
     Revoked,
     /// The connection has ended.
@@ -48,7 +48,7 @@ pub(crate) enum Gone {
 }
 
 #[derive(Debug, Default)]
-pub(super) enum Stage {
+pub(super) enum SlotState {
     #[default]
     Free,
     /// The answer is not here as a whole.
@@ -60,7 +60,7 @@ pub(super) enum Stage {
 /// Where the answer of one request is put.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) stage: Stage,
+    pub(super) state: SlotState,
     pub(super) inbox: BytesMut,
 }
 
@@ -68,17 +68,17 @@ pub(super) struct State {
     /// Gone with the stream of tokio-postgres.
     pub(super) transport: Option<Transport>,
     is_logged_in: bool,
-    keys: KeyScan,
+    keys: KeyScanner,
     pub(super) out: BytesMut,
     /// The transport may keep what was written.
     pub(super) is_unflushed: bool,
     pub(super) write_failed: bool,
-    scan: Scan,
+    scan: FrontendScanner,
     /// What was read; between two reads it holds no whole message.
     pub(super) input: BytesMut,
     /// Messages for tokio-postgres.
-    pub(super) theirs: BytesMut,
-    pub(super) owners: VecDeque<Owner>,
+    pub(super) native: BytesMut,
+    pub(super) owners: VecDeque<AnswerOwner>,
     /// How many requests were sent so far.
     sent: u64,
     /// How many of the owners are not slots.
@@ -88,11 +88,11 @@ pub(super) struct State {
     pub(super) is_copying: bool,
     /// The request in front has failed, and ReadyForQuery is all that is still to come of it.
     pub(super) has_failed: bool,
-    pub(super) status: Status,
-    pub(super) forgotten: u64,
+    pub(super) ready: ReadyStatus,
+    pub(super) deallocations: u64,
     pub(super) is_ended: bool,
     pub(super) failure: Option<Arc<io::Error>>,
-    pub(super) last_words: Option<Told>,
+    pub(super) fatal_error: Option<ErrorResponse>,
 }
 
 impl State {
@@ -100,24 +100,24 @@ impl State {
         Self {
             transport: Some(transport),
             is_logged_in: false,
-            keys: KeyScan::default(),
+            keys: KeyScanner::default(),
             out: BytesMut::new(),
             is_unflushed: false,
             write_failed: false,
-            scan: Scan::default(),
+            scan: FrontendScanner::default(),
             input: BytesMut::new(),
-            theirs: BytesMut::new(),
+            native: BytesMut::new(),
             owners: VecDeque::new(),
             sent: 0,
             others: 0,
             slots: Vec::new(),
             is_copying: false,
             has_failed: false,
-            status: Status::Idle,
-            forgotten: 0,
+            ready: ReadyStatus::Idle,
+            deallocations: 0,
             is_ended: false,
             failure: None,
-            last_words: None,
+            fatal_error: None,
         }
     }
 
@@ -134,20 +134,20 @@ impl State {
         self.is_logged_in
     }
 
-    pub(super) fn sight(&self) -> Sight {
-        Sight {
+    pub(super) fn status(&self) -> LinkStatus {
+        LinkStatus {
             is_ended: self.is_ended,
             is_busy: !self.owners.is_empty(),
             has_failed: self.has_failed,
-            status: self.status,
-            forgotten: self.forgotten,
+            ready: self.ready,
+            deallocations: self.deallocations,
             sent: self.sent,
             answered: self.sent - self.owners.len() as u64,
         }
     }
 
-    pub(super) fn last_words(&self) -> Option<Told> {
-        self.last_words.clone()
+    pub(super) fn fatal_error(&self) -> Option<ErrorResponse> {
+        self.fatal_error.clone()
     }
 
     pub(super) fn failure(&self) -> Option<Arc<io::Error>> {
@@ -161,22 +161,22 @@ impl State {
     // --- what is sent ---
 
     /// Takes a request of ours, and gives the slot of its answer.
-    pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, Sight)) -> usize {
-        let free = self.slots.iter().position(|slot| matches!(slot.stage, Stage::Free));
+    pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> usize {
+        let free = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Free));
         let slot = free.unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        self.slots[slot].stage = Stage::Waiting;
-        let sight = self.sight();
-        write(&mut self.out, sight);
-        self.owners.push_back(Owner::Slot(slot));
+        self.slots[slot].state = SlotState::Waiting;
+        let status = self.status();
+        write(&mut self.out, status);
+        self.owners.push_back(AnswerOwner::Slot(slot));
         self.sent += 1;
         slot
     }
 
     /// Takes what tokio-postgres sends.
-    pub(super) fn pass(&mut self, bytes: &[u8], bell: &Bell) {
+    pub(super) fn pass(&mut self, bytes: &[u8], wakers: &WakerSet) {
         if !self.is_logged_in {
             self.out.extend_from_slice(bytes);
             return;
@@ -191,11 +191,11 @@ impl State {
             if ends_copy && mem::take(is_copying) {
                 return;
             }
-            owners.push_back(Owner::Theirs { by_sync, ends_copy });
+            owners.push_back(AnswerOwner::Native { by_sync, ends_copy });
             *others += 1;
             *count += 1;
         });
-        bell.want_theirs(self.wants_theirs());
+        wakers.want_native(self.wants_native());
     }
 
     /// Writes what is to be sent. False if the transport does not take all of it now.
@@ -232,27 +232,27 @@ impl State {
     }
 
     /// Whether tokio-postgres is to see to the socket, beside those who wait for answers of ours.
-    pub(super) fn wants_theirs(&self) -> bool {
+    pub(super) fn wants_native(&self) -> bool {
         self.others > 0 || self.is_copying || !self.out.is_empty() || self.is_unflushed
     }
 
     // --- who takes it ---
 
     /// What is there for a slot; `None` if it has to wait.
-    pub(super) fn take(&mut self, slot: usize) -> Option<Result<BytesMut, Gone>> {
-        let Slot { stage, inbox } = &mut self.slots[slot];
-        match stage {
-            Stage::Revoked => Some(Err(Gone::Revoked)),
+    pub(super) fn take(&mut self, slot: usize) -> Option<Result<BytesMut, AnswerError>> {
+        let Slot { state, inbox } = &mut self.slots[slot];
+        match state {
+            SlotState::Revoked => Some(Err(AnswerError::Revoked)),
             _ if !inbox.is_empty() => Some(Ok(mem::take(inbox))),
-            Stage::Waiting if !self.is_ended => None,
-            _ => Some(Err(Gone::Ended)),
+            SlotState::Waiting if !self.is_ended => None,
+            _ => Some(Err(AnswerError::Ended)),
         }
     }
 
     /// As [`leave`](Self::leave), if all of the answer has come: then no waker is kept, as it was woken with that. False if
     /// nothing was done.
     pub(super) fn leave_answered(&mut self, slot: usize) -> bool {
-        let is_answered = matches!(self.slots[slot].stage, Stage::Answered);
+        let is_answered = matches!(self.slots[slot].state, SlotState::Answered);
         if is_answered {
             self.slots[slot] = Slot::default();
         }
@@ -260,42 +260,42 @@ impl State {
     }
 
     /// Nobody waits for a slot any more. True if its answer is outstanding.
-    pub(super) fn leave(&mut self, slot: usize, bell: &Bell) -> bool {
+    pub(super) fn leave(&mut self, slot: usize, wakers: &WakerSet) -> bool {
         let before = mem::take(&mut self.slots[slot]);
-        let is_outstanding = matches!(before.stage, Stage::Waiting);
+        let is_outstanding = matches!(before.state, SlotState::Waiting);
         if is_outstanding {
             self.disown(slot);
-            bell.want_theirs(self.wants_theirs());
+            wakers.want_native(self.wants_native());
         }
         is_outstanding
     }
 
     fn disown(&mut self, slot: usize) {
-        if let Some(owner) = self.owners.iter_mut().find(|owner| **owner == Owner::Slot(slot)) {
-            *owner = Owner::Nobody;
+        if let Some(owner) = self.owners.iter_mut().find(|owner| **owner == AnswerOwner::Slot(slot)) {
+            *owner = AnswerOwner::Discarded;
             self.others += 1;
         }
     }
 
     /// Takes all slots from those who wait for them.
-    pub(super) fn revoke(&mut self, bell: &Bell) {
+    pub(super) fn revoke(&mut self, wakers: &WakerSet) {
         for slot in 0..self.slots.len() {
-            if matches!(self.slots[slot].stage, Stage::Waiting | Stage::Answered) {
-                self.slots[slot] = Slot { stage: Stage::Revoked, inbox: BytesMut::new() };
+            if matches!(self.slots[slot].state, SlotState::Waiting | SlotState::Answered) {
+                self.slots[slot] = Slot { state: SlotState::Revoked, inbox: BytesMut::new() };
                 self.disown(slot);
             }
         }
-        bell.want_theirs(self.wants_theirs());
+        wakers.want_native(self.wants_native());
     }
 
     /// Gives tokio-postgres what is there for it; `None` if it has to wait.
-    pub(super) fn take_theirs(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        if self.theirs.is_empty() {
+    pub(super) fn take_native(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if self.native.is_empty() {
             return self.is_ended.then_some(Ok(()));
         }
-        let count = self.theirs.len().min(buf.remaining());
-        buf.put_slice(&self.theirs[..count]);
-        self.theirs.advance(count);
+        let count = self.native.len().min(buf.remaining());
+        buf.put_slice(&self.native[..count]);
+        self.native.advance(count);
         Some(Ok(()))
     }
 
@@ -306,7 +306,7 @@ impl State {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         let before = buf.filled().len();
         let result = Pin::new(transport).poll_read(cx, buf);
-        self.keys.look_at(&buf.filled()[before..]);
+        self.keys.read_message(&buf.filled()[before..]);
         result
     }
 

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_postgres::{CancelToken, Config, config::Host, tls::MakeTlsConnect};
 
-use super::connector::Connector;
+use super::tls_connector::TlsConnector;
 use crate::driver::detached::detach;
 
 const DEFAULT_PORT: u16 = 5432;
@@ -31,42 +31,42 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone)]
 pub(super) struct Servers {
     addresses: Arc<[Address]>,
-    connector: Connector,
+    connector: TlsConnector,
 }
 
 /// Where one server listens, and the name that its certificate should have.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) endpoint: Endpoint,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Endpoint {
     Tcp(String, u16),
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
 impl Servers {
-    pub(super) fn of(config: &Config, connector: Connector) -> Self {
+    pub(super) fn of(config: &Config, connector: TlsConnector) -> Self {
         let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
         let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
         let all = (0..hosts.len().max(addresses.len())).filter_map(|at| {
             let host = hosts.get(at);
             // A numeric address stands for the host of the same place, as it does when connecting.
-            let place = match (addresses.get(at), host) {
-                (Some(address), _) => Place::Tcp(address.to_string(), port(at)),
-                (None, Some(Host::Tcp(name))) => Place::Tcp(name.clone(), port(at)),
+            let endpoint = match (addresses.get(at), host) {
+                (Some(address), _) => Endpoint::Tcp(address.to_string(), port(at)),
+                (None, Some(Host::Tcp(name))) => Endpoint::Tcp(name.clone(), port(at)),
                 #[cfg(unix)]
-                (None, Some(Host::Unix(folder))) => Place::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
+                (None, Some(Host::Unix(folder))) => Endpoint::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
                 (None, None) => return None,
             };
             let name = match host {
                 Some(Host::Tcp(name)) => name.clone(),
                 _ => addresses.get(at).map(ToString::to_string).unwrap_or_default(),
             };
-            Some(Address { name, place })
+            Some(Address { name, endpoint })
         });
         Self { addresses: all.collect(), connector }
     }
@@ -75,7 +75,7 @@ impl Servers {
         &self.addresses
     }
 
-    pub(super) fn connector(&self) -> &Connector {
+    pub(super) fn connector(&self) -> &TlsConnector {
         &self.connector
     }
 
@@ -83,7 +83,7 @@ impl Servers {
     pub(super) fn only(&self, address: &Address, peer: Option<SocketAddr>) -> Self {
         let mut address = address.clone();
         if let Some(peer) = peer {
-            address.place = Place::Tcp(peer.ip().to_string(), peer.port());
+            address.endpoint = Endpoint::Tcp(peer.ip().to_string(), peer.port());
         }
         Self { addresses: Arc::new([address]), connector: self.connector.clone() }
     }
@@ -108,30 +108,30 @@ impl Servers {
 /// `host:port`, as errors name it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+        match &self.endpoint {
+            Endpoint::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             // The name that the URL has tells more than the address that stands for it.
-            Place::Tcp(_, port) if !self.name.is_empty() && !self.name.contains(':') => {
+            Endpoint::Tcp(_, port) if !self.name.is_empty() && !self.name.contains(':') => {
                 write!(f, "{}:{port}", self.name)
             }
-            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Endpoint::Tcp(host, port) => write!(f, "{host}:{port}"),
             #[cfg(unix)]
-            Place::Unix(path) => write!(f, "{}", path.display()),
+            Endpoint::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }
 
 impl Address {
-    async fn cancel(&self, token: &CancelToken, connector: Connector) -> io::Result<()> {
-        match &self.place {
-            Place::Tcp(host, port) => {
+    async fn cancel(&self, token: &CancelToken, connector: TlsConnector) -> io::Result<()> {
+        match &self.endpoint {
+            Endpoint::Tcp(host, port) => {
                 // The request takes the stream along; a second handle on the socket tells when the server has closed it.
                 let stream = TcpStream::connect((host.as_str(), *port)).await?.into_std()?;
                 let rest = TcpStream::from_std(stream.try_clone()?)?;
                 request(token, connector, &self.name, TcpStream::from_std(stream)?, rest).await
             }
             #[cfg(unix)]
-            Place::Unix(path) => {
+            Endpoint::Unix(path) => {
                 let stream = UnixStream::connect(path).await?.into_std()?;
                 let rest = UnixStream::from_std(stream.try_clone()?)?;
                 request(token, connector, &self.name, UnixStream::from_std(stream)?, rest).await
@@ -142,15 +142,15 @@ impl Address {
 
 async fn request<S>(
     token: &CancelToken,
-    mut connector: Connector,
+    mut connector: TlsConnector,
     name: &str,
     stream: S,
     mut rest: impl AsyncRead + Unpin,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    Connector: MakeTlsConnect<KeptOpen<S>>,
-    <Connector as MakeTlsConnect<KeptOpen<S>>>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    TlsConnector: MakeTlsConnect<KeptOpen<S>>,
+    <TlsConnector as MakeTlsConnect<KeptOpen<S>>>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let tls = MakeTlsConnect::<KeptOpen<S>>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
     token.cancel_query_raw(KeptOpen(stream), tls).await.map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! [`Texts`]: the statements that one connection keeps, by their text and the types of their values, the least recently
+//! [`StatementCache`]: the statements that one connection keeps, by their text and the types of their values, the least recently
 //! used ones leaving first. Bounded in number and in bytes; what leaves is closed at the server.
 //!
 //! mysql_async keeps statements too, by the text that was sent alone: so no two of ours are sent with the same text. It
@@ -9,14 +9,10 @@ use std::{collections::HashSet, sync::Arc};
 use lru::LruCache;
 use mysql_async::Statement;
 
-use super::{
-    param_type::ParamType,
-    placeholders::{Template, Text},
-    server::Server,
-};
+use super::{param_type::ParamType, placeholders::Template, server::Server, statement::StatementText};
 use crate::{
     data::value::Value,
-    driver::{KEPT_BYTES, LONGEST_KEPT},
+    driver::{CACHE_BYTES, LONGEST_CACHED},
     error::Error,
 };
 
@@ -25,7 +21,7 @@ const VARIANTS: usize = 8;
 
 /// The statements of one connection.
 #[derive(Debug)]
-pub(super) struct Texts {
+pub(super) struct StatementCache {
     server: Server,
     entries: LruCache<Box<str>, Entry>,
     /// The texts that they are sent with.
@@ -35,7 +31,7 @@ pub(super) struct Texts {
     count: usize,
     bytes: usize,
     /// Those that have left, and are still to be closed.
-    left: Vec<Statement>,
+    evicted: Vec<Statement>,
     /// Whether mysql_async may keep statements that are not ours.
     was_lent: bool,
 }
@@ -53,10 +49,10 @@ struct Variant {
     types: Box<[ParamType]>,
     /// Whether any of them is not known yet.
     has_nulls: bool,
-    text: Arc<Text>,
+    text: Arc<StatementText>,
 }
 
-impl Texts {
+impl StatementCache {
     pub(super) fn new(server: Server, capacity: usize) -> Self {
         Self {
             server,
@@ -65,7 +61,7 @@ impl Texts {
             capacity,
             count: 0,
             bytes: 0,
-            left: Vec::new(),
+            evicted: Vec::new(),
             was_lent: false,
         }
     }
@@ -74,7 +70,7 @@ impl Texts {
     ///
     /// # Errors
     /// `Parameter` for a wrong count of values.
-    pub(super) fn get(&mut self, sql: &str, values: &[Value]) -> Result<Arc<Text>, Error> {
+    pub(super) fn get(&mut self, sql: &str, values: &[Value]) -> Result<Arc<StatementText>, Error> {
         let server = self.server;
         match self.entries.get_mut(sql).and_then(|entry| entry.find(values, server)) {
             Some(text) => Ok(text),
@@ -82,8 +78,8 @@ impl Texts {
         }
     }
 
-    fn add(&mut self, sql: &str, values: &[Value]) -> Result<Arc<Text>, Error> {
-        if self.capacity == 0 || sql.len() > LONGEST_KEPT {
+    fn add(&mut self, sql: &str, values: &[Value]) -> Result<Arc<StatementText>, Error> {
+        if self.capacity == 0 || sql.len() > LONGEST_CACHED {
             let template = Template::new(sql);
             let types: Vec<_> = template.types(values, self.server).collect();
             return template.text(&types, self.server, false).map(Arc::new);
@@ -93,22 +89,22 @@ impl Texts {
         self.bytes -= entry.as_ref().map_or(0, |entry| entry.bytes(sql));
         let mut entry = entry.unwrap_or_else(|| Entry { template: Template::new(sql), variants: Vec::new() });
         while entry.variants.len() >= VARIANTS.min(self.capacity)
-            || (entry.bytes(sql) > 2 * LONGEST_KEPT && !entry.variants.is_empty())
+            || (entry.bytes(sql) > 2 * LONGEST_CACHED && !entry.variants.is_empty())
         {
             let oldest = entry.variants.remove(0);
-            self.leave(&oldest);
+            self.evict(&oldest);
         }
         let added = self.add_to(&mut entry, values);
         self.count += entry.variants.len();
         self.bytes += entry.bytes(sql);
         self.entries.put(sql.into(), entry);
-        while (self.count > self.capacity || self.bytes > KEPT_BYTES) && self.entries.len() > 1 {
-            self.drop_oldest();
+        while (self.count > self.capacity || self.bytes > CACHE_BYTES) && self.entries.len() > 1 {
+            self.evict_oldest();
         }
         added
     }
 
-    fn add_to(&mut self, entry: &mut Entry, values: &[Value]) -> Result<Arc<Text>, Error> {
+    fn add_to(&mut self, entry: &mut Entry, values: &[Value]) -> Result<Arc<StatementText>, Error> {
         let types: Box<[_]> = entry.template.types(values, self.server).collect();
         let mut text = entry.template.text(&types, self.server, true)?;
         // Blanks behind a text change nothing but that it is another one.
@@ -127,27 +123,27 @@ impl Texts {
         Ok(text)
     }
 
-    fn drop_oldest(&mut self) {
+    fn evict_oldest(&mut self) {
         let Some((sql, entry)) = self.entries.pop_lru() else { return };
         self.count -= entry.variants.len();
         self.bytes -= entry.bytes(&sql);
-        entry.variants.iter().for_each(|variant| self.leave(variant));
+        entry.variants.iter().for_each(|variant| self.evict(variant));
     }
 
-    fn leave(&mut self, variant: &Variant) {
+    fn evict(&mut self, variant: &Variant) {
         self.sent.remove(&variant.text.sql);
-        self.left.extend(variant.text.handle.take());
+        self.evicted.extend(variant.text.handle.take());
     }
 
     /// Statements that are to be closed at the server.
-    pub(super) fn take_left(&mut self) -> Vec<Statement> {
-        std::mem::take(&mut self.left)
+    pub(super) fn take_evicted(&mut self) -> Vec<Statement> {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Somebody else had the connection: mysql_async may have closed any of ours, and keeps others.
-    pub(super) fn lent(&mut self) {
+    pub(super) fn after_loan(&mut self) {
         while !self.entries.is_empty() {
-            self.drop_oldest();
+            self.evict_oldest();
         }
         self.was_lent = true;
     }
@@ -163,7 +159,7 @@ impl Entry {
         sql.len() + self.variants.iter().map(|variant| variant.text.sql.len()).sum::<usize>()
     }
 
-    fn find(&mut self, values: &[Value], server: Server) -> Option<Arc<Text>> {
+    fn find(&mut self, values: &[Value], server: Server) -> Option<Arc<StatementText>> {
         let Self { template, variants } = self;
         let variant = variants.iter_mut().find(|variant| {
             variant.types.len() == values.len()
@@ -186,15 +182,15 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn texts(capacity: usize) -> Texts {
-        Texts::new(Server::of(false), capacity)
+    fn statements(capacity: usize) -> StatementCache {
+        StatementCache::new(Server::of(false), capacity)
     }
 
     /// fault 2.4: one statement for each set of types, and none more for NULLs
     #[test]
     fn a_text_is_kept_for_each_set_of_types() {
-        let mut texts = texts(100);
-        let mut get = |values: &[Value]| texts.get("select f($1, $2)", values).unwrap();
+        let mut statements = statements(100);
+        let mut get = |values: &[Value]| statements.get("select f($1, $2)", values).unwrap();
         let first = get(&[Value::Null, 1.into()]);
         let number = get(&[2.5.into(), 1.into()]);
         assert!(Arc::ptr_eq(&first, &number), "a NULL is of every type");
@@ -207,39 +203,42 @@ mod tests {
         assert!(Arc::ptr_eq(&number, &get(&[0.5.into(), 1.into()])));
         assert!(!Arc::ptr_eq(&text, &get(&["Ann".into(), u64::MAX.into()])));
         // Another text, which is sent as the first one is.
-        let other = get_other(&mut texts);
+        let other = get_other(&mut statements);
         assert_ne!(other.sql, number.sql);
-        assert_eq!(texts.count, 4);
-        assert_eq!(texts.sent.len(), 4);
+        assert_eq!(statements.count, 4);
+        assert_eq!(statements.sent.len(), 4);
     }
 
-    fn get_other(texts: &mut Texts) -> Arc<Text> {
-        texts.get("select f(?, ?)", &["Ann".into(), 1.into()]).unwrap()
+    fn get_other(statements: &mut StatementCache) -> Arc<StatementText> {
+        statements.get("select f(?, ?)", &["Ann".into(), 1.into()]).unwrap()
     }
 
     /// fault 2.5: bounded in number and in bytes
     #[test]
     fn what_is_kept_is_bounded() {
-        let mut texts = texts(10);
+        let mut statements = statements(10);
         for number in 0..100_i64 {
             for value in [Value::from(1), Value::from("a"), Value::from(1.5)] {
-                texts.get(&format!("select {number}, $1"), &[value]).unwrap();
-                assert!(texts.count <= 10);
-                assert_eq!(texts.sent.len(), texts.count);
-                assert_eq!(texts.count, texts.entries.iter().map(|(_, entry)| entry.variants.len()).sum::<usize>());
+                statements.get(&format!("select {number}, $1"), &[value]).unwrap();
+                assert!(statements.count <= 10);
+                assert_eq!(statements.sent.len(), statements.count);
+                assert_eq!(
+                    statements.count,
+                    statements.entries.iter().map(|(_, entry)| entry.variants.len()).sum::<usize>()
+                );
             }
         }
-        let mut texts = self::texts(1000);
+        let mut statements = self::statements(1000);
         for number in 0..100 {
-            texts.get(&format!("select {number}, '{}'", "x".repeat(LONGEST_KEPT / 2)), &[]).unwrap();
-            assert!(texts.bytes <= KEPT_BYTES);
+            statements.get(&format!("select {number}, '{}'", "x".repeat(LONGEST_CACHED / 2)), &[]).unwrap();
+            assert!(statements.bytes <= CACHE_BYTES);
         }
-        assert!(texts.count > 5);
-        assert!(!texts.get(&"x".repeat(LONGEST_KEPT + 1), &[]).unwrap().is_kept);
-        texts.lent();
-        assert_eq!((texts.count, texts.bytes, texts.sent.len()), (0, 0, 0));
-        assert!(!self::texts(0).get("select 1", &[]).unwrap().is_kept);
-        let mut one = self::texts(1);
+        assert!(statements.count > 5);
+        assert!(!statements.get(&"x".repeat(LONGEST_CACHED + 1), &[]).unwrap().is_cached);
+        statements.after_loan();
+        assert_eq!((statements.count, statements.bytes, statements.sent.len()), (0, 0, 0));
+        assert!(!self::statements(0).get("select 1", &[]).unwrap().is_cached);
+        let mut one = self::statements(1);
         one.get("select $1", &[1.into()]).unwrap();
         one.get("select $1", &["a".into()]).unwrap();
         assert_eq!(one.count, 1);
@@ -247,10 +246,10 @@ mod tests {
 
     #[test]
     fn a_wrong_count_keeps_nothing() {
-        let mut texts = texts(10);
-        assert!(texts.get("select $1", &[]).is_err());
-        assert!(texts.get("select $1", &[1.into(), 2.into()]).is_err());
-        assert_eq!(texts.count, 0);
-        texts.get("select $1", &[1.into()]).unwrap();
+        let mut statements = statements(10);
+        assert!(statements.get("select $1", &[]).is_err());
+        assert!(statements.get("select $1", &[1.into(), 2.into()]).is_err());
+        assert_eq!(statements.count, 0);
+        statements.get("select $1", &[1.into()]).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! [`Shape`]: what the rows of one result have in common: their columns, and how each is read. Kept with the statement, as
+//! [`ResultMeta`]: what the rows of one result have in common: their columns, and how each is read. Kept with the statement, as
 //! making it costs more than a select by key.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::data::row::Columns;
 
 /// What a column holds, as far as its bytes do not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     Int,
     Float,
     Double,
@@ -32,14 +32,14 @@ pub(super) enum Kind {
 
 /// What the rows of one result have in common.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct ResultMeta {
     /// What it was made of.
     told: Arc<[Column]>,
     pub(super) columns: Columns,
-    pub(super) kinds: Box<[Kind]>,
+    pub(super) kinds: Box<[ColumnKind]>,
 }
 
-impl Shape {
+impl ResultMeta {
     pub(super) fn new(told: Arc<[Column]>) -> Self {
         let kinds = told.iter().map(kind).collect();
         let named = told.iter().map(|column| {
@@ -52,17 +52,17 @@ impl Shape {
 
 /// The shape that the rows of a statement had the last time.
 #[derive(Debug, Default)]
-pub(super) struct LastShape(Mutex<Option<Arc<Shape>>>);
+pub(super) struct ResultMetaCache(Mutex<Option<Arc<ResultMeta>>>);
 
-impl LastShape {
+impl ResultMetaCache {
     /// The shape of rows with these columns. A server tells the columns with each result: they may be others than before.
-    pub(super) fn of(&self, told: Option<Arc<[Column]>>) -> Arc<Shape> {
+    pub(super) fn of(&self, told: Option<Arc<[Column]>>) -> Arc<ResultMeta> {
         let told = told.unwrap_or_default();
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shape) = last.as_ref().filter(|shape| Arc::ptr_eq(&shape.told, &told) || shape.told == told) {
-            return Arc::clone(shape);
+        if let Some(meta) = last.as_ref().filter(|meta| Arc::ptr_eq(&meta.told, &told) || meta.told == told) {
+            return Arc::clone(meta);
         }
-        Arc::clone(last.insert(Arc::new(Shape::new(told))))
+        Arc::clone(last.insert(Arc::new(ResultMeta::new(told))))
     }
 }
 
@@ -111,7 +111,7 @@ fn type_name(column: &Column) -> String {
 /// The character set that means "bytes".
 const BINARY: u16 = 63;
 
-fn kind(column: &Column) -> Kind {
+fn kind(column: &Column) -> ColumnKind {
     use ColumnType as T;
     match column.column_type() {
         T::MYSQL_TYPE_TINY
@@ -120,19 +120,19 @@ fn kind(column: &Column) -> Kind {
         | T::MYSQL_TYPE_LONGLONG
         | T::MYSQL_TYPE_INT24
         | T::MYSQL_TYPE_YEAR
-        | T::MYSQL_TYPE_NULL => Kind::Int,
-        T::MYSQL_TYPE_FLOAT => Kind::Float,
-        T::MYSQL_TYPE_DOUBLE => Kind::Double,
+        | T::MYSQL_TYPE_NULL => ColumnKind::Int,
+        T::MYSQL_TYPE_FLOAT => ColumnKind::Float,
+        T::MYSQL_TYPE_DOUBLE => ColumnKind::Double,
         // A column of a table tells its schema, also behind a view.
-        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL if column.schema_ref().is_empty() => Kind::Computed,
-        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
-        T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => Kind::Date,
-        T::MYSQL_TYPE_TIME | T::MYSQL_TYPE_TIME2 => Kind::Time,
-        T::MYSQL_TYPE_DATETIME | T::MYSQL_TYPE_DATETIME2 => Kind::DateTime,
-        T::MYSQL_TYPE_TIMESTAMP | T::MYSQL_TYPE_TIMESTAMP2 => Kind::Timestamp,
-        T::MYSQL_TYPE_JSON => Kind::Json,
-        T::MYSQL_TYPE_BIT => Kind::Bit,
-        T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => Kind::Text,
+        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL if column.schema_ref().is_empty() => ColumnKind::Computed,
+        T::MYSQL_TYPE_DECIMAL | T::MYSQL_TYPE_NEWDECIMAL => ColumnKind::Decimal,
+        T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => ColumnKind::Date,
+        T::MYSQL_TYPE_TIME | T::MYSQL_TYPE_TIME2 => ColumnKind::Time,
+        T::MYSQL_TYPE_DATETIME | T::MYSQL_TYPE_DATETIME2 => ColumnKind::DateTime,
+        T::MYSQL_TYPE_TIMESTAMP | T::MYSQL_TYPE_TIMESTAMP2 => ColumnKind::Timestamp,
+        T::MYSQL_TYPE_JSON => ColumnKind::Json,
+        T::MYSQL_TYPE_BIT => ColumnKind::Bit,
+        T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => ColumnKind::Text,
         T::MYSQL_TYPE_VARCHAR
         | T::MYSQL_TYPE_VAR_STRING
         | T::MYSQL_TYPE_STRING
@@ -141,11 +141,11 @@ fn kind(column: &Column) -> Kind {
         | T::MYSQL_TYPE_MEDIUM_BLOB
         | T::MYSQL_TYPE_LONG_BLOB => {
             if column.character_set() == BINARY {
-                Kind::Bytes
+                ColumnKind::Bytes
             } else {
-                Kind::Text
+                ColumnKind::Text
             }
         }
-        _ => Kind::Other,
+        _ => ColumnKind::Other,
     }
 }

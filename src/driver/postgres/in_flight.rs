@@ -4,10 +4,10 @@
 use std::task::{Context, Poll, ready};
 
 use super::{
-    link::{Gone, Ticket, messages},
+    error_response::ErrorResponse,
+    link::{AnswerError, PendingAnswer, messages},
     prepared_steps::Preparing,
     steps::{self, GUARDS},
-    told::Told,
 };
 use crate::transaction::control::{Control, Steps};
 
@@ -21,19 +21,19 @@ pub(super) enum Failure {
     /// The server has answered in a way that is not understood.
     Unclear,
     /// The guard has failed: no transaction is open, or one that is aborted.
-    Guard(Box<Told>),
+    Guard(Box<ErrorResponse>),
     /// A step has failed, and what stands behind it did not run.
-    Step(Box<Told>),
+    Step(Box<ErrorResponse>),
     /// The statement has failed.
-    Statement(Box<Told>),
+    Statement(Box<ErrorResponse>),
 }
 
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    ticket: Ticket,
+    answer: PendingAnswer,
     /// The steps that it took along.
-    pub(super) paid: Steps,
+    pub(super) taken: Steps,
     is_guarded: bool,
     /// How many commands stand ahead of the statement.
     ahead: usize,
@@ -47,14 +47,14 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(ticket: Ticket, paid: &[Control], is_guarded: bool, preparing: Preparing) -> Self {
+    pub(super) fn new(answer: PendingAnswer, taken: &[Control], is_guarded: bool, preparing: Preparing) -> Self {
         let guards = if is_guarded { GUARDS } else { 0 };
-        let ahead = guards + paid.iter().map(steps::count).sum::<usize>();
+        let ahead = guards + taken.iter().map(steps::count).sum::<usize>();
         let mut steps = Steps::new();
-        for step in paid {
+        for step in taken {
             steps.push(step.clone());
         }
-        Self { ticket, paid: steps, is_guarded, ahead, answered: 0, bound: 0, preparing, failed: None }
+        Self { answer, taken: steps, is_guarded, ahead, answered: 0, bound: 0, preparing, failed: None }
     }
 
     /// Whether all steps are known to have succeeded.
@@ -74,13 +74,13 @@ impl InFlight {
 
     /// Whether it began a transaction.
     pub(super) fn begins(&self) -> bool {
-        begins(&self.paid)
+        begins(&self.taken)
     }
 
     /// The step that has failed, if one has.
     pub(super) fn failed_step(&self) -> Option<&Control> {
         let guards = if self.is_guarded { GUARDS } else { 0 };
-        steps::step_of(&self.paid, self.answered.checked_sub(guards)?)
+        steps::step_of(&self.taken, self.answered.checked_sub(guards)?)
     }
 
     /// Reads the answer to its end. `read` gets what belongs to the statement, and tells whether it understands it.
@@ -102,15 +102,15 @@ impl InFlight {
         cx: &Context<'_>,
         read: &mut impl FnMut(u8, &[u8]) -> bool,
     ) -> Poll<Option<Result<(), Failure>>> {
-        let piece = match ready!(self.ticket.poll(cx)) {
+        let piece = match ready!(self.answer.poll(cx)) {
             Ok(piece) => piece,
-            Err(Gone::Revoked) => return Poll::Ready(Some(Err(Failure::Revoked))),
-            Err(Gone::Ended) => return Poll::Ready(Some(Err(Failure::Ended))),
+            Err(AnswerError::Revoked) => return Poll::Ready(Some(Err(Failure::Revoked))),
+            Err(AnswerError::Ended) => return Poll::Ready(Some(Err(Failure::Ended))),
         };
-        Poll::Ready(messages(&piece).find_map(|(tag, body)| self.look_at(tag, body, read)))
+        Poll::Ready(messages(&piece).find_map(|(tag, body)| self.read_message(tag, body, read)))
     }
 
-    fn look_at(
+    fn read_message(
         &mut self,
         tag: u8,
         body: &[u8],
@@ -120,12 +120,12 @@ impl InFlight {
         match tag {
             b'Z' => return Some(self.failed.take().map_or(Ok(()), |failure| Err(*failure))),
             b'E' => {
-                let told = Box::new(Told::parse(body));
-                let ends_session = told.ends_session();
+                let response = Box::new(ErrorResponse::parse(body));
+                let ends_session = response.ends_session();
                 let failure = match self.answered {
-                    answered if self.is_guarded && answered < GUARDS => Failure::Guard(told),
-                    _ if is_ahead => Failure::Step(told),
-                    _ => Failure::Statement(told),
+                    answered if self.is_guarded && answered < GUARDS => Failure::Guard(response),
+                    _ if is_ahead => Failure::Step(response),
+                    _ => Failure::Statement(response),
                 };
                 if ends_session {
                     return Some(Err(failure));

@@ -21,7 +21,7 @@ impl Wire {
         // What is kept and not polled must not hold up the answers behind it.
         self.link.revoke();
         if self.is_busy() && timeout(PATIENCE, self.cancel_all()).await.is_err() {
-            self.condemn();
+            self.mark_broken();
         }
     }
 
@@ -29,10 +29,10 @@ impl Wire {
         // Were a SAVEPOINT hit, the block around it would be lost too. Its answer comes with that of the statement; but it
         // takes the server no time, so what is not through by now is the statement. What has failed is as good as through:
         // the server sends its error by itself, ahead of ReadyForQuery, and the native client tells it at once.
-        if (self.has_steps_outstanding() || self.link.sight().has_failed)
+        if (self.has_steps_outstanding() || self.link.status().has_failed)
             && let Ok(through) = timeout(FIRST_WAIT, self.round_trip()).await
         {
-            return self.came_to_rest(through);
+            return self.after_round_trip(through);
         }
         // A request that comes later than it seems could hit whoever is next: the end of its connection is proof of its
         // arrival only where nobody stands between, and the answer of what was dropped, which would be, went with it.
@@ -44,7 +44,7 @@ impl Wire {
             // A backend takes no notice of a request while it reads its next message, so one round trip behind it tells
             // that it has hit what it was meant for, or nothing.
             match timeout(wait, self.round_trip()).await {
-                Ok(through) => return self.came_to_rest(through),
+                Ok(through) => return self.after_round_trip(through),
                 // It was there before its statement, or another statement is outstanding behind the one that it hit.
                 Err(_elapsed) => wait *= 2,
             }
@@ -60,19 +60,19 @@ impl Wire {
     }
 
     /// Waits until all that was sent is answered, the native client's requests too.
-    pub(super) async fn come_to_rest(&self) -> Result<(), DriverError> {
+    pub(super) async fn wait_until_idle(&self) -> Result<(), DriverError> {
         if self.round_trip().await {
             return Ok(());
         }
-        self.condemn();
-        Err(self.lost(classify::lost(self.link.failure(), "")))
+        self.mark_broken();
+        Err(self.with_fatal_error(classify::lost(self.link.failure(), "")))
     }
 
-    fn came_to_rest(&self, through: bool) {
+    fn after_round_trip(&self, through: bool) {
         if through {
             self.end_loan();
         } else {
-            self.condemn();
+            self.mark_broken();
         }
     }
 
@@ -82,7 +82,7 @@ impl Wire {
         if self.is_busy() {
             self.servers.cancel_detached(self.client.cancel_token());
         }
-        if self.is_condemned() {
+        if self.is_broken() {
             // It may wait for an answer that never comes, as a COPY waits for its data, and keep the session open.
             self.task.abort();
         }

@@ -12,7 +12,7 @@ use rustls::CertificateError;
 
 /// What may follow on an attempt that has failed.
 #[derive(Debug)]
-pub(super) enum Second {
+pub(super) enum Fallback {
     None,
     /// Without TLS, if the server has none.
     Plain(Opts),
@@ -21,17 +21,17 @@ pub(super) enum Second {
     Renamed(Mutex<Option<Opts>>),
 }
 
-impl Second {
-    pub(super) fn learnt(&self) -> Option<Opts> {
+impl Fallback {
+    pub(super) fn remembered(&self) -> Option<Opts> {
         match self {
-            Self::Renamed(learnt) => learnt.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Renamed(remembered) => remembered.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             Self::None | Self::Plain(_) => None,
         }
     }
 
-    pub(super) fn learn(&self, opts: &Opts) {
-        if let Self::Renamed(learnt) = self {
-            *learnt.lock().unwrap_or_else(PoisonError::into_inner) = Some(opts.clone());
+    pub(super) fn remember(&self, opts: &Opts) {
+        if let Self::Renamed(remembered) = self {
+            *remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(opts.clone());
         }
     }
 

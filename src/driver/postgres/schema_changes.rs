@@ -1,4 +1,4 @@
-//! [`NewSchema`]: whether the open transaction has changed the schema, and whether such a change was undone since. Used by
+//! [`SchemaChanges`]: whether the open transaction has changed the schema, and whether such a change was undone since. Used by
 //! the wire, which sees the steps; what follows for prepared statements is the affair of the connection.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,9 +10,9 @@ const UNDONE: u8 = 2;
 
 /// What is known of changes that are not committed.
 #[derive(Debug, Default)]
-pub(super) struct NewSchema(AtomicU8);
+pub(super) struct SchemaChanges(AtomicU8);
 
-impl NewSchema {
+impl SchemaChanges {
     /// Whether there are any, or were.
     #[inline]
     pub(super) fn is_there(&self) -> bool {

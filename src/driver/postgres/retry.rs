@@ -4,7 +4,7 @@
 use super::{
     classify,
     connection::{PostgresConnection, refused_at},
-    outcome::Stopped,
+    outcome::FailedRequest,
 };
 use crate::{
     driver::{Answer, Query, Want},
@@ -26,46 +26,46 @@ impl PostgresConnection {
         match self.execute_new(owing, query, want).await {
             Ok(answer) => Ok(answer),
             // It was prepared just now. What it rests on is of today, unless a pooler has kept it.
-            Err(stopped) if stopped.lost_name || self.is_kept_stale(&stopped) => {
-                self.after(owing, stopped, query, want).await
+            Err(failed) if failed.lost_name || self.is_kept_stale(&failed) => {
+                self.retry(owing, failed, query, want).await
             }
-            Err(stopped) => Err(stopped.fault),
+            Err(failed) => Err(failed.fault),
         }
     }
 
     /// A statement has failed that was known. It is run once more if the server no longer accepted it as prepared.
-    pub(super) async fn after(
+    pub(super) async fn retry(
         &self,
         owing: &dyn Flight,
-        mut stopped: Box<Stopped>,
+        mut failed: Box<FailedRequest>,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
         for time in 1.. {
-            let back = if stopped.lost_name {
+            let recovery = if failed.lost_name {
                 self.lost_name(time);
                 self.cache.forget(query.sql);
-                way_back(&stopped, self.wire.is_in_transaction())
+                recovery_steps(&failed, self.wire.is_in_transaction())
             } else if time == 1 {
-                self.way_back_of_stale(&stopped, query)
+                self.stale_recovery_steps(&failed, query)
             } else {
                 None
             };
-            let Some(back) = back.filter(|_| time <= TIMES) else { break };
-            if !back.is_empty() {
-                self.wire.fly_steps(owing, &back).await.map_err(|stopped| stopped.fault)?;
+            let Some(recovery) = recovery.filter(|_| time <= TIMES) else { break };
+            if !recovery.is_empty() {
+                self.wire.run_steps(owing, &recovery).await.map_err(|failed| failed.fault)?;
             }
             match self.execute_new(owing, query, want).await {
                 Ok(answer) => return Ok(answer),
-                Err(again) => stopped = again,
+                Err(again) => failed = again,
             }
         }
-        Err(stopped.fault)
+        Err(failed.fault)
     }
 
     /// The steps that lead back to where a statement may run again that is not accepted any more.
-    fn way_back_of_stale(&self, stopped: &Stopped, query: Query<'_>) -> Option<Vec<Control>> {
-        let Stopped { fault, paid, by_step, .. } = stopped;
+    fn stale_recovery_steps(&self, failed: &FailedRequest, query: Query<'_>) -> Option<Vec<Control>> {
+        let FailedRequest { fault, taken, by_step, .. } = failed;
         if *by_step || !classify::may_be_stale(fault) {
             return None;
         }
@@ -79,11 +79,11 @@ impl PostgresConnection {
         if !self.wire.is_in_transaction() {
             return Some(Vec::new());
         }
-        back(paid.last())
+        recovery_of_last(taken.last())
     }
 
-    fn is_kept_stale(&self, stopped: &Stopped) -> bool {
-        self.wire.naming.is_by_pooler() && classify::is_stale_statement(&stopped.fault)
+    fn is_kept_stale(&self, failed: &FailedRequest) -> bool {
+        self.wire.naming.is_by_pooler() && classify::is_stale_statement(&failed.fault)
     }
 
     /// A name was lost: by something that has changed the session, or to a pooler. What is prepared anew for the first reason
@@ -95,7 +95,12 @@ impl PostgresConnection {
         self.wire.forget_steps();
     }
 
-    async fn execute_new(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, Box<Stopped>> {
+    async fn execute_new(
+        &self,
+        owing: &dyn Flight,
+        query: Query<'_>,
+        want: Want,
+    ) -> Result<Answer, Box<FailedRequest>> {
         let prepared = self.prepare(owing, query).await?;
         let Some(name) = prepared.name.as_ref().filter(|_| self.wire.naming.has_names()) else {
             return self.execute_unnamed(owing, &prepared, query, want).await;
@@ -105,41 +110,41 @@ impl PostgresConnection {
     }
 
     /// Sends the owed steps alone, and `steps` behind them.
-    pub(super) async fn fly(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
-        match self.wire.fly_steps(owing, steps).await {
+    pub(super) async fn run_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
+        match self.wire.run_steps(owing, steps).await {
             Ok(()) => Ok(()),
-            Err(stopped) => self.fly_again(owing, *stopped).await,
+            Err(failed) => self.retry_steps(owing, *failed).await,
         }
     }
 
     /// Steps have failed. They are sent once more if the name of one was lost, and they were to begin the transaction.
-    pub(super) async fn fly_again(&self, owing: &dyn Flight, stopped: Stopped) -> Result<(), DriverError> {
-        if !stopped.lost_name {
-            return Err(stopped.fault);
+    pub(super) async fn retry_steps(&self, owing: &dyn Flight, failed: FailedRequest) -> Result<(), DriverError> {
+        if !failed.lost_name {
+            return Err(failed.fault);
         }
         self.lost_name(1);
-        match way_back(&stopped, true) {
-            Some(back) => self.wire.fly_steps(owing, &back).await.map_err(|stopped| stopped.fault),
-            None => Err(stopped.fault),
+        match recovery_steps(&failed, true) {
+            Some(recovery) => self.wire.run_steps(owing, &recovery).await.map_err(|failed| failed.fault),
+            None => Err(failed.fault),
         }
     }
 }
 
 /// The steps that lead back to where a flight may be sent again of which a name was lost, so that it has not run.
-fn way_back(stopped: &Stopped, in_transaction: bool) -> Option<Vec<Control>> {
-    let Stopped { paid, by_step, .. } = stopped;
-    if let Some(begin) = paid.iter().position(|step| matches!(step, Control::Begin(_))) {
-        return Some([&[Control::Rollback], &paid[begin..]].concat());
+fn recovery_steps(failed: &FailedRequest, in_transaction: bool) -> Option<Vec<Control>> {
+    let FailedRequest { taken, by_step, .. } = failed;
+    if let Some(begin) = taken.iter().position(|step| matches!(step, Control::Begin(_))) {
+        return Some([&[Control::Rollback], &taken[begin..]].concat());
     }
     match (by_step, in_transaction) {
         (true, _) => None,
         (false, false) => Some(Vec::new()),
-        (false, true) => back(paid.last()),
+        (false, true) => recovery_of_last(taken.last()),
     }
 }
 
 /// The steps that lead back to where a flight's own statement began, if the steps it took along end in one that allows it.
-fn back(last: Option<&Control>) -> Option<Vec<Control>> {
+fn recovery_of_last(last: Option<&Control>) -> Option<Vec<Control>> {
     match last? {
         Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name.clone())]),
         begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin.clone()]),

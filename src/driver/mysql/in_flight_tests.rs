@@ -10,7 +10,10 @@ use super::*;
 type Number = u32;
 
 /// An errand that ends when it is told to: with 7, and the turn 1.
-fn errand(ended: oneshot::Receiver<()>, runtime: &Handle) -> (Arc<Errand<Number, Number>>, Begun<'_, Number, Number>) {
+fn in_flight(
+    ended: oneshot::Receiver<()>,
+    runtime: &Handle,
+) -> (Arc<InFlight<Number, Number>>, Owner<'_, Number, Number>) {
     begin(ended.map(|_| (7, 1)).boxed(), runtime)
 }
 
@@ -18,11 +21,11 @@ fn errand(ended: oneshot::Receiver<()>, runtime: &Handle) -> (Arc<Errand<Number,
 #[tokio::test]
 async fn an_errand_that_nobody_else_cares_for_is_its_beginners() {
     let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
-    let (errand, mut begun) = errand(ended, &runtime);
-    assert!(poll!(&mut begun).is_pending());
+    let (in_flight, mut owner) = in_flight(ended, &runtime);
+    assert!(poll!(&mut owner).is_pending());
     end.send(()).expect("it waits");
-    assert_eq!(begun.await, Some((7, Some(1))));
-    assert_eq!(errand.see_through(|| true).await, None, "nothing is left of it");
+    assert_eq!(owner.await, Some((7, Some(1))));
+    assert_eq!(in_flight.finish(|| true).await, None, "nothing is left of it");
 }
 
 /// rule 37: the answer is read to its end, by a task of its own, and the turn is free
@@ -30,9 +33,9 @@ async fn an_errand_that_nobody_else_cares_for_is_its_beginners() {
 async fn an_errand_goes_on_without_its_beginner() {
     let (runtime, (end, ended), (tell, told)) = (Handle::current(), oneshot::channel(), oneshot::channel::<()>());
     // The turn is given up when this is dropped.
-    let (_errand, mut begun) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
-    assert!(poll!(&mut begun).is_pending());
-    drop(begun);
+    let (_errand, mut owner) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
+    assert!(poll!(&mut owner).is_pending());
+    drop(owner);
     end.send(()).expect("somebody waits");
     timeout(Duration::from_secs(5), told).await.expect("it is seen through").expect_err("the turn is dropped");
 }
@@ -42,15 +45,15 @@ async fn an_errand_goes_on_without_its_beginner() {
 async fn an_errand_is_seen_through_by_whoever_needs_its_end() {
     for is_due in [true, false] {
         let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
-        let (errand, mut begun) = errand(ended, &runtime);
-        assert!(poll!(&mut begun).is_pending());
-        let mut other = Box::pin(errand.see_through(move || is_due));
+        let (in_flight, mut owner) = in_flight(ended, &runtime);
+        assert!(poll!(&mut owner).is_pending());
+        let mut other = Box::pin(in_flight.finish(move || is_due));
         assert!(poll!(&mut other).is_pending());
         end.send(()).expect("it waits");
         let taken = other.await;
         assert_eq!(taken, is_due.then_some(1));
         let left = (!is_due).then_some(1);
-        assert_eq!(begun.await, Some((7, left)), "the beginner comes late, and finds its answer");
+        assert_eq!(owner.await, Some((7, left)), "the beginner comes late, and finds its answer");
     }
 }
 
@@ -59,11 +62,11 @@ async fn an_errand_is_seen_through_by_whoever_needs_its_end() {
 async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
     for does_go in [true, false] {
         let (runtime, (end, ended)) = (Handle::current(), oneshot::channel());
-        let (errand, begun) = errand(ended, &runtime);
-        let beginner = async { timeout(Duration::from_secs(5), begun).await.expect("it is woken") };
+        let (in_flight, owner) = in_flight(ended, &runtime);
+        let owner = async { timeout(Duration::from_secs(5), owner).await.expect("it is woken") };
         // Polled behind the beginner, which waits by then.
         let other = async {
-            let mut other = Box::pin(errand.see_through(|| false));
+            let mut other = Box::pin(in_flight.finish(|| false));
             assert!(poll!(&mut other).is_pending());
             if does_go {
                 drop(other);
@@ -74,7 +77,7 @@ async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
             yield_now().await;
             end.send(()).expect("it waits");
         };
-        assert_eq!(tokio::join!(beginner, other).0, Some((7, Some(1))));
+        assert_eq!(tokio::join!(owner, other).0, Some((7, Some(1))));
     }
 }
 
@@ -82,11 +85,11 @@ async fn a_beginner_is_woken_though_another_has_polled_and_gone() {
 #[tokio::test]
 async fn an_errand_outlives_both() {
     let (runtime, (end, ended), (tell, told)) = (Handle::current(), oneshot::channel(), oneshot::channel::<()>());
-    let (errand, mut begun) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
-    assert!(poll!(&mut begun).is_pending());
-    let mut other = Box::pin(errand.see_through(|| true));
+    let (in_flight, mut owner) = begin(ended.map(move |_: Result<(), _>| (7, tell)).boxed(), &runtime);
+    assert!(poll!(&mut owner).is_pending());
+    let mut other = Box::pin(in_flight.finish(|| true));
     assert!(poll!(&mut other).is_pending());
-    drop(begun);
+    drop(owner);
     drop(other);
     end.send(()).expect("somebody waits");
     timeout(Duration::from_secs(5), told).await.expect("it is seen through").expect_err("the turn is dropped");
@@ -96,20 +99,20 @@ async fn an_errand_outlives_both() {
 #[tokio::test]
 async fn an_errand_that_panics_is_over() {
     let runtime = Handle::current();
-    let (errand, begun) = begin::<Number, Number>(async { panic!("as it must") }.boxed(), &runtime);
-    std::panic::AssertUnwindSafe(begun).catch_unwind().await.expect_err("the panic comes through");
-    assert_eq!(errand.see_through(|| true).await, None);
+    let (in_flight, owner) = begin::<Number, Number>(async { panic!("as it must") }.boxed(), &runtime);
+    std::panic::AssertUnwindSafe(owner).catch_unwind().await.expect_err("the panic comes through");
+    assert_eq!(in_flight.finish(|| true).await, None);
 }
 
 /// An errand whose connection is gone is not kept alive by itself.
 #[tokio::test]
 async fn an_errand_does_not_hold_itself() {
     let runtime = Handle::current();
-    let (errand, mut begun) = begin::<Number, Number>(pending().boxed(), &runtime);
-    assert!(poll!(&mut begun).is_pending());
-    let weak = Arc::downgrade(&errand);
-    drop(errand.join(true));
-    begun.is_over = true;
-    drop((begun, errand));
+    let (in_flight, mut owner) = begin::<Number, Number>(pending().boxed(), &runtime);
+    assert!(poll!(&mut owner).is_pending());
+    let weak = Arc::downgrade(&in_flight);
+    drop(in_flight.join(true));
+    owner.is_finished = true;
+    drop((owner, in_flight));
     assert!(weak.upgrade().is_none());
 }

@@ -6,56 +6,56 @@ use crate::driver::session_mark::SessionMark;
 
 /// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum SessionStatus {
     Idle = 0,
     Transaction = 1,
     Unknown = 2,
     Lost = 3,
     /// The transaction has ended by itself: nothing is sent before its user has rolled it back too.
-    Gone = 4,
+    TransactionEnded = 4,
 }
 
-/// A [`Known`] that is looked at from outside.
+/// A [`SessionStatus`] that is looked at from outside.
 #[derive(Debug)]
-pub(super) struct Shown {
-    known: AtomicU8,
+pub(super) struct StatusCell {
+    status: AtomicU8,
     /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
     has_locals: AtomicBool,
     /// Whether the runtime has ended that the socket lives on: whatever is known, nothing can be sent any more.
-    is_cut_off: AtomicBool,
+    is_runtime_gone: AtomicBool,
     mark: SessionMark,
 }
 
-impl Shown {
-    pub(super) fn new(known: Known) -> Self {
+impl StatusCell {
+    pub(super) fn new(status: SessionStatus) -> Self {
         Self {
-            known: AtomicU8::new(known as u8),
+            status: AtomicU8::new(status as u8),
             has_locals: AtomicBool::new(false),
-            is_cut_off: AtomicBool::new(false),
+            is_runtime_gone: AtomicBool::new(false),
             mark: SessionMark::default(),
         }
     }
 
-    pub(super) fn is_cut_off(&self) -> bool {
-        self.is_cut_off.load(Ordering::Acquire)
+    pub(super) fn is_runtime_gone(&self) -> bool {
+        self.is_runtime_gone.load(Ordering::Acquire)
     }
 
-    pub(super) fn cut_off(&self) {
-        self.is_cut_off.store(true, Ordering::Release);
+    pub(super) fn set_runtime_gone(&self) {
+        self.is_runtime_gone.store(true, Ordering::Release);
     }
 
-    pub(super) fn get(&self) -> Known {
-        match self.known.load(Ordering::Acquire) {
-            0 => Known::Idle,
-            1 => Known::Transaction,
-            2 => Known::Unknown,
-            4 => Known::Gone,
-            _ => Known::Lost,
+    pub(super) fn get(&self) -> SessionStatus {
+        match self.status.load(Ordering::Acquire) {
+            0 => SessionStatus::Idle,
+            1 => SessionStatus::Transaction,
+            2 => SessionStatus::Unknown,
+            4 => SessionStatus::TransactionEnded,
+            _ => SessionStatus::Lost,
         }
     }
 
-    pub(super) fn set(&self, known: Known) {
-        self.known.store(known as u8, Ordering::Release);
+    pub(super) fn set(&self, status: SessionStatus) {
+        self.status.store(status as u8, Ordering::Release);
     }
 
     /// What was left behind in the session.

@@ -1,4 +1,4 @@
-//! [`Described`]: what the server says of a statement's parameters and columns. Used where statements are prepared, and where
+//! [`StatementDescription`]: what the server says of a statement's parameters and columns. Used where statements are prepared, and where
 //! one without a name is compared with what was said of it before.
 
 use postgres_types::{Oid, Type};
@@ -7,7 +7,7 @@ use super::types::Types;
 
 /// What the server says of a statement.
 #[derive(Debug, Default)]
-pub(super) struct Described {
+pub(super) struct StatementDescription {
     pub(super) params: Vec<Oid>,
     pub(super) columns: Vec<(String, Oid)>,
     /// What describes the columns, as it comes for rows in binary; empty if there are none.
@@ -17,7 +17,7 @@ pub(super) struct Described {
 /// How long what is said of a column is behind its name.
 const COLUMN: usize = 18;
 
-impl Described {
+impl StatementDescription {
     /// Reads what describes parameters or columns. False if it is not understood.
     pub(super) fn read(&mut self, tag: u8, body: &[u8]) -> bool {
         match tag {
@@ -77,15 +77,19 @@ mod tests {
             body.extend(oid.to_be_bytes());
             body.extend([0; 8]);
         }
-        let mut described = Described::default();
-        assert!(described.read(b'T', &body) && described.read(b't', &[0, 1, 0, 0, 0, 20]) && described.read(b'n', b""));
-        assert_eq!(described.columns, [("id".to_owned(), 23), (String::new(), 25)]);
-        assert_eq!(described.params, [20]);
-        let mut cut = Described::default();
+        let mut description = StatementDescription::default();
+        assert!(
+            description.read(b'T', &body)
+                && description.read(b't', &[0, 1, 0, 0, 0, 20])
+                && description.read(b'n', b"")
+        );
+        assert_eq!(description.columns, [("id".to_owned(), 23), (String::new(), 25)]);
+        assert_eq!(description.params, [20]);
+        let mut cut = StatementDescription::default();
         assert!(!cut.read(b'T', &body[..body.len() - 1]) && !cut.read(b'G', b""));
         // What is said of a bound statement is compared with this.
         let formats: Vec<usize> =
-            described.row.iter().zip(&body).enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+            description.row.iter().zip(&body).enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
         assert_eq!(formats, [body.len() - 20, body.len() - 1]);
     }
 }

@@ -8,21 +8,21 @@ use rustls::crypto::{CryptoProvider, ring};
 
 use super::classify;
 #[cfg(feature = "tls")]
-use super::second::Second;
+use super::fallback::Fallback;
 
 /// How to connect.
 #[derive(Debug)]
-pub(super) struct Dial {
+pub(super) struct Connector {
     opts: Opts,
     #[cfg(feature = "tls")]
-    second: Second,
+    fallback: Fallback,
 }
 
 /// How long the server is given before it is asked again whether sessions have ended; twice as long each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LAST_WAIT: Duration = Duration::from_millis(50);
 
-impl Dial {
+impl Connector {
     /// Waits until the server no longer lists these sessions. It closes a connection before it forgets the session, so that
     /// the client cannot see that by itself: it is asked, over a connection that has no database.
     pub(super) async fn wait_for_end_of(&self, sessions: &[u64]) -> Result<(), Native> {
@@ -51,7 +51,7 @@ impl Dial {
 }
 
 #[cfg(not(feature = "tls"))]
-impl Dial {
+impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
         Self { opts }
     }
@@ -66,7 +66,7 @@ impl Dial {
     }
 }
 
-impl Dial {
+impl Connector {
     /// Who logs in.
     pub(super) fn user(&self) -> &str {
         self.opts.user().unwrap_or_default()
@@ -74,24 +74,24 @@ impl Dial {
 }
 
 #[cfg(feature = "tls")]
-impl Dial {
+impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
-        Self { opts, second: Second::None }
+        Self { opts, fallback: Fallback::None }
     }
 
     /// The options of the first attempt.
     fn first(&self) -> Opts {
-        self.second.learnt().unwrap_or_else(|| self.opts.clone())
+        self.fallback.remembered().unwrap_or_else(|| self.opts.clone())
     }
 
     /// With TLS, or at a server that has none without.
     pub(super) fn or_plain(opts: Opts, plain: Opts) -> Self {
-        Self { opts, second: Second::Plain(plain) }
+        Self { opts, fallback: Fallback::Plain(plain) }
     }
 
     /// With TLS to a server of any name that its certificate holds.
     pub(super) fn by_any_name(opts: Opts) -> Self {
-        Self { opts, second: Second::Renamed(std::sync::Mutex::default()) }
+        Self { opts, fallback: Fallback::Renamed(std::sync::Mutex::default()) }
     }
 
     /// Connects, and tells by which options: others for the same session take them too.
@@ -104,11 +104,11 @@ impl Dial {
             Ok(conn) => return Ok((conn, first)),
             Err(error) => error,
         };
-        let Some(opts) = self.second.after(&error, &self.opts) else {
+        let Some(opts) = self.fallback.after(&error, &self.opts) else {
             return Err(error);
         };
         let conn = Conn::new(opts.clone()).await?;
-        self.second.learn(&opts);
+        self.fallback.remember(&opts);
         Ok((conn, opts))
     }
 }

@@ -14,16 +14,16 @@ use std::{
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Where work may run just now.
-pub(super) enum Place {
+pub(super) enum RunOn {
     /// Here: the current thread may block.
-    Spot(Spot),
+    Inline(CurrentThread),
     /// Not here: a runtime's only thread must not block.
     Thread,
 }
 
 /// The right to block the current thread.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spot {
+pub(super) struct CurrentThread {
     /// The thread is a worker of a runtime that should go on without it.
     worker: bool,
 }
@@ -32,19 +32,19 @@ pub(super) struct Spot {
 const BRIEF: Duration = Duration::from_micros(50);
 
 /// How often something runs before it is timed again, once it was brief: two looks at the clock cost as much as the lookup
-/// of its statement. What computes for long is noticed all the same ([`linger`]).
+/// of its statement. What computes for long is noticed all the same ([`check_brief_work`]).
 const UNTIMED: u8 = 7;
 
 /// How long the last runs of something took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
+pub(super) struct LastCost {
     /// It ran, and was through before anybody else would have missed the thread: so it is timed again after as many runs,
     /// and 0 means now.
     untimed: u8,
     brief: bool,
 }
 
-impl Spot {
+impl CurrentThread {
     /// The connection's own thread, which nobody else wants.
     pub(super) const OWN_THREAD: Self = Self { worker: false };
 
@@ -54,64 +54,64 @@ impl Spot {
     }
 
     /// Runs work that is known by how long it took the last time. To hand a worker over costs several times what brief
-    /// work takes, and wakes another thread; work that turns out to be long hands it over on its way ([`linger`]).
-    pub(super) fn pace<T>(self, pace: &mut Pace, work: impl FnOnce() -> T) -> T {
+    /// work takes, and wakes another thread; work that turns out to be long hands it over on its way ([`check_brief_work`]).
+    pub(super) fn run_timed<T>(self, last_cost: &mut LastCost, work: impl FnOnce() -> T) -> T {
         if !self.worker {
             return work();
         }
-        if pace.untimed > 0 {
-            pace.untimed -= 1;
-            let _held_up = HeldUp::new();
+        if last_cost.untimed > 0 {
+            last_cost.untimed -= 1;
+            let _brief_work = BriefWork::new();
             let out = work();
             // It was found at it for longer than brief work takes.
-            if HELD_UP.get().is_some_and(|calls| calls > LINGERS) {
-                *pace = Pace::default();
+            if BRIEF_WORK.get().is_some_and(|calls| calls > BRIEF_CHECKS) {
+                *last_cost = LastCost::default();
             }
             return out;
         }
         let start = Instant::now();
-        let out = if pace.brief {
-            let _held_up = HeldUp::new();
+        let out = if last_cost.brief {
+            let _brief_work = BriefWork::new();
             work()
         } else {
             tokio::task::block_in_place(work)
         };
-        pace.brief = start.elapsed() <= BRIEF;
-        pace.untimed = if pace.brief { UNTIMED } else { 0 };
+        last_cost.brief = start.elapsed() <= BRIEF;
+        last_cost.untimed = if last_cost.brief { UNTIMED } else { 0 };
         out
     }
 }
 
 thread_local! {
     /// How often brief work that holds up the worker of this thread has been found at it.
-    static HELD_UP: Cell<Option<u32>> = const { Cell::new(None) };
+    static BRIEF_WORK: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// Brief work holds up the worker of this thread, until this is dropped.
-struct HeldUp;
+struct BriefWork;
 
-impl HeldUp {
+impl BriefWork {
     fn new() -> Self {
-        HELD_UP.set(Some(0));
+        BRIEF_WORK.set(Some(0));
         Self
     }
 }
 
-impl Drop for HeldUp {
+impl Drop for BriefWork {
     fn drop(&mut self) {
-        HELD_UP.set(None);
+        BRIEF_WORK.set(None);
     }
 }
 
 /// How often work is found at it that is still brief: for some 50 µs.
-const LINGERS: u32 = 3;
+const BRIEF_CHECKS: u32 = 3;
 
 /// Called by work now and then. If it was thought to be brief, and is not, it hands the worker over.
-pub(super) fn linger() {
-    let Some(calls) = HELD_UP.get() else { return };
-    HELD_UP.set(Some(calls.saturating_add(1)));
+pub(super) fn check_brief_work() {
+    let Some(calls) = BRIEF_WORK.get() else { return };
+    BRIEF_WORK.set(Some(calls.saturating_add(1)));
     // Once more later, ever more seldom, as the other thread may have woken up too late.
-    if matches!(calls, LINGERS | 15 | 63 | 255) {
+    if matches!(calls, BRIEF_CHECKS | 15 | 63 | 255) {
         tokio::task::block_in_place(|| thread::sleep(HANDOVER));
     }
 }
@@ -120,14 +120,14 @@ pub(super) fn linger() {
 const HANDOVER: Duration = Duration::from_micros(100);
 
 /// Where work may run, seen from the current thread.
-pub(super) fn here() -> Place {
+pub(super) fn current() -> RunOn {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => {
             // Outside a worker thread only the future given to `block_on` waits meanwhile, and with it a `LocalSet`, in
             // which `block_in_place` would panic.
-            Place::Spot(Spot { worker: tokio::runtime::worker_index().is_some() })
+            RunOn::Inline(CurrentThread { worker: tokio::runtime::worker_index().is_some() })
         }
-        _ => Place::Thread,
+        _ => RunOn::Thread,
     }
 }
 

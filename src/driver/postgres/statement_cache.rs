@@ -8,9 +8,9 @@ use std::{
 use lru::LruCache;
 use postgres_types::Type;
 
-use super::{names::Name, result_meta::Shape};
+use super::{names::StatementName, result_meta::ResultMeta};
 use crate::{
-    driver::{KEPT_BYTES, LONGEST_KEPT},
+    driver::{CACHE_BYTES, LONGEST_CACHED},
     sql::{
         effects,
         statement::{SessionEffect, session_effect},
@@ -20,11 +20,11 @@ use crate::{
 
 /// A prepared statement with what its rows have in common.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedStatement {
     /// At the server, if names are kept there.
-    pub(super) name: Option<Name>,
+    pub(super) name: Option<StatementName>,
     pub(super) params: Box<[Type]>,
-    pub(super) shape: Arc<Shape>,
+    pub(super) meta: Arc<ResultMeta>,
     /// What described the columns, where names may not be kept.
     pub(super) row: Option<Box<[u8]>>,
     /// Whether it may change what other statements were prepared for.
@@ -32,51 +32,51 @@ pub(super) struct Prepared {
     pub(super) effect: SessionEffect,
 }
 
-impl Prepared {
-    pub(super) fn new(name: Option<Name>, params: Vec<Type>, shape: Shape, sql: &str) -> Self {
+impl PreparedStatement {
+    pub(super) fn new(name: Option<StatementName>, params: Vec<Type>, meta: ResultMeta, sql: &str) -> Self {
         let (changes_schema, effect) = (effects::may_change_schema(sql), session_effect(sql, Syntax::Postgres));
-        Self { name, params: params.into(), shape: Arc::new(shape), row: None, changes_schema, effect }
+        Self { name, params: params.into(), meta: Arc::new(meta), row: None, changes_schema, effect }
     }
 
     /// The same statement with other columns.
-    pub(super) fn with_columns(&self, shape: Arc<Shape>, row: Box<[u8]>) -> Self {
-        let Self { name: _, params, shape: _, row: _, changes_schema, effect } = self;
+    pub(super) fn with_columns(&self, meta: Arc<ResultMeta>, row: Box<[u8]>) -> Self {
+        let Self { name: _, params, meta: _, row: _, changes_schema, effect } = self;
         let (changes_schema, effect) = (*changes_schema, *effect);
-        Self { name: None, params: params.clone(), shape, row: Some(row), changes_schema, effect }
+        Self { name: None, params: params.clone(), meta, row: Some(row), changes_schema, effect }
     }
 }
 
 /// A cache of prepared statements, bounded in number and in bytes of text. One that leaves is closed at the server with the
 /// next message.
-pub(super) struct Cache {
+pub(super) struct StatementCache {
     capacity: usize,
     kept: Mutex<Kept>,
 }
 
 struct Kept {
-    statements: LruCache<Box<str>, Arc<Prepared>>,
+    statements: LruCache<Box<str>, Arc<PreparedStatement>>,
     /// How many bytes of text they have.
     bytes: usize,
 }
 
-impl Cache {
+impl StatementCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), kept: Mutex::new(Kept { statements: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    pub(super) fn get(&self, sql: &str) -> Option<Arc<Prepared>> {
+    pub(super) fn get(&self, sql: &str) -> Option<Arc<PreparedStatement>> {
         self.lock().statements.get(sql).cloned()
     }
 
-    pub(super) fn put(&self, sql: &str, prepared: Arc<Prepared>) {
-        if sql.len() > LONGEST_KEPT {
+    pub(super) fn put(&self, sql: &str, prepared: Arc<PreparedStatement>) {
+        if sql.len() > LONGEST_CACHED {
             return;
         }
         let mut kept = self.lock();
         kept.pop(sql);
         kept.bytes += sql.len();
         kept.statements.put(sql.into(), prepared);
-        while kept.statements.len() > self.capacity || kept.bytes > KEPT_BYTES {
+        while kept.statements.len() > self.capacity || kept.bytes > CACHE_BYTES {
             let Some((sql, _)) = kept.statements.pop_lru() else { break };
             kept.bytes -= sql.len();
         }
@@ -105,8 +105,8 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Cache {
+impl fmt::Debug for StatementCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("statements", &self.lock().statements.len()).finish()
+        f.debug_struct("StatementCache").field("statements", &self.lock().statements.len()).finish()
     }
 }

@@ -13,15 +13,15 @@ use std::{
 };
 
 use super::{
-    place::Spot,
-    stop::Stop,
+    cancel_flag::CancelFlag,
+    run_on::CurrentThread,
     write_lock::{WriteGuard, WriteLock, Writer},
 };
 use crate::{error::Error, transaction::impact::DriverError};
 
 /// Why a piece of work did not get to its end.
 #[derive(Debug)]
-pub(super) enum Stopped {
+pub(super) enum WorkError {
     Failed(DriverError),
     Waits(Wait),
 }
@@ -30,7 +30,7 @@ pub(super) enum Stopped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// As `Writer`; no steps were paid for it yet.
-    Unpaid,
+    WriterBeforeSteps,
     /// The write lock, which another connection of this process has.
     Writer,
     /// A lock that another process has, or a connection that is not ours.
@@ -39,18 +39,18 @@ pub(super) enum Wait {
 
 /// Why a statement did not get to its end, before it is known what that means for the transaction.
 #[derive(Debug)]
-pub(super) enum Halt {
+pub(super) enum StatementError {
     Failed(Error),
     Waits(Wait),
 }
 
-impl From<Error> for Halt {
+impl From<Error> for StatementError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<DriverError> for Stopped {
+impl From<DriverError> for WorkError {
     fn from(fault: DriverError) -> Self {
         Self::Failed(fault)
     }
@@ -58,7 +58,7 @@ impl From<DriverError> for Stopped {
 
 /// The write lock of a connection's file, and whether the connection has it.
 #[derive(Debug)]
-pub(super) struct Writing {
+pub(super) struct WriteAccess {
     /// None for a database in memory, and for one that cannot be written.
     lock: Option<Arc<WriteLock>>,
     guard: Option<WriteGuard>,
@@ -69,14 +69,14 @@ pub(super) struct Writing {
     pub(super) name: Option<Arc<str>>,
     /// How long the work that runs may block its thread, if it may not stop.
     pub(super) blocks: Option<Duration>,
-    stop: Arc<Stop>,
+    cancel: Arc<CancelFlag>,
 }
 
-impl Writing {
-    pub(super) fn new(lock: Option<Arc<WriteLock>>, stop: Arc<Stop>) -> Self {
+impl WriteAccess {
+    pub(super) fn new(lock: Option<Arc<WriteLock>>, cancel: Arc<CancelFlag>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let connection = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { lock, guard: None, connection, ticket: None, name: None, blocks: None, stop }
+        Self { lock, guard: None, connection, ticket: None, name: None, blocks: None, cancel }
     }
 
     /// The lock, and the number of the connection there.
@@ -93,13 +93,13 @@ impl Writing {
     ///
     /// # Errors
     /// It must be waited for.
-    pub(super) fn take(&mut self, in_block: bool, spot: Spot) -> Result<(), Wait> {
+    pub(super) fn take(&mut self, in_block: bool, current_thread: CurrentThread) -> Result<(), Wait> {
         let Some(lock) = self.lock.as_ref().filter(|_| self.guard.is_none()) else { return Ok(()) };
         let writer = Writer { connection: self.connection, in_block, name: self.name.take() };
         self.guard = match self.blocks {
             None => lock.try_take(&writer, self.ticket).or_else(|| {
                 if lock.is_ending() {
-                    spot.run(|| wait_for_end(lock));
+                    current_thread.run(|| wait_for_end(lock));
                 }
                 lock.try_take(&writer, self.ticket)
             }),
@@ -113,7 +113,7 @@ impl Writing {
         let (ticket, start) = (lock.queue(self.connection), Instant::now());
         loop {
             let guard = lock.try_take(writer, Some(ticket.number()));
-            if guard.is_some() || start.elapsed() >= patience || self.stop.stops() {
+            if guard.is_some() || start.elapsed() >= patience || self.cancel.should_stop() {
                 return guard;
             }
             thread::sleep(Duration::from_millis(1));

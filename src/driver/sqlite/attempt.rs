@@ -7,6 +7,8 @@ use std::{
 
 use super::write_lock::Ticket;
 use crate::{
+    data::value::Value,
+    driver::Query,
     error::Error,
     transaction::{
         control::{Control, Steps},
@@ -15,14 +17,14 @@ use crate::{
 };
 
 /// What a flight takes along.
-pub(super) struct Paid {
+pub(super) struct TakenSteps {
     pub(super) steps: Steps,
     pub(super) needs_transaction: bool,
     /// What the transaction is called that it begins.
     pub(super) name: Option<Arc<str>>,
 }
 
-impl Paid {
+impl TakenSteps {
     pub(super) fn new(mut steps: Steps, more: &[Control], flight: &dyn Flight) -> Self {
         let begins = steps.iter().any(Control::begins_writing);
         let name = if begins { flight.transaction_name() } else { None };
@@ -33,7 +35,7 @@ impl Paid {
 
 /// How an attempt at a piece of work may wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Waiting {
+pub(super) struct WaitLimits {
     /// The place in the queue for the write lock.
     pub(super) ticket: Option<u64>,
     /// How long it waits for a lock of another process at a time, and at all.
@@ -43,7 +45,7 @@ pub(super) struct Waiting {
     pub(super) blocks: bool,
 }
 
-impl Waiting {
+impl WaitLimits {
     pub(super) fn of(attempts: &Attempts, patience: Duration, slice: Duration) -> Self {
         let left = attempts.left(patience);
         Self { ticket: attempts.ticket.as_ref().map(Ticket::number), slice: slice.min(left), left, blocks: false }
@@ -58,7 +60,7 @@ pub(super) struct Attempts {
     pub(super) ticket: Option<Ticket>,
     pub(super) pauses: u32,
     /// Its flight was paid: what is paid later belongs to the same flight.
-    pub(super) is_paid: bool,
+    pub(super) has_taken: bool,
 }
 
 impl Attempts {
@@ -69,7 +71,12 @@ impl Attempts {
 
     /// Takes the steps that the flight owes, or what came to be owed since it took them.
     pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
-        let owed = if self.is_paid { flight.take_again() } else { flight.take() };
+        let owed = if self.has_taken { flight.take_again() } else { flight.take() };
         owed.map(Owed::into_steps)
     }
+}
+
+/// A query that goes to another thread.
+pub(super) fn owned(query: Query<'_>) -> (Box<str>, Box<[Value]>) {
+    (query.sql.into(), query.params.into())
 }

@@ -1,4 +1,4 @@
-//! [`Told`]: what a server says in an error, whoever has read it. Used by the link, which looks for the last words of a
+//! [`ErrorResponse`]: what a server says in an error, whoever has read it. Used by the link, which looks for the last words of a
 //! session, and by the classification of errors.
 
 use std::{error::Error as StdError, fmt};
@@ -7,7 +7,7 @@ use tokio_postgres::error::{DbError, Severity};
 
 /// An error of the server, by its fields.
 #[derive(Clone, Default)]
-pub(super) struct Told {
+pub(super) struct ErrorResponse {
     severity: Box<str>,
     pub(super) code: Box<str>,
     pub(super) message: Box<str>,
@@ -22,32 +22,32 @@ pub(super) struct Told {
     pub(super) constraint: Option<Box<str>>,
 }
 
-impl Told {
+impl ErrorResponse {
     /// Reads the body of an ErrorResponse: each field is a letter and a text.
     pub(super) fn parse(mut body: &[u8]) -> Self {
-        let mut told = Self::default();
+        let mut response = Self::default();
         while let Some((field, rest)) = body.split_first().filter(|(field, _)| **field != 0) {
             let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
             let text: Box<str> = String::from_utf8_lossy(&rest[..end]).into();
             match field {
                 // The severity is told twice: in the language of the server, and as it is.
-                b'S' if told.severity.is_empty() => told.severity = text,
-                b'V' => told.severity = text,
-                b'C' => told.code = text,
-                b'M' => told.message = text,
-                b'D' => told.detail = Some(text),
-                b'H' => told.hint = Some(text),
-                b'W' => told.context = Some(text),
-                b's' => told.schema = Some(text),
-                b't' => told.table = Some(text),
-                b'c' => told.column = Some(text),
-                b'd' => told.datatype = Some(text),
-                b'n' => told.constraint = Some(text),
+                b'S' if response.severity.is_empty() => response.severity = text,
+                b'V' => response.severity = text,
+                b'C' => response.code = text,
+                b'M' => response.message = text,
+                b'D' => response.detail = Some(text),
+                b'H' => response.hint = Some(text),
+                b'W' => response.context = Some(text),
+                b's' => response.schema = Some(text),
+                b't' => response.table = Some(text),
+                b'c' => response.column = Some(text),
+                b'd' => response.datatype = Some(text),
+                b'n' => response.constraint = Some(text),
                 _ => {}
             }
             body = rest.get(end + 1..).unwrap_or_default();
         }
-        told
+        response
     }
 
     /// Whether the server closes the session with this message.
@@ -56,7 +56,7 @@ impl Told {
     }
 }
 
-impl From<&DbError> for Told {
+impl From<&DbError> for ErrorResponse {
     fn from(error: &DbError) -> Self {
         let text = |part: Option<&str>| part.map(Into::into);
         let severity = match error.parsed_severity() {
@@ -81,22 +81,22 @@ impl From<&DbError> for Told {
 }
 
 /// Without what may be values of rows.
-impl fmt::Debug for Told {
+impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, code, schema, table, column, constraint, .. } = self;
-        let mut out = f.debug_struct("Told");
+        let mut out = f.debug_struct("ErrorResponse");
         out.field("severity", severity).field("code", code).field("schema", schema).field("table", table);
         out.field("column", column).field("constraint", constraint).finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.severity, self.code)
     }
 }
 
-impl StdError for Told {}
+impl StdError for ErrorResponse {}
 
 #[cfg(test)]
 mod tests {
@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn an_error_is_read_field_by_field() {
-        let told = Told::parse(b"SFATALE\0VFATAL\0C57P01\0Mend\0W\xffx\0n\0\0");
-        assert!(told.ends_session());
-        assert_eq!((&*told.code, &*told.message, told.constraint.as_deref()), ("57P01", "end", Some("")));
-        assert!(told.detail.is_none() && told.context.is_some());
-        assert!(!Told::parse(b"SERREUR\0VERROR\0C22012").ends_session());
-        assert!(Told::parse(b"").code.is_empty());
+        let response = ErrorResponse::parse(b"SFATALE\0VFATAL\0C57P01\0Mend\0W\xffx\0n\0\0");
+        assert!(response.ends_session());
+        assert_eq!((&*response.code, &*response.message, response.constraint.as_deref()), ("57P01", "end", Some("")));
+        assert!(response.detail.is_none() && response.context.is_some());
+        assert!(!ErrorResponse::parse(b"SERREUR\0VERROR\0C22012").ends_session());
+        assert!(ErrorResponse::parse(b"").code.is_empty());
     }
 }

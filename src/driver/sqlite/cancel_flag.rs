@@ -15,11 +15,11 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use super::place::{self, Spot};
+use super::run_on::{self, CurrentThread};
 use crate::transaction::impact::CancelScope;
 
 /// How long a write that was dropped in a savepoint may compute on, for the sake of the transaction around it.
-const SPARED: Duration = Duration::from_secs(3);
+const GRACE_TIME: Duration = Duration::from_secs(3);
 /// The most of it that can pass between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(500);
 
@@ -28,32 +28,32 @@ const INSTRUCTIONS_PER_LOOK: i32 = 1_000;
 
 /// The numbers of the work on one connection.
 #[derive(Debug, Default)]
-pub(super) struct Stop {
+pub(super) struct CancelFlag {
     issued: AtomicU64,
     running: AtomicU64,
-    called_off: AtomicU64,
-    /// As `called_off`, where the transaction around must stay whole.
-    called_off_alone: AtomicU64,
+    cancelled: AtomicU64,
+    /// As `cancelled`, where the transaction around must stay whole.
+    cancelled_statement: AtomicU64,
     /// Stopped now, the work that runs would take the transaction along: SQLite rolls all of it back when it interrupts
     /// a statement that writes.
-    taking_along: AtomicBool,
+    would_roll_back: AtomicBool,
     /// Wakes those who await a lock when something was called off.
-    calls: Notify,
+    changed: Notify,
     /// How many await a lock, and the highest number among those who ever did.
     waiters: AtomicUsize,
     last_waiter: AtomicU64,
-    spared: Mutex<Spared>,
+    grace: Mutex<GraceTime>,
 }
 
 /// How long a write has run on that was dropped.
 #[derive(Debug, Default)]
-struct Spared {
+struct GraceTime {
     number: u64,
     last_look: Option<Instant>,
     spent: Duration,
 }
 
-impl Spared {
+impl GraceTime {
     /// Looks at the write of a number. Between two looks it computes for a fraction of what counts at most. In the time above
     /// that the thread had no processor: how long a write may run on must not depend on how busy the machine is.
     fn look(&mut self, number: u64, now: Instant) {
@@ -66,45 +66,45 @@ impl Spared {
 }
 
 /// Work of a number awaits a lock, until this is dropped.
-struct Awaits<'s>(&'s Stop);
+struct LockWaiter<'s>(&'s CancelFlag);
 
-impl Drop for Awaits<'_> {
+impl Drop for LockWaiter<'_> {
     fn drop(&mut self) {
         self.0.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Stop {
+impl CancelFlag {
     /// Gives the next piece of work its number. Only whoever has the turn asks for one.
-    pub(super) fn issue(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         self.issued.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Calls off all work that has a number by now.
-    pub(super) fn call_off(&self, sparing: CancelScope) {
-        let calls = match sparing {
-            CancelScope::Nothing | CancelScope::Session => &self.called_off,
-            CancelScope::Transaction => &self.called_off_alone,
+    pub(super) fn set(&self, scope: CancelScope) {
+        let changed = match scope {
+            CancelScope::Nothing | CancelScope::Session => &self.cancelled,
+            CancelScope::Transaction => &self.cancelled_statement,
         };
-        calls.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
-        self.calls.notify_waiters();
+        changed.fetch_max(self.issued.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.changed.notify_waiters();
     }
 
     /// Whether work that was not called off awaits a lock.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.waiters.load(Ordering::SeqCst) > 0 && !self.is_called_off(self.last_waiter.load(Ordering::SeqCst))
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiters.load(Ordering::SeqCst) > 0 && !self.is_set(self.last_waiter.load(Ordering::SeqCst))
     }
 
     /// Waits until the work of a number is called off; it is awaited meanwhile.
-    pub(super) async fn until_called_off(&self, number: u64) {
+    pub(super) async fn until_set(&self, number: u64) {
         self.last_waiter.fetch_max(number, Ordering::SeqCst);
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        let _awaits = Awaits(self);
+        let _awaits = LockWaiter(self);
         loop {
-            let mut called = pin!(self.calls.notified());
+            let mut called = pin!(self.changed.notified());
             // From here on no call is missed.
             called.as_mut().enable();
-            if self.is_called_off(number) {
+            if self.is_set(number) {
                 return;
             }
             called.await;
@@ -112,38 +112,38 @@ impl Stop {
     }
 
     /// Calls off the work of a number, which has had the turn: nothing that is still to come.
-    pub(super) fn call_off_one(&self, number: u64) {
-        self.called_off.fetch_max(number, Ordering::SeqCst);
+    pub(super) fn set_one(&self, number: u64) {
+        self.cancelled.fetch_max(number, Ordering::SeqCst);
     }
 
-    pub(super) fn is_called_off(&self, number: u64) -> bool {
-        [&self.called_off, &self.called_off_alone].iter().any(|calls| calls.load(Ordering::SeqCst) >= number)
+    pub(super) fn is_set(&self, number: u64) -> bool {
+        [&self.cancelled, &self.cancelled_statement].iter().any(|changed| changed.load(Ordering::SeqCst) >= number)
     }
 
     /// Whether the work that runs is to end.
-    pub(super) fn stops(&self) -> bool {
+    pub(super) fn should_stop(&self) -> bool {
         let number = self.running.load(Ordering::SeqCst);
-        self.called_off.load(Ordering::SeqCst) >= number
-            || !self.taking_along.load(Ordering::SeqCst) && self.is_called_off(number)
+        self.cancelled.load(Ordering::SeqCst) >= number
+            || !self.would_roll_back.load(Ordering::SeqCst) && self.is_set(number)
     }
 
     /// Whether a write that was dropped, and runs on for the sake of the transaction around it, has had its time. Called
     /// while it computes.
-    fn has_run_on(&self) -> bool {
+    fn is_out_of_grace(&self) -> bool {
         let number = self.running.load(Ordering::SeqCst);
-        if !self.is_called_off(number) {
+        if !self.is_set(number) {
             return false;
         }
-        let mut spared = self.spared.lock().unwrap_or_else(PoisonError::into_inner);
-        spared.look(number, Instant::now());
-        spared.spent >= SPARED
+        let mut grace = self.grace.lock().unwrap_or_else(PoisonError::into_inner);
+        grace.look(number, Instant::now());
+        grace.spent >= GRACE_TIME
     }
 
     /// Tells whether what runs from now on would take the transaction along if it were stopped.
-    pub(super) fn takes_along(&self, yes: bool) {
+    pub(super) fn set_would_roll_back(&self, yes: bool) {
         // Nearly always it is so already, and looking costs less.
-        if self.taking_along.load(Ordering::SeqCst) != yes {
-            self.taking_along.store(yes, Ordering::SeqCst);
+        if self.would_roll_back.load(Ordering::SeqCst) != yes {
+            self.would_roll_back.store(yes, Ordering::SeqCst);
         }
     }
 
@@ -151,8 +151,8 @@ impl Stop {
     pub(super) fn install(self: &Arc<Self>, db: &mut Connection) -> rusqlite::Result<()> {
         let look = Arc::clone(self);
         let looks = move || {
-            place::linger();
-            look.stops() || look.has_run_on()
+            run_on::check_brief_work();
+            look.should_stop() || look.is_out_of_grace()
         };
         db.progress_handler(INSTRUCTIONS_PER_LOOK, Some(looks))?;
         db.busy_handler(Some(wait))
@@ -160,41 +160,41 @@ impl Stop {
 
     /// Does `work` under its number. While another connection has the lock it waits for a slice of time, or for all the
     /// time there is if it cannot be done again.
-    pub(super) fn during<T>(
+    pub(super) fn run<T>(
         self: &Arc<Self>,
         number: u64,
         (slice, patience): (Duration, Duration),
-        spot: Spot,
+        current_thread: CurrentThread,
         work: impl FnOnce() -> T,
     ) -> T {
         self.running.store(number, Ordering::SeqCst);
-        self.takes_along(false);
-        let waiting = Waiting { stop: Arc::clone(self), slice, patience, since: None, spot };
-        let outer = WAITING.with(|cell| cell.replace(Some(waiting)));
+        self.set_would_roll_back(false);
+        let waiting = BusyWait { cancel: Arc::clone(self), slice, patience, since: None, current_thread };
+        let outer = BUSY_WAIT.with(|cell| cell.replace(Some(waiting)));
         let out = work();
-        WAITING.with(|cell| *cell.borrow_mut() = outer);
+        BUSY_WAIT.with(|cell| *cell.borrow_mut() = outer);
         out
     }
 }
 
 /// What the busy handler, which SQLite gives no state, must know of the work of its thread.
-struct Waiting {
-    stop: Arc<Stop>,
+struct BusyWait {
+    cancel: Arc<CancelFlag>,
     /// How long it may wait at a time.
     slice: Duration,
     /// How long it may wait at all.
     patience: Duration,
     since: Option<Instant>,
-    spot: Spot,
+    current_thread: CurrentThread,
 }
 
 thread_local! {
-    static WAITING: RefCell<Option<Waiting>> = const { RefCell::new(None) };
+    static BUSY_WAIT: RefCell<Option<BusyWait>> = const { RefCell::new(None) };
 }
 
 /// The work of this thread has begun to have effects, and cannot be done again: it waits on for all the time that it has.
-pub(super) fn wait_on() {
-    WAITING.with(|cell| {
+pub(super) fn allow_full_wait() {
+    BUSY_WAIT.with(|cell| {
         if let Some(waiting) = cell.borrow_mut().as_mut() {
             waiting.slice = waiting.patience;
         }
@@ -203,21 +203,21 @@ pub(super) fn wait_on() {
 
 /// Called by SQLite when another connection has the lock; tells whether to try again.
 fn wait(attempt: i32) -> bool {
-    let pause = WAITING.with(|cell| {
+    let pause = BUSY_WAIT.with(|cell| {
         let mut waiting = cell.borrow_mut();
-        let Waiting { stop, slice, patience: _, since, spot } = waiting.as_mut()?;
+        let BusyWait { cancel, slice, patience: _, since, current_thread } = waiting.as_mut()?;
         let start = match (attempt, *since) {
             (1.., Some(start)) => start,
             _ => *since.insert(Instant::now()),
         };
-        if stop.stops() || start.elapsed() >= *slice {
+        if cancel.should_stop() || start.elapsed() >= *slice {
             return None;
         }
         // Short at first: the lock of a small transaction is gone in well below a millisecond.
         let micros = 50_u64 << attempt.clamp(0, 7);
-        Some((*spot, Duration::from_micros(micros)))
+        Some((*current_thread, Duration::from_micros(micros)))
     });
-    pause.map(|(spot, pause)| spot.run(|| thread::sleep(pause))).is_some()
+    pause.map(|(current_thread, pause)| current_thread.run(|| thread::sleep(pause))).is_some()
 }
 
 #[cfg(test)]
@@ -226,10 +226,10 @@ mod tests {
 
     /// How long a write runs on if it is looked at so often, in the time of the clock.
     fn runs_on(between_looks: Duration) -> Duration {
-        let (start, mut spared) = (Instant::now(), Spared::default());
+        let (start, mut grace) = (Instant::now(), GraceTime::default());
         let mut now = start;
-        while spared.spent < SPARED {
-            spared.look(7, now);
+        while grace.spent < GRACE_TIME {
+            grace.look(7, now);
             now += between_looks;
         }
         now - start
@@ -238,25 +238,25 @@ mod tests {
     #[test]
     fn a_write_that_was_dropped_is_given_time_to_compute_and_not_of_the_clock() {
         let (alone, crowded) = (runs_on(Duration::from_micros(50)), runs_on(Duration::from_millis(5)));
-        assert!((alone.as_secs_f64() - SPARED.as_secs_f64()).abs() < 0.01, "{alone:?}");
-        assert!(crowded > 9 * SPARED, "with a tenth of a processor it has ten times as long: {crowded:?}");
+        assert!((alone.as_secs_f64() - GRACE_TIME.as_secs_f64()).abs() < 0.01, "{alone:?}");
+        assert!(crowded > 9 * GRACE_TIME, "with a tenth of a processor it has ten times as long: {crowded:?}");
         // The next write has all its time again.
-        let mut spared = Spared { number: 7, last_look: None, spent: SPARED };
-        spared.look(8, Instant::now());
-        assert_eq!(spared.spent, Duration::ZERO);
+        let mut grace = GraceTime { number: 7, last_look: None, spent: GRACE_TIME };
+        grace.look(8, Instant::now());
+        assert_eq!(grace.spent, Duration::ZERO);
     }
 
     #[tokio::test]
     async fn work_that_awaits_a_lock_is_seen_until_it_is_called_off() {
         use futures_util::poll;
-        let stop = Stop::default();
-        let number = stop.issue();
-        let mut waiting = pin!(stop.until_called_off(number));
-        assert!(!stop.is_awaited());
-        assert!(poll!(&mut waiting).is_pending() && stop.is_awaited());
-        stop.call_off(CancelScope::Transaction);
+        let cancel = CancelFlag::default();
+        let number = cancel.next_number();
+        let mut waiting = pin!(cancel.until_set(number));
+        assert!(!cancel.has_waiters());
+        assert!(poll!(&mut waiting).is_pending() && cancel.has_waiters());
+        cancel.set(CancelScope::Transaction);
         // A future that nobody polls any more is not waited for.
-        assert!(!stop.is_awaited());
+        assert!(!cancel.has_waiters());
         assert!(poll!(&mut waiting).is_ready());
     }
 }

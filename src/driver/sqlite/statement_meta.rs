@@ -12,10 +12,10 @@ use std::{
 
 use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 
-use super::{place::Pace, values::columns};
+use super::{run_on::LastCost, values::columns};
 use crate::{
     data::row::Columns,
-    driver::{KEPT_BYTES, LONGEST_KEPT, wrong_count},
+    driver::{CACHE_BYTES, LONGEST_CACHED, wrong_count},
     error::{Error, ErrorKind},
     sql::{
         statement::{SessionEffect, session_effect},
@@ -25,14 +25,14 @@ use crate::{
 
 /// The statements of one connection.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct StatementMetaCache {
     places: HashMap<Box<str>, usize, BuildHasherDefault<TextHasher>>,
-    statements: Vec<Learnt>,
+    statements: Vec<StatementMeta>,
     capacity: usize,
     /// How many bytes of text the statements have.
     bytes: usize,
     /// What is known of one that is not kept.
-    once: Option<Learnt>,
+    once: Option<StatementMeta>,
 }
 
 /// A prepared statement, kept by SQLite's binding or not.
@@ -82,27 +82,27 @@ impl Hasher for TextHasher {
 
 /// What is known of one.
 #[derive(Debug)]
-pub(super) struct Learnt {
+pub(super) struct StatementMeta {
     /// The number of the value for each placeholder.
     numbers: Box<[usize]>,
     /// How many values it takes.
     takes: usize,
     /// How long its last run took.
-    pub(super) pace: Pace,
-    seen: Option<Seen>,
+    pub(super) last_cost: LastCost,
+    column_meta: Option<ColumnMeta>,
     /// What the statement leaves behind in the session.
     pub(super) effect: SessionEffect,
 }
 
 /// The columns, and what SQLite's own statement had counted when they were last good.
 #[derive(Debug)]
-struct Seen {
+struct ColumnMeta {
     columns: Arc<Columns>,
     runs: i32,
     preparations: i32,
 }
 
-impl Known {
+impl StatementMetaCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self { places: HashMap::default(), statements: Vec::new(), capacity, bytes: 0, once: None }
     }
@@ -110,10 +110,10 @@ impl Known {
     /// Prepares the text that stands for the statement `sql`. SQLite's binding bounds those that it keeps by their number alone: they are all given up where
     /// their texts come to too many bytes, and a long one is not kept.
     pub(super) fn prepare<'d>(&mut self, db: &'d Connection, sql: &str, text: &str) -> rusqlite::Result<Prepared<'d>> {
-        if sql.len() > LONGEST_KEPT {
+        if sql.len() > LONGEST_CACHED {
             return db.prepare(text).map(Prepared::Once);
         }
-        if self.bytes + sql.len() > KEPT_BYTES && !self.places.contains_key(sql) {
+        if self.bytes + sql.len() > CACHE_BYTES && !self.places.contains_key(sql) {
             db.flush_prepared_statement_cache();
             self.forget();
         }
@@ -131,25 +131,27 @@ impl Known {
     ///
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
-    pub(super) fn learn(
+    pub(super) fn meta_for(
         &mut self,
         sql: &str,
         statement: &Statement<'_>,
         is_numbered: bool,
-    ) -> Result<&mut Learnt, Error> {
-        let learn = || if is_numbered { Ok(Learnt::numbered(sql, statement)) } else { Learnt::of(sql, statement) };
-        if sql.len() > LONGEST_KEPT {
-            return Ok(self.once.insert(learn()?));
+    ) -> Result<&mut StatementMeta, Error> {
+        let make = || {
+            if is_numbered { Ok(StatementMeta::numbered(sql, statement)) } else { StatementMeta::of(sql, statement) }
+        };
+        if sql.len() > LONGEST_CACHED {
+            return Ok(self.once.insert(make()?));
         }
         let place = match self.places.get(sql) {
             Some(place) => *place,
             None => {
-                let learnt = learn()?;
+                let meta = make()?;
                 if self.statements.len() >= self.capacity {
                     self.forget();
                 }
                 self.bytes += sql.len();
-                self.statements.push(learnt);
+                self.statements.push(meta);
                 let place = self.statements.len() - 1;
                 self.places.insert(sql.into(), place);
                 place
@@ -159,7 +161,7 @@ impl Known {
     }
 }
 
-impl Learnt {
+impl StatementMeta {
     /// A number tells which value a placeholder takes, its lack that it is the next one: `?`, `?1` and `$1`.
     pub(super) fn of(sql: &str, statement: &Statement<'_>) -> Result<Self, Error> {
         let number = |index| match statement.parameter_name(index) {
@@ -185,7 +187,7 @@ impl Learnt {
     fn with(sql: &str, numbers: Box<[usize]>) -> Self {
         let effect = session_effect(sql, Syntax::Sqlite);
         let takes = numbers.iter().copied().max().unwrap_or(0);
-        Self { numbers, takes, pace: Pace::default(), seen: None, effect }
+        Self { numbers, takes, last_cost: LastCost::default(), column_meta: None, effect }
     }
 
     /// The number of the value for each placeholder, both counted from 1.
@@ -205,14 +207,14 @@ impl Learnt {
     pub(super) fn columns(&mut self, statement: &Statement<'_>) -> Arc<Columns> {
         let runs = statement.get_status(StatementStatus::Run);
         let preparations = statement.get_status(StatementStatus::RePrepare);
-        match &mut self.seen {
-            Some(seen) if runs > seen.runs && preparations == seen.preparations => {
-                seen.runs = runs;
-                Arc::clone(&seen.columns)
+        match &mut self.column_meta {
+            Some(column_meta) if runs > column_meta.runs && preparations == column_meta.preparations => {
+                column_meta.runs = runs;
+                Arc::clone(&column_meta.columns)
             }
-            seen => {
+            column_meta => {
                 let columns = Arc::new(columns(statement));
-                *seen = Some(Seen { columns: Arc::clone(&columns), runs, preparations });
+                *column_meta = Some(ColumnMeta { columns: Arc::clone(&columns), runs, preparations });
                 columns
             }
         }
@@ -223,12 +225,12 @@ impl Learnt {
 mod tests {
     use super::*;
 
-    fn names(known: &mut Known, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
+    fn names(metas: &mut StatementMetaCache, db: &Connection, sql: &str) -> (Vec<String>, Arc<Columns>) {
         let mut statement = db.prepare_cached(sql).unwrap();
-        let learnt = known.learn(sql, &statement, false).unwrap();
+        let meta = metas.meta_for(sql, &statement, false).unwrap();
         let mut rows = statement.raw_query();
         let row = rows.next().unwrap().expect("there is one");
-        let columns = learnt.columns(row.as_ref());
+        let columns = meta.columns(row.as_ref());
         (columns.names().map(str::to_owned).collect(), columns)
     }
 
@@ -236,50 +238,50 @@ mod tests {
     fn columns_are_made_once_and_anew_when_the_tables_change() {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch("create table t (a integer); insert into t values (1)").unwrap();
-        let (mut known, sql) = (Known::new(4), "select * from t");
-        let (one, first) = names(&mut known, &db, sql);
-        let (_, second) = names(&mut known, &db, sql);
+        let (mut metas, sql) = (StatementMetaCache::new(4), "select * from t");
+        let (one, first) = names(&mut metas, &db, sql);
+        let (_, second) = names(&mut metas, &db, sql);
         assert!(Arc::ptr_eq(&first, &second));
         db.execute_batch("alter table t add column b text").unwrap();
-        let (two, _) = names(&mut known, &db, sql);
+        let (two, _) = names(&mut metas, &db, sql);
         assert_eq!((one.len(), two.join(",")), (1, "a,b".to_owned()));
         // Out of SQLite's cache and back, with the tables changed meanwhile.
         db.flush_prepared_statement_cache();
         db.execute_batch("alter table t rename column b to c").unwrap();
-        assert_eq!(names(&mut known, &db, sql).0.join(","), "a,c");
+        assert_eq!(names(&mut metas, &db, sql).0.join(","), "a,c");
     }
 
     /// fault 2.5
     #[test]
     fn no_more_text_is_kept_than_there_is_room_for() {
         let db = Connection::open_in_memory().unwrap();
-        let mut known = Known::new(1000);
-        let long = "x".repeat(LONGEST_KEPT / 2);
+        let mut metas = StatementMetaCache::new(1000);
+        let long = "x".repeat(LONGEST_CACHED / 2);
         let mut most = 0;
         for number in 0..50 {
             let sql = format!("select {number}, '{long}'");
-            let statement = known.prepare(&db, &sql, &sql).unwrap();
+            let statement = metas.prepare(&db, &sql, &sql).unwrap();
             assert!(matches!(statement, Prepared::Kept(_)));
-            known.learn(&sql, &statement, false).unwrap();
-            assert!(known.bytes <= KEPT_BYTES);
-            most = most.max(known.statements.len());
+            metas.meta_for(&sql, &statement, false).unwrap();
+            assert!(metas.bytes <= CACHE_BYTES);
+            most = most.max(metas.statements.len());
         }
         assert!(most > 5);
         let sql = format!("select '{long}{long}'");
-        let statement = known.prepare(&db, &sql, &sql).unwrap();
+        let statement = metas.prepare(&db, &sql, &sql).unwrap();
         assert!(matches!(statement, Prepared::Once(_)));
-        let kept = known.statements.len();
-        known.learn(&sql, &statement, false).unwrap();
-        assert_eq!(known.statements.len(), kept);
+        let kept = metas.statements.len();
+        metas.meta_for(&sql, &statement, false).unwrap();
+        assert_eq!(metas.statements.len(), kept);
     }
 
     #[test]
     fn no_more_statements_are_kept_than_asked_for() {
         let db = Connection::open_in_memory().unwrap();
-        let mut known = Known::new(2);
+        let mut metas = StatementMetaCache::new(2);
         for sql in ["select 1", "select 2", "select 3"] {
-            known.learn(sql, &db.prepare(sql).unwrap(), false).unwrap();
-            assert!(known.statements.len() <= 2);
+            metas.meta_for(sql, &db.prepare(sql).unwrap(), false).unwrap();
+            assert!(metas.statements.len() <= 2);
         }
     }
 }
