@@ -89,6 +89,8 @@ mod detach_on_drop;
 mod driver;
 mod error;
 mod model;
+#[cfg(feature = "mysql")]
+mod primitives;
 mod revocable;
 mod runtime;
 mod sql;

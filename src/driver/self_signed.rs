@@ -1,5 +1,5 @@
-//! A server's certificate that vouches for itself, named in the file of those who are trusted: what rustls checks of others
-//! is read from it here. That it is the very certificate that was named is the caller's affair.
+//! Checks of a self-signed server certificate that the user has named as trusted. rustls does not accept such a
+//! certificate, so its validity and its name are read here. The caller compares it with the named one.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use rustls::{

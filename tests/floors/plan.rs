@@ -1,12 +1,13 @@
 //! The plan that the sources are held against: the floor of each room, and the place of each foreign crate.
 
 /// The floor of each room. A file or folder of `src` that is not named here has no place.
-pub(crate) const FLOORS: [(&str, u32); 13] = [
+pub(crate) const FLOORS: [(&str, u32); 14] = [
     ("data", 0),
     ("sql", 0),
     ("transaction", 0),
     ("error", 0),
     ("detach_on_drop", 0),
+    ("primitives", 0),
     ("revocable", 0),
     ("driver", 1),
     ("runtime", 1),
@@ -18,7 +19,7 @@ pub(crate) const FLOORS: [(&str, u32); 13] = [
 ];
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 28] = [
     ("bb8", &["db/pooled_connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -36,6 +37,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 27] = [
         ],
     ),
     ("futures_util", &["db/", "driver/", "model/model_stream.rs", "detach_on_drop.rs", "runtime/", "sync/engine.rs"]),
+    ("loom", &["primitives.rs"]),
     ("lru", &["driver/postgres/statement_cache.rs", "driver/mysql/statement_cache.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs"]),

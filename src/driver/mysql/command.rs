@@ -1,5 +1,5 @@
-//! [`Command`]: what is to be done in one turn on the wire. It is data, so that the future that carries it out is one for
-//! all. Made by the connection, carried out as an errand.
+//! [`Command`]: what the connection does under one guard. It is data; the future that runs it is an
+//! [`InFlight`](super::in_flight::InFlight).
 
 use std::sync::Arc;
 
@@ -22,20 +22,20 @@ use crate::{
 
 /// One command.
 pub(super) enum Command {
-    /// Steps, and behind them a statement without parameters whose rows nobody wants.
+    /// Steps, and behind them a statement without parameters that returns no rows to the caller.
     Text { steps: Box<Steps>, tail: Option<Arc<StatementText>> },
     /// A statement as a prepared one.
     Prepared { text: Arc<StatementText>, params: Vec<Value>, wanted: Wanted },
-    /// Asks for a sign of life.
+    /// A ping.
     Ping,
     /// Steps with a COMMIT at their end.
     Commit(Steps),
-    /// Ends the transaction, and then undoes what was left behind in the session.
+    /// Ends the transaction, and then resets what was left behind in the session.
     Rollback { effect: SessionEffect },
 }
 
 impl Command {
-    /// Carries it out, to its last answer. Each is a future of its own, which is just as large as it needs to be.
+    /// Runs the command, to its last answer. Each command has a future of its own, as large as it needs to be.
     pub(super) fn run(self, mut wire: WireGuard) -> Work {
         match self {
             Self::Text { steps, tail } => Box::pin(text(wire, steps, tail)),
@@ -88,17 +88,17 @@ fn commit(mut wire: WireGuard, steps: Steps) -> impl Future<Output = Outcome> {
     async move {
         let result = wire.end(&steps).await;
         if result.as_ref().is_err_and(|fault| fault.impact != Impact::Connection) {
-            // What is left of it goes. Should this fail too, the state tells.
+            // The transaction is rolled back. If that fails too, the state tells.
             let _ = Box::pin(wire.end(&[Control::Rollback])).await;
         }
         at_end(result, wire).await
     }
 }
 
-/// Behind the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
+/// After the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
 async fn at_end(result: Result<Answer, DriverError>, mut wire: WireGuard) -> Outcome {
     if !wire.is_settled() {
-        // That a transaction was left open is no news here; should it stay so, the state tells.
+        // That a transaction was left open is expected here; if it stays so, the state tells.
         let _ = Box::pin(wire.settled(Ok(Answer::count(0)), "")).await;
     }
     wire.end_command();
@@ -115,8 +115,8 @@ async fn at_rest(result: Result<Answer, DriverError>, mut wire: WireGuard, sql: 
 mod tests {
     use super::*;
 
-    /// Of how many bytes an allocation may be at most for glibc to keep it at hand once it is freed: a larger one costs
-    /// some 700 instructions more, which is one in twenty of a statement.
+    /// The largest allocation that glibc caches when it is freed: a larger one costs some 700 instructions more, one in
+    /// twenty of a statement.
     const AT_HAND: usize = 1032;
 
     fn size<A, F>(_: impl FnOnce(A) -> F) -> usize {

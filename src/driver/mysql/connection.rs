@@ -1,5 +1,5 @@
-//! One session at a MySQL or MariaDB server: one command at a time. A command that was begun is always read to its end,
-//! by a task of its own if its caller was dropped: so the connection stays usable, and its transaction alive.
+//! [`MysqlConnection`]: one session at a MySQL or MariaDB server, one command at a time. A command that was begun is
+//! always read to its end, by a task if its caller was dropped: the connection stays usable, and its transaction alive.
 
 use std::{
     any::Any,
@@ -50,27 +50,27 @@ pub(crate) struct MysqlConnection {
     pub(super) wire: Arc<tokio::sync::Mutex<Wire>>,
     /// The command under way, or the last one.
     in_flight: Arc<Mutex<Option<Arc<InFlight>>>>,
-    /// Counts the turns, so that a cancellation goes to nobody but its own.
+    /// Counts how often the wire was locked, so that a cancellation stops only the command that it was meant for.
     lock_count: Arc<AtomicU64>,
     pub(super) status: Arc<StatusCell>,
-    /// Whether the server was asked to end the session, as it would not end a statement.
+    /// Whether the server was asked to end the session, as it did not end a statement.
     is_session_killed: Arc<AtomicBool>,
     killer: Killer,
-    /// The runtime that the socket lives on: commands go on there that nobody waits for any more.
+    /// The runtime of the socket. Commands whose owner was dropped go on there.
     runtime: Handle,
 }
 
-/// How long the rest of a dropped stream may take before the server is asked to end it.
+/// The time that the rest of a dropped stream may take before the server is asked to end it.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// How long a statement may take to end that the server was asked to end, if its session need not live on.
+/// The time that a statement may take to end after a KILL QUERY, if its session need not survive.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The same where a transaction is to live on.
+/// The same where a transaction must survive.
 const SPARING_PATIENCE: Duration = Duration::from_secs(5);
 
 impl MysqlConnection {
-    /// A connection just made, on the runtime it was made on.
+    /// A new connection, on the current runtime.
     pub(super) fn new(
         conn: Conn,
         session: SessionToken,
@@ -111,8 +111,8 @@ impl MysqlConnection {
         }
     }
 
-    /// Carries a command out to its end, whoever waits for it. The turn comes back, unless a cancellation has seen the
-    /// command through, and taken the turn of somebody who did not come for it.
+    /// Runs a command to its end. The guard comes back, unless a cancellation has run the command to its end and taken
+    /// it.
     pub(super) async fn run_command(
         &self,
         wire: WireGuard,
@@ -126,7 +126,7 @@ impl MysqlConnection {
 
     async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         if want == Want::Batch && placeholders::is_empty(query.sql) {
-            // The server takes it for an error.
+            // The server would answer with an error.
             return Ok(Answer::count(0));
         }
         let mut wire = self.lock().await?;
@@ -152,7 +152,8 @@ impl MysqlConnection {
             wire = self.check_alive(wire).await?;
         }
         let rides = want == Want::Batch || (want == Want::Count && params.is_empty() && text.order.is_none());
-        // What rode behind BEGIN could not be sent again, should the connection have died: so BEGIN tries it out.
+        // If the connection has died, a statement behind BEGIN in the same message could not be sent again: so BEGIN is
+        // sent alone first.
         let mut is_doubtful = rides && self.status.get() == SessionStatus::Idle && wire.is_long_idle();
         loop {
             let steps = take(flight, &[])?;
@@ -178,7 +179,7 @@ impl MysqlConnection {
         self.run_command(wire, Command::Prepared { text, params, wanted }).await.map(|(answer, _)| answer)
     }
 
-    /// Outside a transaction nothing may be sent twice, so that it must not be sent to a server that is gone.
+    /// Checks that the server is there, as a statement outside a transaction must not be sent twice.
     async fn check_alive(&self, wire: WireGuard) -> Result<WireGuard, DriverError> {
         match self.run_command(wire, Command::Ping).await {
             Ok((_, Some(wire))) => Ok(wire),
@@ -213,7 +214,7 @@ impl MysqlConnection {
             }
             let result = wire.settled(result.map(|()| Answer::count(0)), &text.sql).await.map(drop);
             drop(wire);
-            // Nobody may wait for it any more.
+            // The receiver may have been dropped.
             let _ = tell.send(result);
         });
         Answer::stream(taken.stream(async { told.await.unwrap_or_else(|_gone| Err(classify::lost())) }))
@@ -242,7 +243,7 @@ impl MysqlConnection {
     async fn rollback(&self, flight: &dyn Flight) -> Result<(), DriverError> {
         let wire = self.lock().await?;
         take(flight, &[])?;
-        // On a pinned connection the transaction alone ends: the session is its owner's still.
+        // On a pinned connection only the transaction ends: the session still belongs to its owner.
         let is_idle = self.status.get() == SessionStatus::Idle;
         let effect = if is_idle { self.status.mark().get() } else { SessionEffect::None };
         self.run_command(wire, Command::Rollback { effect }).await.map(drop)
@@ -264,14 +265,14 @@ fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Statement
     Ok((text, params))
 }
 
-/// The owed steps, and more. Whoever has the turn is alone with the connection: they go out in this very poll.
+/// The owed steps, and `more`. The guard gives exclusive use of the connection: the steps are sent in this poll.
 fn take(flight: &dyn Flight, more: &[Control]) -> Result<Steps, DriverError> {
     let mut steps = flight.take().map_err(DriverError::harmless)?.into_steps();
     steps.extend(more.iter().cloned());
     Ok(steps)
 }
 
-/// The caller knows the statement by its own text.
+/// An error names the statement by the caller's text.
 fn as_given(fault: DriverError, text: &StatementText, given: &str) -> DriverError {
     match fault.error.statement() {
         Some(sent) if *sent == *text.sql => DriverError { error: fault.error.with_statement(given), ..fault },

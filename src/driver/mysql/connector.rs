@@ -1,4 +1,5 @@
-//! Connecting by mysql_async, with the second attempt that two of MySQL's `ssl-mode`s take. It knows no URLs.
+//! [`Connector`]: connects by mysql_async, with the second attempt that two of MySQL's `ssl-mode`s allow. It knows no
+//! URLs.
 
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ pub(super) struct Connector {
     fallback: Fallback,
 }
 
-/// How long the server is given before it is asked again whether sessions have ended; twice as long each time, up to a limit.
+/// The pause before the server is asked again whether sessions have ended; it doubles each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LAST_WAIT: Duration = Duration::from_millis(50);
 
 impl Connector {
-    /// Waits until the server no longer lists these sessions. It closes a connection before it forgets the session, so that
-    /// the client cannot see that by itself: it is asked, over a connection that has no database.
+    /// Waits until the server no longer lists these sessions. The server closes a connection before it forgets the
+    /// session, so the client cannot see that by itself: it asks over a connection without a database.
     pub(super) async fn wait_for_end_of(&self, sessions: &[u64]) -> Result<(), Native> {
         if sessions.is_empty() {
             return Ok(());
@@ -35,7 +36,7 @@ impl Connector {
         let mut wait = FIRST_WAIT;
         let mut helper = loop {
             match Conn::new(opts.clone()).await {
-                // The sessions may have had all the connections that the server gives.
+                // The sessions may have used up all connections of the server.
                 Err(error) if classify::is_for_want_of_slots(&error) => {}
                 made => break made?,
             }
@@ -60,14 +61,14 @@ impl Connector {
         self.opts.clone()
     }
 
-    /// Connects, and tells by which options: others for the same session take them too.
+    /// Connects, and returns the options that worked: further connections for the same session use them.
     pub(super) async fn connect(&self) -> Result<(Conn, Opts), Native> {
         Ok((Conn::new(self.opts.clone()).await?, self.opts.clone()))
     }
 }
 
 impl Connector {
-    /// Who logs in.
+    /// The user name.
     pub(super) fn user(&self) -> &str {
         self.opts.user().unwrap_or_default()
     }
@@ -84,17 +85,17 @@ impl Connector {
         self.fallback.remembered().unwrap_or_else(|| self.opts.clone())
     }
 
-    /// With TLS, or at a server that has none without.
+    /// With TLS, or without it where the server has none.
     pub(super) fn or_plain(opts: Opts, plain: Opts) -> Self {
         Self { opts, fallback: Fallback::Plain(plain) }
     }
 
-    /// With TLS to a server of any name that its certificate holds.
+    /// With TLS, to a server whose certificate may have any name.
     pub(super) fn by_any_name(opts: Opts) -> Self {
         Self { opts, fallback: Fallback::Renamed(std::sync::Mutex::default()) }
     }
 
-    /// Connects, and tells by which options: others for the same session take them too.
+    /// Connects, and returns the options that worked: further connections for the same session use them.
     pub(super) async fn connect(&self) -> Result<(Conn, Opts), Native> {
         if self.opts.ssl_opts().is_some() {
             settle_provider();
@@ -113,12 +114,12 @@ impl Connector {
     }
 }
 
-/// Makes sure that the program has chosen a cryptography, which mysql_async takes for granted. Left alone, rustls chooses
-/// for the program at this point, and panics where more than one is built in.
+/// Chooses a crypto provider, which mysql_async requires, if the program has not. Otherwise rustls chooses one at this
+/// point, and panics if several are built in.
 #[cfg(feature = "tls")]
 fn settle_provider() {
     if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
+        // Another thread may have been faster, which is as good.
         let _ = ring::default_provider().install_default();
     }
 }

@@ -1,4 +1,4 @@
-//! [`MysqlDriver`]: the driver of one MySQL or MariaDB database: reads its URL and makes connections.
+//! [`MysqlDriver`]: one MySQL or MariaDB database: reads its URL and makes connections.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 /// The largest packet that any server can be set to take, or to send.
 const LARGEST_PACKET: usize = 1 << 30;
 
-/// How to reach one MySQL or MariaDB database.
+/// One MySQL or MariaDB database.
 #[derive(Debug)]
 pub(crate) struct MysqlDriver {
     connector: Connector,
@@ -42,7 +42,7 @@ impl MysqlDriver {
         let setup = [SETUP, database.as_deref().unwrap_or_default()].concat();
         let asks_for_socket = url.contains("prefer_socket=true");
         let opts = OptsBuilder::from_opts(given)
-            // A connection by TCP is not to turn into one by a socket unless it is asked for.
+            // A TCP connection must not become one by a unix socket unless the URL asks for it.
             .prefer_socket(asks_for_socket)
             .ip_or_hostname(host)
             .client_found_rows(true)

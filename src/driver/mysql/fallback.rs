@@ -1,4 +1,4 @@
-//! The second attempt to connect that two of MySQL's `ssl-mode`s take, by what the first one has failed with.
+//! [`Fallback`]: the second attempt to connect that two of MySQL's `ssl-mode`s allow, chosen by the error of the first.
 
 use std::{
     error::Error as StdError,

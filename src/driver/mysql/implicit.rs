@@ -1,5 +1,5 @@
-//! Which statements commit the transaction that they run in, as far as their text tells. The server's status flags tell it
-//! for sure, but only afterwards; this is for what must be known before, and for errors, which have no flags.
+//! Detects statements that commit implicitly, as far as their text tells. The server's status flags tell it for
+//! certain, but only afterwards; this serves what must be known before, and errors, which have no flags.
 
 use crate::{
     error::{Error, ErrorKind},

@@ -1,4 +1,4 @@
-//! [`Lent`]: the connection of mysql_async, lent to the caller, and the end of what it has left open.
+//! [`Lent`]: the connection of mysql_async, lent to the caller; and the rollback of what the caller has left open.
 
 use mysql_async::Conn;
 
@@ -6,12 +6,12 @@ use super::{command::Command, connection::MysqlConnection, in_flight::WireGuard}
 use crate::{sql::statement::SessionEffect, transaction::impact::DriverError};
 
 impl MysqlConnection {
-    /// Rolls back what the native client has left open outside any block.
+    /// Rolls back a transaction that the native client has left open outside any block.
     ///
     /// # Errors
-    /// `RolledBack` if there was anything.
+    /// `RolledBack` if there was one.
     pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
-        // An error may have been the last answer, which tells nothing of the transaction.
+        // The last answer may have been an error, which has no status flags.
         self.run_command(self.lock().await?, Command::Ping).await.map(drop)
     }
 
@@ -43,7 +43,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whatever was done, the flags of its last answer tell; a command that was dropped half-way has broken it.
+        // The flags of the last answer tell what was done; a command that was dropped has broken the connection.
         self.0.after_loan();
     }
 }

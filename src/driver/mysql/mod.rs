@@ -1,9 +1,9 @@
-//! MySQL and MariaDB, by mysql_async: connect, run, control, classify errors, convert values. It knows no pool, no
-//! frames, no models.
+//! MySQL and MariaDB, by mysql_async: connect, run, control, classify errors, convert values. The module knows no pool,
+//! no frames, no models.
 //!
-//! A connection runs one command at a time. Owed steps go out in one multi-statement message, then the prepared
-//! statement; a statement without parameters whose rows nobody wants rides in the same message. After every success the
-//! server tells in its status flags whether a transaction is open.
+//! A connection runs one command at a time. Owed steps are sent in one multi-statement message, ahead of the prepared
+//! statement; a statement without parameters that returns no rows to the caller is part of that message. After each
+//! success the server's status flags tell whether a transaction is open.
 
 mod classify;
 mod command;

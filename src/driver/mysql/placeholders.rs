@@ -1,5 +1,5 @@
-//! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where;
-//! and the text with a cast around each placeholder whose value would lose its type on the way.
+//! [`Template`]: numbered parameters for a protocol that has only `?`. It replaces each `$1`, remembers which value
+//! goes where, and puts a cast around the placeholders whose values would lose their type.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ pub(super) fn is_empty(sql: &str) -> bool {
     Tokens::new(sql, Reading::MYSQL).all(|token| token.is_mark(b";"))
 }
 
-/// A statement as it was given, with what is known of its placeholders.
+/// A statement as it was given, and facts about its placeholders.
 #[derive(Debug)]
 pub(super) struct Template {
     sql: Arc<str>,
     order: Option<Arc<[usize]>>,
-    /// The values that are only ever stored, by their indices; empty if there are none.
+    /// For each value whether it is only stored; empty if none is.
     stored: Box<[bool]>,
     effect: SessionEffect,
     is_opaque: bool,
@@ -140,7 +140,7 @@ fn numbered(sql: &str) -> (String, Option<Vec<usize>>) {
     (out, (!order.is_empty()).then_some(order))
 }
 
-/// Where a placeholder stands.
+/// A placeholder in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Placeholder {
     /// Its byte in the text.
@@ -151,7 +151,7 @@ struct Placeholder {
     is_stored: bool,
 }
 
-/// The placeholders of a text, in turn.
+/// The placeholders of a text, in order.
 fn placeholders(sql: &str) -> impl Iterator<Item = Placeholder> {
     let mut tokens = Tokens::new(sql, Reading::MYSQL);
     let mut state = InsertScanner { inserts: inserts(sql), ..InsertScanner::default() };

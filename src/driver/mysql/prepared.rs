@@ -1,4 +1,4 @@
-//! Statements that the server has prepared: their rows at once, or one by one.
+//! Prepared statements: their rows all at once, or as a stream.
 
 use std::{mem, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 impl Wire {
     /// Runs a statement as a prepared one.
     ///
-    /// What is large is lent, as futures keep a copy of each value that is moved into them.
+    /// Large parameters are borrowed, as a future keeps a copy of each value that is moved into it.
     pub(super) async fn prepared(
         &mut self,
         text: &StatementText,
@@ -37,7 +37,7 @@ impl Wire {
             drop(result);
             no_error_behind(conn).await.map(|()| rows)
         };
-        // Apart, as a command is to have little with it while it waits for its rows.
+        // Outside the future above, so that the command is small while it waits for its rows.
         let result = match read.await {
             Ok(rows) => self.answer(rows, sql, was_open),
             Err(error) => Err(self.classify_error(error, sql, was_open).await),
@@ -46,7 +46,7 @@ impl Wire {
         result
     }
 
-    /// Closes a statement that has run, if it is not kept.
+    /// Closes a statement that has run, if it is not cached.
     async fn close_unless_cached(&mut self, text: &StatementText) {
         if !text.is_cached {
             // Boxed, as it is seldom.
@@ -56,14 +56,14 @@ impl Wire {
 
     async fn close(&mut self, statements: impl IntoIterator<Item = Statement>) {
         for statement in statements {
-            // There is no answer to it. What cannot be sent has broken the connection.
+            // A close has no answer. If it cannot be sent, the connection is broken.
             if !matches!(self.status.get(), SessionStatus::Lost) && self.conn.close(statement).await.is_err() {
                 self.status.set(SessionStatus::Lost);
             }
         }
     }
 
-    /// Looks at a statement before it is sent on its own: whether a transaction is open.
+    /// Prepares the status for a statement that is sent alone: returns whether a transaction is open.
     async fn begin_statement(&mut self, text: &StatementText) -> Result<bool, DriverError> {
         let was_open = self.begin_command(&[])?;
         self.refuse_to_write(was_open, &text.sql)?;
@@ -93,7 +93,7 @@ impl Wire {
         }
     }
 
-    /// What came of a statement that has succeeded.
+    /// The answer to a statement that has succeeded.
     fn answer(&mut self, read: Read, sql: &str, was_open: bool) -> Result<Answer, DriverError> {
         let Read { rows, returned, has_more } = read;
         self.check_success(was_open, || sql)?;
@@ -138,7 +138,7 @@ impl Wire {
         Err(DriverError::harmless(wrong_count(given, takes).with_statement(sql)))
     }
 
-    /// Runs a statement, and sends its rows for as long as somebody takes them; the rest is read and thrown away.
+    /// Runs a statement, and sends its rows until the stream is dropped; the rest is read and discarded.
     pub(super) async fn stream(
         &mut self,
         text: &StatementText,
@@ -208,7 +208,8 @@ impl Wire {
     }
 }
 
-/// An error behind the first result, as a procedure may end with: the driver keeps it, and would tell it to whoever is next.
+/// Checks for an error behind the first result, as a procedure may end with. mysql_async keeps it, and would return it
+/// to the next command.
 async fn no_error_behind(conn: &mut Conn) -> Result<(), Native> {
     if conn.last_ok_packet().is_some() {
         return Ok(());
@@ -216,23 +217,23 @@ async fn no_error_behind(conn: &mut Conn) -> Result<(), Native> {
     Box::pin(QueryResult::<'_, '_, TextProtocol>::new(conn).drop_result()).await
 }
 
-/// What is wanted of a statement, and who reads its rows as they come.
+/// The result that the caller wants, and what reads the rows as they come.
 pub(super) struct Wanted {
     pub(super) want: Want,
     pub(super) reader: Option<Arc<dyn Reader>>,
 }
 
-/// What was read of the results of a statement.
+/// The results of a statement.
 struct Read {
-    /// What no reader has taken.
+    /// The rows that no reader has taken.
     rows: Vec<Row>,
-    /// How many rows were wanted in all.
+    /// The number of rows of the wanted result.
     returned: u64,
-    /// Whether rows were wanted, and there were others than those of one result.
+    /// Whether there was a further result with rows.
     has_more: bool,
 }
 
-/// Reads the rows of the first result that has any, if they are wanted. What is not wanted is read and thrown away.
+/// Reads the rows of the first result that has any, if they are wanted. All other rows are read and discarded.
 async fn read<P: Protocol>(
     result: &mut QueryResult<'_, 'static, P>,
     text: &StatementText,
@@ -246,7 +247,7 @@ async fn read<P: Protocol>(
     while !result.is_empty() {
         let has_rows = !result.columns_ref().is_empty();
         read.has_more |= *want == Want::Rows && has_rows && !is_wanted;
-        // Boxed, so that the future of a statement is not of the size for which allocators are slow.
+        // Boxed, so that the future of a statement stays below the size for which allocators are slow.
         let mut collector =
             (is_wanted && has_rows).then(|| Box::new(RowCollector::new(text.meta.of(result.columns()))));
         is_wanted &= !has_rows;
@@ -265,18 +266,18 @@ async fn read<P: Protocol>(
     Ok(read)
 }
 
-/// Reads what follows on the rows of a stream to its end: whether there were others.
+/// Reads what follows on the rows of a stream: returns whether there were further rows.
 async fn rest<P: Protocol>(mut result: QueryResult<'_, 'static, P>) -> Result<bool, Native> {
     let mut has_rows = false;
     while !result.is_empty() {
         has_rows |= !result.columns_ref().is_empty();
         while result.next().await?.is_some() {}
     }
-    // An error behind them is told here.
+    // An error behind them comes here.
     result.drop_result().await.map(|()| has_rows)
 }
 
-/// The error of a query with several results: no one of them is what was asked for.
+/// The error of a query with several results, none of which is the wanted one.
 fn several_results(sql: &str) -> DriverError {
     let text = "the statement has run and returned the rows of several results, of which a query takes one; read them \
                 by `with_mysql`";

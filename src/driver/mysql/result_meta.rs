@@ -1,5 +1,5 @@
-//! [`ResultMeta`]: what the rows of one result have in common: their columns, and how each is read. Kept with the statement, as
-//! making it costs more than a select by key.
+//! [`ResultMeta`]: the columns of a result, and how each is read. It is cached with the statement: making it costs more
+//! than a select by key.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

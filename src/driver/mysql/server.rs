@@ -1,5 +1,5 @@
-//! [`Server`]: what a server tells of itself when a connection is made, and what it takes in one message. Used by
-//! whatever sends: what is too large is refused ahead of sending, as the server would end the connection over it.
+//! [`Server`]: what a server tells about itself when a connection is made, and the largest message that it accepts.
+//! What is larger is refused before it is sent, as the server would close the connection.
 
 use mysql_async::{Conn, Error as Native, Value, consts::MAX_PAYLOAD_LEN, prelude::Queryable as _};
 

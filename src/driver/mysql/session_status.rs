@@ -1,27 +1,28 @@
-//! What is known of a session without asking: kept by the wire, looked at by the connection.
+//! [`SessionStatus`]: what is known of a session without asking the server. Written by the wire, read by the
+//! connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::driver::session_mark::SessionMark;
 
-/// What is known of the session. It is `Unknown` while a command is under way: dropped half-way, it stays so.
+/// The known status of a session. It is `Unknown` while a command is under way, and stays so if the command is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SessionStatus {
     Idle = 0,
     Transaction = 1,
     Unknown = 2,
     Lost = 3,
-    /// The transaction has ended by itself: nothing is sent before its user has rolled it back too.
+    /// The server has ended the transaction: nothing is sent before its user has rolled it back too.
     TransactionEnded = 4,
 }
 
-/// A [`SessionStatus`] that is looked at from outside.
+/// The status of a session, shared between the wire and the connection.
 #[derive(Debug)]
 pub(super) struct StatusCell {
     status: AtomicU8,
-    /// Whether variables are set for the open transaction: then the session is not as the next user expects it.
+    /// Whether variables are set for the open transaction: then the session is not as its next user expects it.
     has_locals: AtomicBool,
-    /// Whether the runtime has ended that the socket lives on: whatever is known, nothing can be sent any more.
+    /// Whether the runtime of the socket has ended: nothing can be sent any more.
     is_runtime_gone: AtomicBool,
     mark: SessionMark,
 }
@@ -58,7 +59,7 @@ impl StatusCell {
         self.status.store(status as u8, Ordering::Release);
     }
 
-    /// What was left behind in the session.
+    /// What must be reset in the session.
     pub(super) fn mark(&self) -> &SessionMark {
         &self.mark
     }

@@ -1,5 +1,4 @@
-//! [`StatementText`]: a statement as it is sent, with what is kept of it: its handle at the server and the columns of its
-//! last result.
+//! [`StatementText`]: a statement as it is sent, with its handle at the server and the columns of its last result.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,24 +10,24 @@ use crate::sql::{
     tokens::Syntax,
 };
 
-/// A statement as MySQL takes it, for values of certain types.
+/// A statement as it is sent, for values of certain types.
 #[derive(Debug)]
 pub(super) struct StatementText {
     pub(super) sql: Arc<str>,
-    /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
+    /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in order.
     pub(super) order: Option<Arc<[usize]>>,
     pub(super) meta: ResultMetaCache,
     pub(super) handle: StatementHandle,
-    /// Whether it is kept: what is not is closed once it has run.
+    /// Whether it is in the cache: others are closed once they have run.
     pub(super) is_cached: bool,
-    /// What it leaves behind in the session.
+    /// The effect on the session.
     pub(super) effect: SessionEffect,
-    /// Whether it may end the transaction that it runs in, and begin another.
+    /// Whether it may end its transaction and begin another.
     pub(super) is_opaque: bool,
 }
 
 impl StatementText {
-    /// A text that is sent as it is, and not kept.
+    /// A text that is sent unchanged and not cached.
     pub(super) fn whole(sql: &str) -> Self {
         Self {
             sql: sql.into(),
@@ -42,7 +41,8 @@ impl StatementText {
     }
 }
 
-/// What the server calls one statement, once it is prepared. Only whoever has the turn on the connection comes here.
+/// The server's handle of a statement, once it is prepared. Used under the guard of the connection. mysql_async would
+/// look it up by the text, and read that for named parameters each time.
 #[derive(Debug, Default)]
 pub(super) struct StatementHandle(Mutex<Option<Statement>>);
 

@@ -1,8 +1,8 @@
-//! [`StatementCache`]: the statements that one connection keeps, by their text and the types of their values, the least recently
-//! used ones leaving first. Bounded in number and in bytes; what leaves is closed at the server.
+//! [`StatementCache`]: the prepared statements of one connection, by their text and the types of their values, in
+//! least-recently-used order. It is bounded in number and in bytes; an evicted statement is closed at the server.
 //!
-//! mysql_async keeps statements too, by the text that was sent alone: so no two of ours are sent with the same text. It
-//! keeps as many, so that it closes none of ours by itself.
+//! mysql_async has a cache too, by the sent text alone: so no two of our statements are sent with the same text. Its
+//! cache is as large as ours, so that it closes none of our statements.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     error::Error,
 };
 
-/// For how many sets of types one text is kept.
+/// The number of sets of types for which one text is cached.
 const VARIANTS: usize = 8;
 
 /// The statements of one connection.
@@ -24,15 +24,15 @@ const VARIANTS: usize = 8;
 pub(super) struct StatementCache {
     server: Server,
     entries: LruCache<Box<str>, Entry>,
-    /// The texts that they are sent with.
+    /// The texts with which they are sent.
     sent: HashSet<Arc<str>>,
-    /// How many statements are kept at most.
+    /// The largest number of cached statements.
     capacity: usize,
     count: usize,
     bytes: usize,
-    /// Those that have left, and are still to be closed.
+    /// Evicted statements that are still to be closed.
     evicted: Vec<Statement>,
-    /// Whether mysql_async may keep statements that are not ours.
+    /// Whether mysql_async may have statements that are not ours.
     was_lent: bool,
 }
 
@@ -47,7 +47,7 @@ struct Entry {
 #[derive(Debug)]
 struct Variant {
     types: Box<[ParamType]>,
-    /// Whether any of them is not known yet.
+    /// Whether any of the types is not known yet.
     has_nulls: bool,
     text: Arc<StatementText>,
 }
@@ -107,7 +107,7 @@ impl StatementCache {
     fn add_to(&mut self, entry: &mut Entry, values: &[Value]) -> Result<Arc<StatementText>, Error> {
         let types: Box<[_]> = entry.template.types(values, self.server).collect();
         let mut text = entry.template.text(&types, self.server, true)?;
-        // Blanks behind a text change nothing but that it is another one.
+        // Blanks behind a text make it a different one, and change nothing else.
         let mut blanks = usize::from(self.was_lent);
         let padded = |blanks: usize| -> Arc<str> { format!("{}{}", text.sql, " ".repeat(blanks)).into() };
         if self.was_lent || self.sent.contains(&text.sql) {
@@ -140,7 +140,7 @@ impl StatementCache {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Somebody else had the connection: mysql_async may have closed any of ours, and keeps others.
+    /// The connection was lent: mysql_async may have closed statements of ours, and has others.
     pub(super) fn after_loan(&mut self) {
         while !self.entries.is_empty() {
             self.evict_oldest();
@@ -166,7 +166,7 @@ impl Entry {
                 && variant.types.iter().zip(template.types(values, server)).all(|(kept, given)| kept.takes(given))
         })?;
         if variant.has_nulls {
-            // The first value that is no NULL is what the server takes the type of.
+            // The server takes the type of the first value that is not NULL.
             for (kept, given) in variant.types.iter_mut().zip(template.types(values, server)) {
                 if *kept == ParamType::Null {
                     *kept = given;

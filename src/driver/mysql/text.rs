@@ -19,12 +19,12 @@ use crate::{
     },
 };
 
-/// How long variables may take to be set back. A KILL QUERY that comes between two statements of a text makes the server
-/// go on with neither, though it has promised another result: without a bound it would be waited for that for ever.
+/// The time that restoring variables may take. A KILL QUERY that comes between two statements of a text can make the
+/// server stop, though it has promised another result: without a limit the client would wait forever.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Wire {
-    /// Sends steps, and behind them a statement without parameters whose rows nobody wants, as one message.
+    /// Sends steps and a statement without parameters that returns no rows to the caller, as one message.
     #[expect(clippy::manual_async_fn, reason = "as `run_text`")]
     pub(super) fn text(
         &mut self,
@@ -41,7 +41,7 @@ impl Wire {
             let is_marked = was_open && tail.is_some_and(|tail| tail.is_opaque);
             let (text, ahead) = marker::message(steps, is_marked, tail);
             if let Err(error) = self.server.check_text(text.len()) {
-                // The statement was looked at before: it is a setting that is too large, and nothing is begun with it.
+                // The statement was checked before: a setting is too large, and no transaction is begun with it.
                 return Err(self.transaction_ended(error));
             }
             let sql =
@@ -55,7 +55,7 @@ impl Wire {
             if completed >= ahead {
                 return Err(self.classify_error(error, &sql(), was_open).await);
             }
-            // Nothing behind the step, or behind the marker, has run.
+            // Nothing behind the failed step, or behind the marker, has run.
             let is_killed = classify::is_killed(&error);
             if is_killed && is_marked && completed + 1 == ahead {
                 self.status.set(SessionStatus::Transaction);
@@ -67,14 +67,14 @@ impl Wire {
             let is_told = matches!(error, Native::Server(_));
             let mut fault = self.classify_step_error(error, steps, was_open).await;
             if fault.impact == Impact::Connection && (tail.is_none() || is_told) {
-                // Nothing of the caller's was sent, or the server has ended the session ahead of it.
+                // The caller's statement was not sent, or the server has ended the session ahead of it.
                 fault.impact = Impact::NotSent;
             }
             Err(fault)
         }
     }
 
-    /// A step failed: the transaction as a whole cannot be relied on.
+    /// Classifies the error of a step: the transaction as a whole cannot be relied on.
     fn classify_step_error<'w>(
         &'w mut self,
         error: Native,
@@ -88,10 +88,10 @@ impl Wire {
         })
     }
 
-    /// Runs a text of several statements: how many of them are through, and how many rows they affected or returned in
-    /// all: steps affect none, nor does the empty statement that a comment at the end is. Each has a result of its own,
-    /// and an error in one comes when the one before it is read to its end. Those behind the first `waited_for` take no
-    /// time: what does not come in a while will never come.
+    /// Runs a text of several statements. Returns how many of them are complete, and how many rows they affected or
+    /// returned in total: steps affect none, nor does the empty statement of a trailing comment. Each statement has a
+    /// result, and an error comes when the previous result is read to its end. The statements behind the first
+    /// `waited_for` take no time: a result of theirs that does not come within [`PATIENCE`] will never come.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
     pub(super) fn run_text(
         &mut self,
@@ -107,20 +107,20 @@ impl Wire {
             };
             while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
                 if !has_rows {
-                    // Before it is read to its end, which is where the next one begins.
+                    // Before it is read to its end, where the next result begins.
                     answer.affected += result.affected_rows();
                     let last = result.last_insert_id().and_then(|id| i64::try_from(id).ok());
                     answer.last_insert_id = last.or(answer.last_insert_id);
                 }
                 if result.is_empty() {
-                    // The only one, or the last: nothing is left to be read.
+                    // The only result, or the last one.
                     return (completed + 1, Ok(answer));
                 }
-                // This reads on to the beginning of what comes next.
+                // This reads up to the beginning of the next result.
                 let end = if completed + 1 < waited_for {
                     read_on(&mut result).await
                 } else {
-                    // Boxed, for the timer that few texts need.
+                    // Boxed, as few texts need the timer.
                     let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
                     end.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
                 };
@@ -130,12 +130,12 @@ impl Wire {
                     Err(error) => return (completed, Err(error)),
                 }
             }
-            // The error of a further one is told here.
+            // An error of a further result comes here.
             (completed, result.next().await.map(|_none| answer))
         }
     }
 
-    /// A batch that commits half-way is not sent: the statements behind would run on their own.
+    /// Refuses a batch that commits before its last statement: the statements behind would run on their own.
     fn refuse_to_commit(&mut self, is_open: bool, sql: &str) -> Result<(), DriverError> {
         if !(is_open && implicit::commits_among_several(sql)) {
             return Ok(());
@@ -145,7 +145,7 @@ impl Wire {
         Err(self.transaction_ended(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
     }
 
-    /// Ends the transaction, and sets back what was set for it, by one message.
+    /// Ends the transaction and restores its variables, by one message.
     pub(super) async fn end(&mut self, steps: &[Control]) -> Result<Answer, DriverError> {
         let was_open = self.begin_command(steps)?;
         let mut text = Dialect::Mysql.render_all(steps);
@@ -165,24 +165,24 @@ impl Wire {
         if completed < steps.len() {
             return Err(self.classify_step_error(error, steps, was_open).await);
         }
-        // It has ended as it should have; only its variables are still set.
+        // The transaction has ended as requested; only its variables are still set.
         tracing::debug!(target: "nestling", %error, "what was set for a transaction could not be set back");
         if classify::is_lost(&error) {
             self.status.set(SessionStatus::Lost);
         } else {
-            // Should this fail too, the connection is marked as lost, and goes.
+            // If this fails too, the connection is marked as lost and thrown away.
             let _ = Box::pin(self.reset()).await;
         }
         Ok(Answer::count(0))
     }
 
-    /// What sets back the variables that were set for the transaction.
+    /// The statements that restore the variables of the transaction.
     fn restoration(&self) -> String {
         let mut text: String = self.locals.iter().map(|key| format!("; SET SESSION {key} = DEFAULT")).collect();
         let is_ours = |key: &String| ["time_zone", "sql_mode"].iter().any(|ours| key.eq_ignore_ascii_case(ours));
         if self.locals.iter().any(is_ours) || self.locals.iter().any(|key| key.to_lowercase().starts_with("collation"))
         {
-            // Their default is the server's, not ours.
+            // Their default is the server's, not the one of [`SETUP`].
             text.push_str("; ");
             text.push_str(SETUP);
         }

@@ -1,5 +1,5 @@
-//! TLS to MySQL and MariaDB: what `ssl-mode` and `ssl-ca` of a URL mean, as MySQL's own clients have it, and the options
-//! of mysql_async that do it. Without the feature `tls`, what asks for it is refused.
+//! TLS to MySQL and MariaDB: `ssl-mode` and `ssl-ca` of a URL, with the meaning that MySQL's own clients give them, and
+//! the options of mysql_async for them. Without the feature `tls`, a URL that requires TLS is refused.
 
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ impl Tls {
             (None, Some(ssl)) if ssl.accept_invalid_certs() => Ok(Mode::Required),
             (None, Some(ssl)) if ssl.skip_domain_validation() => Ok(Mode::VerifyCa),
             (None, Some(_)) => Ok(Mode::VerifyIdentity),
-            // Whoever names a CA wants it to be asked.
+            // A CA in the URL is there to be checked.
             (None, None) if self.ca.is_some() => Ok(Mode::VerifyIdentity),
             (None, None) => Ok(Mode::Disabled),
         }

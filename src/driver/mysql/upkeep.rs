@@ -1,4 +1,4 @@
-//! What keeps a session fit for whoever uses it next: a sign of life, late cancellations taken up, a reset.
+//! Makes a session fit for its next user: pings, late cancellations, resets.
 
 use futures_util::future::BoxFuture;
 use mysql_async::{ChangeUserOpts, OkPacket, consts::StatusFlags, prelude::Queryable as _};
@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// How often steps are taken again that a KILL QUERY has hit.
+/// How often steps are run again that a KILL QUERY has hit.
 pub(super) const STEP_RETRIES: usize = 5;
 
 impl Wire {
-    /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
-    /// block around rests on them: they are taken now. Whether that worked.
+    /// Runs the owed steps again that a KILL QUERY has hit, which was meant for a dropped statement: they count as
+    /// sent, and the block relies on them. Returns whether that worked.
     pub(super) fn retry_steps<'w>(&'w mut self, steps: &'w [Control], completed: usize) -> BoxFuture<'w, bool> {
         Box::pin(self.retry_steps_now(steps, completed))
     }
@@ -35,7 +35,7 @@ impl Wire {
                 completed -= Dialect::Mysql.statements(first);
                 steps = rest;
             }
-            // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
+            // Only a BEGIN with settings is more than one statement, and it cannot be continued.
             let again = if completed > 0 { "ROLLBACK; " } else { "" };
             let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
             match self.run_text(&text, usize::MAX).await {
@@ -52,7 +52,7 @@ impl Wire {
         false
     }
 
-    /// Asks the server for a sign of life, which takes a round trip.
+    /// Pings the server, which takes a round trip.
     pub(super) async fn ping(&mut self) -> Result<Answer, DriverError> {
         if let Err(error) = self.conn.ping().await {
             self.status.set(SessionStatus::Lost);
@@ -64,13 +64,13 @@ impl Wire {
         Ok(Answer::count(0))
     }
 
-    /// Whether statements outside any transaction are committed by themselves, as far as the last answer tells.
+    /// Whether autocommit is on, as far as the last answer tells.
     pub(super) fn commits_alone(&self) -> bool {
         let flags = self.conn.last_ok_packet().map(OkPacket::status_flags);
         flags.is_none_or(|flags| flags.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT))
     }
 
-    /// Whether nothing is left to be done behind a command.
+    /// Whether nothing is left to do after a command.
     pub(super) fn is_settled(&self) -> bool {
         let is_as_expected = match self.status.get() {
             SessionStatus::Transaction => self.is_in_block,
@@ -80,8 +80,8 @@ impl Wire {
         is_as_expected && !self.is_marked
     }
 
-    /// Behind a command, the statement `sql`: looks at the marker, and brings a session back to where statements are
-    /// committed by themselves, if the statement has left it elsewhere.
+    /// Cleans up after a command, the statement `sql`: checks the marker, and turns autocommit on again if the
+    /// statement has turned it off.
     pub(super) async fn settled(
         &mut self,
         result: Result<Answer, DriverError>,
@@ -95,7 +95,7 @@ impl Wire {
             return result;
         }
         let was_open = self.status.get() == SessionStatus::Transaction;
-        // In these words, as `completion_type` may make a plain ROLLBACK begin another transaction.
+        // In these words, as with `completion_type` a plain ROLLBACK may begin another transaction.
         let undo = if was_open { "ROLLBACK AND NO CHAIN NO RELEASE; " } else { "" };
         let text = &[undo, "SET autocommit = 1"].concat();
         self.status.set(SessionStatus::Unknown);
@@ -115,7 +115,7 @@ impl Wire {
         }
     }
 
-    /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
+    /// Absorbs a KILL QUERY that came too late for its statement, so that it does not hit a later one.
     pub(super) async fn absorb_kill(&mut self) {
         if matches!(self.status.get(), SessionStatus::Unknown | SessionStatus::Lost) {
             return;
@@ -135,10 +135,11 @@ impl Wire {
         self.status.set(SessionStatus::Lost);
     }
 
-    /// A session as new, for the next user.
+    /// Resets the session for its next user.
     pub(super) async fn reset(&mut self) -> Result<(), DriverError> {
         self.statements.reset();
-        // A reset leaves the default database as it is, and our setup names ours again. A user that has none logs in anew.
+        // A reset does not change the default database, and our setup selects ours again. A user without a database
+        // logs in again.
         let reset = if self.conn.opts().db_name().is_some() {
             self.conn.reset().await
         } else {

@@ -1,9 +1,9 @@
-//! Values on their way to MySQL, and rows on their way back. The server does not say what type a parameter should have:
-//! it is sent as what it is, and the server, in its strict mode, refuses what does not fit.
+//! Parameters sent to MySQL, and rows read from it. The server does not tell the type of a parameter: a value is sent
+//! as what it is, and the server, in its strict mode, refuses what does not fit.
 //!
-//! Rows are copied into batches as they are read, and read column by column from there. mysql_async decodes each row into
-//! values of its own, with an allocation for the row and one for each text: they are given back at once, so that the
-//! allocator has the same few pieces go round.
+//! Rows are copied into batches and read column by column from there. mysql_async decodes each row into values of its
+//! own, with an allocation for the row and one for each text. These are freed at once, so the allocator reuses the same
+//! few blocks.
 
 use std::{mem, str, sync::Arc};
 
@@ -95,10 +95,10 @@ fn time(value: NaiveTime) -> Native {
 /// No more rows are kept together with those that have this many bytes of text.
 const BYTES_TOGETHER: usize = 1 << 20;
 
-/// What is longer is not copied but kept as it came.
+/// A longer value is not copied but kept as it was received.
 const LONG: usize = 1 << 12;
 
-/// Rows that were read together: one allocation for their values, one for all of their texts.
+/// Rows that were read together: one allocation for their values, and one for their texts.
 struct RowBatch {
     meta: Arc<ResultMeta>,
     slots: Vec<Slot>,
@@ -106,19 +106,19 @@ struct RowBatch {
     long: Vec<Vec<u8>>,
 }
 
-/// One value; those of texts and bytes are where they lie.
+/// One value, or the place of a text.
 #[derive(Clone, Copy)]
 enum Slot {
     Null,
     Int(i64),
-    /// More than an `i64` holds.
+    /// A value above the range of `i64`.
     UInt(u64),
     Float(f32),
     Double(f64),
-    /// A DATE, DATETIME or TIMESTAMP, whichever the column is.
+    /// A DATE, DATETIME or TIMESTAMP, depending on the column.
     Moment(NaiveDateTime),
     Time(NaiveTime),
-    /// A date or a time that chrono does not have.
+    /// A date or a time outside the range of chrono.
     Outside,
     Short {
         start: u32,
@@ -135,7 +135,7 @@ pub(super) struct RowCollector {
     slots: Vec<Slot>,
     heap: Vec<u8>,
     long: Vec<Vec<u8>>,
-    /// How many bytes the long ones have.
+    /// The bytes of the long values.
     size: usize,
     rows: Vec<Row>,
 }
@@ -145,7 +145,7 @@ impl RowCollector {
         Self { meta, count: 0, slots: Vec::new(), heap: Vec::new(), long: Vec::new(), size: 0, rows: Vec::new() }
     }
 
-    /// Whether the next row will be in another batch.
+    /// Whether the next row begins another batch.
     pub(super) fn is_full(&self) -> bool {
         self.count >= ROWS_TOGETHER || self.heap.len() + self.size >= BYTES_TOGETHER
     }
@@ -158,7 +158,7 @@ impl RowCollector {
             self.slots.reserve_exact(row.len());
         }
         let Self { slots, heap, long, size, .. } = self;
-        // All at once, so that room is looked for once.
+        // All at once, so that the capacity is checked once.
         slots.extend(row.unwrap_raw().iter_mut().map(|value| match value {
             Some(Native::Bytes(bytes)) => keep(bytes, heap, long, size),
             Some(value) => slot(value),
@@ -172,7 +172,7 @@ impl RowCollector {
         self.rows.extend((0..count).map(|at| Row::among(&batch, at)));
     }
 
-    /// Has the rows read that were gathered since the last time.
+    /// Passes the rows since the last time to a reader.
     pub(super) fn read_by(&mut self, reader: &dyn Reader) {
         let (batch, count) = self.take_batch();
         reader.read(batch, count);
@@ -181,7 +181,7 @@ impl RowCollector {
     fn take_batch(&mut self) -> (Arc<RowBatch>, usize) {
         let count = mem::take(&mut self.count);
         self.size = 0;
-        // The next rows will be about as large.
+        // The next batch will be about as large.
         let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
         let slots = Vec::with_capacity(more(self.slots.len()));
         let heap = Vec::with_capacity(more(self.heap.len()));
@@ -194,7 +194,7 @@ impl RowCollector {
         (batch, count)
     }
 
-    /// Hands out the rows that were gathered since the last time.
+    /// Returns the rows since the last time.
     pub(super) fn take(&mut self) -> Vec<Row> {
         if self.count > 0 {
             self.finish_batch();
@@ -203,7 +203,7 @@ impl RowCollector {
     }
 }
 
-/// What is no text.
+/// A value that is not a text.
 #[inline]
 fn slot(value: &Native) -> Slot {
     match *value {
@@ -277,7 +277,7 @@ impl NativeRows for RowBatch {
     }
 }
 
-/// What came as bytes.
+/// A value that was received as bytes.
 #[inline]
 fn text(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
     match kind {
@@ -292,7 +292,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, Mismatch> {
     str::from_utf8(bytes).map_err(|_| Mismatch::invalid())
 }
 
-/// The value of a text result, or of a type that is written in any result.
+/// A value that was received as text, or of a type that is always sent as text.
 fn written(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
     if kind == ColumnKind::Other {
         return Ok(Cell::Other(bytes));
@@ -310,7 +310,7 @@ fn written(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
         ColumnKind::Double => text.parse().map(Cell::F64).map_err(|_| invalid()),
         ColumnKind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),
         ColumnKind::Computed => {
-            // A division adds digits that nobody asked for: they are rounded off.
+            // A division adds digits: they are rounded off.
             decimal(text).or_else(|| text.parse().ok()).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range)
         }
         ColumnKind::Date => iso::read_date(text).map(Cell::Date).ok_or_else(invalid),
@@ -324,7 +324,7 @@ fn written(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
     }
 }
 
-/// A column's DECIMALs all have its scale: where there is no room for that many zeros, there may be for fewer.
+/// The DECIMALs of a column all have its scale: where they have too many zeros for a `Decimal`, these are cut.
 fn decimal(text: &str) -> Option<Decimal> {
     let shorter = || text.contains('.').then(|| text.trim_end_matches('0').trim_end_matches('.'));
     Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_str_exact(shorter()?).ok())

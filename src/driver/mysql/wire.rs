@@ -1,5 +1,5 @@
-//! The commands of one connection: texts with owed steps, and what the answers tell of the transaction. Prepared
-//! statements are in a file of their own.
+//! [`Wire`]: the native connection with what its answers tell about the transaction. Whatever uses the connection holds
+//! a guard of it.
 
 use std::{
     sync::Arc,
@@ -27,22 +27,22 @@ use crate::{
     },
 };
 
-/// How long a connection that is at rest is trusted without asking.
+/// The time for which an idle connection is trusted without a ping.
 const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 
-/// A connection that somebody has the turn on.
+/// The native connection, and what is known of its session.
 pub(super) struct Wire {
     pub(super) conn: Session,
     pub(super) status: Arc<StatusCell>,
-    /// Session variables that were set for the open transaction, to be set back at its end.
+    /// Session variables that were set for the open transaction, to be restored at its end.
     pub(super) locals: Vec<String>,
-    /// Why the transaction is gone, for those who have not been told: a dropped statement has no caller.
+    /// Why the transaction has ended, for a later statement: a dropped statement has no caller to tell.
     pub(super) ended_by: Option<Error>,
-    /// Whether the open transaction is one that may not write.
+    /// Whether the open transaction is read-only.
     is_read_only: bool,
     pub(super) server: Server,
     pub(super) statements: StatementCache,
-    /// Whether the last command ran in a transaction, or left one open, of which its block knows.
+    /// Whether the last command ran in the transaction of a block, or has begun one.
     pub(super) is_in_block: bool,
     /// Whether the marker is set.
     pub(super) is_marked: bool,
@@ -75,11 +75,11 @@ impl Wire {
         &mut self.conn
     }
 
-    /// The connection was lent, and is back.
+    /// The connection was lent and has come back.
     pub(super) fn after_loan(&mut self) {
         self.statements.after_loan();
         if self.conn.is_disconnected() {
-            // The server would go on with a command that was dropped half-way.
+            // The server would go on with a command that was dropped.
             end_session(self.conn.opts().clone(), self.conn.id());
             self.status.set(SessionStatus::Lost);
         } else if let status @ (SessionStatus::Idle | SessionStatus::Transaction) = self.read_status() {
@@ -87,7 +87,7 @@ impl Wire {
         }
     }
 
-    /// Looks at the status flags of the last answer, which was a success.
+    /// The status that the flags of the last answer tell, which was a success.
     pub(super) fn read_status(&self) -> SessionStatus {
         let flags = self.conn.last_ok_packet().map(mysql_async::OkPacket::status_flags);
         if !self.commits_alone() {
@@ -100,8 +100,8 @@ impl Wire {
         }
     }
 
-    /// What an error means: it has no status flags, so the server is asked, with one round trip. Boxed, as commands
-    /// are not to carry what is seldom needed.
+    /// Classifies an error. It has no status flags, so the server is asked, by one round trip. Boxed, as it is seldom
+    /// needed and commands would be larger.
     pub(super) fn classify_error<'w>(
         &'w mut self,
         error: Native,
@@ -127,19 +127,19 @@ impl Wire {
         if !was_open || status == SessionStatus::Transaction {
             return DriverError::harmless(error);
         }
-        // Such a statement commits before it finds out that it fails.
+        // Such a statement commits before it fails.
         self.transaction_ended(if implicit::commits(sql) { implicit::error(sql).with_source(error) } else { error })
     }
 
-    /// The transaction has ended by itself.
+    /// The server has ended the transaction.
     pub(super) fn transaction_ended(&mut self, error: Error) -> DriverError {
         self.status.set(SessionStatus::TransactionEnded);
         self.ended_by = Some(error.clone());
         DriverError::new(Impact::Transaction, error)
     }
 
-    /// What a success means: a transaction that is no longer open was committed by the statement itself (rule 35).
-    /// `sql` tells what has succeeded.
+    /// Checks a success: a transaction that is no longer open was committed by the statement itself (rule 35). `sql`
+    /// gives the statement.
     pub(super) fn check_success<S: AsRef<str>>(
         &mut self,
         was_open: bool,
@@ -153,8 +153,8 @@ impl Wire {
         Ok(())
     }
 
-    /// A statement that commits implicitly takes effect in a transaction that may not write, too, as the transaction
-    /// ends ahead of it. So it is not sent.
+    /// Refuses a statement that commits implicitly in a read-only transaction: the transaction would end ahead of it,
+    /// and it would take effect.
     pub(super) fn refuse_to_write(&mut self, is_open: bool, sql: &str) -> Result<(), DriverError> {
         if !(is_open && self.is_read_only && implicit::commits(sql)) {
             return Ok(());
@@ -164,22 +164,23 @@ impl Wire {
         Err(self.transaction_ended(Error::new(ErrorKind::ImplicitCommit, text).with_statement(sql)))
     }
 
-    /// A command ends, and the connection is at rest.
+    /// A command has ended: the connection is idle.
     pub(super) fn end_command(&mut self) {
         self.idle_since = Instant::now();
         self.status.set_has_locals(!self.locals.is_empty());
     }
 
-    /// Whether the connection was at rest for so long that it may have died: nobody reads from it meanwhile, so that its
-    /// end is not seen.
+    /// Whether the connection was idle for so long that it may have died: an idle connection is not read, so its end is
+    /// not noticed.
     pub(super) fn is_long_idle(&self) -> bool {
         self.idle_since.elapsed() > TRUSTED_IDLE
     }
 
-    /// Whether a transaction is to be open behind these steps. From here on the state is unknown, until the answer.
+    /// Begins a command: returns whether a transaction will be open behind these steps. The status is unknown from here
+    /// on, until the answer.
     ///
     /// # Errors
-    /// The transaction that they were meant for is gone.
+    /// The transaction of the steps has ended.
     pub(super) fn begin_command(&mut self, steps: &[Control]) -> Result<bool, DriverError> {
         let begins_anew = |step: &Control| matches!(step, Control::Begin(_) | Control::Rollback);
         if steps.iter().any(begins_anew) {
@@ -196,7 +197,8 @@ impl Wire {
                     self.locals.extend(settings.locals().iter().map(|(key, _)| key.clone()));
                 }
                 Control::Commit | Control::Rollback => open = false,
-                // What a nested block sets back is set back once more with the end of the transaction, which drops releases.
+                // A variable of a nested block is restored once more at the end of the transaction, as releases may be
+                // dropped.
                 Control::Set(locals) => {
                     self.locals.extend(locals.settings.locals().iter().map(|(key, _)| key.clone()));
                 }
@@ -208,7 +210,7 @@ impl Wire {
         Ok(open)
     }
 
-    /// Why the transaction is gone, if it is.
+    /// Why the transaction has ended, if it has.
     pub(super) fn cause(&self) -> Option<Error> {
         self.ended_by.clone()
     }

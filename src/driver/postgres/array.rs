@@ -1,6 +1,7 @@
-//! Arrays of one dimension on PostgreSQL's wire: written in binary, or as text where an element can go only so.
+//! [`Array`]: arrays of one dimension in PostgreSQL's protocol: binary, or text where an element can be sent only as
+//! text.
 //!
-//! Used by `encode.rs` and `decode.rs`, which know the elements; this file knows the frame around them.
+//! Used by `encode.rs` and `decode.rs`, which know the elements; this file knows the array's header.
 
 use std::error::Error as StdError;
 
@@ -32,7 +33,7 @@ pub(super) struct Array<E> {
 impl<E: Element> Array<E> {
     /// `None` if the elements cannot be sent together: as text and in binary, or as arrays in an array.
     pub(super) fn new(elements: Vec<E>, oid: u32) -> Option<Self> {
-        // An array in an array has a frame of its own, with all its dimensions.
+        // A nested array has a header of its own, with all its dimensions.
         let nested = elements.iter().any(Element::is_array);
         let mut values = elements.iter().filter(|element| !element.is_null());
         let text = values.clone().next().is_some_and(Element::is_text);
@@ -93,7 +94,7 @@ impl<E: Element> Array<E> {
     }
 }
 
-/// Reads the frame of an array. Arrays of more dimensions than one are handed out as they are.
+/// Reads the header of an array. Arrays of several dimensions are returned as bytes.
 pub(super) fn read(raw: &[u8], read: ReadElement) -> Result<Cell<'_>, Mismatch> {
     let (dimensions, rest) = int(raw)?;
     let (_nulls, rest) = int(rest)?;

@@ -1,6 +1,8 @@
-//! One session at a PostgreSQL server: statements are prepared once, cached, and pipelined; control steps ride ahead of
-//! them. The order of things on the wire is the affair of [`Wire`]; how statements are prepared, of `prepare.rs`; what goes
-//! without a name, of `unnamed.rs`; what is sent once more, of `again.rs`; how transactions end, of `ending.rs`.
+//! [`PostgresConnection`]: one session at a PostgreSQL server. Statements are prepared once, cached and pipelined;
+//! control steps are sent ahead of them, in the same group.
+//!
+//! `wire.rs` sends, `prepare.rs` prepares statements, `unnamed.rs` runs those without names, `retry.rs` sends again
+//! what the server has forgotten, `ending.rs` ends transactions.
 
 use std::{
     any::Any,
@@ -40,7 +42,7 @@ use crate::{
     },
 };
 
-/// How many statements are known where none is to be kept at the server.
+/// The number of cached descriptions where no statement is prepared at the server.
 const DESCRIPTIONS: usize = 256;
 
 /// A connection to PostgreSQL.
@@ -49,17 +51,17 @@ pub(crate) struct PostgresConnection {
     pub(super) wire: Arc<Wire>,
     pub(super) cache: StatementCache,
     pub(super) types: Arc<Types>,
-    /// Where requests are written before they are sent.
+    /// The buffer in which requests are written.
     pub(super) scratch: Scratch,
     /// Whether values of hstore are read and written.
     pub(super) hstore: bool,
-    /// How often the server had forgotten all that was prepared when the cache was cleared for that.
+    /// The count of DEALLOCATE ALL and the like when the cache was last cleared for it.
     deallocations: AtomicU64,
 }
 
 impl PostgresConnection {
     pub(super) fn new(connected: Connected, statement_cache: usize, naming: Arc<Naming>, hstore: bool) -> Self {
-        // What is kept of a statement without a name is nothing at the server.
+        // A statement without a name costs the server nothing.
         let capacity = if statement_cache == 0 { DESCRIPTIONS } else { statement_cache };
         let (wire, cache) = (Arc::new(Wire::new(connected, naming)), StatementCache::new(capacity));
         let (types, scratch) = (Arc::default(), Scratch::default());
@@ -72,7 +74,7 @@ impl PostgresConnection {
 
     async fn run(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         limits::check_count(query)?;
-        // All but the usual way is boxed: its futures are large, and every statement would carry them.
+        // All other paths are boxed: their futures are large, and every statement would carry them.
         if want == Want::Batch {
             return Box::pin(self.batch(owing, query)).await;
         }
@@ -90,7 +92,7 @@ impl PostgresConnection {
         };
         let request = match self.bind(name.bytes(), &cached, query) {
             Ok(request) => request,
-            // The columns that the statement refers to may have other types by now.
+            // The columns of the statement may have other types by now.
             Err(Refused::Misfit(_)) => return Box::pin(self.run_new(owing, query, want)).await,
             Err(refused) => return Err(refused_at(refused, query)),
         };
@@ -100,8 +102,7 @@ impl PostgresConnection {
         }
     }
 
-    /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
-    /// on that were prepared since.
+    /// Sends the owed steps alone, as they may undo a change of the schema on which later prepared statements depend.
     async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), DriverError> {
         self.run_steps(owing, &[]).await?;
         if self.wire.take_undone_schema() {
@@ -110,14 +111,14 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// The schema may be another one now, or names may mean other things, or the server has forgotten statements.
+    /// The schema may have changed, or the meaning of names, or the server has forgotten statements.
     pub(crate) fn schema_changed(&self) {
         self.cache.clear();
         self.wire.note_new_schema();
     }
 
-    /// What has changed the session may have taken prepared steps along. The prepared statements are forgotten if the server
-    /// was seen to do so.
+    /// A change of the session may have dropped prepared steps. The prepared statements are forgotten if the server was
+    /// seen to drop them.
     fn note_deallocations(&self) {
         self.wire.forget_steps();
         let deallocations = self.wire.deallocations();
@@ -138,7 +139,7 @@ impl PostgresConnection {
         Ok(Answer::count(0))
     }
 
-    /// Runs a text of any number of statements; `read` gets what comes of it.
+    /// Runs a text of any number of statements; `read` gets the answers.
     pub(super) async fn simple(
         &self,
         owing: &dyn Flight,
@@ -149,14 +150,14 @@ impl PostgresConnection {
         if let Some(steps) = steps
             && let Err(failed) = self.wire.receive(steps, "", |_, _| false).await
         {
-            // The text has not run: what is ahead of it has found no transaction.
+            // The text has not run: the guard ahead of it has found no transaction.
             self.retry_steps(owing, *failed).await?;
             text = self.wire.send_text(owing, sql)?.1;
         }
         self.wire.receive(text, sql, read).await.map_err(|failed| failed.fault)
     }
 
-    /// The request that runs a prepared statement.
+    /// Writes the request that runs a prepared statement.
     pub(super) fn bind(
         &self,
         name: &[u8],
@@ -215,7 +216,7 @@ impl PostgresConnection {
         Ok(answer)
     }
 
-    /// Takes note of what a statement has changed.
+    /// Notes what a statement has changed.
     #[inline]
     pub(super) fn has_run(&self, prepared: &PreparedStatement) {
         if prepared.effect != SessionEffect::None {
@@ -243,7 +244,7 @@ impl Connection for PostgresConnection {
     }
 
     fn control<'a>(&'a self, owing: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
-        // Each boxed by itself, as a box that could hold any of them costs much more.
+        // Each has a box of its own size.
         Either::Right(match steps.last() {
             Some(Control::Commit) => Box::pin(self.commit(owing, steps)),
             Some(Control::Rollback) => Box::pin(self.rollback(owing)),

@@ -1,5 +1,5 @@
-//! Connecting to one of the servers of a URL. Each is tried by itself, so that an error names it, and so that it is known
-//! which of them a session is at. It knows what tokio-postgres does with a URL of several hosts, and does the same.
+//! [`Connector`]: connects to one of the servers of a URL. Each is tried by itself, so that an error names it and the
+//! server of a session is known. It treats a URL of several hosts as tokio-postgres does.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,12 +29,12 @@ use crate::{
     error::{Error, ErrorKind, ServerClass, ServerError},
 };
 
-/// A session just begun.
+/// A new session.
 pub(super) struct Connected {
     pub(super) client: Client,
-    /// Speaks with the server for the client.
+    /// The task that speaks with the server for the client.
     pub(super) task: AbortHandle,
-    /// The one that it is at.
+    /// The server of the session.
     pub(super) servers: Servers,
     pub(super) link: Arc<Link>,
 }
@@ -42,10 +42,10 @@ pub(super) struct Connected {
 /// A session that has logged in.
 type LoggedIn = (Client, AbortHandle, Arc<Link>);
 
-/// How to connect.
+/// Connects to the servers of one URL.
 pub(super) struct Connector {
     config: Config,
-    /// Connects without TLS where TLS cannot be had.
+    /// Whether to connect without TLS where TLS fails.
     falls_back: bool,
     servers: Servers,
 }
@@ -54,7 +54,7 @@ pub(super) struct Connector {
 enum Failure {
     Server(tokio_postgres::Error),
     Io(io::Error),
-    /// It has not the attributes that the URL asks for.
+    /// The server does not have the attributes that the URL requires.
     Unfit(&'static str),
 }
 
@@ -71,7 +71,7 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl Failure {
-    /// Whether it came of TLS: of the handshake, or of a server that lets this user in only without.
+    /// Whether TLS is the cause: the handshake, or a server that accepts this user only without TLS.
     fn is_of_tls(&self) -> bool {
         match self {
             Self::Server(error) => error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION),
@@ -116,7 +116,7 @@ impl Connector {
         self.servers.addresses().iter()
     }
 
-    /// Connects to the first server that lets us in, each of which has `wait` to do so.
+    /// Connects to the first server that accepts; each has `wait` to do so.
     pub(super) async fn connect(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
         let mut addresses: Vec<&Address> = self.servers().collect();
         if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
@@ -136,7 +136,7 @@ impl Connector {
         Err(all_of(errors))
     }
 
-    /// Connects to the first address that a name stands for and that lets us in.
+    /// Connects to the first address of a name that accepts.
     async fn connect_to(&self, address: &Address, session: &SessionToken) -> Result<Connected, Failure> {
         let (host, port) = match &address.endpoint {
             Endpoint::Tcp(host, port) => (host.as_str(), *port),
@@ -162,7 +162,7 @@ impl Connector {
         Err(failed)
     }
 
-    /// Logs in over a socket, without TLS if TLS is in the way and the URL allows that.
+    /// Logs in over a socket; without TLS if TLS fails and the URL allows that.
     async fn log_in<F: Future<Output = io::Result<Socket>>>(
         &self,
         address: &Address,
@@ -172,7 +172,7 @@ impl Connector {
         let tls = async || negotiate::tls(&self.config, &self.servers, &address.name, open().await?).await;
         let first = async || self.start(tls().await?, session).await;
         match first().await {
-            // What TLS failed with tells more than what comes of the attempt without it.
+            // The error of TLS tells more than that of the attempt without it.
             Err(failure) if self.falls_back && failure.is_of_tls() => {
                 let second = self.start(Negotiated::Plain(open().await?), session).await;
                 second.map_err(|_| failure)
@@ -212,16 +212,16 @@ where
 {
     let task = tokio::spawn(async move {
         let mut connection = connection;
-        // How it ended is known to the link.
+        // The link knows how it ended.
         let _ = (&mut connection).await;
         drop(connection);
-        // The goodbye has ended with it.
+        // The session has ended.
         drop(session);
     });
     task.abort_handle()
 }
 
-/// What a server lacks of the attributes that the URL asks for.
+/// What a server lacks of the attributes that the URL requires.
 async fn is_unfit(client: &Client, wanted: TargetSessionAttrs) -> Result<Option<&'static str>, tokio_postgres::Error> {
     if wanted == TargetSessionAttrs::Any {
         return Ok(None);
@@ -238,7 +238,7 @@ async fn is_unfit(client: &Client, wanted: TargetSessionAttrs) -> Result<Option<
     })
 }
 
-/// One error for all servers that were tried. It has the code of the one that may let us in soon, if there is one.
+/// One error for all servers that were tried. It has the code of a server that may accept soon, if there is one.
 fn all_of(mut errors: Vec<Error>) -> Error {
     let telling = errors.iter().position(|error| error.class() == ServerClass::NoSlot);
     let telling = telling.or_else(|| errors.iter().position(|error| error.code().is_some())).unwrap_or(0);

@@ -1,6 +1,6 @@
-//! Values of PostgreSQL: each is made a [`Cell`] of its binary form when it is asked for.
+//! Decodes values of PostgreSQL: a binary value becomes a [`Cell`] when it is read.
 //!
-//! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`, not here.
+//! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`.
 
 use std::str;
 

@@ -1,24 +1,23 @@
-//! [`StatementDescription`]: what the server says of a statement's parameters and columns. Used where statements are prepared, and where
-//! one without a name is compared with what was said of it before.
+//! [`StatementDescription`]: the types of a statement's parameters and columns, as the server describes them.
 
 use postgres_types::{Oid, Type};
 
 use super::types::Types;
 
-/// What the server says of a statement.
+/// The server's description of a statement.
 #[derive(Debug, Default)]
 pub(super) struct StatementDescription {
     pub(super) params: Vec<Oid>,
     pub(super) columns: Vec<(String, Oid)>,
-    /// What describes the columns, as it comes for rows in binary; empty if there are none.
+    /// The body of the RowDescription, as it is sent for rows in binary; empty if there are no columns.
     pub(super) row: Vec<u8>,
 }
 
-/// How long what is said of a column is behind its name.
+/// The bytes that describe a column behind its name.
 const COLUMN: usize = 18;
 
 impl StatementDescription {
-    /// Reads what describes parameters or columns. False if it is not understood.
+    /// Reads a description of parameters or columns. False if it is not understood.
     pub(super) fn read(&mut self, tag: u8, body: &[u8]) -> bool {
         match tag {
             b't' => self.read_params(body).is_some(),
@@ -33,8 +32,8 @@ impl StatementDescription {
         rest.is_empty().then_some(())
     }
 
-    /// Each column has a name, the number of its table, its own, its type's, and three more, the last of which is the
-    /// format of its values.
+    /// Each column has a name, the OID of its table, its number, the OID of its type, and three more fields, the last
+    /// of which is the format of its values.
     fn read_columns(&mut self, body: &[u8]) -> Option<()> {
         self.row = body.to_vec();
         let mut at = 2;
@@ -46,13 +45,13 @@ impl StatementDescription {
             let oid = numbers.get(6..)?.first_chunk()?;
             self.columns.push((name, Oid::from_be_bytes(*oid)));
             at = end + 1 + COLUMN;
-            // A statement that is not bound has no formats yet, and is told the one for text.
+            // A statement that is not bound has no formats yet, and is described with the text format.
             self.row[at - 1] = 1;
         }
         Some(())
     }
 
-    /// The numbers of all types.
+    /// The OIDs of all types.
     pub(super) fn oids(&self) -> impl Iterator<Item = &Oid> {
         self.params.iter().chain(self.columns.iter().map(|(_, oid)| oid))
     }
@@ -87,7 +86,7 @@ mod tests {
         assert_eq!(description.params, [20]);
         let mut cut = StatementDescription::default();
         assert!(!cut.read(b'T', &body[..body.len() - 1]) && !cut.read(b'G', b""));
-        // What is said of a bound statement is compared with this.
+        // The description of a bound statement is compared with this.
         let formats: Vec<usize> =
             description.row.iter().zip(&body).enumerate().filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
         assert_eq!(formats, [body.len() - 20, body.len() - 1]);

@@ -1,4 +1,4 @@
-//! [`PostgresDriver`]: the driver of one PostgreSQL database: reads its URL and makes connections.
+//! [`PostgresDriver`]: one PostgreSQL database: reads its URL and makes connections.
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,8 +1,8 @@
-//! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost but
-//! digits of a fraction, which are rounded as the server's own casts do.
+//! Encodes parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, where nothing is
+//! lost but digits of a fraction, which are rounded as the server's own casts do.
 //!
-//! Used by the driver before a statement is sent: [`bind`] writes them, and refuses what does not fit while the transaction is still
-//! whole, for the server's own refusal would doom it. It knows values and types, no connection and no SQL.
+//! Used before a statement is sent: [`bind`] refuses what does not fit while the transaction is still whole, as a
+//! refusal by the server would abort it. It knows values and types, no connection and no SQL.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
@@ -60,12 +60,13 @@ pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut Byte
     written
 }
 
-/// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the value.
+/// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the
+/// value.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// They do not fit to the types that the statement had when it was prepared.
     Misfit(Error),
-    /// They cannot be sent, to whatever types.
+    /// They cannot be sent, whatever the types.
     TooLarge(Error),
 }
 
@@ -84,7 +85,7 @@ fn put(at: usize, value: &Value, ty: &Type, out: &mut BytesMut) -> Result<bool, 
         return Err(Refused::Misfit(if is_out_of_range(value, ty) { error.out_of_range() } else { error }));
     };
     let too_large = |error: limits::TooLarge| Refused::TooLarge(Error::new(ErrorKind::Parameter, error.to_string()));
-    // What is large by itself is not even copied.
+    // A value that is too large is not even copied.
     limits::check_message(out.len(), encoded.least_size()).map_err(too_large)?;
     let start = out.len();
     out.put_i32(-1);
@@ -149,7 +150,7 @@ impl fmt::Display for Misfit {
 
 impl StdError for Misfit {}
 
-/// What goes over the wire: fitted to one type, it MUST be sent for that type only.
+/// A value in the form in which it is sent. Fitted to one type, it MUST be sent for that type only.
 enum Encoded<'v> {
     Null,
     Bool(bool),
@@ -164,7 +165,7 @@ enum Encoded<'v> {
     Micros(i64),
     Uuid(Uuid),
     Bytes(&'v [u8]),
-    /// Text that the server reads itself, as it does what stands in quotes in SQL.
+    /// Text that the server parses, as it does a quoted literal.
     Text(Cow<'v, str>),
     Json(&'v serde_json::Value),
     Array(Array<Self>),
@@ -172,7 +173,7 @@ enum Encoded<'v> {
 }
 
 impl Encoded<'_> {
-    /// How long this is, as far as that can be told without writing it.
+    /// The size, as far as it is known without writing.
     fn least_size(&self) -> usize {
         match self {
             Self::Bytes(value) => value.len(),
@@ -221,8 +222,7 @@ impl Element for Encoded<'_> {
     }
 }
 
-/// The one place that decides what fits: `None` if something would be lost, save the last digits of a fraction that a float
-/// is to hold.
+/// Decides what fits: `None` if something would be lost, except the last digits of a fraction that a float is to hold.
 fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Encoded<'v>> {
     if let Kind::Domain(base) = ty.kind() {
         return fit(value, base);

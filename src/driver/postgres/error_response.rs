@@ -1,4 +1,4 @@
-//! [`ErrorResponse`]: what a server says in an error, whoever has read it. Used by the link, which looks for the last words of a
+//! [`ErrorResponse`]: an error of the server, by its fields. Used by the link, which looks for the error that ends a
 //! session, and by the classification of errors.
 
 use std::{error::Error as StdError, fmt};
@@ -13,7 +13,7 @@ pub(super) struct ErrorResponse {
     pub(super) message: Box<str>,
     pub(super) detail: Option<Box<str>>,
     pub(super) hint: Option<Box<str>>,
-    /// Where it arose: a parameter, or the functions that were being run.
+    /// Where it occurred: a parameter, or the functions that were running.
     pub(super) context: Option<Box<str>>,
     pub(super) schema: Option<Box<str>>,
     pub(super) table: Option<Box<str>>,
@@ -30,7 +30,7 @@ impl ErrorResponse {
             let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
             let text: Box<str> = String::from_utf8_lossy(&rest[..end]).into();
             match field {
-                // The severity is told twice: in the language of the server, and as it is.
+                // The severity comes twice: localized, and in English.
                 b'S' if response.severity.is_empty() => response.severity = text,
                 b'V' => response.severity = text,
                 b'C' => response.code = text,
@@ -80,7 +80,7 @@ impl From<&DbError> for ErrorResponse {
     }
 }
 
-/// Without what may be values of rows.
+/// Without the fields that may contain values of rows.
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, code, schema, table, column, constraint, .. } = self;

@@ -1,4 +1,4 @@
-//! [`ExpectedColumns`]: the columns of a statement without a name, compared with those that its rows turn out to have.
+//! [`ExpectedColumns`]: the columns of a statement without a name, compared with those that its rows have.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! hstore on PostgreSQL's wire. Its number is another one in each database, so it is known by its name: tokio-postgres looks
-//! that up when it prepares a statement that uses the type, and so finds an extension that was created meanwhile.
+//! hstore in PostgreSQL's protocol. Its OID differs between databases, so the type is known by its name, which is
+//! looked up when a statement that uses it is prepared. An extension that was created later is found.
 //!
-//! Used by `encode.rs`, `decode.rs` and the connection, which refuses values of it where they were switched off.
+//! Used by `encode.rs`, `decode.rs`, and the connection, which refuses such values where they were switched off.
 
 use std::error::Error as StdError;
 

@@ -1,5 +1,5 @@
-//! [`InFlight`]: one request under way, with the steps that stand ahead of it in the same group. It reads the answer, and
-//! knows what in it belongs to a step. It knows no statements and no errors' meaning.
+//! [`InFlight`]: one request under way, with the steps ahead of it in the same group. It reads the answer and tells
+//! which part of it belongs to a step. It knows no statements and not what errors mean.
 
 use std::task::{Context, Poll, ready};
 
@@ -11,18 +11,18 @@ use super::{
 };
 use crate::transaction::control::{Control, Steps};
 
-/// Why a flight came to nothing.
+/// Why a request has failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It was taken away.
+    /// The request was revoked.
     Revoked,
     /// The connection has ended.
     Ended,
-    /// The server has answered in a way that is not understood.
+    /// The answer is not understood.
     Unclear,
-    /// The guard has failed: no transaction is open, or one that is aborted.
+    /// The guard has failed: no transaction is open, or an aborted one.
     Guard(Box<ErrorResponse>),
-    /// A step has failed, and what stands behind it did not run.
+    /// A step has failed, and nothing behind it has run.
     Step(Box<ErrorResponse>),
     /// The statement has failed.
     Statement(Box<ErrorResponse>),
@@ -32,16 +32,16 @@ pub(super) enum Failure {
 #[derive(Debug)]
 pub(super) struct InFlight {
     answer: PendingAnswer,
-    /// The steps that it took along.
+    /// The owed steps that it has taken along.
     pub(super) taken: Steps,
     is_guarded: bool,
-    /// How many commands stand ahead of the statement.
+    /// The number of commands ahead of the statement.
     ahead: usize,
-    /// How many of them were answered.
+    /// The number of commands that were answered.
     answered: usize,
-    /// How many portals were bound.
+    /// The number of portals that were bound.
     bound: usize,
-    /// What is prepared if all steps succeed.
+    /// The steps that are prepared if all succeed.
     pub(super) preparing: Preparing,
     failed: Option<Box<Failure>>,
 }
@@ -62,7 +62,7 @@ impl InFlight {
         self.answered == self.ahead
     }
 
-    /// Whether nothing at all was done for it, as far as is known.
+    /// Whether the server has done nothing for it, as far as is known.
     pub(super) fn is_untouched(&self) -> bool {
         self.answered == 0 && self.bound == 0
     }
@@ -72,7 +72,7 @@ impl InFlight {
         self.bound > self.ahead
     }
 
-    /// Whether it began a transaction.
+    /// Whether it begins a transaction.
     pub(super) fn begins(&self) -> bool {
         begins(&self.taken)
     }
@@ -83,7 +83,7 @@ impl InFlight {
         steps::step_of(&self.taken, self.answered.checked_sub(guards)?)
     }
 
-    /// Reads the answer to its end. `read` gets what belongs to the statement, and tells whether it understands it.
+    /// Reads the answer to its end. `read` gets what belongs to the statement, and returns whether it understands that.
     pub(super) fn poll_answer(
         &mut self,
         cx: &Context<'_>,
@@ -96,7 +96,7 @@ impl InFlight {
         }
     }
 
-    /// As [`poll_answer`](Self::poll_answer), but no more than a piece of it; `None` if there is more to come.
+    /// As [`poll_answer`](Self::poll_answer), but reads one piece; `None` if there is more.
     pub(super) fn poll_piece(
         &mut self,
         cx: &Context<'_>,
@@ -137,7 +137,7 @@ impl InFlight {
             b'2' => self.bound += 1,
             b'C' | b'I' if is_ahead => self.answered += 1,
             b'D' if is_ahead => {}
-            // Nobody knows what is to come.
+            // The rest of the answer is unknown.
             _ if !read(tag, body) => return Some(Err(Failure::Unclear)),
             _ => {}
         }

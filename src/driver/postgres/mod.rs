@@ -1,5 +1,5 @@
-//! PostgreSQL: connect and log in by tokio-postgres, which is lent as the native client too; run, control, classify errors
-//! and convert values by requests of our own on the same socket. It knows no pool, no frames, no models.
+//! PostgreSQL. tokio-postgres connects and logs in, and is lent as the native client. Statements, control steps and
+//! streams are requests of our own on the same socket. The module knows no pool, no frames, no models.
 
 mod array;
 mod cancellation;

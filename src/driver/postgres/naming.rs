@@ -1,6 +1,6 @@
-//! [`Naming`]: whether the statements of a pool have names at the server. A transaction pooler gives each transaction to
-//! whichever server session is free, so that a name may not be there, and statements must go unnamed. Used by the wire and
-//! the connection; one value is shared by all connections of a pool. It sends nothing.
+//! [`Naming`]: whether the statements of a pool have names at the server. A transaction pooler gives each transaction
+//! any server session, so that a name may be missing there, and statements must be unnamed. One value is shared by all
+//! connections of a pool; it sends nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -8,23 +8,23 @@ use bytes::BytesMut;
 
 use super::{link::Key, message, names::NameText};
 
-/// What the probe is for is in [`ProbeAnswer`]. Its own name stands in the place of the text's `{}`.
+/// The probe, see [`ProbeAnswer`]. The name of the probe is placed between the two.
 const PROBE: [&str; 2] = [
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE name = '",
     "'",
 ];
 
-/// What is known of whoever answers the connections of a pool.
+/// Whether the server, or a pooler in front of it, keeps names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum NameSupport {
-    /// Nothing yet: no name is relied on before the probe is answered.
+    /// Unknown: no name is relied on before the probe is answered.
     Unknown,
     /// Names are kept: a server, or a pooler that keeps statements for its clients.
     Named,
     /// Names may be lost: nothing has one.
     Unnamed,
-    /// As `Unnamed`, and each transaction is known to be in a session of its own.
+    /// As `Unnamed`; each transaction may be in another session.
     ByTransaction,
 }
 
@@ -32,12 +32,12 @@ pub(super) enum NameSupport {
 #[derive(Debug)]
 pub(super) struct Naming {
     support: AtomicU8,
-    /// A pooler keeps the statements, and may keep them for longer than they are good.
+    /// A pooler keeps the statements, and may keep stale ones.
     by_pooler: AtomicBool,
 }
 
 impl Naming {
-    /// What is said to be `Named` from the start is so of a pooler.
+    /// `Named` from the start means a pooler that keeps names.
     pub(super) fn new(support: NameSupport) -> Self {
         Self { support: AtomicU8::new(support as u8), by_pooler: AtomicBool::new(support == NameSupport::Named) }
     }
@@ -48,7 +48,7 @@ impl Naming {
         self.support.load(Ordering::Relaxed) == NameSupport::Named as u8
     }
 
-    /// Whether statements have names, or may come to have.
+    /// Whether statements have names, or may have them later.
     pub(super) fn may_have_names(&self) -> bool {
         self.support.load(Ordering::Relaxed) <= NameSupport::Named as u8
     }
@@ -57,7 +57,7 @@ impl Naming {
         self.support.load(Ordering::Relaxed) == NameSupport::Unknown as u8
     }
 
-    /// Whether what a statement leaves in its session is another client's with the next transaction.
+    /// Whether the session is another client's with the next transaction.
     pub(super) fn is_by_transaction(&self) -> bool {
         self.support.load(Ordering::Relaxed) == NameSupport::ByTransaction as u8
     }
@@ -76,19 +76,19 @@ impl Naming {
         }
     }
 
-    /// Whether a pooler keeps the statements: prepared anew, one may be as it was.
+    /// Whether a pooler keeps the statements: prepared again, one may be stale still.
     pub(super) fn is_by_pooler(&self) -> bool {
         self.by_pooler.load(Ordering::Relaxed)
     }
 
-    /// The server no longer accepts a statement. A pooler that keeps it would give it out again for the same text.
+    /// The server no longer accepts a statement. A pooler that keeps it would use it again for the same text.
     pub(super) fn found_stale(&self) {
         if self.is_by_pooler() {
             self.give_up(NameSupport::Unnamed, "a pooler keeps prepared statements that the server no longer accepts");
         }
     }
 
-    /// A name of ours was gone, or taken, although nothing of ours has had that done.
+    /// A name was missing or taken, and nothing of ours can be the reason.
     pub(super) fn lost_name(&self) {
         let what =
             "a prepared statement was lost: the server is behind a pooler that gives each transaction another session";
@@ -110,9 +110,9 @@ fn warn(what: &str) {
     );
 }
 
-/// What the probe brings: a statement with a name, which asks whose process answers, and whether that name is known there. A
-/// server answers with the process that it has told when the session began; a pooler tells numbers of its own, and has the
-/// server know the name only if it passes names on as they are.
+/// The answer to the probe, a named statement that asks which process answers and whether that process knows the name.
+/// A server answers with the process id of the login. A pooler sends process ids of its own, and the server knows the
+/// name only if the pooler does not rename statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProbeAnswer {
     process: i32,

@@ -1,4 +1,4 @@
-//! What stands in for the connector in a build without the feature `tls`.
+//! The TLS connector of a build without the feature `tls`: it makes no TLS connections.
 
 use std::io;
 

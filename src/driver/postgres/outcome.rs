@@ -1,5 +1,5 @@
-//! What comes of a flight: its answer is read to the end, and a failure is told by what it means for the transaction. Used by
-//! the connection and by streams.
+//! Receives the answers of requests, and turns a failure into its meaning for the transaction. Used by the connection
+//! and by streams.
 
 use std::future::poll_fn;
 
@@ -25,9 +25,9 @@ pub(super) struct FailedRequest {
     pub(super) taken: Steps,
     /// One of the steps has failed.
     pub(super) by_step: bool,
-    /// The server does not know a name of ours, or knows it as another's: this has not run.
+    /// The server does not know a name of ours, or uses it for another statement: the statement has not run.
     pub(super) lost_name: bool,
-    /// The parameters did not fit to the types that the statement had: nothing was sent.
+    /// The parameters do not fit to the types that the statement had: nothing was sent.
     pub(super) is_misfit: bool,
 }
 
@@ -66,7 +66,7 @@ impl Wire {
         result.map_err(|failure| self.failed_request(flight, failure, sql))
     }
 
-    /// As [`receive`](Self::receive), for what controls the transaction or the session.
+    /// As [`receive`](Self::receive), for a message that controls the transaction or the session.
     pub(super) async fn receive_control(
         &self,
         mut flight: InFlight,
@@ -79,7 +79,7 @@ impl Wire {
         }
     }
 
-    /// Takes note of the steps that have succeeded.
+    /// Notes the steps that have succeeded.
     pub(super) fn settle(&self, flight: &InFlight) {
         if flight.steps_succeeded() {
             self.prepared_steps.learn(flight.preparing);
@@ -89,16 +89,16 @@ impl Wire {
         }
     }
 
-    /// What it means that a flight has failed.
+    /// The meaning of a failed request.
     pub(super) fn failed_request(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
         let by_step = matches!(failure, Failure::Step(_));
         let lost_name = self.has_lost_name(&failure);
         let mut fault = self.with_fatal_error(self.judge(&flight, failure, sql));
         if fault.impact == Impact::Connection {
-            // It is so for everybody, be it that the socket stands: nobody knows what is to come.
+            // The connection is broken for all, even if the socket is open: the rest of the answers is unknown.
             self.mark_broken();
             if flight.begins() && flight.is_untouched() && fault.error.code().is_some() {
-                // The server has ended the session ahead of this: nothing of it has run.
+                // The server has ended the session ahead of this request: nothing of it has run.
                 fault.impact = Impact::NotSent;
             }
         }
@@ -108,7 +108,7 @@ impl Wire {
         Box::new(FailedRequest { taken: flight.taken, by_step, lost_name, ..FailedRequest::from(fault) })
     }
 
-    /// Whether a flight has failed as a name of ours is not there, or is taken.
+    /// Whether a request has failed because a name is missing or taken.
     fn has_lost_name(&self, failure: &Failure) -> bool {
         let response = match failure {
             Failure::Guard(response) | Failure::Step(response) | Failure::Statement(response) => response,
@@ -123,7 +123,7 @@ impl Wire {
             Failure::Ended => classify::lost(self.link.failure(), sql),
             Failure::Unclear => classify::not_understood(sql),
             Failure::Statement(response) => classify::statement(*response, sql),
-            // The transaction is open, and aborted: so would the statement have failed.
+            // The transaction is open and aborted: the statement would have failed so too.
             Failure::Guard(response) if &*response.code == "25P02" => classify::statement(*response, sql),
             Failure::Guard(response) if response.ends_session() => classify::statement(*response, sql),
             Failure::Guard(response) if &*response.code == "25P01" => {
@@ -131,7 +131,7 @@ impl Wire {
                 let error = Error::new(ErrorKind::RolledBack, text).with_source(*response).with_statement(sql);
                 DriverError::new(Impact::Transaction, error)
             }
-            // The guard itself was cancelled, or its name was lost: nobody knows whether the transaction is open.
+            // The guard itself was cancelled, or its name was lost: it is unknown whether the transaction is open.
             Failure::Guard(response) => classify::control(*response),
             Failure::Step(response) => match flight.failed_step() {
                 Some(step) => classify::step(*response, step),

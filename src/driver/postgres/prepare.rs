@@ -1,5 +1,4 @@
-//! How a statement is prepared: its text is sent under a name, and what the server says of it is read; types that are not
-//! built in are looked up. Used by the connection for statements that it does not have yet.
+//! Prepares statements: sends the text under a name, reads the description, and looks up types that are not built in.
 
 use std::sync::Arc;
 
@@ -16,14 +15,14 @@ use crate::{
 };
 
 impl PostgresConnection {
-    /// Prepares a statement, behind the owed steps, and keeps it; where statements have no names, it is described.
+    /// Prepares and caches a statement, behind the owed steps; where statements have no names, it is described only.
     pub(super) async fn prepare(
         &self,
         owing: &dyn Flight,
         query: Query<'_>,
     ) -> Result<Arc<PreparedStatement>, Box<FailedRequest>> {
         limits::check_text(query.sql)?;
-        // While it is not known whether names are kept, one is given, and not relied on.
+        // While it is unknown whether names are kept, the statement has a name that is not relied on.
         let name = self.wire.naming.may_have_names().then(|| self.wire.names.name());
         let text = name.as_ref().map_or(&b""[..], StatementName::bytes);
         let mut request = self.scratch.take();
@@ -37,7 +36,7 @@ impl PostgresConnection {
         }
         let description = self.describe(flight, query).await?;
         self.look_up_types(owing, &description).await.map_err(untouched)?;
-        // Where names turn out not to be kept, the next request closes this one: most likely it is in the same session.
+        // If names are not kept, the next request closes this one: most likely it is in the same session.
         let name = name.filter(|_| self.wire.naming.may_have_names());
         let meta = ResultMeta::new(&description.typed_columns(&self.types), self.hstore);
         let mut prepared = PreparedStatement::new(name, self.types.of(&description.params), meta, query.sql);
@@ -60,7 +59,7 @@ impl PostgresConnection {
         }
     }
 
-    /// Looks up the types of a statement that are not known.
+    /// Looks up the unknown types of a statement.
     pub(super) async fn look_up_types(
         &self,
         owing: &dyn Flight,
@@ -81,13 +80,13 @@ impl PostgresConnection {
             matches!(tag, b'T' | b'D' | b'C')
         };
         self.simple(owing, text, read).await?;
-        // What is not understood is a type that is known by its number alone.
+        // A type that is not understood is known by its OID alone.
         self.types.learn(&rows);
         Ok(())
     }
 }
 
-/// Steps at most have run, and nothing of the statement.
+/// At most steps have run, not the statement.
 fn untouched(fault: DriverError) -> DriverError {
     match fault.impact {
         Impact::Connection if fault.error.is_connection_lost() => DriverError { impact: Impact::NotSent, ..fault },

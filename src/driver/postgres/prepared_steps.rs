@@ -1,34 +1,35 @@
-//! [`PreparedSteps`]: which steps the server is known to have prepared. A request that prepares a step closes what has its name
-//! first; one that is cancelled in between leaves nothing. So a step is known only if the last request that has prepared any
-//! has succeeded: of those that were pipelined, one that comes later may undo what an earlier one did. Used by the wire.
+//! [`PreparedSteps`]: which control steps are known to be prepared at the server. A request that prepares a step closes
+//! the step's name first; a request that is cancelled in between leaves none. So a step counts as prepared only if the
+//! last request that has prepared any has succeeded: of pipelined requests, a later one may undo what an earlier one
+//! did.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::steps::StepSet;
 
-/// The lower half of the word: the steps that are known.
+/// The lower half of the word: the prepared steps.
 const STEPS: u64 = u32::MAX as u64;
 
-/// What one request prepares.
+/// The steps that one request prepares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Preparing {
     steps: StepSet,
     number: u64,
-    /// How often the server had forgotten everything when it was sent.
+    /// The count of deallocations when it was sent.
     deallocations: u64,
 }
 
 /// The steps that are prepared on one connection.
 #[derive(Debug, Default)]
 pub(super) struct PreparedSteps {
-    /// The steps that are known, and above them the number of the last request that has prepared any.
+    /// The prepared steps, and above them the number of the last request that has prepared any.
     word: AtomicU64,
-    /// How often the server had forgotten everything when that was learnt.
+    /// The count of deallocations at that time.
     since: AtomicU64,
 }
 
 impl PreparedSteps {
-    /// The steps that are known, as far as the server has not forgotten them.
+    /// The prepared steps, unless the server has deallocated them.
     pub(super) fn known(&self, deallocations: u64) -> StepSet {
         if self.since.swap(deallocations, Ordering::AcqRel) != deallocations {
             self.forget();
@@ -36,7 +37,7 @@ impl PreparedSteps {
         StepSet((self.word.load(Ordering::Acquire) & STEPS) as u32)
     }
 
-    /// A request is sent that prepares these steps. Until it is answered none of them is known.
+    /// A request is sent that prepares these steps. None of them counts as prepared until it is answered.
     pub(super) fn prepare(&self, steps: StepSet, deallocations: u64) -> Preparing {
         if steps == StepSet::default() {
             return Preparing::default();
@@ -51,7 +52,7 @@ impl PreparedSteps {
     pub(super) fn learn(&self, Preparing { steps, number, deallocations }: Preparing) {
         if steps != StepSet::default() && self.since.load(Ordering::Acquire) == deallocations {
             let learnt = |word: u64| (word & !STEPS == number).then_some(word | u64::from(steps.0));
-            // If another one was sent meanwhile, its answer tells.
+            // If another request was sent meanwhile, its answer decides.
             let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, learnt);
         }
     }

@@ -1,4 +1,4 @@
-//! [`ResultMeta`]: names and types of the columns of a statement's rows.
+//! [`ResultMeta`]: the names and types of the columns of a statement's rows.
 
 use postgres_types::Type;
 

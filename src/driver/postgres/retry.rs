@@ -1,5 +1,5 @@
-//! What is sent once more, as the server had forgotten a statement, or no longer accepted it. It is done wherever nothing is
-//! lost by it: outside a transaction, or where a flight had begun the transaction or the savepoint itself.
+//! Sends a statement again that the server has forgotten or no longer accepts. It is done where nothing is lost by it:
+//! outside a transaction, or where the request had begun the transaction or the savepoint itself.
 
 use super::{
     classify,
@@ -12,11 +12,11 @@ use crate::{
     transaction::{control::Control, impact::DriverError, owed::Flight},
 };
 
-/// How often a statement is sent once more: as its name was forgotten, and then as names are not kept.
+/// How often a statement is sent again: once for a lost name, and then once more without names.
 const TIMES: usize = 2;
 
 impl PostgresConnection {
-    /// Runs a statement that is not known yet.
+    /// Runs a statement that is not prepared yet.
     pub(super) async fn run_new(
         &self,
         owing: &dyn Flight,
@@ -25,7 +25,7 @@ impl PostgresConnection {
     ) -> Result<Answer, DriverError> {
         match self.execute_new(owing, query, want).await {
             Ok(answer) => Ok(answer),
-            // It was prepared just now. What it rests on is of today, unless a pooler has kept it.
+            // It was prepared just now, so it is not stale, unless a pooler has kept it.
             Err(failed) if failed.lost_name || self.is_kept_stale(&failed) => {
                 self.retry(owing, failed, query, want).await
             }
@@ -33,7 +33,7 @@ impl PostgresConnection {
         }
     }
 
-    /// A statement has failed that was known. It is run once more if the server no longer accepted it as prepared.
+    /// Runs a failed statement again if the server no longer accepted it as prepared.
     pub(super) async fn retry(
         &self,
         owing: &dyn Flight,
@@ -63,7 +63,7 @@ impl PostgresConnection {
         Err(failed.fault)
     }
 
-    /// The steps that lead back to where a statement may run again that is not accepted any more.
+    /// The steps that undo what precedes a stale statement, if it may run again.
     fn stale_recovery_steps(&self, failed: &FailedRequest, query: Query<'_>) -> Option<Vec<Control>> {
         let FailedRequest { fault, taken, by_step, .. } = failed;
         if *by_step || !classify::may_be_stale(fault) {
@@ -86,8 +86,8 @@ impl PostgresConnection {
         self.wire.naming.is_by_pooler() && classify::is_stale_statement(&failed.fault)
     }
 
-    /// A name was lost: by something that has changed the session, or to a pooler. What is prepared anew for the first reason
-    /// and lost again is lost for the other.
+    /// Notes that a name was lost, by a change of the session or to a pooler. If a statement was prepared again and its
+    /// name is lost again, the reason is a pooler.
     fn lost_name(&self, time: usize) {
         if time > 1 || self.wire.tells_of_pooler() {
             self.wire.naming.lost_name();
@@ -117,7 +117,7 @@ impl PostgresConnection {
         }
     }
 
-    /// Steps have failed. They are sent once more if the name of one was lost, and they were to begin the transaction.
+    /// Sends failed steps again if the name of one was lost and they were to begin the transaction.
     pub(super) async fn retry_steps(&self, owing: &dyn Flight, failed: FailedRequest) -> Result<(), DriverError> {
         if !failed.lost_name {
             return Err(failed.fault);
@@ -130,7 +130,7 @@ impl PostgresConnection {
     }
 }
 
-/// The steps that lead back to where a flight may be sent again of which a name was lost, so that it has not run.
+/// The steps that undo a request that has lost a name, so that it may be sent again: its statement has not run.
 fn recovery_steps(failed: &FailedRequest, in_transaction: bool) -> Option<Vec<Control>> {
     let FailedRequest { taken, by_step, .. } = failed;
     if let Some(begin) = taken.iter().position(|step| matches!(step, Control::Begin(_))) {
@@ -143,7 +143,7 @@ fn recovery_steps(failed: &FailedRequest, in_transaction: bool) -> Option<Vec<Co
     }
 }
 
-/// The steps that lead back to where a flight's own statement began, if the steps it took along end in one that allows it.
+/// The steps that go back to the beginning of a request's own statement, if the last step that it took along allows it.
 fn recovery_of_last(last: Option<&Control>) -> Option<Vec<Control>> {
     match last? {
         Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name.clone())]),

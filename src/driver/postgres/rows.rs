@@ -1,5 +1,5 @@
-//! Rows of PostgreSQL in the form in which they came: the bytes of many together, and where each value begins. A value is
-//! made a [`Cell`](crate::data::cell::Cell) when it is asked for.
+//! Rows of PostgreSQL as they were received: the bytes of many rows together, and where each value begins. A value
+//! becomes a [`Cell`](crate::data::cell::Cell) when it is read.
 //!
 //! Used by the connection for every row; `decode.rs` knows the values.
 
@@ -16,21 +16,21 @@ use crate::{
     driver::Reader,
 };
 
-/// The rows that were read together.
+/// Rows that were read together.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// Where the length of each value stands, row by row. Most statements return one row.
+    /// The position of each value's length, row by row. Most statements return one row.
     values: SmallVec<[u32; 8]>,
     count: usize,
 }
 
 impl Batch {
-    /// Adds the body of a DataRow. False if it does not have so many columns, or its lengths do not fit.
+    /// Appends the body of a DataRow. False if its number of columns or its lengths are wrong.
     fn push(&mut self, body: &[u8], columns: usize) -> bool {
         let Some((count, mut rest)) = body.split_first_chunk() else { return false };
         let start = self.bytes.len();
-        // What is longer is in no single batch: it is a message of less than 2 GiB, and a batch ends when it is large.
+        // A message has less than 2 GiB, and a batch ends when it is large.
         let Ok(end) = u32::try_from(start + body.len()) else { return false };
         if usize::from(u16::from_be_bytes(*count)) != columns {
             return false;
@@ -47,7 +47,7 @@ impl Batch {
         rest.is_empty()
     }
 
-    /// The value whose length stands at a place; `None` for NULL.
+    /// The value whose length is at a position; `None` for NULL.
     #[inline]
     fn value(&self, at: usize) -> Option<Option<&[u8]>> {
         let (length, rest) = self.bytes.get(at..)?.split_first_chunk()?;
@@ -58,7 +58,7 @@ impl Batch {
     }
 }
 
-/// Rows, and the shape that they share with the other rows of their statement.
+/// Rows, with the columns that all rows of the statement share.
 pub(crate) struct PgRows {
     batch: Batch,
     meta: Arc<ResultMeta>,
@@ -90,16 +90,16 @@ impl NativeRows for PgRows {
     }
 }
 
-/// A batch that is this large is given up for the next one.
+/// A batch of this size is completed.
 const LARGE: usize = 64 << 10;
 
-/// Gathers the rows of one run of a statement.
+/// Collects the rows of one run of a statement.
 pub(super) struct RowCollector {
     meta: Arc<ResultMeta>,
     batch: Batch,
     rows: Vec<Row>,
     reader: Option<Arc<dyn Reader>>,
-    /// What the columns were when a statement without a name was described.
+    /// The described columns of a statement without a name.
     expected: Option<Box<ExpectedColumns>>,
 }
 
@@ -111,13 +111,13 @@ impl RowCollector {
         Self { meta, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
     }
 
-    /// Rows of a statement without a name, whose columns may have become others.
+    /// For a statement without a name, whose columns may have changed.
     pub(super) fn expecting(expected: ExpectedColumns, reader: Option<Arc<dyn Reader>>) -> Self {
         let meta = Arc::clone(expected.meta());
         Self { expected: Some(Box::new(expected)), ..Self::new(meta, reader) }
     }
 
-    /// Takes what describes the rows that come. False if it is not understood, or not awaited.
+    /// Takes the description of the rows. False if it is not understood or not expected.
     pub(super) fn describe(&mut self, tag: u8, body: &[u8]) -> bool {
         let Some(expected) = &mut self.expected else { return false };
         let is_understood = expected.compare(tag, body);
@@ -130,7 +130,7 @@ impl RowCollector {
         self.expected.as_mut().is_some_and(|expected| expected.keep_back(body))
     }
 
-    /// What the columns are now, once all is read.
+    /// The columns that were found, once all is read.
     pub(super) fn take_expected(&mut self) -> Option<Box<ExpectedColumns>> {
         self.expected.take()
     }
@@ -141,7 +141,7 @@ impl RowCollector {
         rows.iter().all(|row| self.push(row))
     }
 
-    /// Takes a row, by the body of its message. False if it is not understood.
+    /// Appends a row, by the body of its message. False if it is not understood.
     pub(super) fn push(&mut self, body: &[u8]) -> bool {
         if self.batch.count == ROWS_TOGETHER || self.batch.bytes.len() > LARGE {
             let (bytes, values) = (self.batch.bytes.len(), self.batch.values.len());
@@ -152,7 +152,7 @@ impl RowCollector {
                 }
                 None => self.finish_batch(),
             }
-            // There will be about as many.
+            // The next batch will be about as large.
             self.batch.bytes.reserve(bytes);
             self.batch.values.reserve(values);
         }
@@ -167,7 +167,7 @@ impl RowCollector {
         }
     }
 
-    /// All rows since the last time, or those that no reader has.
+    /// The rows since the last time, or those that no reader has taken.
     pub(super) fn take(&mut self) -> Vec<Row> {
         self.finish_batch();
         mem::take(&mut self.rows)

@@ -1,5 +1,5 @@
-//! [`SchemaChanges`]: whether the open transaction has changed the schema, and whether such a change was undone since. Used by
-//! the wire, which sees the steps; what follows for prepared statements is the affair of the connection.
+//! [`SchemaChanges`]: whether the open transaction has changed the schema, and whether a change was undone. Used by the
+//! wire, which sees the steps; the connection then forgets prepared statements.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,12 +8,12 @@ use crate::transaction::control::Control;
 const CHANGED: u8 = 1;
 const UNDONE: u8 = 2;
 
-/// What is known of changes that are not committed.
+/// The changes that are not committed.
 #[derive(Debug, Default)]
 pub(super) struct SchemaChanges(AtomicU8);
 
 impl SchemaChanges {
-    /// Whether there are any, or were.
+    /// Whether there are any, or some were undone.
     #[inline]
     pub(super) fn is_there(&self) -> bool {
         self.0.load(Ordering::Acquire) != 0
@@ -23,7 +23,7 @@ impl SchemaChanges {
         self.0.fetch_or(CHANGED, Ordering::AcqRel);
     }
 
-    /// Steps are sent.
+    /// Notes steps that are sent.
     pub(super) fn sent(&self, steps: &[Control]) {
         if self.0.load(Ordering::Acquire) & CHANGED == 0 {
             return;
@@ -42,12 +42,12 @@ impl SchemaChanges {
         }
     }
 
-    /// The transaction has ended. What was undone is still to be asked for.
+    /// The transaction has ended. Changes that were undone are still reported.
     pub(super) fn settle(&self) {
         self.0.fetch_and(UNDONE, Ordering::AcqRel);
     }
 
-    /// Whether a change was undone since this was asked last.
+    /// Whether a change was undone since the last call.
     pub(super) fn take_undone(&self) -> bool {
         self.0.fetch_and(!UNDONE, Ordering::AcqRel) & UNDONE != 0
     }

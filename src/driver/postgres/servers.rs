@@ -1,5 +1,6 @@
-//! Cancel requests. One travels on a connection of its own and names a session, not a statement: what comes too late hits
-//! whatever that session runs by then. So it counts as sent only when the server has passed it on.
+//! [`Servers`]: the servers of a URL, and cancel requests to them. A cancel request is sent over a connection of its
+//! own and names a session, not a statement: one that comes late cancels whatever the session runs by then. So it
+//! counts as sent only when the server has signalled the session.
 //!
 //! Used by [`Wire`](super::Wire), which knows what is outstanding. It knows no statements.
 
@@ -27,14 +28,14 @@ use crate::driver::detached::detach;
 
 const DEFAULT_PORT: u16 = 5432;
 
-/// Where the servers of a URL listen, and how they are spoken to.
+/// The servers of a URL, and the connector for TLS to them.
 #[derive(Clone)]
 pub(super) struct Servers {
     addresses: Arc<[Address]>,
     connector: TlsConnector,
 }
 
-/// Where one server listens, and the name that its certificate should have.
+/// The endpoint of one server, and the name that its certificate should have.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
     pub(super) name: String,
@@ -54,7 +55,7 @@ impl Servers {
         let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
         let all = (0..hosts.len().max(addresses.len())).filter_map(|at| {
             let host = hosts.get(at);
-            // A numeric address stands for the host of the same place, as it does when connecting.
+            // A numeric address replaces the host of the same position, as it does when connecting.
             let endpoint = match (addresses.get(at), host) {
                 (Some(address), _) => Endpoint::Tcp(address.to_string(), port(at)),
                 (None, Some(Host::Tcp(name))) => Endpoint::Tcp(name.clone(), port(at)),
@@ -79,7 +80,7 @@ impl Servers {
         &self.connector
     }
 
-    /// The one server of this address, which a session is at; `peer` where a name stands for several.
+    /// The one server of a session; `peer` where a name has several addresses.
     pub(super) fn only(&self, address: &Address, peer: Option<SocketAddr>) -> Self {
         let mut address = address.clone();
         if let Some(peer) = peer {
@@ -88,7 +89,7 @@ impl Servers {
         Self { addresses: Arc::new([address]), connector: self.connector.clone() }
     }
 
-    /// Asks for the session's statement to be cancelled, and waits until the server has signalled the session.
+    /// Sends a cancel request, and waits until the server has signalled the session.
     pub(super) async fn cancel(&self, token: &CancelToken) {
         let requests = self.addresses.iter().map(|address| async {
             if let Err(error) = address.cancel(token, self.connector.clone()).await {
@@ -98,7 +99,7 @@ impl Servers {
         join_all(requests).await;
     }
 
-    /// As [`cancel`](Self::cancel), without waiting, and without a runtime.
+    /// As [`cancel`](Self::cancel), without waiting and without a runtime.
     pub(super) fn cancel_detached(&self, token: CancelToken) {
         let servers = self.clone();
         detach(async move { servers.cancel(&token).await });
@@ -110,7 +111,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.endpoint {
             Endpoint::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            // The name that the URL has tells more than the address that stands for it.
+            // The name in the URL tells more than its address.
             Endpoint::Tcp(_, port) if !self.name.is_empty() && !self.name.contains(':') => {
                 write!(f, "{}:{port}", self.name)
             }
@@ -125,7 +126,7 @@ impl Address {
     async fn cancel(&self, token: &CancelToken, connector: TlsConnector) -> io::Result<()> {
         match &self.endpoint {
             Endpoint::Tcp(host, port) => {
-                // The request takes the stream along; a second handle on the socket tells when the server has closed it.
+                // The request consumes the stream; a second handle of the socket tells when the server has closed it.
                 let stream = TcpStream::connect((host.as_str(), *port)).await?.into_std()?;
                 let rest = TcpStream::from_std(stream.try_clone()?)?;
                 request(token, connector, &self.name, TcpStream::from_std(stream)?, rest).await
@@ -154,14 +155,14 @@ where
 {
     let tls = MakeTlsConnect::<KeptOpen<S>>::make_tls_connect(&mut connector, name).map_err(io::Error::other)?;
     token.cancel_query_raw(KeptOpen(stream), tls).await.map_err(io::Error::other)?;
-    // The server closes the connection behind the signal. tokio-postgres does not wait for that.
+    // The server closes the connection after the signal. tokio-postgres does not wait for that.
     let mut nothing = [0; 64];
     while rest.read(&mut nothing).await? > 0 {}
     Ok(())
 }
 
-/// A stream that is not shut down by its writer. tokio-postgres does so behind a cancel request; a proxy that takes this for
-/// the end of both directions says goodbye before the server has the request.
+/// A stream that ignores shutdown. tokio-postgres shuts it down behind a cancel request; a proxy that takes this for
+/// the end of both directions closes before the server has the request.
 struct KeptOpen<S>(S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for KeptOpen<S> {

@@ -1,4 +1,4 @@
-//! The statements that one connection has prepared, by their text, the least recently used one leaving first.
+//! [`StatementCache`]: the prepared statements of one connection, by their text, in least-recently-used order.
 
 use std::{
     fmt,
@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// A prepared statement with what its rows have in common.
+/// A prepared statement with the columns of its rows.
 #[derive(Debug)]
 pub(super) struct PreparedStatement {
-    /// At the server, if names are kept there.
+    /// The name at the server, if names are kept there.
     pub(super) name: Option<StatementName>,
     pub(super) params: Box<[Type]>,
     pub(super) meta: Arc<ResultMeta>,
-    /// What described the columns, where names may not be kept.
+    /// The description of the columns, where names may not be kept.
     pub(super) row: Option<Box<[u8]>>,
-    /// Whether it may change what other statements were prepared for.
+    /// Whether it may change the schema.
     pub(super) changes_schema: bool,
     pub(super) effect: SessionEffect,
 }
@@ -46,8 +46,8 @@ impl PreparedStatement {
     }
 }
 
-/// A cache of prepared statements, bounded in number and in bytes of text. One that leaves is closed at the server with the
-/// next message.
+/// A cache of prepared statements, bounded in number and in bytes of text. An evicted statement is closed at the server
+/// with the next message.
 pub(super) struct StatementCache {
     capacity: usize,
     kept: Mutex<Kept>,
@@ -55,7 +55,7 @@ pub(super) struct StatementCache {
 
 struct Kept {
     statements: LruCache<Box<str>, Arc<PreparedStatement>>,
-    /// How many bytes of text they have.
+    /// The bytes of text that they have.
     bytes: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Rows of a stream: read as they come, and no further ahead than the link holds for one who does not take them. Used by the
-//! connection.
+//! Streams of rows: rows are read as they are received, and no further ahead than the link buffers for a stream that is
+//! not polled.
 
 use std::{
     future::poll_fn,
@@ -18,20 +18,20 @@ use super::{
 };
 use crate::{data::row::Row, driver::Answer, transaction::impact::DriverError};
 
-/// The rest of an answer. Dropped half-way, it leaves the request outstanding: the rest is read and thrown away.
+/// The rest of an answer. If it is dropped, the request stays outstanding: the rest is read and discarded.
 struct Rows {
     wire: Arc<Wire>,
-    /// Gone with the end of the answer.
+    /// `None` at the end of the answer.
     flight: Option<InFlight>,
     collector: RowCollector,
-    /// Those that are here.
+    /// The rows that were received.
     ready: std::vec::IntoIter<Row>,
-    /// What stands behind them.
+    /// The error behind them.
     failure: Option<DriverError>,
     sql: Box<str>,
 }
 
-/// Waits until the statement runs, or has failed before it did; its rows and what becomes of it come out of the stream.
+/// Waits until the statement runs, or has failed before; rows and later errors come out of the stream.
 pub(super) async fn start(
     wire: Arc<Wire>,
     mut flight: InFlight,
@@ -58,7 +58,7 @@ pub(super) async fn start(
     Ok(Answer::stream(Box::pin(rows)))
 }
 
-/// Reads rows, and what stands behind them.
+/// Reads rows, and what follows them.
 fn reading(collector: &mut RowCollector) -> impl FnMut(u8, &[u8]) -> bool {
     |tag, body| match tag {
         b'D' => collector.push(body),

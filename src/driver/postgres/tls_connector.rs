@@ -1,4 +1,4 @@
-//! The connector that makes TLS connections to PostgreSQL, by rustls.
+//! [`TlsConnector`]: makes TLS connections to PostgreSQL, by rustls.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) const HAS_TLS: bool = true;
 
 impl Tls {
-    /// What makes the TLS connections that are asked for.
+    /// The connector for these options.
     pub(super) fn connector(&self) -> Result<TlsConnector, Error> {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -31,14 +31,14 @@ impl Tls {
         let (roots, checks_name) = match self.mode {
             Mode::VerifyFull => (Some(roots()?), true),
             Mode::VerifyCa => (Some(roots()?), false),
-            // libpq looks at the certificate if it is told who may have signed it.
+            // libpq checks the certificate if it has a root.
             Mode::Require if self.root.is_some() => (Some(roots()?), false),
             Mode::Require | Mode::Prefer | Mode::Disable => (None, false),
         };
         let verifier = Arc::new(Verifier { roots, checks_name, provider });
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = builder.with_no_client_auth();
-        // A server that is spoken to in TLS from the first byte on (`sslnegotiation=direct`) insists on it.
+        // A server that expects TLS from the first byte (`sslnegotiation=direct`) requires it.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(TlsConnector::new(config))
     }
@@ -54,12 +54,12 @@ impl Tls {
     }
 }
 
-/// The cryptography that the program has chosen for all its TLS, or ring's.
+/// The crypto provider that the program has chosen, or ring.
 fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
 }
 
-/// Those who may vouch for a server: who is in a file, or else those that browsers trust.
+/// The trusted authorities: those of a file, or those of browsers.
 fn roots(file: Option<&Path>) -> Result<Roots, Error> {
     let Some(file) = file else {
         let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };

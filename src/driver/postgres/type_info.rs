@@ -17,7 +17,7 @@ pub(super) fn type_name(ty: &Type) -> String {
     }
 }
 
-/// Whether a value that does not fit is of the kind that the type is for, and too large or too small for it.
+/// Whether a value does not fit because it is too large or too small for the type.
 pub(super) fn is_out_of_range(value: &Value, ty: &Type) -> bool {
     if let Kind::Domain(base) = ty.kind() {
         return is_out_of_range(value, base);

@@ -1,6 +1,6 @@
-//! Statements without names: each execution is one group, which parses the text anew with the types of its parameters, so
-//! that it rests on nothing that another session of the server may lack. What the columns are is compared with what was
-//! said when the statement was described. Used by the connection where names are not kept.
+//! Runs statements without names. Each execution is one group, which parses the text with the types of its parameters,
+//! and so needs nothing that another session of the server may lack. The columns are compared with the description of
+//! the statement. Used where names are not kept.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
 };
 
 impl PostgresConnection {
-    /// Runs a statement that is known by its description, or, where names have come to be kept, prepares it.
+    /// Runs a statement that was described. If names are kept by now, it is prepared.
     pub(super) async fn run_unnamed(
         &self,
         owing: &dyn Flight,
@@ -34,19 +34,19 @@ impl PostgresConnection {
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
-        // What was prepared where names are kept is not described.
+        // A statement that was prepared where names are kept has no description.
         if self.wire.naming.has_names() || prepared.row.is_none() {
             return self.run_new(owing, query, want).await;
         }
         match self.execute_unnamed(owing, prepared, query, want).await {
             Ok(answer) => Ok(answer),
-            // The columns that the statement refers to may have other types by now.
+            // The columns of the statement may have other types by now.
             Err(failed) if failed.is_misfit => self.run_new(owing, query, want).await,
             Err(failed) => self.retry(owing, failed, query, want).await,
         }
     }
 
-    /// The request that parses and runs a statement.
+    /// Writes the request that parses and runs a statement.
     fn parse_and_bind(&self, prepared: &PreparedStatement, query: Query<'_>) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
         message::parse(b"", query.sql, &prepared.params, &mut request);
@@ -102,7 +102,7 @@ impl PostgresConnection {
         Ok(Answer::rows(rows.take(), affected))
     }
 
-    /// All rows are here. If their columns were not those that were expected, they are from now on.
+    /// All rows are received. If their columns were not the expected ones, they replace these.
     async fn settle_columns(
         &self,
         owing: &dyn Flight,
@@ -123,7 +123,7 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Refuses what would be left behind in a session that is another client's with the next transaction.
+    /// Refuses what would outlive its transaction in a session that is then another client's.
     pub(super) fn refuse_lasting(&self, sql: &str) -> Result<(), DriverError> {
         if !self.wire.naming.is_by_transaction() || !session_keeps(sql) {
             return Ok(());

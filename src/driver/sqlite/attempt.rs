@@ -1,4 +1,5 @@
-//! What goes along with a piece of work: the steps that are paid with it, and how it may wait. Used by the connection.
+//! An attempt at a piece of work: the steps that it takes along, and how long it may wait for locks. Used by the
+//! connection.
 
 use std::{
     sync::Arc,
@@ -16,11 +17,11 @@ use crate::{
     },
 };
 
-/// What a flight takes along.
+/// The owed steps that a flight takes along.
 pub(super) struct TakenSteps {
     pub(super) steps: Steps,
     pub(super) needs_transaction: bool,
-    /// What the transaction is called that it begins.
+    /// The name of the transaction that it begins.
     pub(super) name: Option<Arc<str>>,
 }
 
@@ -33,15 +34,15 @@ impl TakenSteps {
     }
 }
 
-/// How an attempt at a piece of work may wait.
+/// How long an attempt may wait for locks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WaitLimits {
-    /// The place in the queue for the write lock.
+    /// The position in the queue for the write lock.
     pub(super) ticket: Option<u64>,
-    /// How long it waits for a lock of another process at a time, and at all.
+    /// How long it waits for a lock of another process at a time, and in total.
     pub(super) slice: Duration,
     pub(super) left: Duration,
-    /// It cannot be done again, and its thread may block: it waits there for the write lock too.
+    /// It cannot be repeated, and its thread may block: it waits there for the write lock too.
     pub(super) blocks: bool,
 }
 
@@ -52,24 +53,24 @@ impl WaitLimits {
     }
 }
 
-/// The attempts at one piece of work, and since when it has had to wait.
+/// The attempts at one piece of work.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     pub(super) since: Option<Instant>,
-    /// Its place in the queue for the write lock.
+    /// Its position in the queue for the write lock.
     pub(super) ticket: Option<Ticket>,
     pub(super) pauses: u32,
-    /// Its flight was paid: what is paid later belongs to the same flight.
+    /// The steps of its flight were taken: later ones belong to the same flight.
     pub(super) has_taken: bool,
 }
 
 impl Attempts {
-    /// What is left of the time that locks may be waited for.
+    /// The rest of the time for which locks may be awaited.
     pub(super) fn left(&self, patience: Duration) -> Duration {
         self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
     }
 
-    /// Takes the steps that the flight owes, or what came to be owed since it took them.
+    /// Takes the owed steps of the flight, or those that were added since.
     pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
         let owed = if self.has_taken { flight.take_again() } else { flight.take() };
         owed.map(Owed::into_steps)

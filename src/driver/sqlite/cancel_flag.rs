@@ -1,5 +1,6 @@
-//! How work on a SQLite database is stopped: it is numbered, and looks now and then whether its number has been called
-//! off. `sqlite3_interrupt` is not used, as it hits whatever runs when it comes, which may be the next user's statement.
+//! [`CancelFlag`]: cancels work on a SQLite database. Work is numbered, and checks now and then whether its number was
+//! cancelled. `sqlite3_interrupt` is not used: it stops whatever runs when it comes, which may be the next user's
+//! statement.
 
 use std::{
     cell::RefCell,
@@ -18,34 +19,34 @@ use tokio::sync::Notify;
 use super::run_on::{self, CurrentThread};
 use crate::transaction::impact::CancelScope;
 
-/// How long a write that was dropped in a savepoint may compute on, for the sake of the transaction around it.
+/// The time that a dropped write in a savepoint may compute on, so that the transaction around it survives.
 const GRACE_TIME: Duration = Duration::from_secs(3);
-/// The most of it that can pass between two looks.
+/// The longest time that counts between two checks.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(500);
 
-/// How many instructions of SQLite's machine run between two looks.
+/// The instructions of SQLite's virtual machine between two checks.
 const INSTRUCTIONS_PER_LOOK: i32 = 1_000;
 
-/// The numbers of the work on one connection.
+/// The numbers of the work on one connection: all work up to a number is cancelled.
 #[derive(Debug, Default)]
 pub(super) struct CancelFlag {
     issued: AtomicU64,
     running: AtomicU64,
     cancelled: AtomicU64,
-    /// As `cancelled`, where the transaction around must stay whole.
+    /// As `cancelled`, where the transaction around the work must survive.
     cancelled_statement: AtomicU64,
-    /// Stopped now, the work that runs would take the transaction along: SQLite rolls all of it back when it interrupts
-    /// a statement that writes.
+    /// Whether stopping the current work would roll the transaction back, as SQLite does when it interrupts a statement
+    /// that writes.
     would_roll_back: AtomicBool,
-    /// Wakes those who await a lock when something was called off.
+    /// Wakes those that await a lock when something was cancelled.
     changed: Notify,
-    /// How many await a lock, and the highest number among those who ever did.
+    /// How many await a lock, and the highest number that ever did.
     waiters: AtomicUsize,
     last_waiter: AtomicU64,
     grace: Mutex<GraceTime>,
 }
 
-/// How long a write has run on that was dropped.
+/// How long a dropped write has run on.
 #[derive(Debug, Default)]
 struct GraceTime {
     number: u64,
@@ -54,8 +55,8 @@ struct GraceTime {
 }
 
 impl GraceTime {
-    /// Looks at the write of a number. Between two looks it computes for a fraction of what counts at most. In the time above
-    /// that the thread had no processor: how long a write may run on must not depend on how busy the machine is.
+    /// Checks the write of a number. At most a fixed time counts between two checks, as the thread had no processor in
+    /// the rest: how long a write may run on must not depend on the load of the machine.
     fn look(&mut self, number: u64, now: Instant) {
         if self.number != number {
             *self = Self { number, ..Self::default() };
@@ -65,7 +66,7 @@ impl GraceTime {
     }
 }
 
-/// Work of a number awaits a lock, until this is dropped.
+/// Counts as a waiter for a lock, until it is dropped.
 struct LockWaiter<'s>(&'s CancelFlag);
 
 impl Drop for LockWaiter<'_> {
@@ -75,12 +76,12 @@ impl Drop for LockWaiter<'_> {
 }
 
 impl CancelFlag {
-    /// Gives the next piece of work its number. Only whoever has the turn asks for one.
+    /// Returns the number of the next piece of work. Called with the permit.
     pub(super) fn next_number(&self) -> u64 {
         self.issued.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Calls off all work that has a number by now.
+    /// Cancels all work that has a number by now.
     pub(super) fn set(&self, scope: CancelScope) {
         let changed = match scope {
             CancelScope::Nothing | CancelScope::Session => &self.cancelled,
@@ -90,19 +91,19 @@ impl CancelFlag {
         self.changed.notify_waiters();
     }
 
-    /// Whether work that was not called off awaits a lock.
+    /// Whether work that was not cancelled awaits a lock.
     pub(super) fn has_waiters(&self) -> bool {
         self.waiters.load(Ordering::SeqCst) > 0 && !self.is_set(self.last_waiter.load(Ordering::SeqCst))
     }
 
-    /// Waits until the work of a number is called off; it is awaited meanwhile.
+    /// Waits until the work of a number is cancelled; it counts as a waiter meanwhile.
     pub(super) async fn until_set(&self, number: u64) {
         self.last_waiter.fetch_max(number, Ordering::SeqCst);
         self.waiters.fetch_add(1, Ordering::SeqCst);
         let _awaits = LockWaiter(self);
         loop {
             let mut called = pin!(self.changed.notified());
-            // From here on no call is missed.
+            // From here on no change is missed.
             called.as_mut().enable();
             if self.is_set(number) {
                 return;
@@ -111,7 +112,7 @@ impl CancelFlag {
         }
     }
 
-    /// Calls off the work of a number, which has had the turn: nothing that is still to come.
+    /// Cancels the work of a number that has had the permit, and nothing later.
     pub(super) fn set_one(&self, number: u64) {
         self.cancelled.fetch_max(number, Ordering::SeqCst);
     }
@@ -120,14 +121,14 @@ impl CancelFlag {
         [&self.cancelled, &self.cancelled_statement].iter().any(|changed| changed.load(Ordering::SeqCst) >= number)
     }
 
-    /// Whether the work that runs is to end.
+    /// Whether the current work must end.
     pub(super) fn should_stop(&self) -> bool {
         let number = self.running.load(Ordering::SeqCst);
         self.cancelled.load(Ordering::SeqCst) >= number
             || !self.would_roll_back.load(Ordering::SeqCst) && self.is_set(number)
     }
 
-    /// Whether a write that was dropped, and runs on for the sake of the transaction around it, has had its time. Called
+    /// Whether a dropped write, which runs on so that the transaction around it survives, has used up its time. Called
     /// while it computes.
     fn is_out_of_grace(&self) -> bool {
         let number = self.running.load(Ordering::SeqCst);
@@ -139,15 +140,15 @@ impl CancelFlag {
         grace.spent >= GRACE_TIME
     }
 
-    /// Tells whether what runs from now on would take the transaction along if it were stopped.
+    /// Sets whether stopping the work from now on would roll the transaction back.
     pub(super) fn set_would_roll_back(&self, yes: bool) {
-        // Nearly always it is so already, and looking costs less.
+        // Nearly always the value is the same, and a load costs less than a store.
         if self.would_roll_back.load(Ordering::SeqCst) != yes {
             self.would_roll_back.store(yes, Ordering::SeqCst);
         }
     }
 
-    /// Makes the connection look: while it computes, and while it waits for another's lock.
+    /// Installs the checks of a connection: while it computes, and while it waits for the lock of another.
     pub(super) fn install(self: &Arc<Self>, db: &mut Connection) -> rusqlite::Result<()> {
         let look = Arc::clone(self);
         let looks = move || {
@@ -158,8 +159,8 @@ impl CancelFlag {
         db.busy_handler(Some(wait))
     }
 
-    /// Does `work` under its number. While another connection has the lock it waits for a slice of time, or for all the
-    /// time there is if it cannot be done again.
+    /// Runs `work` under its number. While another connection has the lock it waits for a slice of time, or for all of
+    /// its time if it cannot be repeated.
     pub(super) fn run<T>(
         self: &Arc<Self>,
         number: u64,
@@ -177,12 +178,12 @@ impl CancelFlag {
     }
 }
 
-/// What the busy handler, which SQLite gives no state, must know of the work of its thread.
+/// The state of the busy handler, to which SQLite passes none: that of the work on this thread.
 struct BusyWait {
     cancel: Arc<CancelFlag>,
     /// How long it may wait at a time.
     slice: Duration,
-    /// How long it may wait at all.
+    /// How long it may wait in total.
     patience: Duration,
     since: Option<Instant>,
     current_thread: CurrentThread,
@@ -192,7 +193,7 @@ thread_local! {
     static BUSY_WAIT: RefCell<Option<BusyWait>> = const { RefCell::new(None) };
 }
 
-/// The work of this thread has begun to have effects, and cannot be done again: it waits on for all the time that it has.
+/// The work of this thread has had effects and cannot be repeated: it may wait for all of its time.
 pub(super) fn allow_full_wait() {
     BUSY_WAIT.with(|cell| {
         if let Some(waiting) = cell.borrow_mut().as_mut() {
@@ -201,7 +202,7 @@ pub(super) fn allow_full_wait() {
     });
 }
 
-/// Called by SQLite when another connection has the lock; tells whether to try again.
+/// The busy handler: called by SQLite when another connection has the lock; returns whether to try again.
 fn wait(attempt: i32) -> bool {
     let pause = BUSY_WAIT.with(|cell| {
         let mut waiting = cell.borrow_mut();
@@ -213,7 +214,7 @@ fn wait(attempt: i32) -> bool {
         if cancel.should_stop() || start.elapsed() >= *slice {
             return None;
         }
-        // Short at first: the lock of a small transaction is gone in well below a millisecond.
+        // Short at first: a small transaction holds the lock for well below a millisecond.
         let micros = 50_u64 << attempt.clamp(0, 7);
         Some((*current_thread, Duration::from_micros(micros)))
     });
@@ -224,7 +225,7 @@ fn wait(attempt: i32) -> bool {
 mod tests {
     use super::*;
 
-    /// How long a write runs on if it is looked at so often, in the time of the clock.
+    /// How long a write runs on, in wall-clock time, with this interval between checks.
     fn runs_on(between_looks: Duration) -> Duration {
         let (start, mut grace) = (Instant::now(), GraceTime::default());
         let mut now = start;
@@ -240,7 +241,7 @@ mod tests {
         let (alone, crowded) = (runs_on(Duration::from_micros(50)), runs_on(Duration::from_millis(5)));
         assert!((alone.as_secs_f64() - GRACE_TIME.as_secs_f64()).abs() < 0.01, "{alone:?}");
         assert!(crowded > 9 * GRACE_TIME, "with a tenth of a processor it has ten times as long: {crowded:?}");
-        // The next write has all its time again.
+        // The next write has all of its time.
         let mut grace = GraceTime { number: 7, last_look: None, spent: GRACE_TIME };
         grace.look(8, Instant::now());
         assert_eq!(grace.spent, Duration::ZERO);
@@ -255,7 +256,7 @@ mod tests {
         assert!(!cancel.has_waiters());
         assert!(poll!(&mut waiting).is_pending() && cancel.has_waiters());
         cancel.set(CancelScope::Transaction);
-        // A future that nobody polls any more is not waited for.
+        // A future that is not polled any more is not a waiter.
         assert!(!cancel.has_waiters());
         assert!(poll!(&mut waiting).is_ready());
     }

@@ -1,4 +1,5 @@
-//! One SQLite database that is open: one piece of work at a time, on the spot or on the connection's thread.
+//! [`SqliteConnection`]: one open SQLite database. It does one piece of work at a time, inline or on the connection's
+//! thread.
 
 use std::{
     any::Any,
@@ -36,11 +37,11 @@ pub(crate) struct SqliteConnection {
     worker: Worker,
 }
 
-/// How long work on the spot waits inside SQLite for a lock of another process, before it stops and its task awaits that.
+/// How long inline work waits inside SQLite for a lock of another process, before it stops and its task awaits the
+/// lock.
 const SLICE: Duration = Duration::from_millis(1);
 
-/// How long a write that was dropped may take to end, on whatever machine: it is stopped when it has computed for long
-/// enough.
+/// How long a dropped write may take to end, on any machine: it is stopped when it has computed for long enough.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl SqliteConnection {
@@ -48,9 +49,9 @@ impl SqliteConnection {
         Self { shared: Arc::new(Shared::new(open)), worker: Worker::default() }
     }
 
-    /// Takes the owed steps and `more`, and does the work, wherever that may be done, and again for as long as it stops
-    /// to wait for a lock. `own` makes the work fit for another thread. Where there is nothing to wait for, it is done
-    /// when this returns.
+    /// Takes the owed steps and `more`, and runs the work where it may run, again and again while it stops to wait for
+    /// a lock. `own` makes the work movable to another thread. Where nothing has to be awaited, the work is done when
+    /// this returns.
     pub(super) fn run_work<'a, T, W>(
         &'a self,
         flight: &'a dyn Flight,
@@ -75,7 +76,8 @@ impl SqliteConnection {
         Either::Right(Box::pin(self.run_later(flight, more, stopped, here, own)))
     }
 
-    /// As [`run_work`](Self::run_work), where there is something to wait for: the turn, or what the first attempt has `stopped` for.
+    /// As [`run_work`](Self::run_work), where something has to be awaited: the permit, or what the first attempt has
+    /// `stopped` for.
     async fn run_later<T, W>(
         &self,
         flight: &dyn Flight,
@@ -92,11 +94,11 @@ impl SqliteConnection {
         loop {
             if let Some((number, wait)) = stopped {
                 if wait != Wait::WriterBeforeSteps {
-                    // Its steps are taken ahead of whatever is next on the connection.
+                    // Its steps are run ahead of the next work on the connection.
                     more = &[];
                     attempts.has_taken = true;
                 }
-                // Nothing is held: this future may be kept by somebody who does not poll it.
+                // Nothing is held here: this future may be kept and not polled.
                 self.wait(wait, number, flight, &mut attempts).await?;
             }
             let (number, result) = match run_on::current() {
@@ -114,7 +116,7 @@ impl SqliteConnection {
         }
     }
 
-    /// One attempt at a piece of work in place, by who has the turn.
+    /// One attempt at a piece of work inline, with the permit.
     fn run_inline<T>(
         &self,
         _turn: SemaphorePermit<'_>,
@@ -174,7 +176,7 @@ impl SqliteConnection {
         let job = Box::new(move || {
             let out = shared.work(CurrentThread::OWN_THREAD, number, &mut taken, waiting, work);
             drop(permit);
-            // Nobody may wait for it any more.
+            // The receiver may have been dropped.
             let _ = answer.send(out);
         });
         self.worker
@@ -186,7 +188,7 @@ impl SqliteConnection {
 
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
-        // What still runs on the connection's thread would keep its locks; nobody waits for it any more.
+        // Work on the connection's thread would keep its locks, and nothing waits for it any more.
         self.shared.cancel.set(CancelScope::Nothing);
     }
 }
@@ -209,7 +211,7 @@ impl Connection for SqliteConnection {
 
     fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
         let shared = &self.shared;
-        // In a transaction it alone is rolled back: the session is still that of whoever has pinned it.
+        // In a transaction only that is rolled back: the session still belongs to the owner of the pin.
         let resets = matches!(steps.last(), Some(Control::Rollback))
             && shared.state.load(Ordering::Acquire) == IDLE
             && shared.needs_reset.load(Ordering::Acquire);
@@ -219,7 +221,7 @@ impl Connection for SqliteConnection {
         Either::Right(Box::pin(async move {
             self.run_work(flight, steps, reset, || reset).await?;
             if !shared.in_memory {
-                // Attached files, temporary tables, pragmas, hooks: nobody can know what is set now. So it goes.
+                // Attached files, temporary tables, pragmas and hooks cannot be enumerated: the connection is dropped.
                 shared.state.store(BROKEN, Ordering::Release);
             }
             shared.needs_reset.store(false, Ordering::Release);
@@ -231,7 +233,7 @@ impl Connection for SqliteConnection {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared.cancel.set(scope);
-            // What must be spared ends by itself, or is stopped when its time is over.
+            // Work that must not be interrupted ends by itself, or is stopped when its time is over.
             drop(shared.permit().await);
         })
     }

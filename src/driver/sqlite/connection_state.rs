@@ -1,4 +1,4 @@
-//! [`ConnectionState`]: an open database, and what SQLite does not tell of it.
+//! [`ConnectionState`]: an open database, and what SQLite does not tell about it.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -19,33 +19,33 @@ use crate::{
     },
 };
 
-/// A database with what SQLite does not tell of it.
+/// An open database, and what SQLite does not tell about it.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
     pub(super) db: Connection,
     pub(super) cancel: Arc<CancelFlag>,
     pub(super) metas: StatementMetaCache,
-    /// The thread that the work runs on just now.
+    /// The thread of the current work.
     pub(super) current_thread: CurrentThread,
-    /// How long the last COMMIT took.
+    /// The cost of the last COMMIT.
     pub(super) commit: LastCost,
-    /// The open transaction is a read-only one.
+    /// Whether the open transaction is read-only.
     pub(super) query_only: bool,
-    /// Steps that count as sent, but were called off together with their statement: they are taken ahead of the next.
+    /// Steps that count as sent, but were cancelled together with their statement: they are run ahead of the next one.
     pub(super) pending: Vec<Control>,
-    /// Why the transaction is gone that whoever comes next may take to be open: the work that lost it may have been
-    /// dropped, so that nobody has heard.
+    /// Why the transaction has ended, for a later statement: the work that has ended it may have been dropped, so that
+    /// its caller does not know.
     pub(super) lost: Option<Error>,
     pub(super) write_access: WriteAccess,
-    /// Whether the work that runs may stop to wait for a lock of another process, and be done again.
+    /// Whether the current work may stop to wait for a lock of another process, and be repeated.
     pub(super) may_wait: bool,
-    /// Whether the session may have been changed: then it is not for others as it is.
+    /// Whether the session may have been changed and must be reset.
     pub(super) needs_reset: Arc<AtomicBool>,
 }
 
 impl ConnectionState {
-    /// A statement of a block whose transaction was rolled back by the statement ahead of it, of which nobody may have
-    /// heard yet: it would commit on its own.
+    /// Refuses a statement of a block whose transaction was rolled back by an earlier statement, which its caller may
+    /// not know yet: it would commit on its own.
     ///
     /// # Errors
     /// There is no transaction open.

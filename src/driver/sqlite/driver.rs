@@ -1,4 +1,4 @@
-//! [`SqliteDriver`]: the driver of one SQLite database: reads its URL and makes connections.
+//! [`SqliteDriver`]: one SQLite database: reads its URL and opens connections.
 
 use std::time::Duration;
 

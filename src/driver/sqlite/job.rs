@@ -1,5 +1,4 @@
-//! What is done to a SQLite database in one piece: control steps, and a statement. All of it blocks; where it may do so
-//! is decided elsewhere.
+//! Runs statements on a SQLite database. All of it blocks; `run_on.rs` decides where it may.
 
 use std::sync::{
     Arc,
@@ -28,7 +27,7 @@ use crate::{
     transaction::impact::{DriverError, Impact},
 };
 
-/// Runs the statement.
+/// Runs a statement.
 pub(super) fn run(conn: &mut ConnectionState, query: Query<'_>, want: Want) -> Result<Answer, WorkError> {
     let open = !conn.db.is_autocommit();
     let result = if want == Want::Batch { batch(conn, query.sql) } else { statement(conn, query, want, open) };
@@ -37,7 +36,7 @@ pub(super) fn run(conn: &mut ConnectionState, query: Query<'_>, want: Want) -> R
     Ok(answer)
 }
 
-/// Looks whether a statement that has succeeded has ended the transaction around it, or begun one.
+/// Checks whether a successful statement has ended the transaction around it, or begun one.
 pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> Result<(), DriverError> {
     match (was_open, !db.is_autocommit()) {
         (true, false) => {
@@ -53,7 +52,8 @@ pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> R
     }
 }
 
-/// What a halt means. A lock that was not to be had leaves everything as it was, unless the transaction went with it.
+/// The meaning of an error. A lock that was not available leaves everything as it was, unless the transaction was
+/// rolled back.
 pub(super) fn stopped(conn: &ConnectionState, was_open: bool, error: StatementError) -> WorkError {
     match error {
         StatementError::Failed(error) => {
@@ -67,12 +67,12 @@ pub(super) fn stopped(conn: &ConnectionState, was_open: bool, error: StatementEr
     }
 }
 
-/// What an error means. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
+/// The impact of an error. Some roll the whole transaction back: a full disk, an interrupt, sometimes a busy database.
 pub(super) fn impact(db: &Connection, was_open: bool) -> Impact {
     if was_open && db.is_autocommit() { Impact::Transaction } else { Impact::None }
 }
 
-/// Runs a text of several statements. Outside a transaction each is committed on its own, so that the write lock is taken
+/// Runs a text of several statements. Outside a transaction each is committed on its own, so the write lock is taken
 /// for all of them.
 fn batch(conn: &mut ConnectionState, sql: &str) -> Result<Answer, StatementError> {
     let ConnectionState { db, cancel, current_thread, write_access, may_wait, needs_reset, .. } = conn;
@@ -88,7 +88,7 @@ fn batch(conn: &mut ConnectionState, sql: &str) -> Result<Answer, StatementError
             let mut rows = statement.raw_query();
             while rows.next().map_err(failed)?.is_some() {}
             if std::mem::take(may_wait) {
-                // What has run must not run again: from now on a lock is waited for here.
+                // The first statement must not run again: from now on a lock is awaited here.
                 cancel_flag::allow_full_wait();
             }
         }
@@ -96,14 +96,14 @@ fn batch(conn: &mut ConnectionState, sql: &str) -> Result<Answer, StatementError
     })
 }
 
-/// Whether one of the statements of a text may write, as far as can be told before the first has run.
+/// Whether one of the statements of a text may write, as far as is known before the first has run.
 fn writes(db: &Connection, sql: &str) -> bool {
     let mut batch = Batch::new(db, sql);
     loop {
         match batch.next() {
             Ok(Some(statement)) if statement.readonly() => {}
             Ok(None) => return false,
-            // What cannot be prepared yet may need the table that one ahead of it makes.
+            // A statement that cannot be prepared yet may need a table that an earlier one creates.
             Ok(Some(_)) | Err(_) => return true,
         }
     }
@@ -129,7 +129,7 @@ fn statement(
         let (rows, returned) = rows(&mut statement, meta, (want, query.reader), *current_thread).map_err(failed)?;
         return Ok(Answer::rows(rows, returned));
     }
-    // Without a change, `changes` tells of an earlier statement.
+    // Without a change, `changes` counts an earlier statement.
     let before = db.total_changes();
     let (rows, _) = rows(&mut statement, meta, (want, query.reader), *current_thread).map_err(failed)?;
     let changed = db.total_changes() != before;
@@ -137,10 +137,10 @@ fn statement(
     Ok(Answer { last_insert_id, ..Answer::rows(rows, if changed { db.changes() } else { 0 }) })
 }
 
-/// What is wanted of a statement, and who reads its rows as they come.
+/// The result that the caller wants, and what reads the rows as they come.
 type Wanted<'r> = (Want, Option<&'r Arc<dyn Reader>>);
 
-/// Runs a prepared statement: its rows, if they are wanted, and how many there were.
+/// Runs a prepared statement: returns its rows, if they are wanted, and how many there were.
 fn rows(
     statement: &mut Statement<'_>,
     meta: &mut StatementMeta,
@@ -193,7 +193,7 @@ fn all_rows(
     Ok((rows, returned))
 }
 
-/// Notes what a statement leaves behind, before it has run: one that fails may have taken effect.
+/// Notes the effect of a statement on the session, before it has run: one that fails may have taken effect.
 fn note_effect(needs_reset: &AtomicBool, effect: SessionEffect) {
     if effect != SessionEffect::None {
         needs_reset.store(true, Ordering::Release);

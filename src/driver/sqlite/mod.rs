@@ -1,5 +1,5 @@
-//! SQLite, embedded, by rusqlite: connect, run, control, classify errors, convert values. A statement runs on the spot
-//! where the runtime allows it, and on a thread of the connection's own elsewhere. It knows no pool, no frames, no models.
+//! SQLite, embedded, by rusqlite: open, run, control, classify errors, convert values. A statement runs inline where
+//! the runtime allows it, otherwise on a thread of the connection. The module knows no pool, no frames, no models.
 
 mod attempt;
 mod cancel_flag;

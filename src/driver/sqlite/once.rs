@@ -1,5 +1,5 @@
-//! Work that cannot be done again: a stream, some of whose rows may be taken already, and what is done with the native
-//! connection. It runs on the connection's thread, and waits there for locks. Used by the connection.
+//! Work that cannot be repeated: streams, some of whose rows may have been taken, and calls with the native connection.
+//! It runs on the connection's thread and waits there for locks.
 
 use std::{
     future::Future,
@@ -24,10 +24,10 @@ use crate::{
 };
 
 impl SqliteConnection {
-    /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
+    /// Runs a statement on the connection's thread, which waits while the stream is not polled.
     pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         if flight.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
-            // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
+            // The lock of BEGIN is awaited first: the stream itself cannot be repeated.
             self.run_work(flight, &[], |_| Ok(()), || |_: &mut ConnectionState| Ok(())).await?;
         }
         let (permit, number) = self.shared.owned_permit().await;
@@ -54,10 +54,10 @@ impl SqliteConnection {
         self.queue_once(flight, number, permit, work)?.await
     }
 
-    /// Rolls back what the native client has left open outside any block.
+    /// Rolls back a transaction that the native client has left open outside any block.
     ///
     /// # Errors
-    /// `RolledBack` if there was anything.
+    /// `RolledBack` if there was one.
     pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
         let ended = self.lend(&(), |db| {
             let is_open = !db.is_autocommit();
@@ -67,7 +67,7 @@ impl SqliteConnection {
         if ended.await?? { Err(left_open()) } else { Ok(()) }
     }
 
-    /// Takes the owed steps, and queues work on the connection's thread that cannot be done again.
+    /// Takes the owed steps, and queues work that cannot be repeated on the connection's thread.
     fn queue_once<T, W>(
         &self,
         flight: &dyn Flight,

@@ -1,7 +1,7 @@
-//! The rows of a stream on their way from the connection's thread to whoever takes them, and the end of the work when
-//! nobody does.
+//! The rows of a stream, from the connection's thread to the stream, and the end of the work when the stream is
+//! dropped.
 //!
-//! Used by the connection. It must not know turns, nor what the rows are for.
+//! It knows neither permits nor what the rows are for.
 
 use std::sync::{
     Arc,
@@ -28,7 +28,7 @@ use crate::{
     transaction::impact::DriverError,
 };
 
-/// The two ends of a stream, for the piece of work of a number.
+/// The two ends of a stream, for the piece of work with this number.
 pub(super) fn channel(cancel: Arc<CancelFlag>, number: u64) -> (RowProducer, RowConsumer) {
     let (chunks, receiver) = chunks::channel();
     let reads = Arc::new(AtomicBool::new(false));
@@ -36,21 +36,21 @@ pub(super) fn channel(cancel: Arc<CancelFlag>, number: u64) -> (RowProducer, Row
     (RowProducer { chunks, reads, rows: Vec::new() }, RowConsumer { receiver, cancel_on_drop })
 }
 
-/// The end of the thread that steps through the rows.
+/// Reads the rows, on the connection's thread.
 pub(super) struct RowProducer {
     chunks: ChunkSender,
-    /// Whether the statement changes nothing.
+    /// Whether the statement is read-only.
     reads: Arc<AtomicBool>,
-    /// Those that were not sent yet.
+    /// The rows that were not sent yet.
     rows: Vec<Row>,
 }
 
 impl RowProducer {
-    /// Runs a statement, and sends its rows for as long as somebody takes them.
+    /// Runs a statement, and sends its rows until the stream is dropped.
     pub(super) fn run(mut self, conn: &mut ConnectionState, query: Query<'_>) -> Result<(), WorkError> {
         let open = !conn.db.is_autocommit();
         let result = self.send_rows(conn, open, query);
-        // The rows ahead of an error come first. That nobody takes them is no error.
+        // The rows ahead of an error come first. A dropped stream is no error.
         self.chunks.send_blocking(self.rows);
         result.map_err(|error| job::stopped(conn, open, error))?;
         job::keeps_transaction(&conn.db, open, query.sql).map_err(WorkError::Failed)
@@ -92,29 +92,29 @@ impl RowProducer {
     }
 }
 
-/// The end of whoever takes the rows.
+/// Receives the rows.
 pub(super) struct RowConsumer {
     receiver: ChunkReceiver,
     cancel_on_drop: CancelOnDrop,
 }
 
 impl RowConsumer {
-    /// The rows, and behind them the error that the work ended with.
+    /// The rows, and behind them the error of the work.
     pub(super) fn until(
         self,
         ended: impl Future<Output = Result<(), DriverError>> + Send + 'static,
     ) -> BoxStream<'static, Result<Row, DriverError>> {
         let cancel_on_drop = self.cancel_on_drop;
         self.receiver.stream(async move {
-            // It goes with the stream, whether that has ended or is dropped.
+            // Dropped with the stream, whether that has ended or not.
             let _left = cancel_on_drop;
             ended.await
         })
     }
 }
 
-/// Ends the work when the stream is dropped. What writes is left to its end: stopping it half-way would roll the whole
-/// transaction back.
+/// Cancels the work when the stream is dropped. A statement that writes runs to its end: stopping it would roll the
+/// whole transaction back.
 struct CancelOnDrop {
     cancel: Arc<CancelFlag>,
     number: u64,

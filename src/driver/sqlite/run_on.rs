@@ -1,5 +1,5 @@
-//! Where a blocking piece of work runs: on the spot, where that keeps no other task waiting, or on a thread of the
-//! connection's own. The hop to a thread and back is nearly all that a statement costs, so it is made only if it must.
+//! [`RunOn`]: where blocking work runs: inline, where that delays no other task, or on a thread of the connection. The
+//! hop to a thread and back is nearly all that a statement costs, so it is made only where it must.
 
 use std::{
     cell::Cell,
@@ -13,48 +13,47 @@ use std::{
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Where work may run just now.
+/// Where work may run.
 pub(super) enum RunOn {
-    /// Here: the current thread may block.
+    /// On the current thread, which may block.
     Inline(CurrentThread),
-    /// Not here: a runtime's only thread must not block.
+    /// On a thread of the connection: the only thread of a runtime must not block.
     Thread,
 }
 
-/// The right to block the current thread.
+/// The permission to block the current thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CurrentThread {
-    /// The thread is a worker of a runtime that should go on without it.
+    /// Whether the thread is a worker of a runtime, which must go on without it.
     worker: bool,
 }
 
-/// How long a piece of work may hold a worker up. What took longer the last time runs with the worker handed over.
+/// How long work may block a worker. Work that took longer the last time runs with the worker handed over.
 const BRIEF: Duration = Duration::from_micros(50);
 
-/// How often something runs before it is timed again, once it was brief: two looks at the clock cost as much as the lookup
-/// of its statement. What computes for long is noticed all the same ([`check_brief_work`]).
+/// How often brief work runs before it is timed again: two reads of the clock cost as much as the lookup of its
+/// statement. Work that takes long is noticed anyway ([`check_brief_work`]).
 const UNTIMED: u8 = 7;
 
-/// How long the last runs of something took.
+/// The cost of the last runs of a piece of work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LastCost {
-    /// It ran, and was through before anybody else would have missed the thread: so it is timed again after as many runs,
-    /// and 0 means now.
+    /// The number of runs until it is timed again; 0 means the next one.
     untimed: u8,
     brief: bool,
 }
 
 impl CurrentThread {
-    /// The connection's own thread, which nobody else wants.
+    /// The connection's own thread, which runs nothing else.
     pub(super) const OWN_THREAD: Self = Self { worker: false };
 
-    /// Runs work that may take long. The runtime goes on without this thread meanwhile.
+    /// Runs work that may take long. The runtime goes on without this thread.
     pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> T {
         if self.worker { tokio::task::block_in_place(work) } else { work() }
     }
 
-    /// Runs work that is known by how long it took the last time. To hand a worker over costs several times what brief
-    /// work takes, and wakes another thread; work that turns out to be long hands it over on its way ([`check_brief_work`]).
+    /// Runs work whose last cost is known. To hand a worker over costs several times what brief work takes, and wakes
+    /// another thread; work that takes long after all hands it over later ([`check_brief_work`]).
     pub(super) fn run_timed<T>(self, last_cost: &mut LastCost, work: impl FnOnce() -> T) -> T {
         if !self.worker {
             return work();
@@ -63,7 +62,7 @@ impl CurrentThread {
             last_cost.untimed -= 1;
             let _brief_work = BriefWork::new();
             let out = work();
-            // It was found at it for longer than brief work takes.
+            // It was found running for longer than brief work takes.
             if BRIEF_WORK.get().is_some_and(|calls| calls > BRIEF_CHECKS) {
                 *last_cost = LastCost::default();
             }
@@ -83,11 +82,11 @@ impl CurrentThread {
 }
 
 thread_local! {
-    /// How often brief work that holds up the worker of this thread has been found at it.
+    /// How often the brief work that blocks this worker was found running; `None` without such work.
     static BRIEF_WORK: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Brief work holds up the worker of this thread, until this is dropped.
+/// Marks that brief work blocks the worker of this thread, until it is dropped.
 struct BriefWork;
 
 impl BriefWork {
@@ -103,28 +102,28 @@ impl Drop for BriefWork {
     }
 }
 
-/// How often work is found at it that is still brief: for some 50 µs.
+/// How often work may be found running and still be brief: for some 50 µs.
 const BRIEF_CHECKS: u32 = 3;
 
-/// Called by work now and then. If it was thought to be brief, and is not, it hands the worker over.
+/// Called by work now and then. If work was expected to be brief and is not, it hands the worker over.
 pub(super) fn check_brief_work() {
     let Some(calls) = BRIEF_WORK.get() else { return };
     BRIEF_WORK.set(Some(calls.saturating_add(1)));
-    // Once more later, ever more seldom, as the other thread may have woken up too late.
+    // Again later, at growing intervals, as the other thread may have woken up too late.
     if matches!(calls, BRIEF_CHECKS | 15 | 63 | 255) {
         tokio::task::block_in_place(|| thread::sleep(HANDOVER));
     }
 }
 
-/// About how long another thread takes to wake up, and to take a worker over.
+/// About the time that another thread takes to wake up and take a worker over.
 const HANDOVER: Duration = Duration::from_micros(100);
 
-/// Where work may run, seen from the current thread.
+/// Where work of the current thread may run.
 pub(super) fn current() -> RunOn {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => {
-            // Outside a worker thread only the future given to `block_on` waits meanwhile, and with it a `LocalSet`, in
-            // which `block_in_place` would panic.
+            // Outside a worker thread only the future of `block_on` waits meanwhile, and a `LocalSet` in it, where
+            // `block_in_place` would panic.
             RunOn::Inline(CurrentThread { worker: tokio::runtime::worker_index().is_some() })
         }
         _ => RunOn::Thread,

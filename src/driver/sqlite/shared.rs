@@ -1,4 +1,5 @@
-//! [`Shared`]: what a connection shares with the work on its thread: the database behind a lock, and the permit to use it.
+//! [`Shared`]: what a connection shares with the work on its thread: the database behind a lock, and the permit to use
+//! it.
 
 use std::{
     future::poll_fn,
@@ -30,10 +31,10 @@ use crate::transaction::impact::{DriverError, Impact};
 
 pub(super) struct Shared {
     conn: Mutex<ConnectionState>,
-    /// That of the file, and the connection's number there.
+    /// The write lock of the file, and the connection's number there.
     pub(super) write_lock: Option<(Arc<WriteLock>, u64)>,
-    /// The right to work with the database, of which there is one. It goes along with the work, so that a dropped caller
-    /// does not let the next one in before the work has ended. Whether somebody has it can be seen without taking it.
+    /// The permit to use the database, of which there is one. It goes along with the work, so that a dropped caller
+    /// does not let the next one in before the work has ended. Whether it is taken can be seen without taking it.
     pub(super) permit: Arc<Semaphore>,
     pub(super) cancel: Arc<CancelFlag>,
     /// How long work waits for the lock of another connection.
@@ -71,7 +72,7 @@ impl Shared {
         (permit, self.cancel.next_number())
     }
 
-    /// The turn, if nobody has it and the task need not yield.
+    /// The permit, if it is free and the task need not yield.
     pub(super) fn try_permit(&self) -> Option<SemaphorePermit<'_>> {
         let Poll::Ready(progress) = coop::poll_proceed(&mut Context::from_waker(Waker::noop())) else { return None };
         let permit = self.permit.try_acquire().ok()?;
@@ -80,8 +81,8 @@ impl Shared {
     }
 
     pub(super) async fn permit(&self) -> SemaphorePermit<'_> {
-        // Nearly always it is free, and trying costs half of what waiting does. The task yields now and then all the same,
-        // with nothing in its hands.
+        // Nearly always it is free, and trying costs half of what waiting does. The task still yields now and then,
+        // without holding anything.
         poll_fn(|cx| coop::poll_proceed(cx).map(|progress| progress.made_progress())).await;
         match self.permit.try_acquire() {
             Ok(permit) => permit,
@@ -90,11 +91,11 @@ impl Shared {
     }
 
     pub(super) fn conn(&self) -> MutexGuard<'_, ConnectionState> {
-        // A panic half-way through a piece of work marks the connection as broken; nobody uses it then.
+        // A panic during a piece of work marks the connection as broken; it is not used then.
         self.conn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the steps, does a piece of work, and looks at the state afterwards.
+    /// Runs the steps and a piece of work, and updates the state.
     pub(super) fn work<T>(
         &self,
         current_thread: CurrentThread,
@@ -105,13 +106,13 @@ impl Shared {
     ) -> Result<T, WorkError> {
         let mut conn = self.conn();
         if self.cancel.is_set(number) {
-            // The session's ledger takes its steps to be sent.
+            // The session's ledger counts its steps as sent.
             conn.pending.extend_from_slice(&taken.steps);
             self.update_state(&conn);
             drop(conn);
             return Err(self.refused(classify::dropped()).into());
         }
-        // Should the work panic, the connection is not used again.
+        // If the work panics, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
         conn.current_thread = current_thread;
         conn.may_wait = slice < left;
@@ -128,7 +129,8 @@ impl Shared {
             conn.lost.get_or_insert_with(|| error.clone());
         }
         let is_open = self.update_state(&conn);
-        // The write lock is the transaction's, or the statement's. Who is woken by its end may run anything.
+        // The write lock belongs to the transaction, or to the statement. The waker that is woken by its end may run
+        // anything.
         let ended = if is_open { None } else { conn.write_access.end() };
         drop(conn);
         drop(ended);

@@ -1,7 +1,7 @@
-//! What is known of the statements that a connection has prepared, by their text: which value each placeholder takes,
-//! and the columns of the rows. Finding that out anew costs more than a short statement does.
+//! [`StatementMetaCache`]: facts about the prepared statements of a connection, by their text: which value each
+//! placeholder takes, and the columns of the rows. Finding them out costs more than a short statement.
 //!
-//! Used by the work on the connection. It must not know transactions.
+//! It knows no transactions.
 
 use std::{
     collections::HashMap,
@@ -23,19 +23,19 @@ use crate::{
     },
 };
 
-/// The statements of one connection.
+/// The facts about the statements of one connection.
 #[derive(Debug)]
 pub(super) struct StatementMetaCache {
     places: HashMap<Box<str>, usize, BuildHasherDefault<TextHasher>>,
     statements: Vec<StatementMeta>,
     capacity: usize,
-    /// How many bytes of text the statements have.
+    /// The bytes of text of the statements.
     bytes: usize,
-    /// What is known of one that is not kept.
+    /// Those of a statement that is not cached.
     once: Option<StatementMeta>,
 }
 
-/// A prepared statement, kept by SQLite's binding or not.
+/// A prepared statement, in rusqlite's cache or not.
 pub(super) enum Prepared<'d> {
     Kept(CachedStatement<'d>),
     Once(Statement<'d>),
@@ -61,8 +61,8 @@ impl DerefMut for Prepared<'_> {
     }
 }
 
-/// Hashes texts eight bytes at a time. Whoever finds texts of one hash gains nothing: there are few statements, and all
-/// are forgotten when they are too many.
+/// Hashes texts eight bytes at a time. Collisions on purpose gain nothing: there are few statements, and all are
+/// dropped when they are too many.
 #[derive(Debug, Default)]
 struct TextHasher(u64);
 
@@ -75,26 +75,26 @@ impl Hasher for TextHasher {
     }
 
     fn finish(&self) -> u64 {
-        // The map looks at the highest bits and at the lowest.
+        // The map uses the highest bits and the lowest.
         self.0 ^ self.0 >> 32
     }
 }
 
-/// What is known of one.
+/// The facts about one statement.
 #[derive(Debug)]
 pub(super) struct StatementMeta {
     /// The number of the value for each placeholder.
     numbers: Box<[usize]>,
-    /// How many values it takes.
+    /// The number of values that it takes.
     takes: usize,
-    /// How long its last run took.
+    /// The cost of its last run.
     pub(super) last_cost: LastCost,
     column_meta: Option<ColumnMeta>,
-    /// What the statement leaves behind in the session.
+    /// The effect on the session.
     pub(super) effect: SessionEffect,
 }
 
-/// The columns, and what SQLite's own statement had counted when they were last good.
+/// The columns, and the counters of SQLite's statement when they were last valid.
 #[derive(Debug)]
 struct ColumnMeta {
     columns: Arc<Columns>,
@@ -107,8 +107,8 @@ impl StatementMetaCache {
         Self { places: HashMap::default(), statements: Vec::new(), capacity, bytes: 0, once: None }
     }
 
-    /// Prepares the text that stands for the statement `sql`. SQLite's binding bounds those that it keeps by their number alone: they are all given up where
-    /// their texts come to too many bytes, and a long one is not kept.
+    /// Prepares the text that is sent for the statement `sql`. rusqlite's cache is bounded by number only: it is
+    /// cleared when the texts have too many bytes, and a long statement is not cached.
     pub(super) fn prepare<'d>(&mut self, db: &'d Connection, sql: &str, text: &str) -> rusqlite::Result<Prepared<'d>> {
         if sql.len() > LONGEST_CACHED {
             return db.prepare(text).map(Prepared::Once);
@@ -120,14 +120,15 @@ impl StatementMetaCache {
         db.prepare_cached(text).map(Prepared::Kept)
     }
 
-    /// Somebody else has had the connection, and may have run statements of the same text.
+    /// Forgets all statements: the connection was lent, and statements of the same text may have run.
     pub(super) fn forget(&mut self) {
         self.places.clear();
         self.statements.clear();
         self.bytes = 0;
     }
 
-    /// What is known of a statement that was just prepared, and whose placeholders may be known to be numbers.
+    /// The facts about a statement that was just prepared; `is_numbered` tells that its placeholders are known to be
+    /// numbers.
     ///
     /// # Errors
     /// `Parameter` for a placeholder that is not numbered.
@@ -162,7 +163,7 @@ impl StatementMetaCache {
 }
 
 impl StatementMeta {
-    /// A number tells which value a placeholder takes, its lack that it is the next one: `?`, `?1` and `$1`.
+    /// A placeholder with a number takes that value, one without a number the next value: `?`, `?1` and `$1`.
     pub(super) fn of(sql: &str, statement: &Statement<'_>) -> Result<Self, Error> {
         let number = |index| match statement.parameter_name(index) {
             None => Ok(index),
@@ -179,7 +180,7 @@ impl StatementMeta {
         Ok(Self::with(sql, numbers))
     }
 
-    /// All placeholders are numbers: SQLite's own number of each is that number. To ask it for their names is quadratic.
+    /// All placeholders are numbers, which are SQLite's own. To ask for their names would be quadratic.
     fn numbered(sql: &str, statement: &Statement<'_>) -> Self {
         Self::with(sql, (1..=statement.parameter_count()).collect())
     }
@@ -193,7 +194,7 @@ impl StatementMeta {
     /// The number of the value for each placeholder, both counted from 1.
     ///
     /// # Errors
-    /// `Parameter` if so many values are not what the statement takes.
+    /// `Parameter` for a wrong count of values.
     pub(super) fn places(&self, given: usize) -> Result<impl Iterator<Item = (usize, usize)> + use<'_>, Error> {
         if self.takes != given {
             return Err(wrong_count(given, self.takes));
@@ -201,9 +202,9 @@ impl StatementMeta {
         Ok(self.numbers.iter().enumerate().map(|(at, number)| (at + 1, *number)))
     }
 
-    /// The columns of a statement that has stepped to its first row: not before, for the first step prepares a statement
-    /// anew whose tables have changed. The counters of SQLite tell that, and that this is the same statement still: one
-    /// that has left the cache and was prepared again counts its runs from the beginning.
+    /// The columns of a statement that has stepped to its first row. Not before: the first step prepares a statement
+    /// again whose tables have changed. SQLite's counters show that, and that this is the same statement: one that was
+    /// evicted and prepared again counts its runs from the beginning.
     pub(super) fn columns(&mut self, statement: &Statement<'_>) -> Arc<Columns> {
         let runs = statement.get_status(StatementStatus::Run);
         let preparations = statement.get_status(StatementStatus::RePrepare);
@@ -245,7 +246,7 @@ mod tests {
         db.execute_batch("alter table t add column b text").unwrap();
         let (two, _) = names(&mut metas, &db, sql);
         assert_eq!((one.len(), two.join(",")), (1, "a,b".to_owned()));
-        // Out of SQLite's cache and back, with the tables changed meanwhile.
+        // Out of the cache and back, with the tables changed meanwhile.
         db.flush_prepared_statement_cache();
         db.execute_batch("alter table t rename column b to c").unwrap();
         assert_eq!(names(&mut metas, &db, sql).0.join(","), "a,c");

@@ -1,5 +1,5 @@
-//! Control steps on SQLite, and the reset of a session: each step is a statement of its own, run ahead of the statement of
-//! its flight. All of it blocks.
+//! Control steps on SQLite, and the reset of a session. Each step is a statement of its own, run ahead of the statement
+//! that takes it along. All of it blocks.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// Pragmas that change what statements do, as they are set when a database is opened.
+/// Pragmas that change the meaning of statements, with the values of a new connection.
 const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA query_only = OFF; PRAGMA recursive_triggers = OFF; \
     PRAGMA ignore_check_constraints = OFF; PRAGMA reverse_unordered_selects = OFF; PRAGMA case_sensitive_like = OFF; \
     PRAGMA automatic_index = ON; PRAGMA writable_schema = OFF; PRAGMA legacy_alter_table = OFF";
 
-/// Undoes what the last user of the connection may have set.
+/// Resets what the last user of the connection may have set.
 pub(super) fn reset(conn: &mut ConnectionState) -> Result<(), WorkError> {
     let cancel = Arc::clone(&conn.cancel);
     let current_thread = conn.current_thread;
@@ -36,7 +36,7 @@ pub(super) fn reset(conn: &mut ConnectionState) -> Result<(), WorkError> {
         .map_err(|error| DriverError::new(Impact::Transaction, classify::statement(error, "PRAGMA")).into())
 }
 
-/// Takes control steps one after the other, and ahead of them what was left. If one fails, the transaction as a whole
+/// Runs control steps one after the other, behind those that are pending. If one fails, the transaction as a whole
 /// cannot be relied on.
 pub(super) fn take_steps(conn: &mut ConnectionState, steps: &[Control]) -> Result<(), WorkError> {
     let is_first = conn.pending.is_empty();
@@ -51,14 +51,14 @@ pub(super) fn take_steps(conn: &mut ConnectionState, steps: &[Control]) -> Resul
     take_all(conn, &left)
 }
 
-/// Takes steps; those that must wait are left.
+/// Runs steps; those that must wait stay pending.
 fn take_all(conn: &mut ConnectionState, steps: &[Control]) -> Result<(), WorkError> {
     let undone = steps.iter().rposition(|step| matches!(step, Control::Rollback));
     let steps = &steps[undone.unwrap_or(0)..];
     if matches!(steps.first(), Some(Control::Begin(_) | Control::Rollback)) {
         conn.lost = None;
     }
-    // A statement without steps that was on its way already is refused by its need of a transaction.
+    // A statement without steps that was under way already is refused because it needs a transaction.
     if let Some(error) = &conn.lost {
         return Err(DriverError::new(Impact::Transaction, error.clone()).into());
     }
@@ -83,11 +83,11 @@ fn take_step_or_wait(conn: &mut ConnectionState, step: &Control) -> Result<(), S
     take_step(conn, step, &text).map_err(|error| classify::statement(error, &text).into())
 }
 
-/// What it means that the first of the steps that are left has failed.
+/// The meaning of an error of the first pending step.
 fn step_failed(conn: &mut ConnectionState, error: Error) -> WorkError {
     let ends = conn.pending.iter().any(|step| matches!(step, Control::Commit | Control::Rollback));
     if conn.cancel.should_stop() && !ends {
-        // It waited for another's lock, and whoever wanted it was dropped: it is still to be taken.
+        // It waited for the lock of another connection, and its caller was dropped: it stays pending.
         return DriverError::harmless(error).into();
     }
     if conn.may_wait && classify::may_come_free(&error) {
@@ -96,7 +96,7 @@ fn step_failed(conn: &mut ConnectionState, error: Error) -> WorkError {
     let commits = matches!(conn.pending.last(), Some(Control::Commit));
     conn.pending.clear();
     if commits {
-        // A COMMIT that failed leaves the transaction open. Should this fail too, the state tells.
+        // A COMMIT that failed leaves the transaction open. If the rollback fails too, the state tells.
         let _ = take_step(conn, &Control::Rollback, &Dialect::Sqlite.render(&Control::Rollback));
     }
     DriverError::new(Impact::Transaction, error).into()
@@ -128,7 +128,7 @@ fn take_step(conn: &mut ConnectionState, step: &Control, text: &str) -> rusqlite
     }
 }
 
-/// A DEFERRED transaction may still write: a read-only one must not.
+/// A DEFERRED transaction may still write, a read-only one must not.
 fn query_only(conn: &mut ConnectionState, on: bool) -> rusqlite::Result<()> {
     if conn.query_only != on {
         conn.db.pragma_update(None, "query_only", on)?;

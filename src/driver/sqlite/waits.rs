@@ -1,4 +1,4 @@
-//! How a task awaits the locks of SQLite: its turn to write, or the end of a lock that another process has. Nothing blocks
+//! Waits for the locks of SQLite: the write lock of this process, or a lock of another process. No thread blocks
 //! meanwhile, and nothing is held. Used by the connection.
 
 use std::{any::Any, pin::pin, sync::atomic::Ordering, time::Instant};
@@ -25,10 +25,10 @@ use crate::{
 };
 
 impl SqliteConnection {
-    /// Waits until a piece of work that has stopped is worth another attempt.
+    /// Waits until another attempt at a piece of work makes sense.
     ///
     /// # Errors
-    /// The time is over, or would be: the task itself has the lock. The work of `number` was called off.
+    /// The time is over, or would be: the task itself has the lock. The work of `number` was cancelled.
     pub(super) async fn wait(
         &self,
         wait: Wait,
@@ -40,7 +40,7 @@ impl SqliteConnection {
         attempts.since.get_or_insert_with(Instant::now);
         let left = attempts.left(shared.patience);
         let Some((lock, connection)) = shared.write_lock.as_ref().filter(|_| wait != Wait::Other) else {
-            // It was tried with all the time that there is, so that some is left.
+            // It was tried with all of its time, so some is left.
             let nap = pause(attempts.pauses).min(left);
             attempts.pauses += 1;
             return unless_cancelled(shared, number, sleep(nap)).await.map(|_slept| ());
@@ -67,7 +67,7 @@ async fn unless_cancelled<T>(shared: &Shared, number: u64, wait: impl Future<Out
     }
 }
 
-/// What it means that work has not got a lock: a block that could not begin is over.
+/// The error of work that has not got a lock: a block that could not begin is over.
 fn fault(in_block: bool, error: Error) -> DriverError {
     DriverError::new(if in_block { Impact::Transaction } else { Impact::None }, error)
 }
@@ -80,11 +80,11 @@ fn own_lock() -> Error {
 }
 
 impl Shared {
-    /// Takes the write lock for a transaction that is to begin, before its steps are paid: dropped while it waits, the
-    /// statement has had no effect.
+    /// Takes the write lock for a transaction that will begin, before its steps are taken: if it is dropped while it
+    /// waits, the statement has had no effect.
     ///
     /// # Errors
-    /// The lock must be waited for.
+    /// The lock must be awaited.
     pub(super) fn reserve(
         &self,
         flight: &dyn Flight,
@@ -101,17 +101,17 @@ impl Shared {
         conn.write_access.take(true, current_thread)
     }
 
-    /// The fault of work that was not done. The lock that was taken for it is given back, unless a transaction has it.
+    /// The error of work that was not done. The lock that was taken for it is released, unless a transaction has it.
     pub(super) fn refused(&self, error: Error) -> DriverError {
         let mut conn = self.conn();
         let ended = if conn.db.is_autocommit() { conn.write_access.end() } else { None };
         drop(conn);
-        // Who is woken by this may run anything.
+        // A waker that is woken by this may run anything.
         drop(ended);
         DriverError::harmless(error)
     }
 
-    /// The fault of work that has waited for the write lock in vain.
+    /// The error of work that has waited for the write lock in vain.
     pub(super) fn locked(&self, in_block: bool) -> DriverError {
         let holder = self.write_lock.as_ref().map(|(lock, _)| lock.holder()).unwrap_or_default();
         fault(in_block, classify::locked(&holder))

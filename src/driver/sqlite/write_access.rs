@@ -1,7 +1,7 @@
-//! A connection's side of the write lock: whether it has it, and what becomes of work that must wait for it, or for a lock
-//! of another process. Such work stops, and is done again when its task has awaited the lock.
+//! [`WriteAccess`]: a connection's side of the write lock, and what happens to work that must wait for it or for a lock
+//! of another process. Such work stops, and is repeated when its task has awaited the lock.
 //!
-//! Used by the work on the connection. It must not know SQL.
+//! It knows no SQL.
 
 use std::{
     sync::{
@@ -19,25 +19,25 @@ use super::{
 };
 use crate::{error::Error, transaction::impact::DriverError};
 
-/// Why a piece of work did not get to its end.
+/// Why a piece of work was not completed.
 #[derive(Debug)]
 pub(super) enum WorkError {
     Failed(DriverError),
     Waits(Wait),
 }
 
-/// What a piece of work waits for. What is left of it has had no effect yet.
+/// What a piece of work waits for. The rest of it has had no effect yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// As `Writer`; no steps were paid for it yet.
+    /// As `Writer`, before its steps were taken.
     WriterBeforeSteps,
-    /// The write lock, which another connection of this process has.
+    /// The write lock, held by another connection of this process.
     Writer,
-    /// A lock that another process has, or a connection that is not ours.
+    /// A lock of another process, or of a connection that is not ours.
     Other,
 }
 
-/// Why a statement did not get to its end, before it is known what that means for the transaction.
+/// Why a statement was not completed, before its meaning for the transaction is known.
 #[derive(Debug)]
 pub(super) enum StatementError {
     Failed(Error),
@@ -59,15 +59,15 @@ impl From<DriverError> for WorkError {
 /// The write lock of a connection's file, and whether the connection has it.
 #[derive(Debug)]
 pub(super) struct WriteAccess {
-    /// None for a database in memory, and for one that cannot be written.
+    /// `None` for a database in memory, and for a read-only one.
     lock: Option<Arc<WriteLock>>,
     guard: Option<WriteGuard>,
     connection: u64,
-    /// The place in the queue of the work that runs.
+    /// The position of the current work in the queue.
     pub(super) ticket: Option<u64>,
-    /// What the transaction is called that the work may begin.
+    /// The name of the transaction that the work may begin.
     pub(super) name: Option<Arc<str>>,
-    /// How long the work that runs may block its thread, if it may not stop.
+    /// How long the current work may block its thread, if it may not stop.
     pub(super) blocks: Option<Duration>,
     cancel: Arc<CancelFlag>,
 }
@@ -92,7 +92,7 @@ impl WriteAccess {
     /// Takes the write lock, unless the connection has it.
     ///
     /// # Errors
-    /// It must be waited for.
+    /// It must be awaited.
     pub(super) fn take(&mut self, in_block: bool, current_thread: CurrentThread) -> Result<(), Wait> {
         let Some(lock) = self.lock.as_ref().filter(|_| self.guard.is_none()) else { return Ok(()) };
         let writer = Writer { connection: self.connection, in_block, name: self.name.take() };
@@ -108,7 +108,7 @@ impl WriteAccess {
         if self.guard.is_some() { Ok(()) } else { Err(Wait::Writer) }
     }
 
-    /// Waits for the lock on a thread that nobody else needs.
+    /// Waits for the lock on a thread that runs nothing else.
     fn wait(&self, lock: &Arc<WriteLock>, writer: &Writer, patience: Duration) -> Option<WriteGuard> {
         let (ticket, start) = (lock.queue(self.connection), Instant::now());
         loop {
@@ -120,14 +120,14 @@ impl WriteAccess {
         }
     }
 
-    /// Gives the lock back, by the drop of what is returned.
+    /// Releases the lock, when the returned guard is dropped.
     #[must_use]
     pub(super) fn end(&mut self) -> Option<WriteGuard> {
         self.guard.take()
     }
 }
 
-/// How long work waits in place for the rollback of a block that was dropped. It is under way on another thread.
+/// How long inline work waits for the rollback of a dropped block, which is under way on another thread.
 const ENDING: Duration = Duration::from_millis(20);
 
 fn wait_for_end(lock: &WriteLock) {

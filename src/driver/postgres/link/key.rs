@@ -1,10 +1,10 @@
-//! [`Key`]: which process the server says it is, read from what passes while tokio-postgres logs in, which does not tell.
+//! [`Key`]: the process id of the server, read from the login, as tokio-postgres does not expose it.
 
 use bytes::{Buf as _, BytesMut};
 
 use super::message::{HEAD, length};
 
-/// What names a session in a cancel request, without its secret.
+/// The key of a session in a cancel request, without its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) process: i32,
@@ -18,7 +18,7 @@ pub(super) struct KeyScanner {
 }
 
 impl KeyScanner {
-    /// Takes what was read.
+    /// Reads a part of the login.
     pub(super) fn read_message(&mut self, bytes: &[u8]) {
         self.partial.extend_from_slice(bytes);
         while let Some(length) = length(&self.partial).filter(|length| *length <= self.partial.len()) {

@@ -1,10 +1,10 @@
 //! One socket for two clients: tokio-postgres, which has connected and logged in, and the requests of this crate, which
-//! are written and read by the tasks that wait for them. The link stands above TLS and below both, cuts what passes into
-//! messages, and gives each answer to the client that asked for it. Used by the wire; it knows no statements.
+//! the waiting tasks write and read themselves. The link is above TLS and below both clients. It cuts both directions
+//! into messages and delivers each answer to the client that asked. Used by the wire; it knows no statements.
 //!
-//! Who reads: every task that is polled and waits for an answer reads the socket itself, and puts what belongs to others
-//! where they find it. So the usual answer wakes the one task that waits for it, and a future that is kept and not polled
-//! holds up nobody. What nobody waits for is read by the task of tokio-postgres, which always reads.
+//! Every task that is polled and waits for an answer reads the socket, and puts the answers of others where they find
+//! them. So an answer usually wakes the one task that waits for it, and a future that is kept and not polled delays
+//! nothing. Answers that nothing waits for are read by the task of tokio-postgres, which always reads.
 
 mod frontend;
 mod key;

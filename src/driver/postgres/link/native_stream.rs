@@ -1,4 +1,4 @@
-//! [`NativeStream`]: the end of the link that tokio-postgres takes for its stream.
+//! [`NativeStream`]: the stream that tokio-postgres reads from and writes to.
 
 use std::{
     fmt, io,
@@ -12,11 +12,11 @@ use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::{shared::Link, waker_set::Waiter};
 
-/// The stream of tokio-postgres. Dropped, it closes the socket.
+/// The stream of tokio-postgres. Its drop closes the socket.
 pub(crate) struct NativeStream(Arc<Link>);
 
 impl Link {
-    /// The end of the link that tokio-postgres has for its stream; there is one.
+    /// The stream for tokio-postgres; there is one.
     pub(crate) fn native_stream(self: &Arc<Self>) -> NativeStream {
         NativeStream(Arc::clone(self))
     }

@@ -10,15 +10,15 @@ use bytes::BytesMut;
 
 use super::{shared::Link, state::AnswerError, status::LinkStatus, waker_set::Waiter};
 
-/// Gives the answer of a request, piece by piece. Dropped, the rest of it is read and thrown away.
+/// Returns the answer of a request, piece by piece. If it is dropped, the rest is read and discarded.
 pub(crate) struct PendingAnswer {
     link: Arc<Link>,
     slot: usize,
 }
 
 impl Link {
-    /// Sends a request, which `write` adds to what is to be sent, and which MUST be answered by one ReadyForQuery. It leaves
-    /// the client with the first poll of the ticket, behind all that was sent before.
+    /// Sends a request, which `write` appends to the output, and which MUST be answered by one ReadyForQuery. It is
+    /// written to the socket by the first poll of the answer, behind everything that was sent before.
     pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> PendingAnswer {
         let slot = self.lock().send(write);
         PendingAnswer { link: Arc::clone(self), slot }
@@ -26,7 +26,7 @@ impl Link {
 }
 
 impl PendingAnswer {
-    /// The next piece of the answer, of whole messages; the last one ends in ReadyForQuery.
+    /// The next piece of the answer, of complete messages; the last piece ends with ReadyForQuery.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<BytesMut, AnswerError>> {
         let slot = self.slot;
         self.link.poll_for(cx, Waiter::Slot(slot), |state| state.take(slot))
@@ -41,7 +41,7 @@ impl Drop for PendingAnswer {
         self.link.wakers.clear(self.slot);
         let is_outstanding = self.link.lock().leave(self.slot, &self.link.wakers);
         if is_outstanding {
-            // It reads what nobody waits for.
+            // It reads what nothing else waits for.
             self.link.wakers.wake(Waiter::Native);
         }
     }

@@ -1,5 +1,5 @@
-//! What is read is dealt out, message by message, to those who own the answers. Used by the link whenever one of its clients
-//! is polled.
+//! Reads the socket and routes each message to the owner of the answer. Used by the link whenever one of its clients is
+//! polled.
 
 use std::{
     io,
@@ -19,15 +19,15 @@ use super::{
 };
 use crate::driver::postgres::error_response::ErrorResponse;
 
-/// How much is read at a time.
+/// The bytes that are read at a time.
 const READ: usize = 8 << 10;
-/// How much may wait for one who does not take it, before nothing more is read.
+/// The bytes that may wait for an owner that does not take them, before reading stops.
 const BACKLOG: usize = 256 << 10;
-/// How much room a message of a known length is given before it is here.
+/// The buffer that a message of known length is given in advance.
 const ROOM: usize = 4 << 20;
 
 impl State {
-    /// Writes what can be written, reads what is there, and deals it out.
+    /// Writes what can be written, and reads and routes what was received.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, wakers: &WakerSet) {
         self.write(cx);
         while !self.is_ended && !self.is_backlogged() {
@@ -55,7 +55,7 @@ impl State {
         pin!(transport.read_buf(&mut self.input)).poll(cx)
     }
 
-    /// Whether the one who has what comes next does not take what is here already.
+    /// Whether the owner of the next message does not take what was received already.
     fn is_backlogged(&self) -> bool {
         let waiting = match self.owners.front() {
             Some(AnswerOwner::Slot(slot)) => self.slots[*slot].inbox.len(),
@@ -65,12 +65,12 @@ impl State {
         waiting > BACKLOG
     }
 
-    /// Gives each message that is here as a whole to its owner.
+    /// Routes each complete message to its owner.
     fn route(&mut self, wakers: &WakerSet) {
         let mut whole = 0;
         while let Some(length) = length(&self.input[whole..]).filter(|length| whole + length <= self.input.len()) {
             match self.input[whole] {
-                // Notices, notifications and parameters come at any time, and are for the client that knows them.
+                // Notices, notifications and parameters come at any time, and belong to tokio-postgres.
                 b'N' | b'A' | b'S' => {
                     self.deliver(whole, wakers);
                     let message = self.input.split_to(length);
@@ -102,7 +102,7 @@ impl State {
         }
     }
 
-    /// Gives the first bytes of what was read to their owner.
+    /// Delivers the first bytes of the input to their owner.
     fn deliver(&mut self, count: usize, wakers: &WakerSet) {
         if count == 0 {
             return;
@@ -127,14 +127,14 @@ impl State {
         }
     }
 
-    /// A request is answered as a whole.
+    /// A request is answered completely.
     fn finish_request(&mut self) {
         self.has_failed = false;
         match self.owners.pop_front() {
             Some(AnswerOwner::Slot(slot)) => self.slots[slot].state = SlotState::Answered,
             Some(AnswerOwner::Native { .. }) => {
                 self.others -= 1;
-                // The COPY has failed before its first Sync was passed over.
+                // The COPY has failed before its first Sync was ignored.
                 self.is_copying = false;
             }
             Some(AnswerOwner::Discarded) => self.others -= 1,
@@ -142,13 +142,13 @@ impl State {
         }
     }
 
-    /// Takes note of a command that makes the server forget what was prepared.
+    /// Notes a command that drops all prepared statements.
     fn note_command_tag(&mut self, at: usize, length: usize) {
         let tag = &self.input[at + HEAD..at + length];
         self.deallocations += u64::from(tag == b"DEALLOCATE ALL\0" || tag == b"DISCARD ALL\0");
     }
 
-    /// Takes note of an error that ends the session.
+    /// Notes an error that ends the session.
     fn note_fatal_error(&mut self, at: usize, length: usize) {
         let response = ErrorResponse::parse(&self.input[at + HEAD..at + length]);
         if response.ends_session() {
@@ -156,11 +156,11 @@ impl State {
         }
     }
 
-    /// The server takes the data of a COPY, and passes over the Sync behind the request for it.
+    /// The server expects the data of a COPY, and ignores the Sync behind the request for it.
     fn begin_copy(&mut self) {
         let Some(AnswerOwner::Native { by_sync: true, ends_copy: false }) = self.owners.front() else { return };
         if let Some(AnswerOwner::Native { ends_copy: true, .. }) = self.owners.get(1) {
-            // The data was given up before it was asked for: one Sync in place of two.
+            // The client gave the data up before it was requested: one Sync instead of two.
             self.owners.pop_front();
             self.others -= 1;
         } else {

@@ -1,4 +1,4 @@
-//! [`Link`]: the socket of one session, and who waits for what on it.
+//! [`Link`]: the socket of one session, shared by the two clients.
 
 use std::{
     fmt, io,
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::driver::postgres::error_response::ErrorResponse;
 
-/// The state, locked. Who is to be woken meanwhile is woken behind the unlock.
+/// The locked state. Wakers that are woken meanwhile are deferred until it is unlocked.
 pub(super) struct Guard<'l> {
-    /// There until the drop.
+    /// `Some` until the drop.
     state: Option<MutexGuard<'l, State>>,
     wakers: &'l WakerSet,
 }
@@ -45,11 +45,11 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// The socket of one session, and who waits for what on it.
+/// The socket of one session, and its two clients.
 pub(crate) struct Link {
     state: Mutex<State>,
     pub(super) wakers: Arc<WakerSet>,
-    /// Registered with the socket, whoever reads or writes.
+    /// The waker that is registered with the socket; it wakes the [`WakerSet`].
     pub(super) waker: Waker,
 }
 
@@ -65,40 +65,40 @@ impl Link {
         self.lock().log_in();
     }
 
-    /// Which process the server has said it is.
+    /// The process id of the server.
     pub(crate) fn key(&self) -> Option<Key> {
         self.lock().key()
     }
 
-    /// What is known of the connection now.
+    /// The status of the connection.
     pub(crate) fn status(&self) -> LinkStatus {
         self.lock().status()
     }
 
-    /// What the server has said when it ended the session.
+    /// The error with which the server has ended the session.
     pub(crate) fn fatal_error(&self) -> Option<ErrorResponse> {
         self.lock().fatal_error()
     }
 
-    /// What the socket has failed with.
+    /// The error of the socket.
     pub(crate) fn failure(&self) -> Option<Arc<io::Error>> {
         self.lock().failure()
     }
 
-    /// Takes all requests from those who wait for them. Their answers are read and thrown away.
+    /// Revokes all requests. Their answers are read and discarded.
     pub(crate) fn revoke(&self) {
         self.lock_deferring().revoke(&self.wakers);
         self.wakers.wake_all();
     }
 
-    /// Sends and reads what can be sent and read.
+    /// Writes and reads what is possible now.
     fn pump(&self, state: &mut State) {
         state.pump(&mut Context::from_waker(&self.waker), &self.wakers);
     }
 
-    /// The state, for what wakes nobody and drops no waker.
+    /// The state, for what wakes no one and drops no waker.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic in here can only come of a transport that panics, and is its end.
+        // Only a transport can panic in here, and that ends the connection.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +111,7 @@ impl Link {
         Guard { state: Some(state), wakers: &self.wakers }
     }
 
-    /// Waits for something to be there for one of the clients, which `take` takes.
+    /// Waits for data for one of the clients, which `take` takes.
     pub(super) fn poll_for<T>(
         &self,
         cx: &Context<'_>,

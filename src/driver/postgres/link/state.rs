@@ -1,5 +1,5 @@
-//! [`State`]: the bytes on their way in both directions, and whose the answers are that are still to come. Answers come in
-//! the order of the requests, so the first of the owners has whatever comes next, up to ReadyForQuery; `routing.rs` deals them out.
+//! [`State`]: the buffers of both directions, and the owners of the outstanding answers. Answers come in the order of
+//! the requests: the first owner gets what comes next, up to ReadyForQuery. `routing.rs` delivers.
 
 use std::{
     collections::VecDeque,
@@ -21,27 +21,27 @@ use super::{
 };
 use crate::driver::postgres::error_response::ErrorResponse;
 
-/// How much room is kept for what is to be sent.
+/// The largest output buffer that is kept.
 const KEPT: usize = 64 << 10;
 
-/// Whose an answer is.
+/// The owner of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerOwner {
-    /// Of tokio-postgres: `by_sync` tells a group of messages from a query, and `ends_copy` that the data of a COPY has ended
-    /// with it.
+    /// tokio-postgres. `by_sync` tells a group of messages from a query; `ends_copy` tells that the data of a COPY has
+    /// ended with it.
     Native {
         by_sync: bool,
         ends_copy: bool,
     },
     Slot(usize),
-    /// It is thrown away.
+    /// The answer is discarded.
     Discarded,
 }
 
-/// Why there is no more of an answer.
+/// Why an answer is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnswerError {
-    /// The request was taken away.
+    /// The request was revoked.
     Revoked,
     /// The connection has ended.
     Ended,
@@ -51,13 +51,13 @@ pub(crate) enum AnswerError {
 pub(super) enum SlotState {
     #[default]
     Free,
-    /// The answer is not here as a whole.
+    /// The answer is not complete.
     Waiting,
     Answered,
     Revoked,
 }
 
-/// Where the answer of one request is put.
+/// The place of one answer.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) state: SlotState,
@@ -65,28 +65,28 @@ pub(super) struct Slot {
 }
 
 pub(super) struct State {
-    /// Gone with the stream of tokio-postgres.
+    /// `None` once tokio-postgres has dropped its stream.
     pub(super) transport: Option<Transport>,
     is_logged_in: bool,
     keys: KeyScanner,
     pub(super) out: BytesMut,
-    /// The transport may keep what was written.
+    /// The transport may have buffered what was written.
     pub(super) is_unflushed: bool,
     pub(super) write_failed: bool,
     scan: FrontendScanner,
-    /// What was read; between two reads it holds no whole message.
+    /// What was read; between two reads it holds no complete message.
     pub(super) input: BytesMut,
     /// Messages for tokio-postgres.
     pub(super) native: BytesMut,
     pub(super) owners: VecDeque<AnswerOwner>,
-    /// How many requests were sent so far.
+    /// The number of requests that were sent.
     sent: u64,
-    /// How many of the owners are not slots.
+    /// The number of owners that are not slots.
     pub(super) others: usize,
     pub(super) slots: Vec<Slot>,
-    /// The server waits for the data of a COPY, for which its first Sync does not count.
+    /// The server waits for the data of a COPY and ignores the first Sync.
     pub(super) is_copying: bool,
-    /// The request in front has failed, and ReadyForQuery is all that is still to come of it.
+    /// The first outstanding request has failed, and only its ReadyForQuery is missing.
     pub(super) has_failed: bool,
     pub(super) ready: ReadyStatus,
     pub(super) deallocations: u64,
@@ -158,9 +158,9 @@ impl State {
         self.transport.as_ref().map_or_else(ChannelBinding::none, |transport| transport.channel_binding())
     }
 
-    // --- what is sent ---
+    // --- sending ---
 
-    /// Takes a request of ours, and gives the slot of its answer.
+    /// Takes a request of ours, and returns the slot of its answer.
     pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> usize {
         let free = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Free));
         let slot = free.unwrap_or_else(|| {
@@ -187,7 +187,7 @@ impl State {
                 Sent::Query => (false, false),
                 Sent::Sync { ends_copy } => (true, ends_copy),
             };
-            // It takes the place of the Sync that the server has passed over.
+            // It replaces the Sync that the server has ignored.
             if ends_copy && mem::take(is_copying) {
                 return;
             }
@@ -198,7 +198,7 @@ impl State {
         wakers.want_native(self.wants_native());
     }
 
-    /// Writes what is to be sent. False if the transport does not take all of it now.
+    /// Writes the output. False if the transport does not accept all of it now.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(transport) = self.transport.as_mut() else { return true };
         while !self.out.is_empty() {
@@ -214,7 +214,7 @@ impl State {
                     }
                 }
                 Poll::Ready(result) => {
-                    // The server's last words may be there to be read still.
+                    // The server's fatal error may still be readable.
                     self.out.clear();
                     self.write_failed = true;
                     self.failure = self.failure.take().or(result.err().map(Arc::new));
@@ -231,14 +231,14 @@ impl State {
         true
     }
 
-    /// Whether tokio-postgres is to see to the socket, beside those who wait for answers of ours.
+    /// Whether the task of tokio-postgres must use the socket, in addition to the waiting slots.
     pub(super) fn wants_native(&self) -> bool {
         self.others > 0 || self.is_copying || !self.out.is_empty() || self.is_unflushed
     }
 
-    // --- who takes it ---
+    // --- receiving ---
 
-    /// What is there for a slot; `None` if it has to wait.
+    /// The data for a slot; `None` if there is none yet.
     pub(super) fn take(&mut self, slot: usize) -> Option<Result<BytesMut, AnswerError>> {
         let Slot { state, inbox } = &mut self.slots[slot];
         match state {
@@ -249,8 +249,8 @@ impl State {
         }
     }
 
-    /// As [`leave`](Self::leave), if all of the answer has come: then no waker is kept, as it was woken with that. False if
-    /// nothing was done.
+    /// As [`leave`](Self::leave), if the answer is complete: then no waker is registered, as it was woken with that.
+    /// False if nothing was done.
     pub(super) fn leave_answered(&mut self, slot: usize) -> bool {
         let is_answered = matches!(self.slots[slot].state, SlotState::Answered);
         if is_answered {
@@ -259,7 +259,7 @@ impl State {
         is_answered
     }
 
-    /// Nobody waits for a slot any more. True if its answer is outstanding.
+    /// Frees a slot. True if its answer is outstanding.
     pub(super) fn leave(&mut self, slot: usize, wakers: &WakerSet) -> bool {
         let before = mem::take(&mut self.slots[slot]);
         let is_outstanding = matches!(before.state, SlotState::Waiting);
@@ -277,7 +277,7 @@ impl State {
         }
     }
 
-    /// Takes all slots from those who wait for them.
+    /// Revokes all slots.
     pub(super) fn revoke(&mut self, wakers: &WakerSet) {
         for slot in 0..self.slots.len() {
             if matches!(self.slots[slot].state, SlotState::Waiting | SlotState::Answered) {
@@ -288,7 +288,7 @@ impl State {
         wakers.want_native(self.wants_native());
     }
 
-    /// Gives tokio-postgres what is there for it; `None` if it has to wait.
+    /// The data for tokio-postgres; `None` if there is none yet.
     pub(super) fn take_native(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         if self.native.is_empty() {
             return self.is_ended.then_some(Ok(()));
@@ -301,7 +301,7 @@ impl State {
 
     // --- beginning and end ---
 
-    /// Reads for tokio-postgres, which logs in.
+    /// Reads for tokio-postgres during the login.
     pub(super) fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         let before = buf.filled().len();
@@ -310,7 +310,7 @@ impl State {
         result
     }
 
-    /// Writes for tokio-postgres, which logs in.
+    /// Writes for tokio-postgres during the login.
     pub(super) fn flush_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         while !self.out.is_empty() {
@@ -335,7 +335,7 @@ impl State {
         }
     }
 
-    /// Gives the transport away, to be dropped.
+    /// Returns the transport, to be dropped.
     pub(super) fn close(&mut self) -> Option<Transport> {
         self.is_ended = true;
         self.transport.take()

@@ -1,11 +1,11 @@
-//! [`LinkStatus`]: what is known of a connection at some moment.
+//! [`LinkStatus`]: a snapshot of a connection: whether it has ended, what is outstanding, and the transaction status.
 
 use tokio_postgres::tls::TlsStream;
 
-/// What carries the bytes of a session: a socket, or TLS over one.
+/// The byte stream of a session: a socket, or TLS over one.
 pub(crate) type Transport = Box<dyn TlsStream + Send + Unpin>;
 
-/// Whether a transaction is open, as the server has said last.
+/// The transaction status of the last ReadyForQuery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadyStatus {
     Idle,
@@ -23,19 +23,19 @@ impl ReadyStatus {
     }
 }
 
-/// What is known of a connection at some moment.
+/// A snapshot of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LinkStatus {
     pub(crate) is_ended: bool,
     /// An answer is outstanding.
     pub(crate) is_busy: bool,
-    /// What is outstanding first has failed already: the server sends that ahead of its ReadyForQuery.
+    /// The first outstanding request has failed: the server sends the error ahead of its ReadyForQuery.
     pub(crate) has_failed: bool,
-    /// What the server has said last of its transaction.
+    /// The transaction status of the last ReadyForQuery.
     pub(crate) ready: ReadyStatus,
-    /// How often the server was seen to forget all prepared statements.
+    /// How often the server was seen to drop all prepared statements.
     pub(crate) deallocations: u64,
-    /// How many requests were sent, and how many of them were answered.
+    /// The number of requests that were sent, and of those that were answered.
     pub(crate) sent: u64,
     pub(crate) answered: u64,
 }

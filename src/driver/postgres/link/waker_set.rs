@@ -1,5 +1,5 @@
-//! [`WakerSet`]: who is woken when the socket can be read or written again. It has a lock of its own, which is not held while
-//! the socket is used: a socket may wake its reader on the spot.
+//! [`WakerSet`]: the wakers of all who wait for the socket. It has a lock of its own, which is not held while the
+//! socket is used: a socket may wake its reader at once.
 
 use std::{
     mem,
@@ -12,12 +12,12 @@ use std::{
 
 use smallvec::{SmallVec, smallvec};
 
-/// Whose waker.
+/// The owner of a waker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiter {
     /// The task of tokio-postgres.
     Native,
-    /// Who waits for the answer of a slot.
+    /// The future that waits for the answer of a slot.
     Slot(usize),
 }
 
@@ -27,11 +27,12 @@ struct Inner {
     slots: SmallVec<[Option<Waker>; 4]>,
     /// The task of tokio-postgres has something to do on the socket.
     wants_native: bool,
-    /// How many hold the lock of the link's state, in which nobody is woken: a waker may drop a future that needs it.
+    /// The number of holders of the link's state lock. No waker is woken meanwhile: it may drop a future that needs the
+    /// lock.
     deferring: usize,
-    /// Who is to be woken behind it.
+    /// The wakers to be woken after it is released.
     deferred: Few,
-    /// Whose waker is dropped behind it: what a drop does is foreign as well.
+    /// The wakers to be dropped after it is released: a drop may run foreign code too.
     dropped: Few,
 }
 
@@ -39,7 +40,7 @@ struct Inner {
 type Few = SmallVec<[Waker; 2]>;
 
 impl Inner {
-    /// Who can be woken now, of those who are to be.
+    /// Returns the wakers that can be woken now, and defers them otherwise.
     fn out(&mut self, wakers: Few) -> Few {
         if self.deferring == 0 && self.deferred.is_empty() {
             return wakers;
@@ -48,7 +49,7 @@ impl Inner {
         if self.deferring == 0 { mem::take(&mut self.deferred) } else { Few::new() }
     }
 
-    /// Who waits for answers.
+    /// Takes the wakers of all slots.
     fn waiting(&mut self) -> Few {
         let mut waiting = Few::new();
         for waker in &mut self.slots {
@@ -64,7 +65,7 @@ impl Inner {
 #[derive(Default)]
 pub(super) struct WakerSet {
     wakers: Mutex<Inner>,
-    /// Grows with each time it rings.
+    /// The number of times that the socket has woken the set.
     wake_count: AtomicU64,
 }
 
@@ -73,7 +74,7 @@ impl WakerSet {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nobody is woken until as many calls of [`release_wakes`](Self::release_wakes).
+    /// Defers all wakes until [`release_wakes`](Self::release_wakes) was called as often.
     pub(super) fn defer_wakes(&self) {
         self.lock().deferring += 1;
     }
@@ -90,14 +91,15 @@ impl WakerSet {
         out.into_iter().for_each(Waker::wake);
     }
 
-    /// How often it has rung. To be asked before the socket is looked at.
+    /// How often the socket has woken the set. To be read before the socket is used.
     pub(super) fn wake_count(&self) -> u64 {
         self.wake_count.load(Ordering::Acquire)
     }
 
-    /// Keeps a waker until it rings; to be called between [`defer_wakes`](Self::defer_wakes) and [`release_wakes`](Self::release_wakes). If it has rung `since` the socket was looked at, the waker is woken at once: others may
-    /// have heard it, who are kept and not polled. So it is where the socket was not looked at because the task has used up
-    /// its time, which the socket tells by ringing on the spot.
+    /// Registers a waker; to be called between [`defer_wakes`](Self::defer_wakes) and
+    /// [`release_wakes`](Self::release_wakes). If the socket has woken the set `since` it was used, the waker is woken
+    /// at once: the wake may have reached only futures that are kept and not polled. The same holds if the socket was
+    /// not read because the task's budget is used up, for which the socket wakes at once.
     pub(super) fn register(&self, who: Waiter, waker: &Waker, since: u64) {
         let mut wakers = self.lock();
         if self.wake_count() != since {
@@ -123,12 +125,12 @@ impl WakerSet {
         }
     }
 
-    /// Whether the task of tokio-postgres is to be woken as well when others wait.
+    /// Whether to wake the task of tokio-postgres even if others wait.
     pub(super) fn want_native(&self, wants: bool) {
         self.lock().wants_native = wants;
     }
 
-    /// Wakes one of those who wait.
+    /// Wakes one waiter.
     pub(super) fn wake(&self, who: Waiter) {
         let mut wakers = self.lock();
         let waker = match who {
@@ -141,13 +143,13 @@ impl WakerSet {
         out.into_iter().for_each(Waker::wake);
     }
 
-    /// Forgets a waker.
+    /// Removes a waker.
     pub(super) fn clear(&self, slot: usize) {
         let waker = self.lock().slots.get_mut(slot).and_then(Option::take);
         drop(waker);
     }
 
-    /// Wakes everybody.
+    /// Wakes all.
     pub(super) fn wake_all(&self) {
         let mut wakers = self.lock();
         let native = wakers.native.take();
@@ -158,8 +160,8 @@ impl WakerSet {
         out.into_iter().for_each(Waker::wake);
     }
 
-    /// The socket can be read or written. All who wait for an answer are woken, as one of them may be kept and not polled;
-    /// the task of tokio-postgres if it has something to do there, or nobody else waits.
+    /// The socket can be read or written. All slots are woken, as one of the futures may be kept and not polled; the
+    /// task of tokio-postgres is woken if it has something to do there, or if no slot waits.
     fn wake_waiting(&self) {
         let mut wakers = self.lock();
         let mut waiting = wakers.waiting();
@@ -175,7 +177,7 @@ impl WakerSet {
     }
 }
 
-/// What the socket wakes.
+/// The waker of the socket.
 pub(super) struct SocketWaker(pub(super) Arc<WakerSet>);
 
 impl Wake for SocketWaker {
