@@ -24,6 +24,10 @@ lint:
 features *args:
     .ci/features {{ args }}
 
+# Models of what several threads share, in all interleavings, by loom
+loom *args:
+    .ci/loom {{ args }}
+
 # Builds with the lowest Rust that Cargo.toml names
 msrv:
     .ci/msrv

@@ -100,6 +100,8 @@ mod driver;
 mod error;
 pub mod model;
 mod pool;
+#[cfg(feature = "mysql")]
+mod primitives;
 mod revocable;
 mod runtime;
 mod session;

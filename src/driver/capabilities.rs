@@ -1,38 +1,38 @@
-//! [`Capabilities`]: what each database can do, as one table. Used by whoever writes SQL or opens blocks. What is not a yes,
-//! a no or a number, but other words, is a `match` on the dialect where it is written.
+//! [`Capabilities`]: what each database can do, as one table. Used where SQL is written and blocks are opened. A
+//! difference in wording is a `match` on the dialect where the words are written.
 
 use super::Dialect;
 
 /// What a database can do.
 #[derive(Debug)]
 pub(crate) struct Capabilities {
-    /// What it calls itself.
+    /// The name of the database.
     pub(crate) name: &'static str,
-    /// What stands around names.
+    /// The quotation mark of names.
     pub(crate) quote: char,
-    /// The longest name that the server keeps whole, in its own measure.
+    /// The longest name that the server keeps unchanged, in its own unit.
     pub(super) longest_name: usize,
-    /// Whether it measures names in characters, rather than bytes.
+    /// Whether the server counts names in characters, rather than bytes.
     pub(super) measures_characters: bool,
-    /// Whether a savepoint may be called anything, rather than what Unicode's basic plane has characters for.
+    /// Whether the name of a savepoint may have any character, rather than those of Unicode's basic plane.
     pub(super) all_of_unicode: bool,
-    /// Whether a savepoint within one of the same name hides it, rather than taking its place.
+    /// Whether a savepoint hides an outer one of the same name, rather than replacing it.
     pub(super) nests_names: bool,
     /// Whether several statements may be in flight on one connection.
     pub(super) pipelines: bool,
-    /// Whether a transaction can have settings of its own.
+    /// Whether settings can be local to a transaction.
     pub(super) local_settings: bool,
-    /// Whether a rollback to a savepoint undoes the settings that were made behind it.
+    /// Whether a rollback to a savepoint undoes later changes of settings.
     pub(super) undoes_settings: bool,
-    /// Whether a transaction keeps to the snapshot of its first read, unless another isolation is asked for.
+    /// Whether a transaction reads from the snapshot of its first read by default.
     pub(crate) keeps_first_snapshot: bool,
 
-    /// How many parameters a statement may have.
+    /// The number of parameters that a statement may have.
     pub(crate) parameters: usize,
-    /// How many values of one list are parameters, so that there is room for others. A list of rows becomes a tree on
-    /// PostgreSQL, one level for each.
+    /// The number of values of one list that are sent as parameters, which leaves room for others. On PostgreSQL a list
+    /// of rows becomes a tree, one level for each row.
     pub(crate) listed: usize,
-    /// Whether parameters have numbers in the text.
+    /// Whether placeholders are numbered.
     pub(crate) numbers_parameters: bool,
     /// Whether a parameter can be an array.
     pub(crate) arrays: bool,
@@ -40,35 +40,35 @@ pub(crate) struct Capabilities {
     pub(crate) decimals: bool,
     /// Whether it has ILIKE.
     pub(crate) ilike: bool,
-    /// Whether it has hstore.
+    /// Whether the database has hstore.
     pub(crate) hstore: bool,
-    /// Whether the forms in which columns store values are types of its own, which it does not compare by mistake.
+    /// Whether the forms in which columns store values are types of their own, which the server does not confuse.
     pub(crate) types_forms: bool,
-    /// Whether the backslash takes the meaning from the characters of patterns by itself.
+    /// Whether the backslash escapes the special characters of LIKE patterns by default.
     pub(crate) escapes_patterns: bool,
 
-    /// Whether statements that write give rows back.
+    /// Whether statements that write can return rows.
     pub(crate) returning: bool,
-    /// Whether an insert says which conflict it is about, and may have conditions.
+    /// Whether an insert can name the conflict that it handles, with conditions.
     pub(crate) on_conflict: bool,
-    /// Whether that may be a constraint by its name.
+    /// Whether it can name a constraint.
     pub(crate) on_constraint: bool,
-    /// Whether DEFAULT can stand among the values of a row.
+    /// Whether DEFAULT can be one of the values of a row.
     pub(crate) default_in_rows: bool,
     /// Whether a statement may read the table that it writes.
     pub(crate) reads_what_it_writes: bool,
 
     /// Whether rows can be locked.
     pub(crate) row_locks: bool,
-    /// Whether a shared lock on rows can do without waiting.
+    /// Whether a shared lock on rows can be requested without waiting.
     pub(crate) shared_without_waiting: bool,
     pub(crate) full_join: bool,
     pub(crate) distinct_on: bool,
-    /// Whether an order says where NULL stands.
+    /// Whether ORDER BY can place NULLs.
     pub(crate) orders_nulls: bool,
-    /// Whether there can be an offset without a limit.
+    /// Whether OFFSET is allowed without LIMIT.
     pub(crate) offset_alone: bool,
-    /// Whether a query behind IN may have a limit.
+    /// Whether a query behind IN may have a LIMIT.
     pub(crate) limit_within_in: bool,
     /// Whether IN takes a list of rows, rather than a query of them.
     pub(crate) rows_in_lists: bool,
@@ -81,7 +81,7 @@ pub(crate) struct Capabilities {
     pub(crate) alters_references: bool,
     /// Whether foreign keys refer to tables of other schemas.
     pub(crate) refers_across_schemas: bool,
-    /// Whether indexes are made with their table, those of foreign keys by the server itself.
+    /// Whether indexes are created with their table; the server then creates those of foreign keys itself.
     pub(crate) indexes_with_tables: bool,
 }
 
@@ -206,7 +206,7 @@ const SQLITE: Capabilities = Capabilities {
 };
 
 impl Dialect {
-    /// What the database can do.
+    /// The capabilities of the database.
     pub(crate) fn capabilities(self) -> &'static Capabilities {
         match self {
             Self::Postgres => &POSTGRES,

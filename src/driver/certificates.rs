@@ -1,4 +1,4 @@
-//! Certificates of those who may vouch for a server, from a file. Used by the `tls.rs` of the drivers.
+//! Reads the certificates of trusted authorities from a file. Used by the `tls.rs` of the drivers.
 
 use std::path::Path;
 

@@ -1,6 +1,5 @@
-//! Rows on their way from a piece of work that reads them to a stream that hands them out: in chunks, with a bounded
-//! queue, so that memory stays flat and the work waits while nobody takes them. Used by drivers whose rows borrow from
-//! the connection.
+//! A bounded queue of rows between the work that reads them and the stream that returns them. Memory stays flat: the
+//! work waits while the stream is not polled. Used by the drivers whose rows borrow from the connection.
 
 use std::{
     future::Future,
@@ -12,26 +11,26 @@ use tokio::sync::mpsc;
 
 use crate::{data::row::Row, transaction::impact::DriverError};
 
-/// How long a row may wait for others to travel with. The first one goes at once.
+/// The time that a row may wait for others, to be sent with them. The first row is sent at once.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// How many chunks may wait.
+/// The number of chunks that may wait in the queue.
 const QUEUE: usize = 2;
 
-/// Where the rows are put in.
+/// The sending half of the queue.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(super) struct ChunkSender {
     queue: mpsc::Sender<Vec<Row>>,
-    /// When the last chunk went.
+    /// When the last chunk was sent.
     since: Option<Instant>,
 }
 
-impl Chunks {
-    /// Whether the stream was dropped: nobody wants more rows.
-    pub(super) fn is_unwanted(&self) -> bool {
+impl ChunkSender {
+    /// Whether the stream was dropped, so that no more rows are needed.
+    pub(super) fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
 
-    /// Whether what is gathered should go now, however little it is.
+    /// Whether the rows that are collected should be sent now, however few they are.
     pub(super) fn is_due(&self) -> bool {
         self.since.is_none_or(|since| since.elapsed() > PATIENCE)
     }
@@ -39,7 +38,7 @@ impl Chunks {
     /// Sends rows, on a thread that may block.
     #[cfg(feature = "sqlite")]
     pub(super) fn send_blocking(&mut self, rows: Vec<Row>) {
-        // An error says that the stream was dropped, which is looked at before the next row.
+        // An error means that the stream was dropped, which is checked before the next row.
         let _ = self.queue.blocking_send(rows);
         self.since = Some(Instant::now());
     }
@@ -51,27 +50,27 @@ impl Chunks {
         self.since = Some(Instant::now());
     }
 
-    /// Waits until nobody takes rows any more.
+    /// Waits until the stream is dropped.
     #[cfg(feature = "mysql")]
-    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
-        // Whoever waits here keeps the stream from its end: it is dropped with the work.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        // This clone keeps the queue open; it is dropped with the work.
         let queue = self.queue.clone();
         async move { queue.closed().await }
     }
 }
 
-/// Where the rows come out.
+/// The receiving half of the queue.
 #[derive(Debug)]
-pub(super) struct Taken(mpsc::Receiver<Vec<Row>>);
+pub(super) struct ChunkReceiver(mpsc::Receiver<Vec<Row>>);
 
 /// A queue for the rows of one statement.
-pub(super) fn chunks() -> (Chunks, Taken) {
+pub(super) fn channel() -> (ChunkSender, ChunkReceiver) {
     let (queue, taken) = mpsc::channel(QUEUE);
-    (Chunks { queue, since: None }, Taken(taken))
+    (ChunkSender { queue, since: None }, ChunkReceiver(taken))
 }
 
-impl Taken {
-    /// The stream of the rows. `ended` tells how the work came out; it is asked when the rows are through.
+impl ChunkReceiver {
+    /// The stream of the rows. `ended` gives the result of the work; it is awaited behind the last row.
     pub(super) fn stream<E>(self, ended: E) -> BoxStream<'static, Result<Row, DriverError>>
     where
         E: Future<Output = Result<(), DriverError>> + Send + 'static,

@@ -1,7 +1,6 @@
-//! Requests that nobody waits for, and that no runtime may be left for: they end what a server is still at for a connection
-//! that was dropped. One thread serves all of them, so that a shutdown with a full pool starts one and not hundreds.
-//!
-//! Used by drivers whose connections can be dropped half-way through a request. It knows no server.
+//! Runs requests that nothing waits for and that need no runtime of the caller: they end what a server still does for a
+//! dropped connection. One thread serves all of them, so a shutdown with a full pool starts one thread. It knows no
+//! server.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,27 +15,27 @@ use tokio::{
     time::timeout,
 };
 
-/// How long one request may take.
+/// The time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the thread stays when there is nothing to do.
+/// The time that the thread waits for more requests.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How many requests are under way at once: each is a connection more to a server that may have none to give.
+/// The number of concurrent requests: each needs a further connection to a server that may have none to give.
 const AT_ONCE: usize = 16;
 
 type Request = BoxFuture<'static, ()>;
 
-/// Where the thread takes its requests from; `None` while there is no thread.
+/// The queue of the thread; `None` while there is no thread.
 static QUEUE: Mutex<Option<UnboundedSender<Request>>> = Mutex::new(None);
 
 fn queue() -> MutexGuard<'static, Option<UnboundedSender<Request>>> {
-    // The one change under this lock is an assignment: a panic leaves nothing half-done.
+    // The one change under this lock is an assignment: a panic leaves nothing incomplete.
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Carries a request out, without waiting and without the caller's runtime. It is a courtesy to the server, which ends
-/// the statement sooner or later without it: so failures are not told.
+/// Runs a request, without waiting and without the caller's runtime. The server ends the statement sooner or later
+/// without it, so a failure is not reported.
 pub(super) fn detach(request: impl Future<Output = ()> + Send + 'static) {
     let mut queue = queue();
     let mut request: Request = Box::pin(request);
@@ -48,7 +47,7 @@ pub(super) fn detach(request: impl Future<Output = ()> + Send + 'static) {
         }
     }
     let (sender, requests) = unbounded_channel();
-    // The receiver is there.
+    // The receiver exists, so sending cannot fail.
     let _ = sender.send(request);
     let started = thread::Builder::new().name("nestling-cancel".into()).spawn(move || serve(requests));
     *queue = started.is_ok().then_some(sender);
@@ -66,12 +65,12 @@ fn serve(requests: UnboundedReceiver<Request>) {
     }));
 }
 
-/// The next request; `None` when none has come for a while.
+/// The next request; `None` if there was none for a while.
 async fn next(mut requests: UnboundedReceiver<Request>) -> Option<(Request, UnboundedReceiver<Request>)> {
     if let Ok(request) = timeout(IDLE, requests.recv()).await {
         return Some((request?, requests));
     }
-    // Under the lock nothing can be added: either it is seen here, or the next one starts a thread.
+    // Nothing can be added under the lock: a request is either seen here, or starts the next thread.
     let mut queue = queue();
     let last = requests.try_recv().ok();
     if last.is_none() {

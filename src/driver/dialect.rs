@@ -1,16 +1,15 @@
-//! [`Dialect`]: how the databases differ in the text of control steps, and in what names and settings they take. What else
-//! they can do is in `capabilities.rs`. Used by the drivers and by whoever renders SQL; it sends nothing.
+//! [`Dialect`]: the text of control steps, and which names and settings a database accepts. Other differences are in
+//! `capabilities.rs`. Used by the drivers and where SQL is rendered; it sends nothing.
 
 use std::{borrow::Cow, fmt};
 
-use super::capabilities::Capabilities;
 use crate::{
     error::{Error, ErrorKind},
     sql::tokens::Syntax,
     transaction::control::{Control, Isolation, Locals, Name, PREFIX, Settings, is_reserved, may_be_one},
 };
 
-/// Which SQL a database speaks.
+/// The SQL dialect of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -33,7 +32,7 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
-    /// How its texts are read.
+    /// The syntax of its statements.
     pub(crate) fn syntax(self) -> Syntax {
         match self {
             Self::Postgres => Syntax::Postgres,
@@ -42,18 +41,18 @@ impl Dialect {
         }
     }
 
-    /// How long a name is in the measure of the server: bytes, or characters.
+    /// The length of a name as the server counts it: in bytes, or in characters.
     fn length(self, name: &str) -> usize {
         if self.capabilities().measures_characters { name.chars().count() } else { name.len() }
     }
 
-    /// Whether the server keeps a name whole, rather than refusing it or cutting it off.
+    /// Whether the server keeps a name unchanged, rather than refusing or truncating it.
     pub(crate) fn keeps_whole(self, name: &str) -> bool {
         self.length(name) <= self.capabilities().longest_name
     }
 
-    /// Whether a savepoint of this name leaves those with the names in `open` in place, and those whose names may be
-    /// generated. Where a savepoint takes the place of one of the same name, the server would let that one go in silence.
+    /// Whether a savepoint of this name leaves the open savepoints in place, `open` and those with generated names. On
+    /// some servers a savepoint silently replaces one of the same name.
     pub(crate) fn keeps_apart<'n>(self, name: &str, mut open: impl Iterator<Item = &'n str>) -> bool {
         self.capabilities().nests_names || !(is_reserved(name) || open.any(|open| may_be_one(open, name)))
     }
@@ -63,25 +62,25 @@ impl Dialect {
         self.capabilities().pipelines
     }
 
-    /// Whether a savepoint may be called so (rule 21).
+    /// Checks the name of a savepoint (rule 21).
     pub(crate) fn check_name(self, name: &str) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Config, format!("the name of a savepoint {what}")));
-        let Capabilities { longest_name: longest, measures_characters, all_of_unicode, .. } = self.capabilities();
+        let can = self.capabilities();
         if name.is_empty() {
             wrong("must not be empty".into())
         } else if name.contains('\0') {
             wrong("must not contain a NUL character".into())
         } else if !self.keeps_whole(name) {
-            let measure = if *measures_characters { "characters" } else { "bytes" };
-            wrong(format!("may be {longest} {measure} long on {self}, this one has {}", self.length(name)))
-        } else if !all_of_unicode && name.chars().any(|c| u32::from(c) > 0xffff) {
+            let measure = if can.measures_characters { "characters" } else { "bytes" };
+            wrong(format!("may be {} {measure} long on {self}, this one has {}", can.longest_name, self.length(name)))
+        } else if !can.all_of_unicode && name.chars().any(|c| u32::from(c) > 0xffff) {
             wrong(format!("can only hold characters of Unicode's basic plane on {self}"))
         } else {
             Ok(())
         }
     }
 
-    /// Whether a transaction can have these settings here.
+    /// Checks the settings of a transaction.
     pub(crate) fn check_settings(self, settings: &Settings) -> Result<(), Error> {
         let locals = settings.locals();
         if !self.capabilities().local_settings && !locals.is_empty() {
@@ -134,7 +133,7 @@ impl Dialect {
         text.into()
     }
 
-    /// Adds the text of a step. Each nested block has some, so nothing is made on the way.
+    /// Appends the text of a step. Every nested block has some, so nothing is allocated on the way.
     fn write(self, step: &Control, text: &mut String) {
         match step {
             Control::Begin(settings) if settings.is_empty() => text.push_str(self.plain_begin()),
@@ -149,7 +148,7 @@ impl Dialect {
         }
     }
 
-    /// Adds a command and a name in quotes; generated ones need none.
+    /// Appends a command and a quoted name; generated names need no quotes.
     fn write_with(self, name: &Name, command: &str, text: &mut String) {
         text.push_str(command);
         match name {
@@ -175,7 +174,7 @@ impl Dialect {
         }
     }
 
-    /// The one statement that sets what a nested block asks for, and keeps what was set before. On PostgreSQL the
+    /// The statement that applies the settings of a nested block and saves the previous values. On PostgreSQL the
     /// rollback to the savepoint undoes both.
     fn set(self, Locals { depth, settings }: &Locals) -> String {
         let parts = settings.locals().iter().enumerate().map(|(at, (key, value))| {
@@ -192,7 +191,7 @@ impl Dialect {
         [verb, &parts.collect::<Vec<_>>().join(", ")].concat()
     }
 
-    /// The one statement that sets back what was set before a nested block.
+    /// The statement that restores the values from before a nested block.
     fn restore(self, Locals { depth, settings }: &Locals) -> String {
         let parts = settings.locals().iter().enumerate().map(|(at, (key, _))| {
             if self == Self::Mysql {
@@ -204,13 +203,14 @@ impl Dialect {
         [verb, &parts.collect::<Vec<_>>().join(", ")].concat()
     }
 
-    /// Whether a rollback to a savepoint undoes the settings that were made behind it.
+    /// Whether a rollback to a savepoint undoes later changes of settings.
     pub(crate) fn undoes_settings(self) -> bool {
         self.capabilities().undoes_settings
     }
 
-    /// A name that every character set of a session reads alike. Where a statement has set another one than ours, bytes of
-    /// a letter may be taken for half of a quote: so MySQL gets a number of fixed length in place of what is not ASCII.
+    /// A name that is the same in every character set of a session. If a statement has changed the character set, bytes
+    /// of a letter may be taken for half of a quote: so MySQL gets a number of fixed length in place of a name that is
+    /// not ASCII.
     fn safe_name(self, name: &str) -> Cow<'_, str> {
         if self != Self::Mysql || name.is_ascii() {
             return name.into();
@@ -222,7 +222,7 @@ impl Dialect {
         format!("nestling_{number:032x}").into()
     }
 
-    /// How many statements the text of a step has.
+    /// The number of statements in the text of a step.
     #[cfg(feature = "mysql")]
     pub(crate) fn statements(self, step: &Control) -> usize {
         match step {
@@ -241,7 +241,7 @@ impl Dialect {
         }
     }
 
-    /// The one statement that begins a transaction of PostgreSQL of an isolation level and an access mode.
+    /// The statement that begins a transaction of PostgreSQL with an isolation level and an access mode.
     pub(crate) fn begin_with(self, settings: &Settings) -> String {
         let deferrable = settings.deferrable().map(|yes| if yes { "DEFERRABLE" } else { "NOT DEFERRABLE" });
         let modes =
@@ -250,21 +250,21 @@ impl Dialect {
         [self.plain_begin(), &modes.join(", ")].join(" ").trim_end().to_owned()
     }
 
-    /// What begins a transaction without settings.
+    /// The statement that begins a transaction without settings.
     fn plain_begin(self) -> &'static str {
         match self {
             Self::Postgres => "BEGIN",
             Self::Mysql => "START TRANSACTION",
-            // A transaction that reads first and writes then cannot get the write lock once somebody else wrote.
+            // A transaction that reads first cannot get the write lock once another connection has written.
             Self::Sqlite => "BEGIN IMMEDIATE",
         }
     }
 }
 
-/// How long the text of a step is, as a rule.
+/// The usual length of a step's text.
 const USUAL: usize = 32;
 
-/// Variables of MySQL that nobody else may set: rows are read as UTF-8, and blocks begin and end transactions.
+/// Variables of MySQL that a transaction may not set: rows are read as UTF-8, and blocks begin and end transactions.
 fn is_kept(key: &str) -> bool {
     const KEPT: [&str; 7] = [
         "autocommit",
@@ -292,7 +292,7 @@ fn access(read_only: bool) -> &'static str {
     if read_only { "READ ONLY" } else { "READ WRITE" }
 }
 
-/// Settings stand behind it, and cannot be set before it. As a driver of ours sends them they are parameters.
+/// Settings follow BEGIN, as they are local to the transaction. The driver sends them as parameters instead.
 fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     let mut statements = vec![Dialect::Postgres.begin_with(settings).into()];
     for (key, value) in settings.locals() {
@@ -301,13 +301,13 @@ fn postgres_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     statements
 }
 
-/// Settings stand ahead of the begin, as MySQL wants it. What fails keeps everything behind it from running.
+/// Settings precede BEGIN, as MySQL requires. A statement that fails keeps those behind it from running.
 fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     let mut statements: Vec<Cow<'static, str>> = Vec::new();
     for (key, value) in settings.locals() {
         statements.push(format!("SET SESSION {key} = {}", mysql_literal(value)).into());
     }
-    // Behind those, as they may fail: the level is that of the next transaction, whichever comes.
+    // Behind the settings, as they may fail: the level is that of the next transaction, whichever that is.
     if let Some(isolation) = settings.isolation() {
         statements.push(format!("SET TRANSACTION {}", level(isolation)).into());
     }
@@ -318,7 +318,7 @@ fn mysql_begin(settings: &Settings) -> Vec<Cow<'static, str>> {
     statements
 }
 
-/// A value as a literal of MySQL that means the same whatever the `sql_mode`: a number, or text by its bytes.
+/// A value as a literal of MySQL that has the same meaning in every `sql_mode`: a number, or text by its bytes.
 fn mysql_literal(value: &str) -> String {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -329,10 +329,11 @@ fn mysql_literal(value: &str) -> String {
     if hex.is_empty() { "''".into() } else { format!("CONVERT(x'{hex}' USING utf8mb4)") }
 }
 
-/// A string literal of PostgreSQL that means the same whatever `standard_conforming_strings` and `client_encoding` say.
+/// A string literal of PostgreSQL that has the same meaning whatever `standard_conforming_strings` and
+/// `client_encoding` are.
 fn literal(text: &str) -> String {
     if !text.is_ascii() {
-        // In some encodings a byte of a letter may be taken for half of a character with the backslash behind it.
+        // In some encodings a byte of a letter may be taken for half of a character together with a backslash.
         let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
         return format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), 'UTF8')");
     }

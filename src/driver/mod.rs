@@ -1,19 +1,21 @@
-//! Drivers: one server session each, behind one small trait. A driver knows how to run a statement together with the
-//! steps that are owed ahead of it, and what an error means for the transaction. It knows no pool, no frames, no models.
+//! Drivers: each is one server session behind a small trait. A driver runs a statement together with the control steps
+//! that are owed ahead of it, and tells what an error means for the transaction. It knows no pool, no frames, no
+//! models.
 //!
-//! The contract, for whoever writes one:
+//! The contract of a driver:
 //!
-//! * [`Connection::run`] MUST call [`Flight::take`] for each flight, and put the owed steps on the wire ahead of the
-//!   statement, in one flight where the protocol allows it. It MUST NOT tell the success of a statement before it
-//!   knows that the steps ahead of it succeeded.
-//! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] tells: never idle while
+//! * [`Connection::run`] MUST call [`Flight::take`] for each flight, and send the owed steps ahead of the statement, in
+//!   one message or group where the protocol allows it. It MUST NOT report success of a statement before it knows that
+//!   the steps ahead of it succeeded.
+//! * A future that is dropped MUST leave the connection in a state that [`Connection::state`] reports: never idle while
 //!   an answer is outstanding.
 //! * [`Connection::state`] MUST NOT make a round trip.
-//! * A statement whose [`SessionEffect`](crate::sql::statement::SessionEffect) is not `None`, and whatever else the protocol
-//!   tells of a session that was changed, MUST leave the connection in [`State::NativeUsed`] until a last `Rollback` outside
-//!   a transaction has reset it, or in [`State::Broken`].
-//! * After [`Connection::cancel`] is through, no later statement can be hit by that cancellation.
-//! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them elsewhere.
+//! * A statement whose [`SessionEffect`](crate::sql::statement::SessionEffect) is not `None`, and any other change of
+//!   the session that the protocol reports, MUST leave the connection in [`State::NeedsReset`] until a last `Rollback`
+//!   outside a transaction has reset it, or in [`State::Broken`].
+//! * After [`Connection::cancel`] has returned, no later statement can be hit by that cancellation.
+//! * A driver SHOULD run statements of several tasks concurrently where its protocol pipelines, and queue them
+//!   elsewhere.
 
 mod capabilities;
 #[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
@@ -25,14 +27,14 @@ mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
-#[cfg(all(feature = "tls", feature = "postgres"))]
-mod own_root;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod quoted;
 mod random;
 mod reader;
+#[cfg(all(feature = "tls", feature = "postgres"))]
+mod self_signed;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod session_mark;
 mod sessions;
@@ -65,20 +67,20 @@ use crate::{
     },
 };
 
-/// How many bytes of text the prepared statements of one connection may have together. What a statement costs beside its
-/// text grows with that, here and at the server.
-const KEPT_BYTES: usize = 4 << 20;
+/// The bytes of text that the prepared statements of one connection may have together. The other costs of a statement
+/// grow with its text, here and at the server.
+const CACHE_BYTES: usize = 4 << 20;
 
-/// A statement with a longer text is prepared, run and closed, so that it drives out no others.
-const LONGEST_KEPT: usize = KEPT_BYTES / 8;
+/// A statement with a longer text is prepared, run and closed, so that it evicts no others.
+const LONGEST_CACHED: usize = CACHE_BYTES / 8;
 
 /// A statement with its parameters, as drivers take it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query<'q> {
     pub(crate) sql: &'q str,
     pub(crate) params: &'q [Value],
-    /// With [`Want::Rows`]: who reads the rows as they come. A driver hands over what it has read whenever it likes; what
-    /// it keeps to the end is part of its answer.
+    /// With [`Want::Rows`]: reads the rows while they are received. A driver hands over rows whenever it likes; rows
+    /// that it keeps to the end are part of its answer.
     pub(crate) reader: Option<&'q Arc<dyn Reader>>,
 }
 
@@ -96,7 +98,7 @@ fn wrong_count(given: usize, takes: usize) -> Error {
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-/// The error of whatever has left a transaction open outside any block, where nobody could commit it.
+/// The error of a transaction that was left open outside any block, where nothing could commit it.
 fn left_open() -> DriverError {
     let text = "a transaction was left open outside any block; it was rolled back";
     DriverError::harmless(Error::new(ErrorKind::RolledBack, text))
@@ -115,13 +117,13 @@ pub(crate) enum Want {
     Batch,
 }
 
-/// What came of a statement.
+/// The answer to a statement.
 pub(crate) struct Answer {
     pub(crate) rows: Vec<Row>,
     /// With [`Want::Stream`] only.
     pub(crate) stream: Option<BoxStream<'static, Result<Row, DriverError>>>,
     pub(crate) affected: u64,
-    /// The row id of the last insert, on databases that tell it so.
+    /// The row id of the last insert, on databases that report it.
     pub(crate) last_insert_id: Option<i64>,
 }
 
@@ -139,45 +141,46 @@ impl Answer {
     }
 }
 
-/// What a connection is up to, as far as the client knows without asking.
+/// The state of a connection, as far as the client knows it without asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// No transaction is open and nothing is outstanding: it may go to the next user.
+    /// No transaction is open and nothing is outstanding: the next user may get it.
     Idle,
     /// A transaction is open.
     Transaction,
-    /// The session may have been changed, by a statement or by the native client: it is not for others before a reset.
-    NativeUsed,
+    /// The session may have been changed, by a statement or through the native client: it must be reset before its next
+    /// user.
+    NeedsReset,
     /// An answer is outstanding.
     Busy,
-    /// It is of no more use.
+    /// It cannot be used any more.
     Broken,
 }
 
-/// The work of a connection: done by the call itself where nothing had to be waited for, or else still to be awaited.
+/// The result of a call: ready if nothing had to be waited for, otherwise a future.
 pub(crate) type Running<'a, T> = Either<Ready<Result<T, DriverError>>, BoxFuture<'a, Result<T, DriverError>>>;
 
-/// One session at a server. What it is asked for MUST be asked for by the task that awaits it, in the poll that does.
+/// One session at a server. A call MUST be made by the task that awaits it, in the poll that does.
 pub(crate) trait Connection: Debug + Send + Sync + 'static {
-    /// Runs a statement, behind the steps that its flight takes along.
+    /// Runs a statement, behind the steps that its flight owes.
     fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer>;
 
-    /// Sends control steps on their own. A last `Rollback` leaves the connection idle from whatever state it was in,
-    /// or fails; a last `Commit` succeeds only if the server has committed.
+    /// Sends control steps alone. A last `Rollback` leaves the connection idle whatever state it was in, or fails; a
+    /// last `Commit` succeeds only if the server has committed.
     fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()>;
 
-    /// Asks the server to stop what it is at, and waits until it has.
-    fn cancel(&self, sparing: CancelScope) -> BoxFuture<'static, ()>;
+    /// Cancels what runs on the connection, and waits until it has ended.
+    fn cancel(&self, scope: CancelScope) -> BoxFuture<'static, ()>;
 
-    /// What the connection is up to.
+    /// The state of the connection.
     fn state(&self) -> State;
 
-    /// How long [`cancel`](Self::cancel) may take before the connection is given up.
-    fn patience(&self) -> Duration {
+    /// The time that [`cancel`](Self::cancel) may take before the connection is given up.
+    fn cancel_timeout(&self) -> Duration {
         Duration::from_secs(5)
     }
 
-    /// The user of the connection is gone, and what is open on it is about to be rolled back.
+    /// Tells that the user of the connection is gone and a rollback follows.
     fn abandon(&self) {}
 
     /// The driver's own type, for the calls that lend the native client.
@@ -186,30 +189,30 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
 
 /// Makes connections to one database.
 pub(crate) trait Driver: Debug + Send + Sync + 'static {
-    /// Connects, within `wait` to each server that there is a choice of. Cancel-safe: dropped, it leaves no session behind.
-    /// The token MUST be kept until the client has said goodbye, and as far as it can see, until the server has ended the
-    /// session.
+    /// Connects; `wait` is the time for each server of the URL. Cancel-safe: dropped, it leaves no session behind. The
+    /// token MUST be kept until the client has closed the session, and as far as the client can see, until the server
+    /// has ended it.
     fn connect(&self, wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>>;
 
-    /// Where the servers are that there is a choice of, in words: `host:port`. Nothing where there is no server.
+    /// The servers of the URL, as `host:port`; empty where there is no server.
     fn servers(&self) -> &[String] {
         &[]
     }
 
-    /// Waits until the server no longer lists these sessions, which the client has left.
+    /// Waits until the server no longer lists these sessions, which the client has closed.
     fn ended<'a>(&'a self, _sessions: &'a [u64]) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// How the database speaks.
+    /// The SQL dialect of the database.
     fn dialect(&self) -> Dialect;
 
-    /// How long connecting may take, if the URL tells.
+    /// The connect timeout of the URL, if it has one.
     fn connect_timeout(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether connections may be closed and made anew at will. An in-memory database lives in its one connection.
+    /// Whether connections may be closed and reopened at will. An in-memory database lives in its one connection.
     fn is_shared(&self) -> bool {
         true
     }

@@ -1,7 +1,8 @@
-//! Values in what servers say of an error. A message quotes names, which may be told, and values, which may be secrets; the
-//! databases do not say which is which. What stands in the statement's own text is no value: parameters do not.
+//! Removes values from the messages of servers. A message quotes names, which may be shown, and values, which may be
+//! secrets, and does not say which is which. A quotation that also stands in the statement's text is not a parameter's
+//! value.
 //!
-//! Used by the drivers' `classify.rs`. Pure: it sees texts only.
+//! Used by the `classify.rs` of the drivers. It is pure.
 
 /// What opens a quotation, and what may close it. Servers that speak other languages have other quotes, and some of them
 /// the other way round.

@@ -1,4 +1,4 @@
-//! Random numbers for pauses and for the order of hosts: good enough to keep clients apart, and of no use for secrets.
+//! Random numbers for pauses and for the order of hosts. They are not suited for secrets.
 
 use std::hash::{BuildHasher as _, RandomState};
 

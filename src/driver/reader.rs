@@ -1,5 +1,5 @@
-//! [`Reader`]: whoever reads rows while those behind them are still on their way. Implemented above the drivers, which
-//! call it; it must not know what the rows are read as.
+//! [`Reader`]: reads rows while later rows are still being received. Implemented above the drivers, which call it; it
+//! does not know what the rows are read as.
 
 use std::{fmt, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! [`SessionMark`]: what must be done to a session before its next user has it. Set by whatever changes the session,
-//! looked at when the connection goes back.
+//! [`SessionMark`]: what must be undone in a session before its next user gets it. Set by whatever changes the session,
+//! and read when the connection is returned.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

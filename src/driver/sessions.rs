@@ -1,7 +1,8 @@
-//! The sessions of a pool that its server may still list, so that a pool that closes can wait for their end. A session has a
-//! token from the attempt to connect to the end of its goodbye, which may come long after the connection was dropped.
+//! [`SessionTracker`]: counts the sessions that a server may still list, so that a closing pool can wait for their end.
+//! A session has a token from the attempt to connect until the server has closed it, which may be long after the
+//! connection was dropped.
 //!
-//! Used by the pool, which waits, and by drivers, which know when a goodbye has ended.
+//! Used by the pool, which waits, and by the drivers, which know when a session has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +28,7 @@ struct Sessions {
 
 impl Tracked {
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        // Each change under this lock is whole before anything can panic.
+        // Each change under this lock is complete before anything can panic.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -59,7 +60,7 @@ impl SessionTracker {
     }
 }
 
-/// A session that the server may list. It is dropped when the client has said goodbye, or when there is nobody left to say it.
+/// A session that the server may list. It is dropped when the client has closed the session.
 #[derive(Debug)]
 pub(crate) struct SessionToken {
     tracked: Arc<Tracked>,
@@ -90,7 +91,7 @@ impl Drop for SessionToken {
             sessions.ended.extend(self.id);
         }
         let is_last = sessions.count == 0;
-        // Whoever is woken may come here again.
+        // A waker may run code that comes here again.
         drop(sessions);
         if is_last {
             self.tracked.changed.notify_waiters();

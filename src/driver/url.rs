@@ -1,5 +1,5 @@
-//! URLs of databases, as far as the libraries that connect do not read them: percent escapes, and options in the query
-//! that are ours. It knows no back end.
+//! Parts of database URLs that the client libraries do not read: percent escapes, and query options of our own. It
+//! knows no back end.
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use crate::error::{Error, ErrorKind};

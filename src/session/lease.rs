@@ -207,7 +207,7 @@ fn give_back(
             None
         }
         State::Broken => None,
-        State::Idle | State::Transaction | State::NativeUsed | State::Busy => {
+        State::Idle | State::Transaction | State::NeedsReset | State::Busy => {
             pooled.connection.abandon();
             let handle = pooled.handle().clone();
             Some(handle.spawn(clean_up(slot, owner, cancellation, is_lent)))

@@ -222,7 +222,7 @@ impl DbSession {
         }
         while self.is_cancelling.load(Ordering::Acquire) {
             let Some(under_way) = self.cancelling().clone() else { break };
-            if timeout(lease.connection().patience(), under_way.clone()).await.is_err() {
+            if timeout(lease.connection().cancel_timeout(), under_way.clone()).await.is_err() {
                 lease.condemn();
                 let error = Error::new(ErrorKind::ConnectionLost, "a cancelled statement did not end in time");
                 return Err(DriverError::new(Impact::Connection, error));

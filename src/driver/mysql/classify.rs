@@ -1,4 +1,4 @@
-//! What an error of mysql_async is. What it means for the transaction the connection finds out.
+//! Classifies the errors of mysql_async. What an error means for the transaction is decided by the connection.
 
 use mysql_async::{DriverError as Misuse, Error as Native, ServerError as Told};
 
@@ -48,7 +48,7 @@ pub(super) fn connect(address: &str, user: &str, error: Native) -> Error {
             let text = format!("the MySQL server at {address} refused the connection: {}", told.message);
             return Error::new(ErrorKind::Connect, text).with_server(refusal(told)).with_source(error);
         }
-        // For a name that it does not know MySQL chooses a method by chance, so that nobody learns which names exist.
+        // MySQL chooses a method at random for an unknown user, so that clients cannot find out which names exist.
         Native::Driver(Misuse::UnknownAuthPlugin { name }) => format!(
             "it asks the user '{user}' for a password by `{name}`, which mysql_async does not support \
              (MySQL asks so at random if it has no such user)"
@@ -106,7 +106,7 @@ pub(super) fn statement(error: Native, sql: &str) -> Error {
     let ours = match &error {
         Native::Server(told) if !is_lost(&error) => server(told, sql),
         Native::Driver(Misuse::LocalInfile(_)) => {
-            // The server waits for the file for ever, so the connection goes with it.
+            // The server waits for the file forever, so the connection is closed.
             let text = "the statement asks for a file of the client, which is refused";
             Error::new(ErrorKind::Unsupported, text).with_source(error)
         }

@@ -1,15 +1,15 @@
-//! [`Command`]: what is to be done in one turn on the wire. It is data, so that the future that carries it out is one for
-//! all. Made by the connection, carried out as an errand.
+//! [`Command`]: what the connection does under one guard. It is data; the future that runs it is an
+//! [`InFlight`](super::in_flight::InFlight).
 
 use std::sync::Arc;
 
 use mysql_async::Value;
 
 use super::{
-    errand::{Outcome, Turn, Work},
-    known::Known,
-    placeholders::Text,
+    in_flight::{Outcome, WireGuard, Work},
     prepared::Wanted,
+    session_status::SessionStatus,
+    statement::StatementText,
 };
 use crate::{
     driver::Answer,
@@ -22,39 +22,39 @@ use crate::{
 
 /// One command.
 pub(super) enum Command {
-    /// Steps, and behind them a statement without parameters whose rows nobody wants.
-    Text { steps: Box<Steps>, tail: Option<Arc<Text>> },
+    /// Steps, and behind them a statement without parameters that returns no rows to the caller.
+    Text { steps: Box<Steps>, tail: Option<Arc<StatementText>> },
     /// A statement as a prepared one.
-    Prepared { text: Arc<Text>, params: Vec<Value>, wanted: Wanted },
-    /// Asks for a sign of life.
+    Prepared { text: Arc<StatementText>, params: Vec<Value>, wanted: Wanted },
+    /// A ping.
     Ping,
     /// Steps with a COMMIT at their end.
     Commit(Steps),
-    /// Ends the transaction, and then undoes what was left behind in the session.
+    /// Ends the transaction, and then resets what was left behind in the session.
     Rollback { effect: SessionEffect },
 }
 
 impl Command {
-    /// Carries it out, to its last answer. Each is a future of its own, which is just as large as it needs to be.
-    pub(super) fn carry_out(self, mut turn: Turn) -> Work {
+    /// Runs the command, to its last answer. Each command has a future of its own, as large as it needs to be.
+    pub(super) fn run(self, mut wire: WireGuard) -> Work {
         match self {
-            Self::Text { steps, tail } => Box::pin(text(turn, steps, tail)),
-            Self::Prepared { text, params, wanted } => Box::pin(prepared(turn, text, params, wanted)),
+            Self::Text { steps, tail } => Box::pin(text(wire, steps, tail)),
+            Self::Prepared { text, params, wanted } => Box::pin(prepared(wire, text, params, wanted)),
             Self::Ping => Box::pin(async move {
-                let result = turn.ping().await;
-                at_rest(result, turn, "").await
+                let result = wire.ping().await;
+                at_rest(result, wire, "").await
             }),
-            Self::Commit(steps) => Box::pin(commit(turn, steps)),
+            Self::Commit(steps) => Box::pin(commit(wire, steps)),
             Self::Rollback { effect } => Box::pin(async move {
-                let mut result = turn.end(&[Control::Rollback]).await;
+                let mut result = wire.end(&[Control::Rollback]).await;
                 match effect {
                     SessionEffect::Reset if result.is_ok() => {
-                        result = Box::pin(turn.reset()).await.map(|()| Answer::count(0));
+                        result = Box::pin(wire.reset()).await.map(|()| Answer::count(0));
                     }
-                    SessionEffect::Discard => turn.shown.set(Known::Lost),
+                    SessionEffect::Discard => wire.status.set(SessionStatus::Lost),
                     SessionEffect::None | SessionEffect::Reset => {}
                 }
-                at_end(result, turn).await
+                at_end(result, wire).await
             }),
         }
     }
@@ -63,55 +63,60 @@ impl Command {
 // No `async fn`s: these keep their parameters twice, and the futures are to be small.
 
 #[expect(clippy::manual_async_fn, reason = "it would be larger")]
-fn text(mut turn: Turn, steps: Box<Steps>, tail: Option<Arc<Text>>) -> impl Future<Output = Outcome> {
+fn text(mut wire: WireGuard, steps: Box<Steps>, tail: Option<Arc<StatementText>>) -> impl Future<Output = Outcome> {
     async move {
-        let result = turn.text(&steps, tail.as_deref()).await;
-        at_rest(result, turn, tail.as_deref().map_or("", |text| &*text.sql)).await
+        let result = wire.text(&steps, tail.as_deref()).await;
+        at_rest(result, wire, tail.as_deref().map_or("", |text| &*text.sql)).await
     }
 }
 
 #[expect(clippy::manual_async_fn, reason = "it would be larger")]
-fn prepared(mut turn: Turn, text: Arc<Text>, mut params: Vec<Value>, wanted: Wanted) -> impl Future<Output = Outcome> {
+fn prepared(
+    mut wire: WireGuard,
+    text: Arc<StatementText>,
+    mut params: Vec<Value>,
+    wanted: Wanted,
+) -> impl Future<Output = Outcome> {
     async move {
-        let result = turn.prepared(&text, &mut params, &wanted).await;
-        at_rest(result, turn, &text.sql).await
+        let result = wire.prepared(&text, &mut params, &wanted).await;
+        at_rest(result, wire, &text.sql).await
     }
 }
 
 #[expect(clippy::manual_async_fn, reason = "it would be larger")]
-fn commit(mut turn: Turn, steps: Steps) -> impl Future<Output = Outcome> {
+fn commit(mut wire: WireGuard, steps: Steps) -> impl Future<Output = Outcome> {
     async move {
-        let result = turn.end(&steps).await;
+        let result = wire.end(&steps).await;
         if result.as_ref().is_err_and(|fault| fault.impact != Impact::Connection) {
-            // What is left of it goes. Should this fail too, the state tells.
-            let _ = Box::pin(turn.end(&[Control::Rollback])).await;
+            // The transaction is rolled back. If that fails too, the state tells.
+            let _ = Box::pin(wire.end(&[Control::Rollback])).await;
         }
-        at_end(result, turn).await
+        at_end(result, wire).await
     }
 }
 
-/// Behind the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
-async fn at_end(result: Result<Answer, DriverError>, mut turn: Turn) -> Outcome {
-    if !turn.is_settled() {
-        // That a transaction was left open is no news here; should it stay so, the state tells.
-        let _ = Box::pin(turn.settled(Ok(Answer::count(0)), "")).await;
+/// After the end of a transaction. With `completion_type = CHAIN` another one is open, in which nothing was done.
+async fn at_end(result: Result<Answer, DriverError>, mut wire: WireGuard) -> Outcome {
+    if !wire.is_settled() {
+        // That a transaction was left open is expected here; if it stays so, the state tells.
+        let _ = Box::pin(wire.settled(Ok(Answer::count(0)), "")).await;
     }
-    turn.rest();
-    (result, turn)
+    wire.end_command();
+    (result, wire)
 }
 
-async fn at_rest(result: Result<Answer, DriverError>, mut turn: Turn, sql: &str) -> Outcome {
-    let result = if turn.is_settled() { result } else { Box::pin(turn.settled(result, sql)).await };
-    turn.rest();
-    (result, turn)
+async fn at_rest(result: Result<Answer, DriverError>, mut wire: WireGuard, sql: &str) -> Outcome {
+    let result = if wire.is_settled() { result } else { Box::pin(wire.settled(result, sql)).await };
+    wire.end_command();
+    (result, wire)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Of how many bytes an allocation may be at most for glibc to keep it at hand once it is freed: a larger one costs
-    /// some 700 instructions more, which is one in twenty of a statement.
+    /// The largest allocation that glibc caches when it is freed: a larger one costs some 700 instructions more, one in
+    /// twenty of a statement.
     const AT_HAND: usize = 1032;
 
     fn size<A, F>(_: impl FnOnce(A) -> F) -> usize {
@@ -122,9 +127,9 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn what_is_allocated_for_each_statement_is_small() {
         let sizes = [
-            size(|(turn, steps, tail)| text(turn, steps, tail)),
-            size(|(turn, text, params, wanted)| prepared(turn, text, params, wanted)),
-            size(|(turn, steps)| commit(turn, steps)),
+            size(|(wire, steps, tail)| text(wire, steps, tail)),
+            size(|(wire, text, params, wanted)| prepared(wire, text, params, wanted)),
+            size(|(wire, steps)| commit(wire, steps)),
         ];
         assert!(sizes.iter().all(|size| *size <= AT_HAND), "{sizes:?}");
     }

@@ -1,5 +1,5 @@
-//! Ends a session that nobody can speak to any more, so that the server does not go on with its statement and its locks:
-//! without a runtime, as the runtime may be what has ended. Used by whoever drops a connection half-way through a command.
+//! Ends a session whose connection was dropped during a command, so that the server does not go on with the statement
+//! and its locks. It needs no runtime, as the runtime may have ended.
 
 use mysql_async::{Conn, Opts, prelude::Queryable as _};
 

@@ -1,5 +1,5 @@
-//! Which statements commit the transaction that they run in, as far as their text tells. The server's status flags tell it
-//! for sure, but only afterwards; this is for what must be known before, and for errors, which have no flags.
+//! Detects statements that commit implicitly, as far as their text tells. The server's status flags tell it for
+//! certain, but only afterwards; this serves what must be known before, and errors, which have no flags.
 
 use crate::{
     error::{Error, ErrorKind},
@@ -56,7 +56,7 @@ const PLAIN: [&str; 18] = [
 
 /// What is seen of a text in one reading.
 #[derive(Default)]
-struct Seen {
+struct Scan {
     /// Whether any statement commits implicitly.
     commits: bool,
     /// Whether any statement may run whatever it likes: a procedure, a prepared text, a compound statement.
@@ -67,45 +67,45 @@ struct Seen {
 
 /// Whether a text of one statement, or one of its statements, commits implicitly.
 pub(super) fn commits(sql: &str) -> bool {
-    any(sql, |seen| seen.commits)
+    any(sql, |scan| scan.commits)
 }
 
 /// Whether one of several statements commits implicitly: those behind it would run on their own.
 pub(super) fn commits_among_several(sql: &str) -> bool {
-    sql.contains(';') && any(sql, |seen| seen.commits && seen.statements > 1)
+    sql.contains(';') && any(sql, |scan| scan.commits && scan.statements > 1)
 }
 
 /// Whether a text may end the transaction that it runs in and begin another.
 pub(super) fn is_opaque(sql: &str) -> bool {
-    any(sql, |seen| seen.is_opaque)
+    any(sql, |scan| scan.is_opaque)
 }
 
 /// Whether something is so in any reading of a text.
-fn any(sql: &str, test: impl Fn(&Seen) -> bool) -> bool {
+fn any(sql: &str, test: impl Fn(&Scan) -> bool) -> bool {
     let mut is_so = false;
     Syntax::Mysql.each_reading(|reading| {
-        let (seen, doubt) = scan(sql, reading);
-        is_so = test(&seen);
+        let (scan, doubt) = scan_text(sql, reading);
+        is_so = test(&scan);
         (!is_so).then_some(doubt)
     });
     is_so
 }
 
-fn scan(sql: &str, reading: Reading) -> (Seen, Doubt) {
+fn scan_text(sql: &str, reading: Reading) -> (Scan, Doubt) {
     let mut tokens = Tokens::new(sql, reading);
-    let (mut seen, mut begins) = (Seen::default(), true);
+    let (mut scan, mut begins) = (Scan::default(), true);
     while let Some(token) = tokens.next() {
         if token.is_mark(b";") {
             begins = true;
         } else if !token.is_mark(b"(") && std::mem::take(&mut begins) {
-            seen.statements += 1;
-            seen.commits |= is_committing(token, tokens.clone());
+            scan.statements += 1;
+            scan.commits |= is_committing(token, tokens.clone());
             // `SET STATEMENT .. FOR` has a statement in it.
             let is_set = token.is("SET") && !tokens.clone().next().is_some_and(|next| next.is("STATEMENT"));
-            seen.is_opaque |= !(token.is_any(&PLAIN) || token.is_any(&FIRST) || is_set);
+            scan.is_opaque |= !(token.is_any(&PLAIN) || token.is_any(&FIRST) || is_set);
         }
     }
-    (seen, tokens.doubt())
+    (scan, tokens.doubt())
 }
 
 fn is_committing(first: Token<'_>, mut rest: Tokens<'_>) -> bool {

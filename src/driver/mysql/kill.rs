@@ -1,4 +1,4 @@
-//! Ends the statement of a session, from a connection of its own.
+//! [`Killer`]: ends the statement of a session by KILL QUERY, over a connection of its own.
 
 use std::{
     io,
@@ -13,18 +13,18 @@ use tokio::time::{Instant, timeout};
 
 use super::detached::end_session;
 
-/// How long a statement may take to end before it is killed again; twice as long each time, up to a limit.
+/// The pause before a statement is killed again; it doubles each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the connection for a request may take.
+/// The time that the connection for a request may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// How long the answer to a request may take. As it may hit whatever comes next, the session is given up without one: so it
-/// is waited for much longer, as a busy machine may take its time.
+/// The time that the answer to a request may take. Without an answer the session is given up, as the request could
+/// still hit what comes next: so the time is generous, for busy machines.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Who can end the statements of one session.
+/// Ends the statements of one session.
 #[derive(Debug, Clone)]
 pub(super) struct Killer {
     opts: Opts,
@@ -40,10 +40,10 @@ impl Killer {
         self.id
     }
 
-    /// Asks the server to end what the session is at until `over` is ready: a KILL QUERY that meets a statement at its very
-    /// beginning is forgotten by the server. It is not repeated once `is_same` says that another statement runs. If
-    /// nothing comes of it within `patience`, the session itself is ended: then it is `None`. So it is too where a request
-    /// may still be on its way, which could hit whatever comes next.
+    /// Asks the server to end the session's statement until `over` is ready: the server forgets a KILL QUERY that comes
+    /// before its statement has begun. It is not repeated once `is_same` says that another statement runs. If the
+    /// statement does not end within `patience`, or if a request may still be on its way and could hit a later
+    /// statement, the session itself is ended, and `None` returned.
     pub(super) async fn end<T>(
         &self,
         over: impl Future<Output = T>,
@@ -54,19 +54,19 @@ impl Killer {
         let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
         while is_same() {
             if waited >= patience {
-                return self.give_up();
+                return self.kill_session();
             }
             let began = Instant::now();
             let request = Request::default();
             let out = self.ask_until(&request, over.as_mut()).await;
             if request.is_unanswered() {
-                return self.give_up();
+                return self.kill_session();
             }
             if out.is_some() {
                 return out;
             }
             if !request.has_arrived() {
-                // What was waited for the request counts: the server may not be within reach.
+                // The time of the request counts: the server may not be reachable.
                 waited += began.elapsed();
             }
             if let Ok(out) = timeout(wait, over.as_mut()).await {
@@ -78,13 +78,13 @@ impl Killer {
         Some(over.await)
     }
 
-    fn give_up<T>(&self) -> Option<T> {
+    fn kill_session<T>(&self) -> Option<T> {
         end_session(self.opts.clone(), self.id);
         None
     }
 
-    /// Makes one request. What it is to end may end by itself meanwhile; then a request that was not sent yet is dropped,
-    /// and one that was is waited for.
+    /// Makes one request. If the statement ends meanwhile, a request that was not sent is dropped, and one that was
+    /// sent is awaited.
     async fn ask_until<T>(&self, request: &Request, over: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let asked = pin!(self.kill(request));
         let (out, asked) = match select(over, asked).await {
@@ -98,13 +98,12 @@ impl Killer {
         out
     }
 
-    /// Asks the server to end what the session is at. It may come too late, and then hit what comes next: whoever uses
-    /// the session sees to that.
+    /// Sends KILL QUERY. It may come too late and hit a later statement: the user of the session must absorb it.
     async fn kill(&self, request: &Request) -> Result<(), Native> {
         let mut helper = within(CONNECT, Conn::new(self.opts.clone())).await?;
         request.is_sent.store(true, Ordering::Release);
         let answer = within(ANSWER, helper.query_drop(format!("KILL QUERY {}", self.id))).await;
-        // A server's error is an answer as well.
+        // An error of the server is an answer too.
         let is_answer = matches!(answer, Ok(()) | Err(Native::Server(_)));
         request.is_answered.store(is_answer, Ordering::Release);
         answer?;
@@ -116,7 +115,7 @@ async fn within<T>(time: Duration, work: impl Future<Output = Result<T, Native>>
     timeout(time, work).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Debug, Default)]
 struct Request {
     is_sent: AtomicBool,
@@ -128,7 +127,7 @@ impl Request {
         self.is_answered.load(Ordering::Acquire)
     }
 
-    /// Whether the server may still carry it out at any time.
+    /// Whether the server may still execute it at any time.
     fn is_unanswered(&self) -> bool {
         self.is_sent.load(Ordering::Acquire) && !self.has_arrived()
     }

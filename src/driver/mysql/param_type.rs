@@ -1,6 +1,6 @@
-//! [`ParamType`]: what a parameter is to the server. The driver can say only a few types on the wire, text being one of
-//! them; what travels as text without being text is cast in the statement. And MySQL keeps the types of the first values
-//! that a prepared statement was run with, and forces later values into them: so one is prepared for each set of types.
+//! [`ParamType`]: the type of a parameter at the server. The protocol has few types, text among them; a value that is
+//! sent as text without being text is cast in the statement. MySQL keeps the types of the first values of a prepared
+//! statement and converts later values to them: so a statement is prepared for each set of types.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,15 @@
-//! Numbered parameters for a protocol that knows only `?`: the text with each `$1` replaced, and which value goes where;
-//! and the text with a cast around each placeholder whose value would lose its type on the way.
+//! [`Template`]: numbered parameters for a protocol that has only `?`. It replaces each `$1`, remembers which value
+//! goes where, and puts a cast around the placeholders whose values would lose their type.
 
 use std::sync::Arc;
 
-use super::{handles::Handle, implicit, param_type::ParamType, server::Server, shape::LastShape};
+use super::{
+    implicit,
+    param_type::ParamType,
+    result_meta::ResultMetaCache,
+    server::Server,
+    statement::{StatementHandle, StatementText},
+};
 use crate::{
     data::value::Value,
     driver::wrong_count,
@@ -14,48 +20,17 @@ use crate::{
     },
 };
 
-/// A statement as MySQL takes it, for values of certain types.
-#[derive(Debug)]
-pub(super) struct Text {
-    pub(super) sql: Arc<str>,
-    /// The index of the value for each `?`; `None` if the text has `?` of its own, which take the values in turn.
-    pub(super) order: Option<Arc<[usize]>>,
-    pub(super) shape: LastShape,
-    pub(super) handle: Handle,
-    /// Whether it is kept: what is not is closed once it has run.
-    pub(super) is_kept: bool,
-    /// What it leaves behind in the session.
-    pub(super) effect: SessionEffect,
-    /// Whether it may end the transaction that it runs in, and begin another.
-    pub(super) is_opaque: bool,
-}
-
-impl Text {
-    /// A text that is sent as it is, and not kept.
-    pub(super) fn whole(sql: &str) -> Self {
-        Self {
-            sql: sql.into(),
-            order: None,
-            shape: LastShape::default(),
-            handle: Handle::default(),
-            is_kept: false,
-            effect: session_effect(sql, Syntax::Mysql),
-            is_opaque: implicit::is_opaque(sql),
-        }
-    }
-}
-
 /// Whether there is no statement in a text.
 pub(super) fn is_empty(sql: &str) -> bool {
     Tokens::new(sql, Reading::MYSQL).all(|token| token.is_mark(b";"))
 }
 
-/// A statement as it was given, with what is known of its placeholders.
+/// A statement as it was given, and facts about its placeholders.
 #[derive(Debug)]
 pub(super) struct Template {
     sql: Arc<str>,
     order: Option<Arc<[usize]>>,
-    /// The values that are only ever stored, by their indices; empty if there are none.
+    /// For each value whether it is only stored; empty if none is.
     stored: Box<[bool]>,
     effect: SessionEffect,
     is_opaque: bool,
@@ -81,7 +56,7 @@ impl Template {
     ///
     /// # Errors
     /// `Parameter` if there are more of them than it takes, or fewer.
-    pub(super) fn text(&self, types: &[ParamType], server: Server, is_kept: bool) -> Result<Text, Error> {
+    pub(super) fn text(&self, types: &[ParamType], server: Server, is_cached: bool) -> Result<StatementText, Error> {
         if let Some(order) = &self.order {
             let takes = order.iter().max().map_or(0, |last| last + 1);
             if takes != types.len() {
@@ -91,25 +66,25 @@ impl Template {
         let mut out = String::new();
         let mut copied = 0;
         if types.iter().any(|one| one.cast(true, server).is_some()) {
-            for (at, spot) in spots(&self.sql).enumerate() {
+            for (at, placeholder) in placeholders(&self.sql).enumerate() {
                 let of_value = value_at(self.order.as_deref(), at).and_then(|value| types.get(value));
-                let Some((ahead, behind)) = of_value.and_then(|one| one.cast(spot.is_argument, server)) else {
+                let Some((ahead, behind)) = of_value.and_then(|one| one.cast(placeholder.is_argument, server)) else {
                     continue;
                 };
-                out.push_str(&self.sql[copied..spot.at]);
+                out.push_str(&self.sql[copied..placeholder.at]);
                 out.push_str(ahead);
                 out.push('?');
                 out.push_str(&behind);
-                copied = spot.at + 1;
+                copied = placeholder.at + 1;
             }
         }
         let sql = if copied == 0 { Arc::clone(&self.sql) } else { (out + &self.sql[copied..]).into() };
-        Ok(Text {
+        Ok(StatementText {
             sql,
             order: self.order.clone(),
-            shape: LastShape::default(),
-            handle: Handle::default(),
-            is_kept,
+            meta: ResultMetaCache::default(),
+            handle: StatementHandle::default(),
+            is_cached,
             effect: self.effect,
             is_opaque: self.is_opaque,
         })
@@ -124,12 +99,12 @@ fn value_at(order: Option<&[usize]>, placeholder: usize) -> Option<usize> {
 /// For each value of an INSERT whether all its placeholders are values of rows by themselves.
 fn stored(sql: &str, order: Option<&[usize]>) -> Box<[bool]> {
     let mut stored = Vec::new();
-    for (at, spot) in spots(sql).enumerate() {
+    for (at, placeholder) in placeholders(sql).enumerate() {
         let Some(value) = value_at(order, at) else { continue };
         if stored.len() <= value {
             stored.resize(value + 1, None);
         }
-        stored[value] = Some(spot.is_stored && stored[value] != Some(false));
+        stored[value] = Some(placeholder.is_stored && stored[value] != Some(false));
     }
     stored.into_iter().map(|all| all == Some(true)).collect()
 }
@@ -165,9 +140,9 @@ fn numbered(sql: &str) -> (String, Option<Vec<usize>>) {
     (out, (!order.is_empty()).then_some(order))
 }
 
-/// Where a placeholder stands.
+/// A placeholder in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Spot {
+struct Placeholder {
     /// Its byte in the text.
     at: usize,
     /// Whether it is an element of a list: the argument of a function, as a rule.
@@ -176,10 +151,10 @@ struct Spot {
     is_stored: bool,
 }
 
-/// The placeholders of a text, in turn.
-fn spots(sql: &str) -> impl Iterator<Item = Spot> {
+/// The placeholders of a text, in order.
+fn placeholders(sql: &str) -> impl Iterator<Item = Placeholder> {
     let mut tokens = Tokens::new(sql, Reading::MYSQL);
-    let mut state = Reader { inserts: inserts(sql), ..Reader::default() };
+    let mut state = InsertScanner { inserts: inserts(sql), ..InsertScanner::default() };
     std::iter::from_fn(move || {
         loop {
             let token = tokens.next()?;
@@ -191,21 +166,21 @@ fn spots(sql: &str) -> impl Iterator<Item = Spot> {
             let is_argument = before.is_some_and(|token| token.is_mark(b"(,"))
                 && tokens.clone().next().is_some_and(|token| token.is_mark(b",)"));
             let at = sql.len() - tokens.rest().len() - 1;
-            return Some(Spot { at, is_argument, is_stored: is_argument && state.in_rows && state.depth == 1 });
+            return Some(Placeholder { at, is_argument, is_stored: is_argument && state.in_rows && state.depth == 1 });
         }
     })
 }
 
 /// How far the rows of an INSERT have been read.
 #[derive(Debug, Default)]
-struct Reader<'s> {
+struct InsertScanner<'s> {
     last: Option<Token<'s>>,
     inserts: bool,
     in_rows: bool,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl InsertScanner<'_> {
     fn pass(&mut self, token: Token<'_>) {
         match token {
             Token::Mark(b'(') => self.depth += 1,

@@ -1,9 +1,8 @@
-//! [`Server`]: what a server tells of itself when a connection is made, and what it takes in one message. Used by
-//! whatever sends: what is too large is refused ahead of sending, as the server would end the connection over it.
+//! [`Server`]: what a server tells about itself when a connection is made, and the largest message that it accepts.
+//! What is larger is refused before it is sent, as the server would close the connection.
 
 use mysql_async::{Conn, Error as Native, Value, consts::MAX_PAYLOAD_LEN, prelude::Queryable as _};
 
-use super::placeholders::Text;
 use crate::{
     driver::Dialect,
     error::{Error, ErrorKind},
@@ -55,8 +54,8 @@ impl Server {
     ///
     /// # Errors
     /// `Parameter` if it does not.
-    pub(super) fn check(&self, text: &Text, values: &[Value]) -> Result<(), Error> {
-        self.check_text(text.sql.len())?;
+    pub(super) fn check(&self, sql: &str, values: &[Value]) -> Result<(), Error> {
+        self.check_text(sql.len())?;
         if values.len() > MOST_PARAMETERS {
             let text = format!("MySQL takes up to {MOST_PARAMETERS} parameters, the statement has {}", values.len());
             return Err(Error::new(ErrorKind::Parameter, text));
@@ -86,8 +85,8 @@ impl Server {
     }
 
     /// Whether a text may go in one message with the steps ahead of it.
-    pub(super) fn takes_together(&self, steps: &[Control], text: &Text) -> bool {
-        let room = self.limit.saturating_sub(text.sql.len());
+    pub(super) fn takes_together(&self, steps: &[Control], sql: &str) -> bool {
+        let room = self.limit.saturating_sub(sql.len());
         // Steps are short, but for the values of settings, which are looked at when they are sent.
         steps.is_empty() || room > self.limit / 2 || Dialect::Mysql.render_all(steps).len() + "; ".len() + 1 < room
     }
@@ -111,9 +110,8 @@ mod tests {
     #[test]
     fn what_is_too_large_is_known_ahead() {
         let bytes = |len: usize| Value::Bytes(vec![b'a'; len]);
-        let takes = |limit: usize, values: &[Value]| {
-            Server { is_mariadb: true, limit }.check(&Text::whole("select ?"), values).is_ok()
-        };
+        let takes =
+            |limit: usize, values: &[Value]| Server { is_mariadb: true, limit }.check("select ?", values).is_ok();
         for (limit, longest) in [(1 << 20, (1 << 20) - 19), (1 << 24, (1 << 24) - 8)] {
             assert!(takes(limit, &[bytes(longest)]), "{limit}");
             assert!(!takes(limit, &[bytes(longest + 1)]), "{limit}");

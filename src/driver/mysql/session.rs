@@ -1,5 +1,5 @@
-//! The native connection of a session, on the runtime that its socket lives on. When that ends, it is known at once; and
-//! dropped, it says goodbye there, which the pool can wait for.
+//! [`Session`]: the native connection, on the runtime of its socket. The end of that runtime is noticed at once; a
+//! dropped session says goodbye there, and the pool can wait for that.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -10,15 +10,21 @@ use std::{
 use mysql_async::Conn;
 use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 
-use super::known::Shown;
+use super::session_status::StatusCell;
 use crate::driver::SessionToken;
 
-/// How long a goodbye may take.
+/// The settings of every session: all of Unicode, also after a reset, which goes back to the server's default; strict
+/// mode, so that no value is truncated silently; UTC, so that a TIMESTAMP means the same moment in every session; and
+/// autocommit.
+pub(super) const SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
+                     sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES')";
+
+/// The time that a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 const THERE: &str = "only the drop takes the connection out";
 
-/// A session that has its connection until it is dropped.
+/// A session, which has its connection until it is dropped.
 pub(super) struct Session {
     conn: Option<Conn>,
     token: Option<SessionToken>,
@@ -26,20 +32,20 @@ pub(super) struct Session {
     sentinel: AbortHandle,
 }
 
-/// What a task holds that does nothing but be dropped with its runtime.
-struct Sentinel(Arc<Shown>);
+/// Held by a task that does nothing, and dropped with the runtime.
+struct Sentinel(Arc<StatusCell>);
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
-        self.0.cut_off();
+        self.0.set_runtime_gone();
     }
 }
 
 impl Session {
-    /// A connection just made, on the runtime it was made on.
-    pub(super) fn new(conn: Conn, mut token: SessionToken, shown: &Arc<Shown>) -> Self {
+    /// A new connection, on the current runtime.
+    pub(super) fn new(conn: Conn, mut token: SessionToken, status: &Arc<StatusCell>) -> Self {
         token.set_id(conn.id().into());
-        let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(shown)));
+        let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(status)));
         let sentinel = runtime.spawn(async move {
             let _there = sentinel;
             std::future::pending::<()>().await;
@@ -70,7 +76,7 @@ impl Drop for Session {
         let (Some(conn), token) = (self.conn.take(), self.token.take()) else { return };
         // After the runtime's end both are dropped here: the server sees that the socket is closed.
         self.runtime.spawn(async move {
-            // An answer that is outstanding is not waited for: the server has been asked to end it.
+            // An outstanding answer is not awaited: the server has been asked to end the statement.
             let _ = timeout(GOODBYE, conn.disconnect()).await;
             drop(token);
         });

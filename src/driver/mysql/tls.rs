@@ -1,5 +1,5 @@
-//! TLS to MySQL and MariaDB: what `ssl-mode` and `ssl-ca` of a URL mean, as MySQL's own clients have it, and the options
-//! of mysql_async that do it. Without the feature `tls`, what asks for it is refused.
+//! TLS to MySQL and MariaDB: `ssl-mode` and `ssl-ca` of a URL, with the meaning that MySQL's own clients give them, and
+//! the options of mysql_async for them. Without the feature `tls`, a URL that requires TLS is refused.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use mysql_async::Opts;
 #[cfg(feature = "tls")]
 use mysql_async::{OptsBuilder, SslOpts};
 
-use super::dial::Dial;
+use super::connector::Connector;
 #[cfg(feature = "tls")]
 use crate::driver::certificates;
 use crate::{
@@ -62,7 +62,7 @@ impl Tls {
             (None, Some(ssl)) if ssl.accept_invalid_certs() => Ok(Mode::Required),
             (None, Some(ssl)) if ssl.skip_domain_validation() => Ok(Mode::VerifyCa),
             (None, Some(_)) => Ok(Mode::VerifyIdentity),
-            // Whoever names a CA wants it to be asked.
+            // A CA in the URL is there to be checked.
             (None, None) if self.ca.is_some() => Ok(Mode::VerifyIdentity),
             (None, None) => Ok(Mode::Disabled),
         }
@@ -70,11 +70,11 @@ impl Tls {
 
     /// How to connect with these options.
     #[cfg(feature = "tls")]
-    pub(super) fn dial(&self, opts: Opts) -> Result<Dial, Error> {
+    pub(super) fn connector(&self, opts: Opts) -> Result<Connector, Error> {
         let mode = self.mode(&opts)?;
         if opts.socket().is_some() && mode != Mode::Disabled {
             if mode == Mode::Preferred {
-                return Ok(Dial::straight(opts));
+                return Ok(Connector::straight(opts));
             }
             let text = "there is no TLS over a unix socket: leave out ssl-mode, or socket";
             return Err(Error::new(ErrorKind::Config, text));
@@ -83,10 +83,10 @@ impl Tls {
         // TLS is asked for, and a socket has none.
         let secure = || OptsBuilder::from_opts(opts.clone()).prefer_socket(false).ssl_opts(ssl.clone()).into();
         Ok(match mode {
-            Mode::Disabled => Dial::straight(opts),
-            Mode::Preferred => Dial::or_plain(secure(), opts),
-            Mode::VerifyCa => Dial::by_any_name(secure()),
-            Mode::Required | Mode::VerifyIdentity => Dial::straight(secure()),
+            Mode::Disabled => Connector::straight(opts),
+            Mode::Preferred => Connector::or_plain(secure(), opts),
+            Mode::VerifyCa => Connector::by_any_name(secure()),
+            Mode::Required | Mode::VerifyIdentity => Connector::straight(secure()),
         })
     }
 
@@ -112,9 +112,9 @@ impl Tls {
 
     /// How to connect with these options, without TLS.
     #[cfg(not(feature = "tls"))]
-    pub(super) fn dial(&self, opts: Opts) -> Result<Dial, Error> {
+    pub(super) fn connector(&self, opts: Opts) -> Result<Connector, Error> {
         match self.mode(&opts)? {
-            Mode::Disabled | Mode::Preferred => Ok(Dial::straight(opts)),
+            Mode::Disabled | Mode::Preferred => Ok(Connector::straight(opts)),
             Mode::Required | Mode::VerifyCa | Mode::VerifyIdentity => {
                 let text = "the URL asks for TLS, which this build does not have; enable the feature \"tls\"";
                 Err(Error::new(ErrorKind::Unsupported, text))
@@ -155,24 +155,26 @@ mod tests {
     #[test]
     #[cfg(not(feature = "tls"))]
     fn what_asks_for_tls_is_refused() {
-        let dial = |query| taken(query).and_then(|(tls, opts)| tls.dial(opts)).map(drop).map_err(|error| error.kind());
+        let connector =
+            |query| taken(query).and_then(|(tls, opts)| tls.connector(opts)).map(drop).map_err(|error| error.kind());
         for plain in ["", "ssl-mode=PREFERRED", "ssl-mode=DISABLED&ssl-ca=/nowhere"] {
-            assert_eq!(dial(plain), Ok(()), "{plain}");
+            assert_eq!(connector(plain), Ok(()), "{plain}");
         }
         for asking in ["ssl-mode=REQUIRED", "ssl-mode=VERIFY_CA", "ssl-ca=/x", "require_ssl=true&verify_ca=false"] {
-            assert_eq!(dial(asking), Err(ErrorKind::Unsupported), "{asking}");
+            assert_eq!(connector(asking), Err(ErrorKind::Unsupported), "{asking}");
         }
     }
 
     #[test]
     #[cfg(feature = "tls")]
     fn what_cannot_be_is_told_at_once() {
-        let dial = |query| taken(query).and_then(|(tls, opts)| tls.dial(opts)).map(drop).map_err(|error| error.kind());
+        let connector =
+            |query| taken(query).and_then(|(tls, opts)| tls.connector(opts)).map(drop).map_err(|error| error.kind());
         for fine in ["ssl-mode=REQUIRED&ssl-ca=/nowhere", "ssl-mode=PREFERRED&socket=/x", "require_ssl=true"] {
-            assert_eq!(dial(fine), Ok(()), "{fine}");
+            assert_eq!(connector(fine), Ok(()), "{fine}");
         }
         for wrong in ["ssl-mode=VERIFY_CA&ssl-ca=/nowhere", "ssl-ca=/nowhere", "ssl-mode=REQUIRED&socket=/x"] {
-            assert_eq!(dial(wrong), Err(ErrorKind::Config), "{wrong}");
+            assert_eq!(connector(wrong), Err(ErrorKind::Config), "{wrong}");
         }
     }
 }

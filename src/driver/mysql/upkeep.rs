@@ -1,9 +1,9 @@
-//! What keeps a session fit for whoever uses it next: a sign of life, late cancellations taken up, a reset.
+//! Makes a session fit for its next user: pings, late cancellations, resets.
 
 use futures_util::future::BoxFuture;
 use mysql_async::{ChangeUserOpts, OkPacket, consts::StatusFlags, prelude::Queryable as _};
 
-use super::{classify, known::Known, wire::Wire};
+use super::{classify, session_status::SessionStatus, wire::Wire};
 use crate::{
     driver::{Answer, Dialect, left_open},
     error::{Error, ErrorKind},
@@ -13,38 +13,38 @@ use crate::{
     },
 };
 
-/// How often steps are taken again that a KILL QUERY has hit.
-pub(super) const RETAKES: usize = 5;
+/// How often steps are run again that a KILL QUERY has hit.
+pub(super) const STEP_RETRIES: usize = 5;
 
 impl Wire {
-    /// A KILL QUERY that was meant for a dropped statement has hit the steps ahead of it. They count as sent, so that the
-    /// block around rests on them: they are taken now. Whether that worked.
-    pub(super) fn retake<'w>(&'w mut self, steps: &'w [Control], through: usize) -> BoxFuture<'w, bool> {
-        Box::pin(self.take_again(steps, through))
+    /// Runs the owed steps again that a KILL QUERY has hit, which was meant for a dropped statement: they count as
+    /// sent, and the block relies on them. Returns whether that worked.
+    pub(super) fn retry_steps<'w>(&'w mut self, steps: &'w [Control], completed: usize) -> BoxFuture<'w, bool> {
+        Box::pin(self.retry_steps_now(steps, completed))
     }
 
-    async fn take_again(&mut self, mut steps: &[Control], mut through: usize) -> bool {
+    async fn retry_steps_now(&mut self, mut steps: &[Control], mut completed: usize) -> bool {
         // A COMMIT may have taken effect.
         if steps.iter().any(|step| matches!(step, Control::Commit)) {
             return false;
         }
-        for _ in 0..RETAKES {
+        for _ in 0..STEP_RETRIES {
             while let [first, rest @ ..] = steps
-                && through >= Dialect::Mysql.statements(first)
+                && completed >= Dialect::Mysql.statements(first)
             {
-                through -= Dialect::Mysql.statements(first);
+                completed -= Dialect::Mysql.statements(first);
                 steps = rest;
             }
-            // Only a BEGIN with its settings is more than one statement, and cannot be gone on with half-way.
-            let again = if through > 0 { "ROLLBACK; " } else { "" };
+            // Only a BEGIN with settings is more than one statement, and it cannot be continued.
+            let again = if completed > 0 { "ROLLBACK; " } else { "" };
             let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
             match self.run_text(&text, usize::MAX).await {
                 (_, Ok(_)) => {
-                    self.shown.set(self.look());
+                    self.status.set(self.read_status());
                     return true;
                 }
                 (done, Err(error)) if classify::is_killed(&error) => {
-                    through = done.saturating_sub(usize::from(!again.is_empty()));
+                    completed = done.saturating_sub(usize::from(!again.is_empty()));
                 }
                 (_, Err(_)) => return false,
             }
@@ -52,58 +52,58 @@ impl Wire {
         false
     }
 
-    /// Asks the server for a sign of life, which takes a round trip.
+    /// Pings the server, which takes a round trip.
     pub(super) async fn ping(&mut self) -> Result<Answer, DriverError> {
         if let Err(error) = self.conn.ping().await {
-            self.shown.set(Known::Lost);
+            self.status.set(SessionStatus::Lost);
             return Err(DriverError::new(Impact::Connection, classify::statement(error, "ping")));
         }
-        if self.gone.is_none() {
-            self.shown.set(self.look());
+        if self.ended_by.is_none() {
+            self.status.set(self.read_status());
         }
         Ok(Answer::count(0))
     }
 
-    /// Whether statements outside any transaction are committed by themselves, as far as the last answer tells.
+    /// Whether autocommit is on, as far as the last answer tells.
     pub(super) fn commits_alone(&self) -> bool {
         let flags = self.conn.last_ok_packet().map(OkPacket::status_flags);
         flags.is_none_or(|flags| flags.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT))
     }
 
-    /// Whether nothing is left to be done behind a command.
+    /// Whether nothing is left to do after a command.
     pub(super) fn is_settled(&self) -> bool {
-        let is_as_expected = match self.shown.get() {
-            Known::Transaction => self.is_in_block,
-            Known::Idle => self.commits_alone(),
-            Known::Unknown | Known::Lost | Known::Gone => true,
+        let is_as_expected = match self.status.get() {
+            SessionStatus::Transaction => self.is_in_block,
+            SessionStatus::Idle => self.commits_alone(),
+            SessionStatus::Unknown | SessionStatus::Lost | SessionStatus::TransactionEnded => true,
         };
         is_as_expected && !self.is_marked
     }
 
-    /// Behind a command, the statement `sql`: looks at the marker, and brings a session back to where statements are
-    /// committed by themselves, if the statement has left it elsewhere.
+    /// Cleans up after a command, the statement `sql`: checks the marker, and turns autocommit on again if the
+    /// statement has turned it off.
     pub(super) async fn settled(
         &mut self,
         result: Result<Answer, DriverError>,
         sql: &str,
     ) -> Result<Answer, DriverError> {
         let mut result = result;
-        if std::mem::take(&mut self.is_marked) && self.shown.get() == Known::Transaction {
+        if std::mem::take(&mut self.is_marked) && self.status.get() == SessionStatus::Transaction {
             result = self.check_mark(result, sql).await;
         }
         if self.is_settled() {
             return result;
         }
-        let was_open = self.shown.get() == Known::Transaction;
-        // In these words, as `completion_type` may make a plain ROLLBACK begin another transaction.
+        let was_open = self.status.get() == SessionStatus::Transaction;
+        // In these words, as with `completion_type` a plain ROLLBACK may begin another transaction.
         let undo = if was_open { "ROLLBACK AND NO CHAIN NO RELEASE; " } else { "" };
         let text = &[undo, "SET autocommit = 1"].concat();
-        self.shown.set(Known::Unknown);
+        self.status.set(SessionStatus::Unknown);
         match self.run_text(text, usize::MAX).await {
-            (_, Ok(_)) => self.shown.set(self.look()),
+            (_, Ok(_)) => self.status.set(self.read_status()),
             (_, Err(error)) => {
                 tracing::debug!(target: "nestling", %error, "a session could not be brought back");
-                self.shown.set(Known::Lost);
+                self.status.set(SessionStatus::Lost);
             }
         }
         match result {
@@ -115,16 +115,16 @@ impl Wire {
         }
     }
 
-    /// Makes sure that a KILL QUERY that came too late for its statement does not hit a later one.
+    /// Absorbs a KILL QUERY that came too late for its statement, so that it does not hit a later one.
     pub(super) async fn absorb_kill(&mut self) {
-        if matches!(self.shown.get(), Known::Unknown | Known::Lost) {
+        if matches!(self.status.get(), SessionStatus::Unknown | SessionStatus::Lost) {
             return;
         }
         for _ in 0..3 {
             match self.conn.query_drop("DO 0").await {
                 Ok(()) => {
-                    if self.gone.is_none() {
-                        self.shown.set(self.look());
+                    if self.ended_by.is_none() {
+                        self.status.set(self.read_status());
                     }
                     return;
                 }
@@ -132,13 +132,14 @@ impl Wire {
                 Err(_) => break,
             }
         }
-        self.shown.set(Known::Lost);
+        self.status.set(SessionStatus::Lost);
     }
 
-    /// A session as new, for the next user.
+    /// Resets the session for its next user.
     pub(super) async fn reset(&mut self) -> Result<(), DriverError> {
-        self.texts.reset();
-        // A reset leaves the default database as it is, and our setup names ours again. A user that has none logs in anew.
+        self.statements.reset();
+        // A reset does not change the default database, and our setup selects ours again. A user without a database
+        // logs in again.
         let reset = if self.conn.opts().db_name().is_some() {
             self.conn.reset().await
         } else {
@@ -146,15 +147,15 @@ impl Wire {
         };
         match reset {
             Ok(true) => {
-                self.shown.set(Known::Idle);
-                self.shown.mark().clear();
+                self.status.set(SessionStatus::Idle);
+                self.status.mark().clear();
                 self.is_in_block = false;
                 self.locals.clear();
-                self.gone = None;
+                self.ended_by = None;
                 Ok(())
             }
             Ok(false) | Err(_) => {
-                self.shown.set(Known::Lost);
+                self.status.set(SessionStatus::Lost);
                 let text = "the session could not be reset";
                 Err(DriverError::new(Impact::Connection, Error::new(ErrorKind::ConnectionLost, text)))
             }

@@ -1,9 +1,9 @@
-//! Values on their way to MySQL, and rows on their way back. The server does not say what type a parameter should have:
-//! it is sent as what it is, and the server, in its strict mode, refuses what does not fit.
+//! Parameters sent to MySQL, and rows read from it. The server does not tell the type of a parameter: a value is sent
+//! as what it is, and the server, in its strict mode, refuses what does not fit.
 //!
-//! Rows are copied into batches as they are read, and read column by column from there. mysql_async decodes each row into
-//! values of its own, with an allocation for the row and one for each text: they are given back at once, so that the
-//! allocator has the same few pieces go round.
+//! Rows are copied into batches and read column by column from there. mysql_async decodes each row into values of its
+//! own, with an allocation for the row and one for each text. These are freed at once, so the allocator reuses the same
+//! few blocks.
 
 use std::{mem, str, sync::Arc};
 
@@ -11,7 +11,7 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use mysql_async::{Row as NativeRow, Value as Native};
 use rust_decimal::Decimal;
 
-use super::shape::{Kind, Shape};
+use super::result_meta::{ColumnKind, ResultMeta};
 use crate::{
     data::{
         cell::{Cell, Mismatch},
@@ -95,30 +95,30 @@ fn time(value: NaiveTime) -> Native {
 /// No more rows are kept together with those that have this many bytes of text.
 const BYTES_TOGETHER: usize = 1 << 20;
 
-/// What is longer is not copied but kept as it came.
+/// A longer value is not copied but kept as it was received.
 const LONG: usize = 1 << 12;
 
-/// Rows that were read together: one allocation for their values, one for all of their texts.
-struct Together {
-    shape: Arc<Shape>,
+/// Rows that were read together: one allocation for their values, and one for their texts.
+struct RowBatch {
+    meta: Arc<ResultMeta>,
     slots: Vec<Slot>,
     heap: Vec<u8>,
     long: Vec<Vec<u8>>,
 }
 
-/// One value; those of texts and bytes are where they lie.
+/// One value, or the place of a text.
 #[derive(Clone, Copy)]
 enum Slot {
     Null,
     Int(i64),
-    /// More than an `i64` holds.
+    /// A value above the range of `i64`.
     UInt(u64),
     Float(f32),
     Double(f64),
-    /// A DATE, DATETIME or TIMESTAMP, whichever the column is.
+    /// A DATE, DATETIME or TIMESTAMP, depending on the column.
     Moment(NaiveDateTime),
     Time(NaiveTime),
-    /// A date or a time that chrono does not have.
+    /// A date or a time outside the range of chrono.
     Outside,
     Short {
         start: u32,
@@ -129,36 +129,36 @@ enum Slot {
 }
 
 /// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer {
-    shape: Arc<Shape>,
+pub(super) struct RowCollector {
+    meta: Arc<ResultMeta>,
     count: usize,
     slots: Vec<Slot>,
     heap: Vec<u8>,
     long: Vec<Vec<u8>>,
-    /// How many bytes the long ones have.
+    /// The bytes of the long values.
     size: usize,
     rows: Vec<Row>,
 }
 
-impl Gatherer {
-    pub(super) fn new(shape: Arc<Shape>) -> Self {
-        Self { shape, count: 0, slots: Vec::new(), heap: Vec::new(), long: Vec::new(), size: 0, rows: Vec::new() }
+impl RowCollector {
+    pub(super) fn new(meta: Arc<ResultMeta>) -> Self {
+        Self { meta, count: 0, slots: Vec::new(), heap: Vec::new(), long: Vec::new(), size: 0, rows: Vec::new() }
     }
 
-    /// Whether the next row will be in another batch.
+    /// Whether the next row begins another batch.
     pub(super) fn is_full(&self) -> bool {
         self.count >= ROWS_TOGETHER || self.heap.len() + self.size >= BYTES_TOGETHER
     }
 
     pub(super) fn push(&mut self, row: NativeRow) {
         if self.is_full() {
-            self.put_together();
+            self.finish_batch();
         }
         if self.count == 0 {
             self.slots.reserve_exact(row.len());
         }
         let Self { slots, heap, long, size, .. } = self;
-        // All at once, so that room is looked for once.
+        // All at once, so that the capacity is checked once.
         slots.extend(row.unwrap_raw().iter_mut().map(|value| match value {
             Some(Native::Bytes(bytes)) => keep(bytes, heap, long, size),
             Some(value) => slot(value),
@@ -167,43 +167,43 @@ impl Gatherer {
         self.count += 1;
     }
 
-    fn put_together(&mut self) {
-        let (together, count) = self.together();
-        self.rows.extend((0..count).map(|at| Row::among(&together, at)));
+    fn finish_batch(&mut self) {
+        let (batch, count) = self.take_batch();
+        self.rows.extend((0..count).map(|at| Row::among(&batch, at)));
     }
 
-    /// Has the rows read that were gathered since the last time.
+    /// Passes the rows since the last time to a reader.
     pub(super) fn read_by(&mut self, reader: &dyn Reader) {
-        let (together, count) = self.together();
-        reader.read(together, count);
+        let (batch, count) = self.take_batch();
+        reader.read(batch, count);
     }
 
-    fn together(&mut self) -> (Arc<Together>, usize) {
+    fn take_batch(&mut self) -> (Arc<RowBatch>, usize) {
         let count = mem::take(&mut self.count);
         self.size = 0;
-        // The next rows will be about as large.
+        // The next batch will be about as large.
         let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
         let slots = Vec::with_capacity(more(self.slots.len()));
         let heap = Vec::with_capacity(more(self.heap.len()));
-        let together = Arc::new(Together {
-            shape: Arc::clone(&self.shape),
+        let batch = Arc::new(RowBatch {
+            meta: Arc::clone(&self.meta),
             slots: mem::replace(&mut self.slots, slots),
             heap: mem::replace(&mut self.heap, heap),
             long: mem::take(&mut self.long),
         });
-        (together, count)
+        (batch, count)
     }
 
-    /// Hands out the rows that were gathered since the last time.
+    /// Returns the rows since the last time.
     pub(super) fn take(&mut self) -> Vec<Row> {
         if self.count > 0 {
-            self.put_together();
+            self.finish_batch();
         }
         mem::take(&mut self.rows)
     }
 }
 
-/// What is no text.
+/// A value that is not a text.
 #[inline]
 fn slot(value: &Native) -> Slot {
     match *value {
@@ -243,15 +243,15 @@ fn keep(bytes: &mut Vec<u8>, heap: &mut Vec<u8>, long: &mut Vec<Vec<u8>>, size: 
     }
 }
 
-impl NativeRows for Together {
+impl NativeRows for RowBatch {
     #[inline]
     fn columns(&self) -> &Columns {
-        &self.shape.columns
+        &self.meta.columns
     }
 
     #[inline]
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
-        let kinds = &*self.shape.kinds;
+        let kinds = &*self.meta.kinds;
         // A row has a slot for each column: only an index that is not there ends here.
         let kind = *kinds.get(column).ok_or_else(Mismatch::invalid)?;
         Ok(match *self.slots.get(row * kinds.len() + column).ok_or_else(Mismatch::invalid)? {
@@ -263,8 +263,8 @@ impl NativeRows for Together {
             Slot::Short { start, length } => return text(&self.heap[start as usize..][..length as usize], kind),
             Slot::Long(at) => return text(&self.long[at], kind),
             Slot::Moment(at) => match kind {
-                Kind::Date => Cell::Date(at.date()),
-                Kind::Timestamp => Cell::DateTimeUtc(at.and_utc()),
+                ColumnKind::Date => Cell::Date(at.date()),
+                ColumnKind::Timestamp => Cell::DateTimeUtc(at.and_utc()),
                 _ => Cell::DateTimeOrUtc(at),
             },
             Slot::Time(time) => Cell::Time(time),
@@ -273,16 +273,16 @@ impl NativeRows for Together {
     }
 
     fn type_name(&self, _: usize, column: usize) -> &str {
-        self.shape.columns.type_name(column).unwrap_or("unknown")
+        self.meta.columns.type_name(column).unwrap_or("unknown")
     }
 }
 
-/// What came as bytes.
+/// A value that was received as bytes.
 #[inline]
-fn text(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
+fn text(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
     match kind {
-        Kind::Text => utf8(bytes).map(Cell::Text),
-        Kind::Bytes => Ok(Cell::Bytes(bytes)),
+        ColumnKind::Text => utf8(bytes).map(Cell::Text),
+        ColumnKind::Bytes => Ok(Cell::Bytes(bytes)),
         _ => written(bytes, kind),
     }
 }
@@ -292,12 +292,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Mismatch> {
     str::from_utf8(bytes).map_err(|_| Mismatch::invalid())
 }
 
-/// The value of a text result, or of a type that is written in any result.
-fn written(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
-    if kind == Kind::Other {
+/// A value that was received as text, or of a type that is always sent as text.
+fn written(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
+    if kind == ColumnKind::Other {
         return Ok(Cell::Other(bytes));
     }
-    if kind == Kind::Bit {
+    if kind == ColumnKind::Bit {
         // Up to 64 bits, the highest byte first.
         let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         return Ok(i64::try_from(number).map_or(Cell::U64(number), Cell::I64));
@@ -305,24 +305,26 @@ fn written(bytes: &[u8], kind: Kind) -> Result<Cell<'_>, Mismatch> {
     let text = utf8(bytes)?;
     let invalid = Mismatch::invalid;
     match kind {
-        Kind::Int => text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64)).map_err(|_| invalid()),
-        Kind::Float => text.parse().map(Cell::F32).map_err(|_| invalid()),
-        Kind::Double => text.parse().map(Cell::F64).map_err(|_| invalid()),
-        Kind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),
-        Kind::Computed => {
-            // A division adds digits that nobody asked for: they are rounded off.
+        ColumnKind::Int => text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64)).map_err(|_| invalid()),
+        ColumnKind::Float => text.parse().map(Cell::F32).map_err(|_| invalid()),
+        ColumnKind::Double => text.parse().map(Cell::F64).map_err(|_| invalid()),
+        ColumnKind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),
+        ColumnKind::Computed => {
+            // A division adds digits: they are rounded off.
             decimal(text).or_else(|| text.parse().ok()).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range)
         }
-        Kind::Date => iso::read_date(text).map(Cell::Date).ok_or_else(invalid),
-        Kind::Time => iso::read_time(text).map(Cell::Time).ok_or_else(invalid),
-        Kind::DateTime => iso::read_date_time(text).map(Cell::DateTimeOrUtc).ok_or_else(invalid),
-        Kind::Timestamp => iso::read_date_time(text).map(|at| Cell::DateTimeUtc(at.and_utc())).ok_or_else(invalid),
-        Kind::Json => Ok(Cell::Json(text)),
-        Kind::Text | Kind::Bytes | Kind::Bit | Kind::Other => Ok(Cell::Text(text)),
+        ColumnKind::Date => iso::read_date(text).map(Cell::Date).ok_or_else(invalid),
+        ColumnKind::Time => iso::read_time(text).map(Cell::Time).ok_or_else(invalid),
+        ColumnKind::DateTime => iso::read_date_time(text).map(Cell::DateTimeOrUtc).ok_or_else(invalid),
+        ColumnKind::Timestamp => {
+            iso::read_date_time(text).map(|at| Cell::DateTimeUtc(at.and_utc())).ok_or_else(invalid)
+        }
+        ColumnKind::Json => Ok(Cell::Json(text)),
+        ColumnKind::Text | ColumnKind::Bytes | ColumnKind::Bit | ColumnKind::Other => Ok(Cell::Text(text)),
     }
 }
 
-/// A column's DECIMALs all have its scale: where there is no room for that many zeros, there may be for fewer.
+/// The DECIMALs of a column all have its scale: where they have too many zeros for a `Decimal`, these are cut.
 fn decimal(text: &str) -> Option<Decimal> {
     let shorter = || text.contains('.').then(|| text.trim_end_matches('0').trim_end_matches('.'));
     Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_str_exact(shorter()?).ok())

@@ -1,39 +1,44 @@
-//! Arrays of one dimension on PostgreSQL's wire: written in binary, or as text where an element can go only so.
+//! [`Array`]: arrays of one dimension in PostgreSQL's protocol: binary, or text where an element can be sent only as
+//! text.
 //!
-//! Used by `encode.rs` and `decode.rs`, which know the elements; this file knows the frame around them.
+//! Used by `encode.rs` and `decode.rs`, which know the elements; this file knows the array's header.
 
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
-use postgres_types::{IsNull, Kind, Type};
+use postgres_types::IsNull;
 
-use super::encode::{Wire, fit};
-use crate::data::{
-    cell::{Cell, Elements, Mismatch, ReadElement},
-    value::Value,
-};
+use crate::data::cell::{Cell, Elements, Mismatch, ReadElement};
+
+/// A value that can be written as an element of an array.
+pub(super) trait Element {
+    fn is_null(&self) -> bool;
+
+    fn is_array(&self) -> bool;
+
+    /// Whether it is sent in the text format. NULL is the same in both.
+    fn is_text(&self) -> bool;
+
+    fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>>;
+}
 
 /// An array to be sent, its elements fitted to their type.
-pub(super) struct Array<'v> {
-    elements: Vec<Wire<'v>>,
+pub(super) struct Array<E> {
+    elements: Vec<E>,
     /// The OID of the type of the elements.
     oid: u32,
     text: bool,
 }
 
-impl<'v> Array<'v> {
-    /// Fits an array to an array type, element by element.
-    pub(super) fn fit(elements: &'v [Value], ty: &Type) -> Option<Self> {
-        let Kind::Array(element) = ty.kind() else {
-            return None;
-        };
-        let elements: Vec<_> = elements.iter().map(|value| fit(value, element)).collect::<Option<_>>()?;
-        // An array in an array has a frame of its own, with all its dimensions.
-        let nested = elements.iter().any(|element| matches!(element, Wire::Array(_)));
-        let mut forms = elements.iter().filter(|element| !matches!(element, Wire::Null));
-        let text = forms.clone().next().is_some_and(Wire::is_text);
-        let uniform = forms.all(|element| element.is_text() == text);
-        (uniform && !nested).then(|| Self { elements, oid: element.oid(), text })
+impl<E: Element> Array<E> {
+    /// `None` if the elements cannot be sent together: as text and in binary, or as arrays in an array.
+    pub(super) fn new(elements: Vec<E>, oid: u32) -> Option<Self> {
+        // A nested array has a header of its own, with all its dimensions.
+        let nested = elements.iter().any(Element::is_array);
+        let mut values = elements.iter().filter(|element| !element.is_null());
+        let text = values.clone().next().is_some_and(Element::is_text);
+        let uniform = values.all(|element| element.is_text() == text);
+        (uniform && !nested).then_some(Self { elements, oid, text })
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -45,7 +50,7 @@ impl<'v> Array<'v> {
     }
 
     fn write_binary(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
-        let nulls = self.elements.iter().any(|element| matches!(element, Wire::Null));
+        let nulls = self.elements.iter().any(Element::is_null);
         out.put_i32(i32::from(!self.elements.is_empty()));
         out.put_i32(nulls.into());
         out.put_u32(self.oid);
@@ -89,7 +94,7 @@ impl<'v> Array<'v> {
     }
 }
 
-/// Reads the frame of an array. Arrays of more dimensions than one are handed out as they are.
+/// Reads the header of an array. Arrays of several dimensions are returned as bytes.
 pub(super) fn read(raw: &[u8], read: ReadElement) -> Result<Cell<'_>, Mismatch> {
     let (dimensions, rest) = int(raw)?;
     let (_nulls, rest) = int(rest)?;

@@ -1,10 +1,10 @@
-//! What an error of the server is, and what it means for the transaction.
+//! Classifies the errors of a server, and tells what they mean for the transaction.
 
 use std::{error::Error as _, io, sync::Arc};
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{cancel::Address, steps, told::Told};
+use super::{error_response::ErrorResponse, servers::Address, steps};
 use crate::{
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
@@ -18,9 +18,9 @@ use crate::{
 pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error {
     let connect = |text| Error::new(ErrorKind::Connect, text);
     match error.as_db_error() {
-        Some(told) => {
-            let text = format!("the PostgreSQL server at {address} refused the connection: {}", told.message());
-            connect(text).with_server(refusal(told)).with_source(error)
+        Some(response) => {
+            let text = format!("the PostgreSQL server at {address} refused the connection: {}", response.message());
+            connect(text).with_server(refusal(response)).with_source(error)
         }
         None => {
             let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -30,25 +30,24 @@ pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error 
 }
 
 /// What a server said that refused a connection.
-fn refusal(told: &DbError) -> ServerError {
-    let class = match told.code() {
+fn refusal(response: &DbError) -> ServerError {
+    let class = match response.code() {
         c if *c == SqlState::TOO_MANY_CONNECTIONS || *c == SqlState::CANNOT_CONNECT_NOW => ServerClass::NoSlot,
         _ => ServerClass::Other,
     };
-    ServerError { code: Some(told.code().code().into()), class, ..ServerError::default() }
+    ServerError { code: Some(response.code().code().into()), class, ..ServerError::default() }
 }
 
-/// The fault of a statement that the server has refused.
-pub(super) fn statement(told: Told, sql: &str) -> DriverError {
-    if told.ends_session() {
-        return ended_by(told, sql);
+/// The error of a statement that the server has refused.
+pub(super) fn statement(response: ErrorResponse, sql: &str) -> DriverError {
+    if response.ends_session() {
+        return ended_by(response, sql);
     }
-    let impact = if &*told.code == "25P02" { Impact::Refused } else { Impact::Block };
-    DriverError::new(impact, server(&told, sql).with_statement(sql))
+    let impact = if &*response.code == "25P02" { Impact::Refused } else { Impact::Block };
+    DriverError::new(impact, server(&response, sql).with_statement(sql))
 }
 
-/// The fault of a statement that the server has answered in a way that is not expected here, such as the beginning of a
-/// COPY.
+/// The error of a statement whose answer is not understood, such as the beginning of a COPY.
 pub(super) fn not_understood(sql: &str) -> DriverError {
     let text = "the server has answered this statement in a way that only the native client can follow, as it does to COPY \
                 from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
@@ -56,23 +55,27 @@ pub(super) fn not_understood(sql: &str) -> DriverError {
     DriverError::new(Impact::Connection, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
 }
 
-/// The fault of what was sent by itself to control the transaction or the session. Deferred constraints speak here, for
-/// any statement: none of them is known.
-pub(super) fn control(told: Told) -> DriverError {
-    if told.ends_session() { ended_by(told, "") } else { DriverError::new(Impact::Transaction, server(&told, "")) }
-}
-
-/// The fault of a control step.
-pub(super) fn step(told: Told, step: &Control) -> DriverError {
-    if told.ends_session() {
-        return ended_by(told, "");
+/// The error of a message that controls the transaction or the session. Deferred constraints fail here, for any
+/// statement, so none is named.
+pub(super) fn control(response: ErrorResponse) -> DriverError {
+    if response.ends_session() {
+        ended_by(response, "")
+    } else {
+        DriverError::new(Impact::Transaction, server(&response, ""))
     }
-    // The server may say what settings are called.
-    let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
-    DriverError::new(Impact::Transaction, server(&told, &names).with_statement(&steps::text(step)))
 }
 
-/// The fault of a connection that was lost under a statement.
+/// The error of a control step.
+pub(super) fn step(response: ErrorResponse, step: &Control) -> DriverError {
+    if response.ends_session() {
+        return ended_by(response, "");
+    }
+    // The server may name the settings.
+    let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
+    DriverError::new(Impact::Transaction, server(&response, &names).with_statement(&steps::text(step)))
+}
+
+/// The error of a statement whose connection was lost.
 pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> DriverError {
     let mut error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server was lost");
     if let Some(failure) = failure {
@@ -81,86 +84,86 @@ pub(super) fn lost(failure: Option<Arc<io::Error>>, sql: &str) -> DriverError {
     DriverError::new(Impact::Connection, about(error, sql))
 }
 
-/// The fault of a connection that the server has ended.
-fn ended_by(told: Told, sql: &str) -> DriverError {
-    DriverError::new(Impact::Connection, about(end_of_session(&told).with_source(told), sql))
+/// The error of a connection that the server has ended.
+fn ended_by(response: ErrorResponse, sql: &str) -> DriverError {
+    DriverError::new(Impact::Connection, about(end_of_session(&response).with_source(response), sql))
 }
 
 fn about(error: Error, sql: &str) -> Error {
     if sql.is_empty() { error } else { error.with_statement(sql) }
 }
 
-/// What a server says that ends a session.
-fn end_of_session(told: &Told) -> Error {
-    let text = format!("the server ended the connection: {}", told.message);
-    let server = ServerError { code: Some(told.code.clone()), class: class(told), ..ServerError::default() };
+/// The error for the message that ends a session.
+fn end_of_session(response: &ErrorResponse) -> Error {
+    let text = format!("the server ended the connection: {}", response.message);
+    let server = ServerError { code: Some(response.code.clone()), class: class(response), ..ServerError::default() };
     Error::new(ErrorKind::ConnectionLost, text).with_server(server)
 }
 
-/// The fault of a connection that was lost, with the server's last words, unless it has them already.
-pub(super) fn ended(fault: DriverError, words: &Told) -> DriverError {
+/// Adds the server's fatal error to the error of a lost connection, unless it has that already.
+pub(super) fn ended(fault: DriverError, words: &ErrorResponse) -> DriverError {
     if fault.error.code().is_some() {
         return fault;
     }
     DriverError { error: end_of_session(words).with_source(fault.error), ..fault }
 }
 
-/// The fault of a flight that found the connection dead before it was sent.
+/// The error of a request that was not sent, as the connection was dead.
 pub(super) fn unsent() -> DriverError {
     let error = Error::new(ErrorKind::ConnectionLost, "the connection to the PostgreSQL server had been lost");
     DriverError::new(Impact::NotSent, error)
 }
 
-/// The fault of a request that was taken from whoever waited for it: its block has ended, or a statement beside it was
-/// dropped, and what that had the server stop takes the block along.
+/// The error of a request that was revoked: its block has ended, or a dropped statement beside it was cancelled, which
+/// ends the block.
 pub(super) fn revoked() -> DriverError {
     DriverError::new(Impact::Block, Error::new(ErrorKind::Cancelled, "the statement was stopped with its block"))
 }
 
-fn server(told: &Told, sql: &str) -> Error {
-    let names = [&told.constraint, &told.table, &told.column, &told.schema, &told.datatype];
+fn server(response: &ErrorResponse, sql: &str) -> Error {
+    let names = [&response.constraint, &response.table, &response.column, &response.schema, &response.datatype];
     let is_name = |quoted: &str| names.iter().any(|name| name.as_deref() == Some(quoted));
-    let is_known = |quoted: &str| !is_data(told) && (is_name(quoted) || quoted::stands_in(quoted, sql));
-    let (message, detail) = match quoted::without_values(&told.message, is_known) {
+    let is_known = |quoted: &str| !is_data(response) && (is_name(quoted) || quoted::stands_in(quoted, sql));
+    let (message, detail) = match quoted::without_values(&response.message, is_known) {
         Some(message) => {
-            let detail = [Some(&*told.message), told.detail.as_deref()];
+            let detail = [Some(&*response.message), response.detail.as_deref()];
             (message, Some(detail.into_iter().flatten().collect::<Vec<_>>().join(": ").into()))
         }
-        None => (told.message.to_string(), told.detail.clone()),
+        None => (response.message.to_string(), response.detail.clone()),
     };
-    let message = match told.context.as_deref().and_then(parameter) {
+    let message = match response.context.as_deref().and_then(parameter) {
         Some(number) => format!("parameter ${number}: {message}"),
         None => message,
     };
     Error::server(
         message,
         ServerError {
-            code: Some(told.code.clone()),
-            class: class(told),
-            constraint: told.constraint.clone(),
-            table: told.table.clone(),
-            column: told.column.clone(),
+            code: Some(response.code.clone()),
+            class: class(response),
+            constraint: response.constraint.clone(),
+            table: response.table.clone(),
+            column: response.column.clone(),
             detail,
-            hint: told.hint.clone(),
-            in_routine: told.context.as_deref().is_some_and(|context| parameter(context).is_none()),
+            hint: response.hint.clone(),
+            in_routine: response.context.as_deref().is_some_and(|context| parameter(context).is_none()),
         },
     )
 }
 
-/// Whether this is a data exception, which quotes what could not be read: a value, be it that the text has the same.
-fn is_data(told: &Told) -> bool {
-    told.code.starts_with("22")
+/// Whether this is a data exception, which quotes a value, even if the statement's text has the same.
+fn is_data(response: &ErrorResponse) -> bool {
+    response.code.starts_with("22")
 }
 
-/// The number of the parameter that the server could not read, from the context of its error.
+/// The number of the parameter that the server could not read, from the context of the error.
 fn parameter(context: &str) -> Option<u32> {
     let (_, after) = context.split_once("portal parameter $")?;
     let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     after[..digits].parse().ok()
 }
 
-fn class(told: &Told) -> ServerClass {
-    match &*told.code {
+fn class(response: &ErrorResponse) -> ServerClass {
+    match &*response.code {
         "23505" => ServerClass::UniqueViolation,
         "23503" => ServerClass::ForeignKeyViolation,
         "23502" => ServerClass::NotNullViolation,
@@ -170,37 +173,37 @@ fn class(told: &Told) -> ServerClass {
         "40001" => ServerClass::SerializationFailure,
         "40P01" => ServerClass::Deadlock,
         "55P03" => ServerClass::LockTimeout,
-        // One code for both; the cause stands in the message alone, and in English unless `lc_messages` says otherwise.
-        "57014" if told.message.contains("timeout") => ServerClass::StatementTimeout,
+        // One code for both; only the message tells the cause, in English unless `lc_messages` says otherwise.
+        "57014" if response.message.contains("timeout") => ServerClass::StatementTimeout,
         "57014" => ServerClass::Cancelled,
-        // A primary that was demoted, unless the transaction is one that may not write; a server that goes down.
+        // A primary that was demoted, unless the transaction is read-only; a server that shuts down.
         "25006" | "57P01" | "57P02" | "57P03" => ServerClass::WrongServer,
         _ => ServerClass::Other,
     }
 }
 
-/// Whether a prepared statement is not there, or there already.
-pub(super) fn is_about_name(told: &Told) -> bool {
-    matches!(&*told.code, "26000" | "42P05")
+/// Whether a prepared statement is missing, or exists already.
+pub(super) fn is_about_name(response: &ErrorResponse) -> bool {
+    matches!(&*response.code, "26000" | "42P05")
 }
 
-/// Whether the server does not know a statement that it had prepared.
+/// Whether the server has forgotten a prepared statement.
 pub(super) fn is_forgotten_statement(fault: &DriverError) -> bool {
     fault.error.code() == Some("26000")
 }
 
-/// Whether a statement that was prepared before may have failed because of that: what it refers to has changed, and what
-/// is prepared anew works. Raised inside a function, an error is about a statement of the function's own.
+/// Whether a statement may have failed because it was prepared before a change of what it refers to, and would succeed
+/// if it were prepared again. An error inside a function concerns a statement of the function.
 pub(super) fn may_be_stale(fault: &DriverError) -> bool {
     let is_of_class = |code: &str| code.starts_with("42") && code != "42501";
     !fault.error.is_in_routine() && (is_stale_statement(fault) || fault.error.code().is_some_and(is_of_class))
 }
 
-/// Whether the server no longer accepts a statement that it had prepared, so that it has not run.
+/// Whether the server no longer accepts a prepared statement, so that it has not run.
 pub(super) fn is_stale_statement(fault: &DriverError) -> bool {
-    let told = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
-    // A type of its own that was dropped, and maybe created anew: an enum, or that of an extension.
-    is_forgotten_statement(fault) || told("0A000", "cached plan") || told("XX000", "cache lookup failed for type")
+    let is = |code, text| fault.error.code() == Some(code) && fault.error.to_string().contains(text);
+    // A user-defined type that was dropped and perhaps created again: an enum, or that of an extension.
+    is_forgotten_statement(fault) || is("0A000", "cached plan") || is("XX000", "cache lookup failed for type")
 }
 
 #[cfg(test)]

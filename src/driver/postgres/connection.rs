@@ -1,6 +1,8 @@
-//! One session at a PostgreSQL server: statements are prepared once, cached, and pipelined; control steps ride ahead of
-//! them. The order of things on the wire is the affair of [`Wire`]; how statements are prepared, of `prepare.rs`; what goes
-//! without a name, of `unnamed.rs`; what is sent once more, of `again.rs`; how transactions end, of `ending.rs`.
+//! [`PostgresConnection`]: one session at a PostgreSQL server. Statements are prepared once, cached and pipelined;
+//! control steps are sent ahead of them, in the same group.
+//!
+//! `wire.rs` sends, `prepare.rs` prepares statements, `unnamed.rs` runs those without names, `retry.rs` sends again
+//! what the server has forgotten, `ending.rs` ends transactions.
 
 use std::{
     any::Any,
@@ -14,14 +16,14 @@ use bytes::BytesMut;
 use futures_util::future::{BoxFuture, Either};
 
 use super::{
-    cache::{Cache, Prepared},
-    dial::Connected,
+    connector::Connected,
     encode::{self, Refused},
     hstore, limits, message,
     naming::Naming,
-    outcome::Stopped,
-    rows::Gatherer,
+    outcome::FailedRequest,
+    rows::RowCollector,
     scratch::Scratch,
+    statement_cache::{PreparedStatement, StatementCache},
     stream,
     types::Types,
     wire::Wire,
@@ -40,30 +42,30 @@ use crate::{
     },
 };
 
-/// How many statements are known where none is to be kept at the server.
+/// The number of cached descriptions where no statement is prepared at the server.
 const DESCRIPTIONS: usize = 256;
 
 /// A connection to PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PostgresConnection {
     pub(super) wire: Arc<Wire>,
-    pub(super) cache: Cache,
+    pub(super) cache: StatementCache,
     pub(super) types: Arc<Types>,
-    /// Where requests are written before they are sent.
+    /// The buffer in which requests are written.
     pub(super) scratch: Scratch,
     /// Whether values of hstore are read and written.
     pub(super) hstore: bool,
-    /// How often the server had forgotten all that was prepared when the cache was cleared for that.
-    forgotten: AtomicU64,
+    /// The count of DEALLOCATE ALL and the like when the cache was last cleared for it.
+    deallocations: AtomicU64,
 }
 
 impl PostgresConnection {
     pub(super) fn new(connected: Connected, statement_cache: usize, naming: Arc<Naming>, hstore: bool) -> Self {
-        // What is kept of a statement without a name is nothing at the server.
+        // A statement without a name costs the server nothing.
         let capacity = if statement_cache == 0 { DESCRIPTIONS } else { statement_cache };
-        let (wire, cache) = (Arc::new(Wire::new(connected, naming)), Cache::new(capacity));
+        let (wire, cache) = (Arc::new(Wire::new(connected, naming)), StatementCache::new(capacity));
         let (types, scratch) = (Arc::default(), Scratch::default());
-        Self { wire, cache, types, scratch, hstore, forgotten: AtomicU64::new(0) }
+        Self { wire, cache, types, scratch, hstore, deallocations: AtomicU64::new(0) }
     }
 
     pub(crate) fn wire(&self) -> &Arc<Wire> {
@@ -72,7 +74,7 @@ impl PostgresConnection {
 
     async fn run(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         limits::check_count(query)?;
-        // All but the usual way is boxed: its futures are large, and every statement would carry them.
+        // All other paths are boxed: their futures are large, and every statement would carry them.
         if want == Want::Batch {
             return Box::pin(self.batch(owing, query)).await;
         }
@@ -90,38 +92,37 @@ impl PostgresConnection {
         };
         let request = match self.bind(name.bytes(), &cached, query) {
             Ok(request) => request,
-            // The columns that the statement refers to may have other types by now.
+            // The columns of the statement may have other types by now.
             Err(Refused::Misfit(_)) => return Box::pin(self.run_new(owing, query, want)).await,
             Err(refused) => return Err(refused_at(refused, query)),
         };
         match self.execute(owing, &cached, query, request, want).await {
-            Err(stopped) => Box::pin(self.after(owing, stopped, query, want)).await,
+            Err(failed) => Box::pin(self.retry(owing, failed, query, want)).await,
             Ok(answer) => Ok(answer),
         }
     }
 
-    /// Takes the owed steps by themselves, as they may undo a change of the schema, and with it what the statements rest
-    /// on that were prepared since.
+    /// Sends the owed steps alone, as they may undo a change of the schema on which later prepared statements depend.
     async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), DriverError> {
-        self.fly(owing, &[]).await?;
+        self.run_steps(owing, &[]).await?;
         if self.wire.take_undone_schema() {
             self.cache.clear();
         }
         Ok(())
     }
 
-    /// The schema may be another one now, or names may mean other things, or the server has forgotten statements.
+    /// The schema may have changed, or the meaning of names, or the server has forgotten statements.
     pub(crate) fn schema_changed(&self) {
         self.cache.clear();
         self.wire.note_new_schema();
     }
 
-    /// What has changed the session may have taken prepared steps along. The prepared statements are forgotten if the server
-    /// was seen to do so.
-    fn forget_forgotten(&self) {
+    /// A change of the session may have dropped prepared steps. The prepared statements are forgotten if the server was
+    /// seen to drop them.
+    fn note_deallocations(&self) {
         self.wire.forget_steps();
-        let forgotten = self.wire.forgotten();
-        if self.forgotten.swap(forgotten, Ordering::AcqRel) != forgotten {
+        let deallocations = self.wire.deallocations();
+        if self.deallocations.swap(deallocations, Ordering::AcqRel) != deallocations {
             self.cache.clear();
         }
     }
@@ -131,33 +132,38 @@ impl PostgresConnection {
         self.refuse_lasting(query.sql)?;
         self.wire.note(session_effect(query.sql, Syntax::Postgres));
         self.simple(owing, query.sql, |tag, _| matches!(tag, b'T' | b'D' | b'C' | b'I')).await?;
-        self.forget_forgotten();
+        self.note_deallocations();
         if effects::may_change_schema(query.sql) {
             self.schema_changed();
         }
         Ok(Answer::count(0))
     }
 
-    /// Runs a text of any number of statements; `read` gets what comes of it.
+    /// Runs a text of any number of statements; `read` gets the answers.
     pub(super) async fn simple(
         &self,
         owing: &dyn Flight,
         sql: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, mut text) = self.wire.depart_text(owing, sql)?;
+        let (steps, mut text) = self.wire.send_text(owing, sql)?;
         if let Some(steps) = steps
-            && let Err(stopped) = self.wire.land(steps, "", |_, _| false).await
+            && let Err(failed) = self.wire.receive(steps, "", |_, _| false).await
         {
-            // The text has not run: what is ahead of it has found no transaction.
-            self.fly_again(owing, *stopped).await?;
-            text = self.wire.depart_text(owing, sql)?.1;
+            // The text has not run: the guard ahead of it has found no transaction.
+            self.retry_steps(owing, *failed).await?;
+            text = self.wire.send_text(owing, sql)?.1;
         }
-        self.wire.land(text, sql, read).await.map_err(|stopped| stopped.fault)
+        self.wire.receive(text, sql, read).await.map_err(|failed| failed.fault)
     }
 
-    /// The request that runs a prepared statement.
-    pub(super) fn bind(&self, name: &[u8], prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
+    /// Writes the request that runs a prepared statement.
+    pub(super) fn bind(
+        &self,
+        name: &[u8],
+        prepared: &PreparedStatement,
+        query: Query<'_>,
+    ) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
         encode::bind(name, query.params, &prepared.params, &mut request)?;
         message::execute(&mut request);
@@ -168,13 +174,13 @@ impl PostgresConnection {
     pub(super) async fn execute(
         &self,
         owing: &dyn Flight,
-        prepared: &Arc<Prepared>,
+        prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         request: BytesMut,
         want: Want,
-    ) -> Result<Answer, Box<Stopped>> {
+    ) -> Result<Answer, Box<FailedRequest>> {
         self.wire.note(prepared.effect);
-        let flight = self.wire.depart(owing, &request)?;
+        let flight = self.wire.send_request(owing, &request)?;
         self.scratch.put(request);
         let mut affected = 0;
         let answer = match want {
@@ -185,11 +191,11 @@ impl PostgresConnection {
                     }
                     matches!(tag, b'C' | b'D' | b'I')
                 };
-                self.wire.land(flight, query.sql, read).await?;
+                self.wire.receive(flight, query.sql, read).await?;
                 Answer::count(affected)
             }
             Want::Rows => {
-                let mut all = Gatherer::new(Arc::clone(&prepared.shape), query.reader.cloned());
+                let mut all = RowCollector::new(Arc::clone(&prepared.meta), query.reader.cloned());
                 let read = |tag, body: &[u8]| match tag {
                     b'D' => all.push(body),
                     b'C' => {
@@ -198,11 +204,11 @@ impl PostgresConnection {
                     }
                     _ => tag == b'I',
                 };
-                self.wire.land(flight, query.sql, read).await?;
+                self.wire.receive(flight, query.sql, read).await?;
                 Answer::rows(all.take(), affected)
             }
             Want::Stream => {
-                let rows = Gatherer::new(Arc::clone(&prepared.shape), None);
+                let rows = RowCollector::new(Arc::clone(&prepared.meta), None);
                 Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?
             }
         };
@@ -210,11 +216,11 @@ impl PostgresConnection {
         Ok(answer)
     }
 
-    /// Takes note of what a statement has changed.
+    /// Notes what a statement has changed.
     #[inline]
-    pub(super) fn has_run(&self, prepared: &Prepared) {
+    pub(super) fn has_run(&self, prepared: &PreparedStatement) {
         if prepared.effect != SessionEffect::None {
-            self.forget_forgotten();
+            self.note_deallocations();
         }
         if prepared.changes_schema {
             self.schema_changed();
@@ -238,11 +244,11 @@ impl Connection for PostgresConnection {
     }
 
     fn control<'a>(&'a self, owing: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
-        // Each boxed by itself, as a box that could hold any of them costs much more.
+        // Each has a box of its own size.
         Either::Right(match steps.last() {
             Some(Control::Commit) => Box::pin(self.commit(owing, steps)),
             Some(Control::Rollback) => Box::pin(self.rollback(owing)),
-            _ => Box::pin(self.fly(owing, steps)),
+            _ => Box::pin(self.run_steps(owing, steps)),
         })
     }
 

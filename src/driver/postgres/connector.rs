@@ -1,91 +1,258 @@
-//! The connector that makes TLS connections to PostgreSQL, by rustls.
+//! [`Connector`]: connects to one of the servers of a URL. Each is tried by itself, so that an error names it and the
+//! server of a session is known. It treats a URL of several hosts as tokio-postgres does.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::{CryptoProvider, ring},
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::lookup_host,
+    task::AbortHandle,
+    time::{error::Elapsed, timeout},
 };
-pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
+use tokio_postgres::{
+    Client, Config, Connection, SimpleQueryMessage,
+    config::{LoadBalanceHosts, TargetSessionAttrs},
+    error::SqlState,
+    tls::TlsStream,
+};
 
 use super::{
-    tls::{Mode, Tls},
-    verifier::{Roots, Verifier},
+    classify,
+    link::Link,
+    negotiate::{self, Negotiated},
+    servers::{Address, Endpoint, Servers},
+    socket::Socket,
+    tls::Tls,
 };
 use crate::{
-    driver::certificates,
-    error::{Error, ErrorKind},
+    driver::{SessionToken, random},
+    error::{Error, ErrorKind, ServerClass, ServerError},
 };
 
-/// Whether this build has TLS.
-pub(super) const HAS_TLS: bool = true;
+/// A new session.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// The task that speaks with the server for the client.
+    pub(super) task: AbortHandle,
+    /// The server of the session.
+    pub(super) servers: Servers,
+    pub(super) link: Arc<Link>,
+}
 
-impl Tls {
-    /// What makes the TLS connections that are asked for.
-    pub(super) fn connector(&self) -> Result<Connector, Error> {
-        let provider = provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error))?;
-        let roots = || roots(self.root.as_deref());
-        let (roots, checks_name) = match self.mode {
-            Mode::VerifyFull => (Some(roots()?), true),
-            Mode::VerifyCa => (Some(roots()?), false),
-            // libpq looks at the certificate if it is told who may have signed it.
-            Mode::Require if self.root.is_some() => (Some(roots()?), false),
-            Mode::Require | Mode::Prefer | Mode::Disable => (None, false),
-        };
-        let verifier = Arc::new(Verifier { roots, checks_name, provider });
-        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        let mut config = builder.with_no_client_auth();
-        // A server that is spoken to in TLS from the first byte on (`sslnegotiation=direct`) insists on it.
-        config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Connector::new(config))
-    }
+/// A session that has logged in.
+type LoggedIn = (Client, AbortHandle, Arc<Link>);
 
-    /// Whether a connection without TLS is made where one with TLS could not be.
-    pub(super) fn falls_back(&self) -> bool {
-        self.mode == Mode::Prefer
-    }
+/// Connects to the servers of one URL.
+pub(super) struct Connector {
+    config: Config,
+    /// Whether to connect without TLS where TLS fails.
+    falls_back: bool,
+    servers: Servers,
+}
 
-    /// Whether a connection failed because of the handshake.
-    pub(super) fn was_in_the_way(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
+/// Why no connection was made to an address.
+enum Failure {
+    Server(tokio_postgres::Error),
+    Io(io::Error),
+    /// The server does not have the attributes that the URL requires.
+    Unfit(&'static str),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
-/// The cryptography that the program has chosen for all its TLS, or ring's.
-fn provider() -> Arc<CryptoProvider> {
-    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
-}
-
-/// Those who may vouch for a server: who is in a file, or else those that browsers trust.
-fn roots(file: Option<&Path>) -> Result<Roots, Error> {
-    let Some(file) = file else {
-        let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        return Ok(Roots { store, named: Vec::new() });
-    };
-    let mut store = RootCertStore::empty();
-    let named = certificates::read(file)?;
-    for certificate in &named {
-        store.add(certificate.clone()).map_err(|error| {
-            let text = format!("a certificate in {} is not valid", file.display());
-            Error::new(ErrorKind::Config, text).with_source(error)
-        })?;
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
     }
-    Ok(Roots { store, named })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_not_there_is_told_at_once() {
-        let connector = |mode| Tls { mode, root: Some("/nowhere".into()) }.connector().map(drop);
-        for mode in [Mode::Require, Mode::VerifyCa, Mode::VerifyFull] {
-            assert_eq!(connector(mode).unwrap_err().kind(), ErrorKind::Config, "{mode:?}");
+impl Failure {
+    /// Whether TLS is the cause: the handshake, or a server that accepts this user only without TLS.
+    fn is_of_tls(&self) -> bool {
+        match self {
+            Self::Server(error) => error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION),
+            Self::Io(error) => Tls::was_in_the_way(error),
+            Self::Unfit(_) => false,
         }
-        assert!(connector(Mode::Prefer).is_ok(), "nothing is checked");
+    }
+
+    fn at(self, address: &Address) -> Error {
+        let cannot = |reason: &dyn std::fmt::Display| {
+            let text = format!("cannot connect to the PostgreSQL server at {address}: {reason}");
+            Error::new(ErrorKind::Connect, text)
+        };
+        match self {
+            Self::Server(error) => classify::connect(address, error),
+            Self::Io(error) => cannot(&error).with_source(error),
+            Self::Unfit(reason) => cannot(&reason),
+        }
+    }
+}
+
+impl Connector {
+    pub(super) fn new(config: Config, tls: &Tls) -> Result<Self, Error> {
+        let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
+        let (hosts, addresses, ports) =
+            (config.get_hosts().len(), config.get_hostaddrs().len(), config.get_ports().len());
+        if hosts.max(addresses) == 0 {
+            return wrong("the URL of the PostgreSQL database names no host");
+        }
+        if hosts > 0 && addresses > 0 && hosts != addresses {
+            return wrong("the URL of the PostgreSQL database does not have as many addresses as hosts");
+        }
+        if ports > 1 && ports != hosts.max(addresses) {
+            return wrong("the URL of the PostgreSQL database does not have as many ports as hosts");
+        }
+        let servers = Servers::of(&config, tls.connector()?);
+        Ok(Self { config, falls_back: tls.falls_back(), servers })
+    }
+
+    /// The servers of the URL, in their order.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Address> {
+        self.servers.addresses().iter()
+    }
+
+    /// Connects to the first server that accepts; each has `wait` to do so.
+    pub(super) async fn connect(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
+        let mut addresses: Vec<&Address> = self.servers().collect();
+        if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            addresses.sort_by_cached_key(|_| random());
+        }
+        let mut errors = Vec::new();
+        for address in addresses {
+            match timeout(wait, self.connect_to(address, session)).await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(failure)) => errors.push(failure.at(address)),
+                Err(Elapsed { .. }) => {
+                    let text = format!("no connection to {address} was made within {wait:?}");
+                    errors.push(Error::new(ErrorKind::Connect, text));
+                }
+            }
+        }
+        Err(all_of(errors))
+    }
+
+    /// Connects to the first address of a name that accepts.
+    async fn connect_to(&self, address: &Address, session: &SessionToken) -> Result<Connected, Failure> {
+        let (host, port) = match &address.endpoint {
+            Endpoint::Tcp(host, port) => (host.as_str(), *port),
+            #[cfg(unix)]
+            Endpoint::Unix(path) => {
+                let (client, task, link) = self.log_in(address, || Socket::unix(path), session).await?;
+                return Ok(Connected { client, task, servers: self.servers.only(address, None), link });
+            }
+        };
+        let mut peers: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+        if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            peers.sort_by_cached_key(|_| random());
+        }
+        let mut failed = Failure::Io(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
+        for peer in peers {
+            match self.log_in(address, || Socket::tcp(peer, &self.config), session).await {
+                Ok((client, task, link)) => {
+                    return Ok(Connected { client, task, servers: self.servers.only(address, Some(peer)), link });
+                }
+                Err(failure) => failed = failure,
+            }
+        }
+        Err(failed)
+    }
+
+    /// Logs in over a socket; without TLS if TLS fails and the URL allows that.
+    async fn log_in<F: Future<Output = io::Result<Socket>>>(
+        &self,
+        address: &Address,
+        open: impl Fn() -> F,
+        session: &SessionToken,
+    ) -> Result<LoggedIn, Failure> {
+        let tls = async || negotiate::tls(&self.config, &self.servers, &address.name, open().await?).await;
+        let first = async || self.start(tls().await?, session).await;
+        match first().await {
+            // The error of TLS tells more than that of the attempt without it.
+            Err(failure) if self.falls_back && failure.is_of_tls() => {
+                let second = self.start(Negotiated::Plain(open().await?), session).await;
+                second.map_err(|_| failure)
+            }
+            result => result,
+        }
+    }
+
+    async fn start(&self, negotiated: Negotiated, session: &SessionToken) -> Result<LoggedIn, Failure> {
+        let (link, client, task) = match negotiated {
+            Negotiated::Plain(socket) => {
+                let link = Link::new(Box::new(socket));
+                let config = negotiate::without_tls(&self.config);
+                let (client, connection) = config.connect_raw(link.native_stream(), tokio_postgres::NoTls).await?;
+                link.log_in();
+                (link, client, drive(connection, session.clone()))
+            }
+            Negotiated::Tls(transport) => {
+                let link = Link::new(transport);
+                let given = negotiate::Given(link.native_stream());
+                let (client, connection) = self.config.connect_raw(negotiate::agreed(), given).await?;
+                link.log_in();
+                (link, client, drive(connection, session.clone()))
+            }
+        };
+        match is_unfit(&client, self.config.get_target_session_attrs()).await? {
+            Some(reason) => Err(Failure::Unfit(reason)),
+            None => Ok((client, task, link)),
+        }
+    }
+}
+
+/// Starts the task that speaks with the server for the client.
+fn drive<S>(connection: Connection<S, impl TlsStream + Unpin + Send + 'static>, session: SessionToken) -> AbortHandle
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let task = tokio::spawn(async move {
+        let mut connection = connection;
+        // The link knows how it ended.
+        let _ = (&mut connection).await;
+        drop(connection);
+        // The session has ended.
+        drop(session);
+    });
+    task.abort_handle()
+}
+
+/// What a server lacks of the attributes that the URL requires.
+async fn is_unfit(client: &Client, wanted: TargetSessionAttrs) -> Result<Option<&'static str>, tokio_postgres::Error> {
+    if wanted == TargetSessionAttrs::Any {
+        return Ok(None);
+    }
+    let messages = client.simple_query("SHOW transaction_read_only").await?;
+    let read_only = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(match (wanted, read_only) {
+        (TargetSessionAttrs::ReadWrite, Some("off")) | (TargetSessionAttrs::ReadOnly, Some("on")) => None,
+        (TargetSessionAttrs::ReadWrite, _) => Some("it does not allow writes"),
+        _ => Some("it is not read-only"),
+    })
+}
+
+/// One error for all servers that were tried. It has the code of a server that may accept soon, if there is one.
+fn all_of(mut errors: Vec<Error>) -> Error {
+    let telling = errors.iter().position(|error| error.class() == ServerClass::NoSlot);
+    let telling = telling.or_else(|| errors.iter().position(|error| error.code().is_some())).unwrap_or(0);
+    if errors.len() == 1 {
+        return errors.swap_remove(0);
+    }
+    let reasons: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let all = Error::new(ErrorKind::Connect, reasons.join("; "));
+    match errors.into_iter().nth(telling) {
+        Some(error) => {
+            let code = error.code().map(Into::into);
+            let class = error.class();
+            all.with_server(ServerError { code, class, ..ServerError::default() }).with_source(error)
+        }
+        None => all,
     }
 }

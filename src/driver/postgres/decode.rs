@@ -1,6 +1,6 @@
-//! Values of PostgreSQL: each is made a [`Cell`] of its binary form when it is asked for.
+//! Decodes values of PostgreSQL: a binary value becomes a [`Cell`] when it is read.
 //!
-//! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`, not here.
+//! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`.
 
 use std::str;
 
@@ -10,9 +10,8 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    array,
-    encode::{EPOCH_DAYS, EPOCH_MICROS},
-    hstore,
+    array, hstore,
+    type_info::{EPOCH_DAYS, EPOCH_MICROS, type_name},
 };
 use crate::data::{
     cell::{Cell, Mismatch, ReadElement},
@@ -26,14 +25,6 @@ pub(super) fn columns(columns: &[(String, Type)], hstore: bool) -> Columns {
     let reader = |ty: &Type| if unread(ty) { Some(other as ReadElement) } else { reader(ty) };
     let named = columns.iter().map(|(name, ty)| (name.as_str(), Some(type_name(ty))));
     Columns::new(named).with_readers(columns.iter().map(|(_, ty)| reader(ty)))
-}
-
-/// The name of a type as SQL has it: `int4[]` is `_int4` in the catalogue.
-pub(super) fn type_name(ty: &Type) -> String {
-    match ty.kind() {
-        Kind::Array(element) => format!("{}[]", element.name()),
-        _ => ty.name().into(),
-    }
 }
 
 /// Makes a cell of the bytes that the server sent for a type.

@@ -1,8 +1,8 @@
-//! Parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, wherever nothing is lost but
-//! digits of a fraction, which are rounded as the server's own casts do.
+//! Encodes parameters for PostgreSQL: each [`Value`] is fitted to the type that the server expects, where nothing is
+//! lost but digits of a fraction, which are rounded as the server's own casts do.
 //!
-//! Used by the driver before a statement is sent: [`bind`] writes them, and refuses what does not fit while the transaction is still
-//! whole, for the server's own refusal would doom it. It knows values and types, no connection and no SQL.
+//! Used before a statement is sent: [`bind`] refuses what does not fit while the transaction is still whole, as a
+//! refusal by the server would abort it. It knows values and types, no connection and no SQL.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
@@ -13,17 +13,18 @@ use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use super::{array, decode::type_name, hstore, limits, message::message, range::is_out_of_range};
+use super::{
+    array::{Array, Element},
+    hstore, limits,
+    message::message,
+    type_info::{EPOCH_DAYS, EPOCH_MICROS, is_out_of_range, type_name},
+};
 use crate::{
     data::{exact, hstore::HStore, value::Value},
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
 };
 
-/// Days from 0001-01-01, which chrono counts as day 1, to 2000-01-01, which is day 0 on the wire.
-pub(super) const EPOCH_DAYS: i32 = 730_120;
-/// Microseconds from 1970-01-01 to 2000-01-01.
-pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// The first day the server knows, 4714-11-24 BC, as days from its epoch.
 const FIRST_DAY: i32 = -2_451_545;
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -59,12 +60,13 @@ pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut Byte
     written
 }
 
-/// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the value.
+/// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the
+/// value.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// They do not fit to the types that the statement had when it was prepared.
     Misfit(Error),
-    /// They cannot be sent, to whatever types.
+    /// They cannot be sent, whatever the types.
     TooLarge(Error),
 }
 
@@ -78,16 +80,16 @@ impl Refused {
 
 /// Writes a parameter behind its length, and tells whether it is in the text format.
 fn put(at: usize, value: &Value, ty: &Type, out: &mut BytesMut) -> Result<bool, Refused> {
-    let Some(wire) = fit(value, ty) else {
+    let Some(encoded) = fit(value, ty) else {
         let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {}", at + 1, Misfit::new(value, ty)));
         return Err(Refused::Misfit(if is_out_of_range(value, ty) { error.out_of_range() } else { error }));
     };
     let too_large = |error: limits::TooLarge| Refused::TooLarge(Error::new(ErrorKind::Parameter, error.to_string()));
-    // What is large by itself is not even copied.
-    limits::check_message(out.len(), wire.least_size()).map_err(too_large)?;
+    // A value that is too large is not even copied.
+    limits::check_message(out.len(), encoded.least_size()).map_err(too_large)?;
     let start = out.len();
     out.put_i32(-1);
-    let null = wire.write(out).map_err(|error| {
+    let null = encoded.write(out).map_err(|error| {
         Refused::TooLarge(Error::new(ErrorKind::Parameter, format!("parameter ${}: {error}", at + 1)))
     })?;
     limits::check_message(out.len(), 0).map_err(too_large)?;
@@ -95,7 +97,7 @@ fn put(at: usize, value: &Value, ty: &Type, out: &mut BytesMut) -> Result<bool, 
         let length = i32::try_from(out.len() - start - 4).map_err(|_| too_large(limits::TooLarge))?;
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
-    Ok(wire.is_text())
+    Ok(encoded.is_text())
 }
 
 /// Why a value cannot be sent as a type.
@@ -148,8 +150,8 @@ impl fmt::Display for Misfit {
 
 impl StdError for Misfit {}
 
-/// What goes over the wire: fitted to one type, it MUST be sent for that type only.
-pub(super) enum Wire<'v> {
+/// A value in the form in which it is sent. Fitted to one type, it MUST be sent for that type only.
+enum Encoded<'v> {
     Null,
     Bool(bool),
     Int2(i16),
@@ -163,24 +165,15 @@ pub(super) enum Wire<'v> {
     Micros(i64),
     Uuid(Uuid),
     Bytes(&'v [u8]),
-    /// Text that the server reads itself, as it does what stands in quotes in SQL.
+    /// Text that the server parses, as it does a quoted literal.
     Text(Cow<'v, str>),
     Json(&'v serde_json::Value),
-    Array(array::Array<'v>),
+    Array(Array<Self>),
     HStore(&'v HStore),
 }
 
-impl Wire<'_> {
-    /// Whether this is sent in the text format. NULL is the same in both.
-    pub(super) fn is_text(&self) -> bool {
-        match self {
-            Self::Text(_) | Self::Json(_) => true,
-            Self::Array(array) => array.is_text(),
-            _ => false,
-        }
-    }
-
-    /// How long this is, as far as that can be told without writing it.
+impl Encoded<'_> {
+    /// The size, as far as it is known without writing.
     fn least_size(&self) -> usize {
         match self {
             Self::Bytes(value) => value.len(),
@@ -188,8 +181,27 @@ impl Wire<'_> {
             _ => 0,
         }
     }
+}
 
-    pub(super) fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+impl Element for Encoded<'_> {
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    fn is_array(&self) -> bool {
+        matches!(self, Self::Array(_))
+    }
+
+    /// Whether this is sent in the text format. NULL is the same in both.
+    fn is_text(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Json(_) => true,
+            Self::Array(array) => array.is_text(),
+            _ => false,
+        }
+    }
+
+    fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         match self {
             Self::Null => return Ok(IsNull::Yes),
             Self::Bool(value) => out.put_u8((*value).into()),
@@ -210,33 +222,39 @@ impl Wire<'_> {
     }
 }
 
-/// The one place that decides what fits: `None` if something would be lost, save the last digits of a fraction that a float
-/// is to hold.
-pub(super) fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Wire<'v>> {
+/// Decides what fits: `None` if something would be lost, except the last digits of a fraction that a float is to hold.
+fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Encoded<'v>> {
     if let Kind::Domain(base) = ty.kind() {
         return fit(value, base);
     }
     match value {
-        Value::Null => Some(Wire::Null),
-        Value::Bool(value) => (*ty == Type::BOOL).then_some(Wire::Bool(*value)),
+        Value::Null => Some(Encoded::Null),
+        Value::Bool(value) => (*ty == Type::BOOL).then_some(Encoded::Bool(*value)),
         Value::I64(value) => int((*value).into(), ty),
         Value::U64(value) => int((*value).into(), ty),
         Value::F32(value) => float((*value).into(), ty, || value.to_string()),
         Value::F64(value) => float(*value, ty, || value.to_string()),
         Value::Decimal(value) => decimal(*value, ty),
         Value::Text(value) => text(value, ty),
-        Value::Bytes(value) if *ty == Type::UUID => Uuid::from_slice(value).ok().map(Wire::Uuid),
-        Value::Bytes(value) => (*ty == Type::BYTEA).then_some(Wire::Bytes(value)),
+        Value::Bytes(value) if *ty == Type::UUID => Uuid::from_slice(value).ok().map(Encoded::Uuid),
+        Value::Bytes(value) => (*ty == Type::BYTEA).then_some(Encoded::Bytes(value)),
         Value::Date(value) => date(*value, ty),
         Value::Time(value) => time(*value, ty),
         Value::DateTime(value) => date_time(*value, ty),
         Value::DateTimeUtc(value) => moment(*value, ty),
         Value::Uuid(value) => uuid(value, ty),
-        Value::Json(value) => (matches!(*ty, Type::JSON | Type::JSONB) || is_text(ty)).then_some(Wire::Json(value)),
-        Value::Array(elements) => array::Array::fit(elements, ty).map(Wire::Array),
-        Value::HStore(map) => hstore::fit(map, ty),
+        Value::Json(value) => (matches!(*ty, Type::JSON | Type::JSONB) || is_text(ty)).then_some(Encoded::Json(value)),
+        Value::Array(elements) => array(elements, ty),
+        Value::HStore(map) => (hstore::is(ty) && !map.has_nul()).then_some(Encoded::HStore(map)),
         Value::Invalid(_) => None,
     }
+}
+
+/// An array, element by element.
+fn array<'v>(elements: &'v [Value], ty: &Type) -> Option<Encoded<'v>> {
+    let Kind::Array(element) = ty.kind() else { return None };
+    let elements = elements.iter().map(|value| fit(value, element)).collect::<Option<_>>()?;
+    Array::new(elements, element.oid()).map(Encoded::Array)
 }
 
 /// Types that take any text as it is.
@@ -244,60 +262,60 @@ fn is_text(ty: &Type) -> bool {
     matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN) || ty.name() == "citext"
 }
 
-fn written<'v>(value: &impl ToString) -> Wire<'v> {
-    Wire::Text(value.to_string().into())
+fn written<'v>(value: &impl ToString) -> Encoded<'v> {
+    Encoded::Text(value.to_string().into())
 }
 
 /// An integer of a type that holds only integers. The outer `None`: the type is not one.
-fn int_type<'v>(int: Option<i128>, ty: &Type) -> Option<Option<Wire<'v>>> {
-    let wire = match *ty {
-        Type::INT2 => int.and_then(|int| int.try_into().ok()).map(Wire::Int2),
-        Type::INT4 => int.and_then(|int| int.try_into().ok()).map(Wire::Int4),
-        Type::INT8 => int.and_then(|int| int.try_into().ok()).map(Wire::Int8),
-        Type::OID => int.and_then(|int| int.try_into().ok()).map(Wire::Oid),
+fn int_type<'v>(int: Option<i128>, ty: &Type) -> Option<Option<Encoded<'v>>> {
+    let encoded = match *ty {
+        Type::INT2 => int.and_then(|int| int.try_into().ok()).map(Encoded::Int2),
+        Type::INT4 => int.and_then(|int| int.try_into().ok()).map(Encoded::Int4),
+        Type::INT8 => int.and_then(|int| int.try_into().ok()).map(Encoded::Int8),
+        Type::OID => int.and_then(|int| int.try_into().ok()).map(Encoded::Oid),
         _ => return None,
     };
-    Some(wire)
+    Some(encoded)
 }
 
-fn int<'v>(value: i128, ty: &Type) -> Option<Wire<'v>> {
+fn int<'v>(value: i128, ty: &Type) -> Option<Encoded<'v>> {
     int_type(Some(value), ty).unwrap_or_else(|| match *ty {
-        Type::FLOAT4 => exact::int_to_f32(value).map(Wire::Float4),
-        Type::FLOAT8 => exact::int_to_f64(value).map(Wire::Float8),
+        Type::FLOAT4 => exact::int_to_f32(value).map(Encoded::Float4),
+        Type::FLOAT8 => exact::int_to_f64(value).map(Encoded::Float8),
         Type::NUMERIC => Some(written(&value)),
         _ => is_text(ty).then(|| written(&value)),
     })
 }
 
 /// A float, of which `shortest` gives the shortest digits: those of an `f32` are fewer than those of its `f64`.
-fn float<'v>(value: f64, ty: &Type, shortest: impl FnOnce() -> String) -> Option<Wire<'v>> {
+fn float<'v>(value: f64, ty: &Type, shortest: impl FnOnce() -> String) -> Option<Encoded<'v>> {
     match *ty {
-        Type::FLOAT8 => Some(Wire::Float8(value)),
+        Type::FLOAT8 => Some(Encoded::Float8(value)),
         // Rounded, as the server does it: 0.1 has no end in binary, so that hardly any fraction is the same in both.
-        Type::FLOAT4 => exact::f64_to_nearest_f32(value).map(Wire::Float4),
+        Type::FLOAT4 => exact::f64_to_nearest_f32(value).map(Encoded::Float4),
         // Infinity is known to the numeric of newer servers only.
-        Type::NUMERIC if !value.is_infinite() => Some(Wire::Text(shortest().into())),
+        Type::NUMERIC if !value.is_infinite() => Some(Encoded::Text(shortest().into())),
         _ => int_type(exact::f64_to_int(value), ty)?,
     }
 }
 
-fn decimal<'v>(value: Decimal, ty: &Type) -> Option<Wire<'v>> {
+fn decimal<'v>(value: Decimal, ty: &Type) -> Option<Encoded<'v>> {
     match *ty {
         Type::NUMERIC => Some(written(&value)),
-        Type::FLOAT4 => exact::decimal_to_nearest(value).map(Wire::Float4),
-        Type::FLOAT8 => exact::decimal_to_nearest(value).map(Wire::Float8),
+        Type::FLOAT4 => exact::decimal_to_nearest(value).map(Encoded::Float4),
+        Type::FLOAT8 => exact::decimal_to_nearest(value).map(Encoded::Float8),
         _ if is_text(ty) => Some(written(&value)),
         _ => int_type(exact::decimal_to_int(value), ty)?,
     }
 }
 
-fn text<'v>(value: &'v str, ty: &Type) -> Option<Wire<'v>> {
+fn text<'v>(value: &'v str, ty: &Type) -> Option<Encoded<'v>> {
     if value.contains('\0') {
         return None;
     }
-    let as_is = Wire::Text(value.into());
+    let as_is = Encoded::Text(value.into());
     match *ty {
-        Type::UUID => Uuid::try_parse(value).ok().map(Wire::Uuid),
+        Type::UUID => Uuid::try_parse(value).ok().map(Encoded::Uuid),
         Type::JSON | Type::JSONB => serde_json::from_str::<IgnoredAny>(value).is_ok().then_some(as_is),
         // The server would take backslashes in it for escapes, and change the bytes.
         Type::BYTEA => None,
@@ -305,46 +323,46 @@ fn text<'v>(value: &'v str, ty: &Type) -> Option<Wire<'v>> {
     }
 }
 
-fn date<'v>(value: NaiveDate, ty: &Type) -> Option<Wire<'v>> {
+fn date<'v>(value: NaiveDate, ty: &Type) -> Option<Encoded<'v>> {
     match *ty {
         Type::DATE => {
             let days = value.num_days_from_ce() - EPOCH_DAYS;
-            (days >= FIRST_DAY).then_some(Wire::Date(days))
+            (days >= FIRST_DAY).then_some(Encoded::Date(days))
         }
         Type::TIMESTAMP => micros(value.and_time(NaiveTime::MIN)),
         _ => None,
     }
 }
 
-fn time<'v>(value: NaiveTime, ty: &Type) -> Option<Wire<'v>> {
+fn time<'v>(value: NaiveTime, ty: &Type) -> Option<Encoded<'v>> {
     let seconds = i64::from(value.num_seconds_from_midnight());
     let micros = seconds * 1_000_000 + i64::from(value.nanosecond() / 1_000);
     // A leap second at the end of the day would be the 24:00:00 of the server, which is not read back.
-    (*ty == Type::TIME && micros < DAY_MICROS).then_some(Wire::Micros(micros))
+    (*ty == Type::TIME && micros < DAY_MICROS).then_some(Encoded::Micros(micros))
 }
 
-fn date_time<'v>(value: NaiveDateTime, ty: &Type) -> Option<Wire<'v>> {
+fn date_time<'v>(value: NaiveDateTime, ty: &Type) -> Option<Encoded<'v>> {
     (*ty == Type::TIMESTAMP).then(|| micros(value))?
 }
 
-fn moment<'v>(value: DateTime<Utc>, ty: &Type) -> Option<Wire<'v>> {
+fn moment<'v>(value: DateTime<Utc>, ty: &Type) -> Option<Encoded<'v>> {
     (*ty == Type::TIMESTAMPTZ).then(|| micros(value.naive_utc()))?
 }
 
 /// Microseconds are what the server keeps; clocks give nanoseconds, so these are cut off and not refused.
-fn micros<'v>(value: NaiveDateTime) -> Option<Wire<'v>> {
+fn micros<'v>(value: NaiveDateTime) -> Option<Encoded<'v>> {
     let micros = value.and_utc().timestamp_micros() - EPOCH_MICROS;
-    (micros >= i64::from(FIRST_DAY) * DAY_MICROS).then_some(Wire::Micros(micros))
+    (micros >= i64::from(FIRST_DAY) * DAY_MICROS).then_some(Encoded::Micros(micros))
 }
 
-fn uuid<'v>(value: &'v Uuid, ty: &Type) -> Option<Wire<'v>> {
+fn uuid<'v>(value: &'v Uuid, ty: &Type) -> Option<Encoded<'v>> {
     match *ty {
-        Type::UUID => Some(Wire::Uuid(*value)),
-        Type::BYTEA => Some(Wire::Bytes(value.as_bytes())),
+        Type::UUID => Some(Encoded::Uuid(*value)),
+        Type::BYTEA => Some(Encoded::Bytes(value.as_bytes())),
         _ => is_text(ty).then(|| written(value)),
     }
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
+#[path = "encode_tests.rs"]
 mod tests;

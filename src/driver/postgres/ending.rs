@@ -1,7 +1,7 @@
-//! How a transaction ends, and how a session is made as new. COMMIT and ROLLBACK are simple queries: prepared they would
-//! cost the server more, and nothing can ride with them. Used by the connection.
+//! Ends transactions and resets sessions. COMMIT and ROLLBACK are simple queries: prepared they would cost the server
+//! more, and nothing can be sent with them.
 
-use super::{connection::PostgresConnection, link::Status};
+use super::{connection::PostgresConnection, link::ReadyStatus};
 use crate::{
     driver::{Dialect, left_open},
     error::{Error, ErrorKind, ServerError},
@@ -13,15 +13,15 @@ use crate::{
     },
 };
 
-/// Settings, temporary tables, LISTEN, advisory locks: the next user gets a session as new. It is what `DISCARD ALL` does,
-/// save that only statements prepared in SQL go: ours stay good.
+/// Resets settings, temporary tables, LISTEN, advisory locks. It is what `DISCARD ALL` does, except that only
+/// statements prepared in SQL are dropped: ours stay valid.
 const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
     DO $$ DECLARE prepared text; BEGIN \
         FOR prepared IN SELECT name FROM pg_prepared_statements WHERE from_sql LOOP \
             EXECUTE format('DEALLOCATE %I', prepared); END LOOP; END $$; \
     DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
-/// What ended a transaction, by the tag of the last command.
+/// How a transaction ended, by the tag of the last command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Committed,
@@ -34,7 +34,7 @@ impl PostgresConnection {
         let mut end = None;
         let read = |tag, body: &[u8]| {
             if tag == b'C' {
-                // COMMIT of an aborted transaction succeeds, and says what it did in its tag (rule 17).
+                // COMMIT of an aborted transaction succeeds, and its tag is ROLLBACK (rule 17).
                 end = Some(if body == b"COMMIT\0" { End::Committed } else { End::RolledBack });
             }
             matches!(tag, b'C' | b'T' | b'D')
@@ -53,13 +53,13 @@ impl PostgresConnection {
                 Err(DriverError::new(Impact::Connection, error))
             }
             Err(fault) if fault.impact == Impact::NotSent => Err(fault),
-            Err(fault) if self.wire.link.sight().status == Status::Idle => {
+            Err(fault) if self.wire.link.status().ready == ReadyStatus::Idle => {
                 self.wire.end_transaction();
                 Err(fault)
             }
             Err(fault) => {
-                // What stands ahead of COMMIT has failed. Should this fail too, the state tells: the connection goes. Boxed,
-                // as every COMMIT would carry it.
+                // A step ahead of COMMIT has failed. If the rollback fails too, the state tells, and the connection is
+                // dropped. Boxed, as every COMMIT would carry it.
                 let _ = Box::pin(self.rollback(owing)).await;
                 Err(fault)
             }
@@ -73,9 +73,9 @@ impl PostgresConnection {
         }
         self.end(owing, "ROLLBACK", |tag, _| tag == b'C').await?;
         self.wire.end_transaction();
-        // On a pinned connection the transaction alone ends: the session is its owner's still.
+        // On a pinned connection only the transaction ends: the session still belongs to its owner.
         match self.wire.mark().get() {
-            // What it was left in is another session by now, and this one is another client's with the next transaction.
+            // The session that was changed is another client's by now, and so is this one with the next transaction.
             SessionEffect::Reset if !ends_transaction && self.wire.naming.is_by_transaction() => {
                 self.wire.mark().clear();
             }
@@ -89,26 +89,26 @@ impl PostgresConnection {
         Ok(())
     }
 
-    /// Runs a text of ours that controls the transaction or the session.
+    /// Runs a text that controls the transaction or the session.
     async fn end(
         &self,
         owing: &dyn Flight,
         text: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, flight) = self.wire.depart_text(owing, text)?;
+        let (steps, flight) = self.wire.send_text(owing, text)?;
         debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
-        self.wire.land_control(flight, read).await
+        self.wire.receive_control(flight, read).await
     }
 
-    /// Rolls back what the native client has left open outside any block.
+    /// Rolls back a transaction that the native client has left open outside any block.
     ///
     /// # Errors
-    /// `RolledBack` if there was anything.
+    /// `RolledBack` if there was one.
     pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
-        // Behind whatever of the client's is under way still.
-        self.wire.come_to_rest().await?;
-        if self.wire.link.sight().status == Status::Idle {
+        // Behind the native client's requests.
+        self.wire.wait_until_idle().await?;
+        if self.wire.link.status().ready == ReadyStatus::Idle {
             return Ok(());
         }
         self.wire.adopt_transaction();
@@ -117,7 +117,7 @@ impl PostgresConnection {
     }
 }
 
-/// The code is that of whatever else is sent in an aborted transaction.
+/// The code is that of any statement in an aborted transaction.
 fn rolled_back() -> DriverError {
     let aborted = ServerError { code: Some("25P02".into()), ..ServerError::default() };
     let aborted = Error::server("the transaction was aborted", aborted);

@@ -1,14 +1,13 @@
-//! hstore on PostgreSQL's wire. Its number is another one in each database, so it is known by its name: tokio-postgres looks
-//! that up when it prepares a statement that uses the type, and so finds an extension that was created meanwhile.
+//! hstore in PostgreSQL's protocol. Its OID differs between databases, so the type is known by its name, which is
+//! looked up when a statement that uses it is prepared. An extension that was created later is found.
 //!
-//! Used by `encode.rs`, `decode.rs` and the connection, which refuses values of it where they were switched off.
+//! Used by `encode.rs`, `decode.rs`, and the connection, which refuses such values where they were switched off.
 
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
 use postgres_types::{Kind, Type};
 
-use super::encode::Wire;
 use crate::{
     data::{
         cell::{Cell, Mismatch, Pairs},
@@ -30,10 +29,6 @@ pub(super) fn is_made_of(ty: &Type) -> bool {
         Kind::Array(of) | Kind::Domain(of) => is_made_of(of),
         _ => is(ty),
     }
-}
-
-pub(super) fn fit<'v>(map: &'v HStore, ty: &Type) -> Option<Wire<'v>> {
-    (is(ty) && !map.has_nul()).then_some(Wire::HStore(map))
 }
 
 /// The number of pairs, then each key and value behind its length, which is -1 for NULL.

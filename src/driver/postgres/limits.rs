@@ -1,4 +1,5 @@
-//! What PostgreSQL and its protocol cannot carry, told before anything is sent: what goes beyond ends the connection there.
+//! Limits of PostgreSQL and its protocol, checked before anything is sent: the server closes the connection over what
+//! exceeds them.
 //!
 //! Used by the connection for texts, and by `encode.rs` for parameters.
 

@@ -1,5 +1,4 @@
-//! Messages to the server that need no parameters of a caller's: what opens and closes a request. Used by whoever writes
-//! requests; parameters are the affair of `encode.rs`.
+//! Writes the messages of a request, except for the parameters, which `encode.rs` writes.
 
 use bytes::{BufMut as _, BytesMut};
 use postgres_types::Type;

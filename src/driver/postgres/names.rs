@@ -1,8 +1,8 @@
-//! [`Names`]: what prepared statements are called, and which of them are to be closed. One that nobody has any more is closed
-//! with the next message. Used by the wire and the cache.
+//! [`StatementNames`]: the names of prepared statements, and which of them are to be closed. A statement that is
+//! dropped is closed with the next message.
 //!
-//! No two connections use one name, of this process or another: through a pooler a name may reach a session in which
-//! another client has prepared statements, and must not run one of those.
+//! No two connections use the same name, in this process or another: behind a pooler a name may reach a session in
+//! which another client has prepared statements, and must not run one of those.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -20,29 +20,29 @@ use super::message;
 
 const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
 
-/// How many random digits a connection's names have: 54 bits.
+/// The random digits of a connection's names: 54 bits.
 const RANDOM: usize = 9;
 
-/// How long a name may be: one mark, the random digits, and those of a number of 36 bits.
+/// The longest name: one mark, the random digits, and those of a number of 36 bits.
 const LONGEST: usize = 1 + RANDOM + 6;
 
-/// The first number of a statement. Those below, of one digit, are for control steps.
+/// The first number of a statement. Numbers of one digit are for control steps.
 const FIRST: u64 = 64;
 
 /// The names of one connection.
 #[derive(Debug)]
-pub(super) struct Names {
-    prefix: Text,
+pub(super) struct StatementNames {
+    prefix: NameText,
     next: AtomicU64,
-    closed: Mutex<Vec<Text>>,
+    closed: Mutex<Vec<NameText>>,
 }
 
-impl Names {
+impl StatementNames {
     /// Names that no other connection has.
     pub(super) fn new() -> Self {
-        // A process that was forked has the keys of its parent.
+        // A forked process has the keys of its parent.
         let random = RandomState::new().hash_one((process::id(), SystemTime::now()));
-        let mut prefix = Text { bytes: [0; LONGEST], length: 0 };
+        let mut prefix = NameText { bytes: [0; LONGEST], length: 0 };
         prefix.push(b'_');
         for digit in 0..RANDOM {
             prefix.push(DIGITS[(random >> (6 * digit) & 63) as usize]);
@@ -50,17 +50,17 @@ impl Names {
         Self { prefix, next: AtomicU64::new(FIRST), closed: Mutex::default() }
     }
 
-    fn closed(&self) -> MutexGuard<'_, Vec<Text>> {
+    fn closed(&self) -> MutexGuard<'_, Vec<NameText>> {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name that no statement has had so far.
-    pub(super) fn name(self: &Arc<Self>) -> Name {
-        Name { text: self.once(), names: Arc::clone(self) }
+    /// A new name.
+    pub(super) fn name(self: &Arc<Self>) -> StatementName {
+        StatementName { text: self.once(), names: Arc::clone(self) }
     }
 
-    /// As [`name`](Self::name), for a statement that is closed by the request that makes it.
-    pub(super) fn once(&self) -> Text {
+    /// As [`name`](Self::name), for a statement that is closed by the request that prepares it.
+    pub(super) fn once(&self) -> NameText {
         let mut text = self.prefix;
         let mut rest = self.next.fetch_add(1, Ordering::Relaxed);
         while rest > 0 && text.length < LONGEST {
@@ -71,24 +71,24 @@ impl Names {
     }
 
     /// The name of a prepared step.
-    pub(super) fn of_step(&self, place: u8) -> Text {
+    pub(super) fn of_step(&self, place: u8) -> NameText {
         let mut text = self.prefix;
         text.push(DIGITS[usize::from(place & 63)]);
         text
     }
 
-    /// Whether a text of the server's speaks of one of these names.
+    /// Whether a message of the server contains one of these names.
     pub(super) fn stand_in(&self, text: &str) -> bool {
         text.contains(self.prefix.as_str())
     }
 
-    /// Has a statement closed by the next request.
-    pub(super) fn close(&self, name: Text) {
+    /// Closes a statement with the next request.
+    pub(super) fn close(&self, name: NameText) {
         self.closed().push(name);
     }
 
-    /// Writes what closes the statements that nobody has any more. It does so too where it is not known whether names are
-    /// kept, or where they were given up: the server takes it for no error if it does not know a name.
+    /// Writes Close for the dropped statements. It does so too where it is unknown whether names are kept, and where
+    /// they were given up: closing an unknown name is no error.
     pub(super) fn write_closed(&self, out: &mut BytesMut) {
         for name in self.closed().drain(..) {
             message::close(name.bytes(), out);
@@ -96,14 +96,14 @@ impl Names {
     }
 }
 
-/// A name, as it goes over the wire.
+/// A name, as it is sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text {
+pub(super) struct NameText {
     bytes: [u8; LONGEST],
     length: usize,
 }
 
-impl Text {
+impl NameText {
     fn push(&mut self, byte: u8) {
         self.bytes[self.length] = byte;
         self.length += 1;
@@ -122,19 +122,19 @@ impl Text {
 
 /// The name of a prepared statement, which is closed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Name {
-    text: Text,
-    names: Arc<Names>,
+pub(super) struct StatementName {
+    text: NameText,
+    names: Arc<StatementNames>,
 }
 
-impl Name {
+impl StatementName {
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         self.text.bytes()
     }
 }
 
-impl Drop for Name {
+impl Drop for StatementName {
     fn drop(&mut self) {
         self.names.close(self.text);
     }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_closed_once() {
-        let names = Arc::new(Names::new());
+        let names = Arc::new(StatementNames::new());
         let (first, second) = (names.name(), names.name());
         assert_ne!(first.bytes(), second.bytes());
         let text = second.text;
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn no_two_connections_use_one_name() {
-        let all: Vec<_> = (0..100).map(|_| Arc::new(Names::new())).collect();
+        let all: Vec<_> = (0..100).map(|_| Arc::new(StatementNames::new())).collect();
         let mut seen = HashSet::new();
         for names in &all {
             for number in 0..200 {

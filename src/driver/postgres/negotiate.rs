@@ -1,7 +1,7 @@
-//! TLS is agreed upon before tokio-postgres has the connection, as the link stands between the two. It is told what came of
-//! it in the way that it understands: by a server that agrees to TLS, and a connector that has it already.
+//! Negotiates TLS before tokio-postgres gets the connection, as the link stands between the two. tokio-postgres then
+//! sees a server that agrees to TLS, and a connector that has the TLS stream already.
 //!
-//! Used by `dial.rs`. It knows no link's insides and no login.
+//! Used by `connector.rs`. It does not know the link's state or the login.
 
 use std::{future::Ready, io};
 
@@ -13,22 +13,22 @@ use tokio_postgres::{
 };
 
 use super::{
-    cancel::Servers,
-    connector::HAS_TLS,
-    link::{Facade, Transport},
+    link::{NativeStream, Transport},
+    servers::Servers,
     socket::Socket,
+    tls_connector::HAS_TLS,
 };
 
-/// What asks a server for TLS: its length and its number.
+/// The SSLRequest: its length and its code.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// What client and server have agreed on.
+/// The result of the negotiation.
 pub(super) enum Negotiated {
     Plain(Socket),
     Tls(Transport),
 }
 
-/// Asks a server for TLS in the way of the URL.
+/// Negotiates TLS as the URL asks for.
 pub(super) async fn tls(config: &Config, servers: &Servers, name: &str, mut socket: Socket) -> io::Result<Negotiated> {
     let mode = config.get_ssl_mode();
     if mode == SslMode::Disable || !HAS_TLS {
@@ -36,7 +36,7 @@ pub(super) async fn tls(config: &Config, servers: &Servers, name: &str, mut sock
     }
     if config.get_ssl_negotiation() == SslNegotiation::Postgres {
         socket.write_all(&REQUEST).await?;
-        // One byte and no more: what comes behind it belongs to the handshake.
+        // One byte only: the next one belongs to the handshake.
         if socket.read_u8().await? != b'S' {
             return match mode {
                 SslMode::Require => Err(io::Error::other("server does not support TLS")),
@@ -53,25 +53,25 @@ pub(super) async fn tls(config: &Config, servers: &Servers, name: &str, mut sock
     }
 }
 
-/// How to log in where there is no TLS.
+/// The configuration of a login without TLS.
 pub(super) fn without_tls(config: &Config) -> Config {
     let mut config = config.clone();
     config.ssl_mode(SslMode::Disable);
     config
 }
 
-/// A server that agrees to TLS, and is asked for nothing else.
+/// A server that agrees to TLS.
 pub(super) fn agreed() -> Join<&'static [u8], Sink> {
     join(b"S", sink())
 }
 
-/// A connector that has its connection already.
-pub(super) struct Given(pub(super) Facade);
+/// A connector that has the TLS stream already.
+pub(super) struct Given(pub(super) NativeStream);
 
 impl<S> TlsConnect<S> for Given {
-    type Stream = Facade;
+    type Stream = NativeStream;
     type Error = io::Error;
-    type Future = Ready<io::Result<Facade>>;
+    type Future = Ready<io::Result<NativeStream>>;
 
     fn connect(self, _: S) -> Self::Future {
         std::future::ready(Ok(self.0))

@@ -1,4 +1,4 @@
-//! What stands in for the connector in a build without the feature `tls`.
+//! The TLS connector of a build without the feature `tls`: it makes no TLS connections.
 
 use std::io;
 
@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind};
 
 /// Makes no TLS connections.
 #[derive(Debug, Clone)]
-pub(super) struct Connector;
+pub(super) struct TlsConnector;
 
-impl<S> MakeTlsConnect<S> for Connector
+impl<S> MakeTlsConnect<S> for TlsConnector
 where
     NoTls: MakeTlsConnect<S, Stream = NoTlsStream, TlsConnect = NoTls>,
 {
@@ -32,10 +32,10 @@ pub(super) const HAS_TLS: bool = false;
 
 impl Tls {
     /// What makes no TLS connections; that they are asked for is an error.
-    pub(super) fn connector(&self) -> Result<Connector, Error> {
+    pub(super) fn connector(&self) -> Result<TlsConnector, Error> {
         let Self { mode, root: _ } = self;
         match mode {
-            Mode::Disable | Mode::Prefer => Ok(Connector),
+            Mode::Disable | Mode::Prefer => Ok(TlsConnector),
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
                 let text = "the URL asks for TLS, which this build does not have; enable the feature \"tls\"";
                 Err(Error::new(ErrorKind::Unsupported, text))

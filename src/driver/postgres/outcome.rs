@@ -1,11 +1,12 @@
-//! What comes of a flight: its answer is read to the end, and a failure is told by what it means for the transaction. Used by
-//! the connection and by streams.
+//! Receives the answers of requests, and turns a failure into its meaning for the transaction. Used by the connection
+//! and by streams.
 
 use std::future::poll_fn;
 
 use super::{
     classify,
-    flight::{Failure, InFlight},
+    in_flight::{Failure, InFlight},
+    message,
     wire::Wire,
 };
 use crate::{
@@ -13,96 +14,107 @@ use crate::{
     transaction::{
         control::{Control, Steps},
         impact::{DriverError, Impact},
+        owed::Flight,
     },
 };
 
 /// A request that has failed, with the steps that it had taken along.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(super) struct FailedRequest {
     pub(super) fault: DriverError,
-    pub(super) paid: Steps,
+    pub(super) taken: Steps,
     /// One of the steps has failed.
     pub(super) by_step: bool,
-    /// The server does not know a name of ours, or knows it as another's: this has not run.
+    /// The server does not know a name of ours, or uses it for another statement: the statement has not run.
     pub(super) lost_name: bool,
-    /// The parameters did not fit to the types that the statement had: nothing was sent.
+    /// The parameters do not fit to the types that the statement had: nothing was sent.
     pub(super) is_misfit: bool,
 }
 
-impl From<DriverError> for Stopped {
+impl From<DriverError> for FailedRequest {
     fn from(fault: DriverError) -> Self {
-        Self { fault, paid: Steps::new(), by_step: false, lost_name: false, is_misfit: false }
+        Self { fault, taken: Steps::new(), by_step: false, lost_name: false, is_misfit: false }
     }
 }
 
-impl From<DriverError> for Box<Stopped> {
+impl From<DriverError> for Box<FailedRequest> {
     fn from(fault: DriverError) -> Self {
         Self::new(fault.into())
     }
 }
 
 impl Wire {
+    /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
+    pub(super) async fn run_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<FailedRequest>> {
+        let flight = self.take(owing, |owed| {
+            let all: Steps = owed.iter().chain(steps).cloned().collect();
+            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
+        })?;
+        let Some(flight) = flight else { return Ok(()) };
+        self.receive(flight, "", |_, _| false).await
+    }
+
     /// Reads the answer to its end; `read` gets what belongs to the statement.
-    pub(super) async fn land(
+    pub(super) async fn receive(
         &self,
         mut flight: InFlight,
         sql: &str,
         mut read: impl FnMut(u8, &[u8]) -> bool,
-    ) -> Result<(), Box<Stopped>> {
+    ) -> Result<(), Box<FailedRequest>> {
         let result = poll_fn(|cx| flight.poll_answer(cx, &mut read)).await;
         self.settle(&flight);
-        result.map_err(|failure| self.stopped(flight, failure, sql))
+        result.map_err(|failure| self.failed_request(flight, failure, sql))
     }
 
-    /// As [`land`](Self::land), for what controls the transaction or the session.
-    pub(super) async fn land_control(
+    /// As [`receive`](Self::receive), for a message that controls the transaction or the session.
+    pub(super) async fn receive_control(
         &self,
         mut flight: InFlight,
         mut read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
         match poll_fn(|cx| flight.poll_answer(cx, &mut read)).await {
             Ok(()) => Ok(()),
-            Err(Failure::Statement(told)) if !told.ends_session() => Err(classify::control(*told)),
-            Err(failure) => Err(self.stopped(flight, failure, "").fault),
+            Err(Failure::Statement(response)) if !response.ends_session() => Err(classify::control(*response)),
+            Err(failure) => Err(self.failed_request(flight, failure, "").fault),
         }
     }
 
-    /// Takes note of the steps that have succeeded.
+    /// Notes the steps that have succeeded.
     pub(super) fn settle(&self, flight: &InFlight) {
         if flight.steps_succeeded() {
             self.prepared_steps.learn(flight.preparing);
-            if !flight.paid.is_empty() && !flight.begins() && flight.paid.contains(&Control::Rollback) {
+            if !flight.taken.is_empty() && !flight.begins() && flight.taken.contains(&Control::Rollback) {
                 self.end_transaction();
             }
         }
     }
 
-    /// What it means that a flight has failed.
-    pub(super) fn stopped(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<Stopped> {
+    /// The meaning of a failed request.
+    pub(super) fn failed_request(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
         let by_step = matches!(failure, Failure::Step(_));
         let lost_name = self.has_lost_name(&failure);
-        let mut fault = self.lost(self.judge(&flight, failure, sql));
+        let mut fault = self.with_fatal_error(self.judge(&flight, failure, sql));
         if fault.impact == Impact::Connection {
-            // It is so for everybody, be it that the socket stands: nobody knows what is to come.
-            self.condemn();
+            // The connection is broken for all, even if the socket is open: the rest of the answers is unknown.
+            self.mark_broken();
             if flight.begins() && flight.is_untouched() && fault.error.code().is_some() {
-                // The server has ended the session ahead of this: nothing of it has run.
+                // The server has ended the session ahead of this request: nothing of it has run.
                 fault.impact = Impact::NotSent;
             }
         }
         if by_step {
             self.prepared_steps.forget();
         }
-        Box::new(Stopped { paid: flight.paid, by_step, lost_name, ..Stopped::from(fault) })
+        Box::new(FailedRequest { taken: flight.taken, by_step, lost_name, ..FailedRequest::from(fault) })
     }
 
-    /// Whether a flight has failed as a name of ours is not there, or is taken.
+    /// Whether a request has failed because a name is missing or taken.
     fn has_lost_name(&self, failure: &Failure) -> bool {
-        let told = match failure {
-            Failure::Guard(told) | Failure::Step(told) | Failure::Statement(told) => told,
+        let response = match failure {
+            Failure::Guard(response) | Failure::Step(response) | Failure::Statement(response) => response,
             Failure::Revoked | Failure::Ended | Failure::Unclear => return false,
         };
-        classify::is_about_name(told) && self.names.stand_in(&told.message)
+        classify::is_about_name(response) && self.names.stand_in(&response.message)
     }
 
     fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> DriverError {
@@ -110,20 +122,20 @@ impl Wire {
             Failure::Revoked => classify::revoked(),
             Failure::Ended => classify::lost(self.link.failure(), sql),
             Failure::Unclear => classify::not_understood(sql),
-            Failure::Statement(told) => classify::statement(*told, sql),
-            // The transaction is open, and aborted: so would the statement have failed.
-            Failure::Guard(told) if &*told.code == "25P02" => classify::statement(*told, sql),
-            Failure::Guard(told) if told.ends_session() => classify::statement(*told, sql),
-            Failure::Guard(told) if &*told.code == "25P01" => {
+            Failure::Statement(response) => classify::statement(*response, sql),
+            // The transaction is open and aborted: the statement would have failed so too.
+            Failure::Guard(response) if &*response.code == "25P02" => classify::statement(*response, sql),
+            Failure::Guard(response) if response.ends_session() => classify::statement(*response, sql),
+            Failure::Guard(response) if &*response.code == "25P01" => {
                 let text = "the transaction is not open any more: its BEGIN has failed, or it was ended from elsewhere";
-                let error = Error::new(ErrorKind::RolledBack, text).with_source(*told).with_statement(sql);
+                let error = Error::new(ErrorKind::RolledBack, text).with_source(*response).with_statement(sql);
                 DriverError::new(Impact::Transaction, error)
             }
-            // The guard itself was cancelled, or its name was lost: nobody knows whether the transaction is open.
-            Failure::Guard(told) => classify::control(*told),
-            Failure::Step(told) => match flight.failed_step() {
-                Some(step) => classify::step(*told, step),
-                None => classify::control(*told),
+            // The guard itself was cancelled, or its name was lost: it is unknown whether the transaction is open.
+            Failure::Guard(response) => classify::control(*response),
+            Failure::Step(response) => match flight.failed_step() {
+                Some(step) => classify::step(*response, step),
+                None => classify::control(*response),
             },
         }
     }

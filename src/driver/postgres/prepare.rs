@@ -1,11 +1,10 @@
-//! How a statement is prepared: its text is sent under a name, and what the server says of it is read; types that are not
-//! built in are looked up. Used by the connection for statements that it does not have yet.
+//! Prepares statements: sends the text under a name, reads the description, and looks up types that are not built in.
 
 use std::sync::Arc;
 
 use super::{
-    cache::Prepared, connection::PostgresConnection, described::Described, flight::InFlight, limits, message,
-    names::Name, outcome::Stopped, rows::Shape,
+    connection::PostgresConnection, description::StatementDescription, in_flight::InFlight, limits, message,
+    names::StatementName, outcome::FailedRequest, result_meta::ResultMeta, statement_cache::PreparedStatement,
 };
 use crate::{
     driver::Query,
@@ -16,49 +15,57 @@ use crate::{
 };
 
 impl PostgresConnection {
-    /// Prepares a statement, behind the owed steps, and keeps it; where statements have no names, it is described.
-    pub(super) async fn prepare(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Arc<Prepared>, Box<Stopped>> {
+    /// Prepares and caches a statement, behind the owed steps; where statements have no names, it is described only.
+    pub(super) async fn prepare(
+        &self,
+        owing: &dyn Flight,
+        query: Query<'_>,
+    ) -> Result<Arc<PreparedStatement>, Box<FailedRequest>> {
         limits::check_text(query.sql)?;
-        // While it is not known whether names are kept, one is given, and not relied on.
+        // While it is unknown whether names are kept, the statement has a name that is not relied on.
         let name = self.wire.naming.may_have_names().then(|| self.wire.names.name());
-        let text = name.as_ref().map_or(&b""[..], Name::bytes);
+        let text = name.as_ref().map_or(&b""[..], StatementName::bytes);
         let mut request = self.scratch.take();
         message::parse(text, query.sql, &[], &mut request);
         message::describe(text, &mut request);
         message::sync(&mut request);
-        let (probe, flight) = self.wire.depart_first(owing, &request).map_err(untouched)?;
+        let (probe, flight) = self.wire.send_with_probe(owing, &request).map_err(untouched)?;
         self.scratch.put(request);
         if let Some(probe) = probe {
             self.wire.learn_naming(probe).await;
         }
-        let described = self.describe(flight, query).await?;
-        self.look_up_types(owing, &described).await.map_err(untouched)?;
-        // Where names turn out not to be kept, the next request closes this one: most likely it is in the same session.
+        let description = self.describe(flight, query).await?;
+        self.look_up_types(owing, &description).await.map_err(untouched)?;
+        // If names are not kept, the next request closes this one: most likely it is in the same session.
         let name = name.filter(|_| self.wire.naming.may_have_names());
-        let shape = Shape::new(&described.typed_columns(&self.types), self.hstore);
-        let mut prepared = Prepared::new(name, self.types.of(&described.params), shape, query.sql);
+        let meta = ResultMeta::new(&description.typed_columns(&self.types), self.hstore);
+        let mut prepared = PreparedStatement::new(name, self.types.of(&description.params), meta, query.sql);
         if !self.wire.naming.has_names() {
-            prepared.row = Some(described.row.into());
+            prepared.row = Some(description.row.into());
         }
         let prepared = Arc::new(prepared);
         self.cache.put(query.sql, Arc::clone(&prepared));
         Ok(prepared)
     }
 
-    async fn describe(&self, flight: InFlight, query: Query<'_>) -> Result<Described, Box<Stopped>> {
-        let mut described = Described::default();
-        match self.wire.land(flight, query.sql, |tag, body| described.read(tag, body)).await {
-            Ok(()) => Ok(described),
-            Err(mut stopped) => {
-                stopped.fault = untouched(stopped.fault);
-                Err(stopped)
+    async fn describe(&self, flight: InFlight, query: Query<'_>) -> Result<StatementDescription, Box<FailedRequest>> {
+        let mut description = StatementDescription::default();
+        match self.wire.receive(flight, query.sql, |tag, body| description.read(tag, body)).await {
+            Ok(()) => Ok(description),
+            Err(mut failed) => {
+                failed.fault = untouched(failed.fault);
+                Err(failed)
             }
         }
     }
 
-    /// Looks up the types of a statement that are not known.
-    pub(super) async fn look_up_types(&self, owing: &dyn Flight, described: &Described) -> Result<(), DriverError> {
-        match self.types.look_up(described.oids()) {
+    /// Looks up the unknown types of a statement.
+    pub(super) async fn look_up_types(
+        &self,
+        owing: &dyn Flight,
+        description: &StatementDescription,
+    ) -> Result<(), DriverError> {
+        match self.types.look_up(description.oids()) {
             Some(text) => Box::pin(self.look_up(owing, &text)).await,
             None => Ok(()),
         }
@@ -73,13 +80,13 @@ impl PostgresConnection {
             matches!(tag, b'T' | b'D' | b'C')
         };
         self.simple(owing, text, read).await?;
-        // What is not understood is a type that is known by its number alone.
+        // A type that is not understood is known by its OID alone.
         self.types.learn(&rows);
         Ok(())
     }
 }
 
-/// Steps at most have run, and nothing of the statement.
+/// At most steps have run, not the statement.
 fn untouched(fault: DriverError) -> DriverError {
     match fault.impact {
         Impact::Connection if fault.error.is_connection_lost() => DriverError { impact: Impact::NotSent, ..fault },

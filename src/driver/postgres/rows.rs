@@ -1,17 +1,13 @@
-//! Rows of PostgreSQL in the form in which they came: the bytes of many together, and where each value begins. A value is
-//! made a [`Cell`](crate::data::cell::Cell) when it is asked for.
+//! Rows of PostgreSQL as they were received: the bytes of many rows together, and where each value begins. A value
+//! becomes a [`Cell`](crate::data::cell::Cell) when it is read.
 //!
 //! Used by the connection for every row; `decode.rs` knows the values.
 
 use std::{mem, sync::Arc};
 
-use postgres_types::Type;
 use smallvec::SmallVec;
 
-use super::{
-    decode::{self, cell},
-    unnamed::Expected,
-};
+use super::{decode::cell, expected_columns::ExpectedColumns, result_meta::ResultMeta};
 use crate::{
     data::{
         cell::{Cell, Mismatch},
@@ -20,36 +16,21 @@ use crate::{
     driver::Reader,
 };
 
-/// What all rows of a statement have in common.
-#[derive(Debug)]
-pub(super) struct Shape {
-    columns: Columns,
-    types: Box<[Type]>,
-}
-
-impl Shape {
-    /// `hstore` tells whether the columns of that type are read.
-    pub(super) fn new(columns: &[(String, Type)], hstore: bool) -> Self {
-        let types = columns.iter().map(|(_, ty)| ty.clone()).collect();
-        Self { columns: decode::columns(columns, hstore), types }
-    }
-}
-
-/// The rows that were read together.
+/// Rows that were read together.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// Where the length of each value stands, row by row. Most statements return one row.
+    /// The position of each value's length, row by row. Most statements return one row.
     values: SmallVec<[u32; 8]>,
     count: usize,
 }
 
 impl Batch {
-    /// Adds the body of a DataRow. False if it does not have so many columns, or its lengths do not fit.
+    /// Appends the body of a DataRow. False if its number of columns or its lengths are wrong.
     fn push(&mut self, body: &[u8], columns: usize) -> bool {
         let Some((count, mut rest)) = body.split_first_chunk() else { return false };
         let start = self.bytes.len();
-        // What is longer is in no single batch: it is a message of less than 2 GiB, and a batch ends when it is large.
+        // A message has less than 2 GiB, and a batch ends when it is large.
         let Ok(end) = u32::try_from(start + body.len()) else { return false };
         if usize::from(u16::from_be_bytes(*count)) != columns {
             return false;
@@ -66,7 +47,7 @@ impl Batch {
         rest.is_empty()
     }
 
-    /// The value whose length stands at a place; `None` for NULL.
+    /// The value whose length is at a position; `None` for NULL.
     #[inline]
     fn value(&self, at: usize) -> Option<Option<&[u8]>> {
         let (length, rest) = self.bytes.get(at..)?.split_first_chunk()?;
@@ -77,70 +58,70 @@ impl Batch {
     }
 }
 
-/// Rows, and the shape that they share with the other rows of their statement.
+/// Rows, with the columns that all rows of the statement share.
 pub(crate) struct PgRows {
     batch: Batch,
-    shape: Arc<Shape>,
+    meta: Arc<ResultMeta>,
 }
 
 impl NativeRows for PgRows {
     #[inline]
     fn columns(&self) -> &Columns {
-        &self.shape.columns
+        &self.meta.columns
     }
 
     #[inline]
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>, Mismatch> {
-        let width = self.shape.types.len();
+        let width = self.meta.types.len();
         if column >= width {
             return Err(Mismatch::invalid());
         }
         let at = self.batch.values.get(row * width + column).copied();
         let raw = at.and_then(|at| self.batch.value(at as usize)).ok_or_else(Mismatch::invalid)?;
-        match (raw, self.shape.columns.reader(column)) {
+        match (raw, self.meta.columns.reader(column)) {
             (None, _) => Ok(Cell::Null),
             (Some(raw), Some(read)) => read(raw),
-            (raw, None) => cell(&self.shape.types[column], raw),
+            (raw, None) => cell(&self.meta.types[column], raw),
         }
     }
 
     fn type_name(&self, _: usize, column: usize) -> &str {
-        self.shape.columns.type_name(column).unwrap_or("unknown")
+        self.meta.columns.type_name(column).unwrap_or("unknown")
     }
 }
 
-/// A batch that is this large is given up for the next one.
+/// A batch of this size is completed.
 const LARGE: usize = 64 << 10;
 
-/// Gathers the rows of one run of a statement.
-pub(super) struct Gatherer {
-    shape: Arc<Shape>,
+/// Collects the rows of one run of a statement.
+pub(super) struct RowCollector {
+    meta: Arc<ResultMeta>,
     batch: Batch,
     rows: Vec<Row>,
     reader: Option<Arc<dyn Reader>>,
-    /// What the columns were when a statement without a name was described.
-    expected: Option<Box<Expected>>,
+    /// The described columns of a statement without a name.
+    expected: Option<Box<ExpectedColumns>>,
 }
 
-impl Gatherer {
-    pub(super) fn new(shape: Arc<Shape>, reader: Option<Arc<dyn Reader>>) -> Self {
+impl RowCollector {
+    pub(super) fn new(meta: Arc<ResultMeta>, reader: Option<Arc<dyn Reader>>) -> Self {
         if let Some(reader) = &reader {
             reader.begin();
         }
-        Self { shape, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
+        Self { meta, batch: Batch::default(), rows: Vec::new(), reader, expected: None }
     }
 
-    /// Rows of a statement without a name, whose columns may have become others.
-    pub(super) fn expecting(expected: Expected, reader: Option<Arc<dyn Reader>>) -> Self {
-        let shape = Arc::clone(expected.shape());
-        Self { expected: Some(Box::new(expected)), ..Self::new(shape, reader) }
+    /// For a statement without a name, whose columns may have changed.
+    pub(super) fn expecting(expected: ExpectedColumns, reader: Option<Arc<dyn Reader>>) -> Self {
+        let meta = Arc::clone(expected.meta());
+        Self { expected: Some(Box::new(expected)), ..Self::new(meta, reader) }
     }
 
-    /// Takes what describes the rows that come. False if it is not understood, or not awaited.
+    /// Takes the description of the rows. False if it is not understood or not expected.
     pub(super) fn describe(&mut self, tag: u8, body: &[u8]) -> bool {
         let Some(expected) = &mut self.expected else { return false };
         let is_understood = expected.compare(tag, body);
-        self.shape = Arc::clone(expected.shape());
+        self.meta = Arc::clone(expected.meta());
         is_understood
     }
 
@@ -149,58 +130,60 @@ impl Gatherer {
         self.expected.as_mut().is_some_and(|expected| expected.keep_back(body))
     }
 
-    /// What the columns are now, once all is read.
-    pub(super) fn take_expected(&mut self) -> Option<Box<Expected>> {
+    /// The columns that were found, once all is read.
+    pub(super) fn take_expected(&mut self) -> Option<Box<ExpectedColumns>> {
         self.expected.take()
     }
 
     /// Takes the rows that were kept back, now that their types are known.
-    pub(super) fn resume(&mut self, shape: Arc<Shape>, rows: &[Vec<u8>]) -> bool {
-        self.shape = shape;
+    pub(super) fn resume(&mut self, meta: Arc<ResultMeta>, rows: &[Vec<u8>]) -> bool {
+        self.meta = meta;
         rows.iter().all(|row| self.push(row))
     }
 
-    /// Takes a row, by the body of its message. False if it is not understood.
+    /// Appends a row, by the body of its message. False if it is not understood.
     pub(super) fn push(&mut self, body: &[u8]) -> bool {
         if self.batch.count == ROWS_TOGETHER || self.batch.bytes.len() > LARGE {
             let (bytes, values) = (self.batch.bytes.len(), self.batch.values.len());
             match &self.reader {
                 Some(reader) => {
-                    let (together, count) = together(&mut self.batch, &self.shape);
+                    let (together, count) = take_batch(&mut self.batch, &self.meta);
                     reader.read(together, count);
                 }
-                None => self.put_together(),
+                None => self.finish_batch(),
             }
-            // There will be about as many.
+            // The next batch will be about as large.
             self.batch.bytes.reserve(bytes);
             self.batch.values.reserve(values);
         }
-        self.batch.push(body, self.shape.types.len())
+        self.batch.push(body, self.meta.types.len())
     }
 
-    fn put_together(&mut self) {
+    fn finish_batch(&mut self) {
         if self.batch.count > 0 {
-            let (together, count) = together(&mut self.batch, &self.shape);
+            let (together, count) = take_batch(&mut self.batch, &self.meta);
             self.rows.reserve(count);
             self.rows.extend((0..count).map(|at| Row::among(&together, at)));
         }
     }
 
-    /// All rows since the last time, or those that no reader has.
+    /// The rows since the last time, or those that no reader has taken.
     pub(super) fn take(&mut self) -> Vec<Row> {
-        self.put_together();
+        self.finish_batch();
         mem::take(&mut self.rows)
     }
 }
 
-fn together(batch: &mut Batch, shape: &Arc<Shape>) -> (Arc<PgRows>, usize) {
+fn take_batch(batch: &mut Batch, meta: &Arc<ResultMeta>) -> (Arc<PgRows>, usize) {
     let batch = mem::take(batch);
     let count = batch.count;
-    (Arc::new(PgRows { batch, shape: Arc::clone(shape) }), count)
+    (Arc::new(PgRows { batch, meta: Arc::clone(meta) }), count)
 }
 
 #[cfg(test)]
 mod tests {
+    use postgres_types::Type;
+
     use super::*;
 
     fn body(values: &[Option<&str>]) -> Vec<u8> {
@@ -215,18 +198,18 @@ mod tests {
 
     #[test]
     fn rows_are_kept_as_they_came() {
-        let shape = Shape::new(&[("a".into(), Type::TEXT), ("b".into(), Type::TEXT)], true);
-        let mut gatherer = Gatherer::new(Arc::new(shape), None);
+        let meta = ResultMeta::new(&[("a".into(), Type::TEXT), ("b".into(), Type::TEXT)], true);
+        let mut collector = RowCollector::new(Arc::new(meta), None);
         for at in 0..300 {
-            assert!(gatherer.push(&body(&[Some(&at.to_string()), (at % 2 == 0).then_some("even")])));
+            assert!(collector.push(&body(&[Some(&at.to_string()), (at % 2 == 0).then_some("even")])));
         }
-        let rows = gatherer.take();
+        let rows = collector.take();
         assert_eq!(rows.len(), 300);
         for (at, row) in rows.iter().enumerate() {
             let (number, even): (String, Option<String>) = row.to().unwrap();
             assert_eq!((number, even.is_some()), (at.to_string(), at % 2 == 0));
         }
-        assert!(gatherer.take().is_empty());
+        assert!(collector.take().is_empty());
     }
 
     #[test]

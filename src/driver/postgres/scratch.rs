@@ -1,4 +1,4 @@
-//! [`Scratch`]: room for the request that is being written, which is used again for the next.
+//! [`Scratch`]: a buffer for the request that is being written, reused by the next one.
 
 use std::{
     fmt, mem,
@@ -7,10 +7,10 @@ use std::{
 
 use bytes::BytesMut;
 
-/// How much room is kept.
+/// The largest buffer that is kept.
 const KEPT: usize = 64 << 10;
 
-/// The room of one connection. Who finds it taken has some of its own.
+/// The buffer of one connection. If it is in use, another one is allocated.
 #[derive(Default)]
 pub(super) struct Scratch(Mutex<BytesMut>);
 
@@ -23,7 +23,7 @@ impl Scratch {
         mem::take(&mut *self.room())
     }
 
-    /// Gives the room back.
+    /// Returns the buffer.
     pub(super) fn put(&self, mut room: BytesMut) {
         if room.capacity() <= KEPT {
             room.clear();

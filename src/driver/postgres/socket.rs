@@ -1,5 +1,5 @@
-//! The socket of a session: TCP or a unix socket, with the options of the URL. It says goodbye in full: shut down, it waits
-//! until the server has closed its side, by which time the server no longer lists the session.
+//! [`Socket`]: the socket of a session, TCP or unix, with the options of the URL. Its shutdown waits until the server
+//! has closed its side; by then the server no longer lists the session.
 
 #[cfg(unix)]
 use std::path::Path;
@@ -24,13 +24,13 @@ use tokio_postgres::{
     tls::{ChannelBinding, TlsStream},
 };
 
-/// How long the server may take to close its side. What stands between may never tell of it.
+/// The time that the server may take to close its side. A proxy may never report it.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A socket.
 pub(super) struct Socket {
     stream: Stream,
-    /// There once the client's side is shut down: how long the server's is waited for.
+    /// The time limit for the server, once the client's side is shut down.
     goodbye: Option<Pin<Box<Sleep>>>,
 }
 
@@ -56,7 +56,7 @@ impl Socket {
     pub(super) async fn tcp(peer: SocketAddr, config: &Config) -> io::Result<Self> {
         let connected = TcpStream::connect(peer);
         let stream = match config.get_connect_timeout() {
-            // By address: a name may stand for several.
+            // For each address: a name may have several.
             Some(wait) => timeout(*wait, connected).await??,
             None => connected.await?,
         };
@@ -77,7 +77,7 @@ impl Socket {
         Ok(Self { stream: Stream::Unix(UnixStream::connect(path).await?), goodbye: None })
     }
 
-    /// Reads and throws away what the server still says, until it has closed its side or the time is over.
+    /// Reads and discards what the server still sends, until it has closed its side or the time is over.
     fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [0; 1024];
         loop {
@@ -94,7 +94,7 @@ impl Socket {
 
 fn keepalive(config: &Config) -> TcpKeepalive {
     let keepalive = TcpKeepalive::new().with_time(config.get_keepalives_idle());
-    // Where a system cannot be told these, they are its own.
+    // Other systems use their own values.
     #[cfg(any(
         target_os = "linux",
         target_os = "android",

@@ -1,41 +1,42 @@
-//! Control steps as messages. Those that every block has are prepared statements, prepared by the flight that first needs
-//! them, as parsing them each time costs the server more than running them; the others are parsed where they are. What a
-//! step sets goes as a parameter, so that it stands in no log. Used by the wire.
+//! Control steps as messages. The steps that every block uses are prepared statements, prepared by the first request
+//! that needs them, as parsing costs the server more than running them. Other steps are parsed each time. Values of
+//! settings are parameters, so that they appear in no log.
 
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::{message, names::Names};
+use super::{message, names::StatementNames};
 use crate::{
     driver::Dialect,
     transaction::control::{Control, Locals, Name, Settings},
 };
 
-/// The levels whose savepoints are prepared, and that of the guard.
+/// The levels whose savepoints are prepared, including that of the guard.
 const LEVELS: u8 = 9;
 
-/// The level of the savepoint that tells whether a transaction is open: no block has it.
+/// The savepoint that tests whether a transaction is open. No block has this level.
 const GUARD: Name = Name::Level(0);
 
-/// How many commands the guard is.
+/// The number of commands of the guard.
 pub(super) const GUARDS: usize = 2;
 
-/// As text, for a message of several statements. It fails outside a transaction, and leaves nothing behind inside one.
+/// The guard as text, for a message of several statements. It fails outside a transaction, and has no effect inside
+/// one.
 pub(super) const GUARD_TEXT: &str = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0; ";
 
-/// Which of the steps that can be are prepared.
+/// A set of the steps that can be prepared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Known(pub(super) u32);
+pub(super) struct StepSet(pub(super) u32);
 
-impl Known {
+impl StepSet {
     fn has(self, place: u8) -> bool {
         self.0 & (1 << place) != 0
     }
 }
 
-/// The place of a step among those that are prepared.
+/// The place of a step in the set.
 fn place(step: &Control) -> Option<u8> {
     let (kind, name) = match step {
         Control::Begin(settings) if settings.is_empty() => return Some(0),
@@ -53,17 +54,17 @@ fn place(step: &Control) -> Option<u8> {
     }
 }
 
-/// The steps that are prepared, and the names of their connection.
+/// The prepared steps, and the names of their connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prepares<'n> {
-    pub(super) known: Known,
-    pub(super) names: &'n Names,
+    pub(super) known: StepSet,
+    pub(super) names: &'n StatementNames,
 }
 
-/// Writes steps, ahead of which the guard stands if `guarded`. Those that are not known are prepared on the way, which is
-/// what it gives. With nothing given for what is prepared, nothing is.
-pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> Known {
-    let mut learnt = Known::default();
+/// Writes steps, with the guard ahead of them if `guarded`. Steps that are not prepared are prepared, and returned.
+/// Without `prepares` no step is prepared.
+pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> StepSet {
+    let mut learnt = StepSet::default();
     if guarded {
         write_step(&Control::Savepoint(GUARD), prepares, &mut learnt, out);
         write_step(&Control::Release(GUARD), prepares, &mut learnt, out);
@@ -74,12 +75,12 @@ pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<
     learnt
 }
 
-fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut Known, out: &mut BytesMut) {
+fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut StepSet, out: &mut BytesMut) {
     if let (Some(place), Some(Prepares { known, names })) = (place(step), prepares) {
         let name = names.of_step(place);
         let name = name.bytes();
         if !known.has(place) && !learnt.has(place) {
-            // Somebody may have prepared it since it was known, or half of an earlier attempt may have come through.
+            // It may have been prepared since, or an earlier attempt may have succeeded in part.
             message::close(name, out);
             message::parse(name, &Dialect::Postgres.render(step), &[], out);
             learnt.0 |= 1 << place;
@@ -95,12 +96,12 @@ fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut Known
     }
 }
 
-/// How many commands a step is.
+/// The number of commands of a step.
 pub(super) fn count(step: &Control) -> usize {
     if place(step).is_some() { 1 } else { commands(step).len() }
 }
 
-/// The step that a command is of.
+/// The step that a command belongs to.
 pub(super) fn step_of(steps: &[Control], command: usize) -> Option<&Control> {
     let mut behind = 0;
     steps.iter().find(|step| {
@@ -109,7 +110,7 @@ pub(super) fn step_of(steps: &[Control], command: usize) -> Option<&Control> {
     })
 }
 
-/// What a step is called in an error: its text, without the values that it sets.
+/// A step in an error: its text, without the values that it sets.
 pub(super) fn text(step: &Control) -> String {
     commands(step).into_iter().map(|(text, _)| text).collect::<Vec<_>>().join("; ")
 }
@@ -129,7 +130,7 @@ fn commands(step: &Control) -> SmallVec<[(String, Params<'_>); 1]> {
     }
 }
 
-/// BEGIN with what the transaction is to be, and its settings: what fails keeps all behind it from running.
+/// BEGIN with its modes, and the settings: what fails keeps all behind it from running.
 fn begin(settings: &Settings) -> SmallVec<[(String, Params<'_>); 1]> {
     let mut commands = SmallVec::new();
     commands.push((Dialect::Postgres.begin_with(settings), Params::new()));
@@ -141,14 +142,14 @@ fn begin(settings: &Settings) -> SmallVec<[(String, Params<'_>); 1]> {
     for (at, (key, value)) in settings.locals().iter().enumerate() {
         let comma = if at == 0 { "" } else { ", " };
         let (key, value) = (param(key, &mut params), param(value, &mut params));
-        // It cannot fail: it is a string.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{comma}set_config({key}, {value}, true)");
     }
     commands.push((text, params));
     commands
 }
 
-/// The one command that sets what a nested block asks for, and keeps what was set before.
+/// The command that applies the settings of a nested block and saves the previous values.
 fn set(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
     let mut params = Params::new();
     let parts = settings.locals().iter().enumerate().map(|(at, (key, value))| {
@@ -161,7 +162,7 @@ fn set(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
     (text, params)
 }
 
-/// The one command that sets back what was set before a nested block.
+/// The command that restores the values from before a nested block.
 fn restore(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
     let mut params = Params::new();
     let parts = settings.locals().iter().enumerate().map(|(at, (key, _))| {
@@ -172,8 +173,8 @@ fn restore(Locals { depth, settings }: &Locals) -> (String, Params<'_>) {
     (text, params)
 }
 
-/// A parameter for a text, and what stands for it. What is not ASCII goes by its bytes, as the session may read texts in
-/// another encoding.
+/// Adds a parameter, and returns the expression for it. A text that is not ASCII is sent as bytes, as the session may
+/// have another encoding.
 fn param<'s>(text: &'s str, params: &mut Params<'s>) -> String {
     params.push(text);
     let number = params.len();

@@ -1,5 +1,5 @@
-//! Rows of a stream: read as they come, and no further ahead than the link holds for one who does not take them. Used by the
-//! connection.
+//! Streams of rows: rows are read as they are received, and no further ahead than the link buffers for a stream that is
+//! not polled.
 
 use std::{
     future::poll_fn,
@@ -11,36 +11,36 @@ use std::{
 use futures_util::Stream;
 
 use super::{
-    flight::{Failure, InFlight},
-    outcome::Stopped,
-    rows::Gatherer,
+    in_flight::{Failure, InFlight},
+    outcome::FailedRequest,
+    rows::RowCollector,
     wire::Wire,
 };
 use crate::{data::row::Row, driver::Answer, transaction::impact::DriverError};
 
-/// The rest of an answer. Dropped half-way, it leaves the request outstanding: the rest is read and thrown away.
+/// The rest of an answer. If it is dropped, the request stays outstanding: the rest is read and discarded.
 struct Rows {
     wire: Arc<Wire>,
-    /// Gone with the end of the answer.
+    /// `None` at the end of the answer.
     flight: Option<InFlight>,
-    gatherer: Gatherer,
-    /// Those that are here.
+    collector: RowCollector,
+    /// The rows that were received.
     ready: std::vec::IntoIter<Row>,
-    /// What stands behind them.
+    /// The error behind them.
     failure: Option<DriverError>,
     sql: Box<str>,
 }
 
-/// Waits until the statement runs, or has failed before it did; its rows and what becomes of it come out of the stream.
+/// Waits until the statement runs, or has failed before; rows and later errors come out of the stream.
 pub(super) async fn start(
     wire: Arc<Wire>,
     mut flight: InFlight,
-    mut gatherer: Gatherer,
+    mut collector: RowCollector,
     sql: &str,
-) -> Result<Answer, Box<Stopped>> {
+) -> Result<Answer, Box<FailedRequest>> {
     let ended = poll_fn(|cx| {
         loop {
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut gatherer)));
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut collector)));
             if ended.is_some() || flight.is_running() {
                 return Poll::Ready(ended);
             }
@@ -48,28 +48,28 @@ pub(super) async fn start(
     })
     .await;
     wire.settle(&flight);
-    let ready = gatherer.take().into_iter();
-    let mut rows = Rows { wire, flight: None, gatherer, ready, failure: None, sql: sql.into() };
+    let ready = collector.take().into_iter();
+    let mut rows = Rows { wire, flight: None, collector, ready, failure: None, sql: sql.into() };
     match ended {
-        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.stopped(flight, failure, sql)),
+        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.failed_request(flight, failure, sql)),
         Some(result) => rows.end(flight, result),
         None => rows.flight = Some(flight),
     }
     Ok(Answer::stream(Box::pin(rows)))
 }
 
-/// Reads rows, and what stands behind them.
-fn reading(gatherer: &mut Gatherer) -> impl FnMut(u8, &[u8]) -> bool {
+/// Reads rows, and what follows them.
+fn reading(collector: &mut RowCollector) -> impl FnMut(u8, &[u8]) -> bool {
     |tag, body| match tag {
-        b'D' => gatherer.push(body),
-        b'T' | b'n' => gatherer.describe(tag, body),
+        b'D' => collector.push(body),
+        b'T' | b'n' => collector.describe(tag, body),
         _ => matches!(tag, b'C' | b'I'),
     }
 }
 
 impl Rows {
     fn end(&mut self, flight: InFlight, result: Result<(), Failure>) {
-        self.failure = result.err().map(|failure| self.wire.stopped(flight, failure, &self.sql).fault);
+        self.failure = result.err().map(|failure| self.wire.failed_request(flight, failure, &self.sql).fault);
     }
 }
 
@@ -83,8 +83,8 @@ impl Stream for Rows {
                 return Poll::Ready(Some(Ok(row)));
             }
             let Some(flight) = &mut this.flight else { return Poll::Ready(this.failure.take().map(Err)) };
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.gatherer)));
-            this.ready = this.gatherer.take().into_iter();
+            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.collector)));
+            this.ready = this.collector.take().into_iter();
             if let Some(result) = ended
                 && let Some(flight) = this.flight.take()
             {

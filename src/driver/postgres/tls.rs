@@ -1,5 +1,5 @@
-//! TLS to PostgreSQL: what `sslmode` and `sslrootcert` of a URL mean, as libpq has it. How it is done is the
-//! affair of `connector.rs`.
+//! TLS to PostgreSQL: `sslmode` and `sslrootcert` of a URL, with libpq's meaning. `tls_connector.rs` makes the
+//! connections.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(super) enum Mode {
     VerifyFull,
 }
 
-/// What a URL asks for.
+/// The TLS options of a URL.
 #[derive(Debug)]
 pub(super) struct Tls {
     pub(super) mode: Mode,
@@ -29,7 +29,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Takes what is about TLS out of a URL: tokio-postgres knows neither all the modes nor the file.
+    /// Takes the TLS options out of a URL: tokio-postgres knows neither all modes nor the file.
     pub(super) fn take(url: &str) -> Result<(String, Self), Error> {
         let (url, [mode, root]) = url::take(url, ["sslmode", "sslrootcert"])?;
         let mode = match mode.as_deref() {
@@ -49,7 +49,7 @@ impl Tls {
         Ok((url, Self { mode, root: root.map(PathBuf::from) }))
     }
 
-    /// What tokio-postgres has to know: the certificate is the connector's affair.
+    /// The mode for tokio-postgres. The connector checks the certificate.
     pub(super) fn mode(&self) -> SslMode {
         match self.mode {
             Mode::Disable => SslMode::Disable,

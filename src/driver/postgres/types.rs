@@ -1,5 +1,5 @@
-//! [`Types`]: the types that are not built in, as the catalogue of a database has them: enums, domains, arrays of them, those
-//! of extensions. Used by the connection when it prepares a statement; it sends nothing.
+//! [`Types`]: the types of a database that are not built in: enums, domains, arrays of them, those of extensions. Used
+//! when statements are prepared; it sends nothing.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use postgres_types::{Kind, Oid, Type};
 
-/// The types that one connection has met. A type that is created anew has another number.
+/// The types that a connection has looked up. A type that is created again has another OID.
 #[derive(Debug, Default)]
 pub(super) struct Types(Mutex<HashMap<Oid, Type>>);
 
@@ -33,19 +33,19 @@ impl Types {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The type of a number, if it is known.
+    /// The type of an OID, if it is known.
     pub(super) fn get(&self, oid: Oid) -> Option<Type> {
         Type::from_oid(oid).or_else(|| self.known().get(&oid).cloned())
     }
 
-    /// The types of some numbers, once they were looked up. One that the catalogue does not have is known by its number
+    /// The types of some OIDs, once they were looked up. A type that is missing in the catalogue is known by its OID
     /// alone.
     pub(super) fn of(&self, oids: &[Oid]) -> Vec<Type> {
         let unknown = |oid: Oid| Type::new("unknown".into(), oid, Kind::Simple, "pg_catalog".into());
         oids.iter().map(|oid| self.get(*oid).unwrap_or_else(|| unknown(*oid))).collect()
     }
 
-    /// The text that looks up those of some types that are not known, and what they are made of; `None` if all are.
+    /// The statement that looks up the unknown types among some, and what they are made of; `None` if all are known.
     pub(super) fn look_up<'o>(&self, oids: impl Iterator<Item = &'o Oid>) -> Option<String> {
         let unknown: Vec<String> = oids.filter(|oid| self.get(**oid).is_none()).map(Oid::to_string).collect();
         if unknown.is_empty() {
@@ -63,7 +63,7 @@ impl Types {
         ))
     }
 
-    /// Takes the rows that the text has brought, as text. False if one is not understood.
+    /// Takes the rows of that statement. False if one is not understood.
     pub(super) fn learn(&self, rows: &[Vec<u8>]) -> bool {
         let Some(entries) = rows.iter().map(|row| entry(row)).collect::<Option<Vec<_>>>() else { return false };
         let entries: HashMap<Oid, Entry> = entries.into_iter().map(|entry| (entry.oid, entry)).collect();
@@ -81,7 +81,7 @@ impl Types {
         }
         let entry = entries.get(&oid)?;
         let kind = match entry {
-            // What its values are called is not asked: they go as text.
+            // The labels are not looked up: values are sent as text.
             Entry { kind: b'e', .. } => Kind::Enum(Vec::new()),
             Entry { kind: b'p', .. } => Kind::Pseudo,
             Entry { base: base @ 1.., .. } => Kind::Domain(self.make(*base, entries)?),

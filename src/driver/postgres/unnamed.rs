@@ -1,22 +1,22 @@
-//! Statements without names: each execution is one group, which parses the text anew with the types of its parameters, so
-//! that it rests on nothing that another session of the server may lack. What the columns are is compared with what was
-//! said when the statement was described. Used by the connection where names are not kept.
+//! Runs statements without names. Each execution is one group, which parses the text with the types of its parameters,
+//! and so needs nothing that another session of the server may lack. The columns are compared with the description of
+//! the statement. Used where names are not kept.
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
 use super::{
-    cache::Prepared,
     classify,
     connection::{PostgresConnection, refused_at},
-    described::Described,
     encode::{self, Refused},
+    expected_columns::{ChangedColumns, ExpectedColumns},
     message,
-    outcome::Stopped,
-    rows::{Gatherer, Shape},
+    outcome::FailedRequest,
+    result_meta::ResultMeta,
+    rows::RowCollector,
+    statement_cache::PreparedStatement,
     stream,
-    types::Types,
 };
 use crate::{
     driver::{Answer, Query, Want},
@@ -26,28 +26,28 @@ use crate::{
 };
 
 impl PostgresConnection {
-    /// Runs a statement that is known by its description, or, where names have come to be kept, prepares it.
+    /// Runs a statement that was described. If names are kept by now, it is prepared.
     pub(super) async fn run_unnamed(
         &self,
         owing: &dyn Flight,
-        prepared: &Arc<Prepared>,
+        prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
-        // What was prepared where names are kept is not described.
+        // A statement that was prepared where names are kept has no description.
         if self.wire.naming.has_names() || prepared.row.is_none() {
             return self.run_new(owing, query, want).await;
         }
         match self.execute_unnamed(owing, prepared, query, want).await {
             Ok(answer) => Ok(answer),
-            // The columns that the statement refers to may have other types by now.
-            Err(stopped) if stopped.is_misfit => self.run_new(owing, query, want).await,
-            Err(stopped) => self.after(owing, stopped, query, want).await,
+            // The columns of the statement may have other types by now.
+            Err(failed) if failed.is_misfit => self.run_new(owing, query, want).await,
+            Err(failed) => self.retry(owing, failed, query, want).await,
         }
     }
 
-    /// The request that parses and runs a statement.
-    fn parse_and_bind(&self, prepared: &Prepared, query: Query<'_>) -> Result<BytesMut, Refused> {
+    /// Writes the request that parses and runs a statement.
+    fn parse_and_bind(&self, prepared: &PreparedStatement, query: Query<'_>) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
         message::parse(b"", query.sql, &prepared.params, &mut request);
         encode::bind(b"", query.params, &prepared.params, &mut request)?;
@@ -60,23 +60,23 @@ impl PostgresConnection {
     pub(super) async fn execute_unnamed(
         &self,
         owing: &dyn Flight,
-        prepared: &Arc<Prepared>,
+        prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
-    ) -> Result<Answer, Box<Stopped>> {
+    ) -> Result<Answer, Box<FailedRequest>> {
         if prepared.effect != SessionEffect::None {
             self.refuse_lasting(query.sql)?;
         }
         let request = self.parse_and_bind(prepared, query).map_err(|refused| {
             let is_misfit = matches!(refused, Refused::Misfit(_));
-            Box::new(Stopped { is_misfit, ..Stopped::from(refused_at(refused, query)) })
+            Box::new(FailedRequest { is_misfit, ..FailedRequest::from(refused_at(refused, query)) })
         })?;
         self.wire.note(prepared.effect);
-        let flight = self.wire.depart(owing, &request)?;
+        let flight = self.wire.send_request(owing, &request)?;
         self.scratch.put(request);
         let holds = want == Want::Rows;
-        let expected = Expected::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
-        let mut rows = Gatherer::expecting(expected, query.reader.filter(|_| holds).cloned());
+        let expected = ExpectedColumns::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
+        let mut rows = RowCollector::expecting(expected, query.reader.filter(|_| holds).cloned());
         if want == Want::Stream {
             let answer = Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?;
             self.has_run(prepared);
@@ -92,7 +92,7 @@ impl PostgresConnection {
             }
             _ => matches!(tag, b'D' | b'T' | b'n' | b'I'),
         };
-        self.wire.land(flight, query.sql, read).await?;
+        self.wire.receive(flight, query.sql, read).await?;
         if !holds {
             self.has_run(prepared);
             return Ok(Answer::count(affected));
@@ -102,28 +102,28 @@ impl PostgresConnection {
         Ok(Answer::rows(rows.take(), affected))
     }
 
-    /// All rows are here. If their columns were not those that were expected, they are from now on.
+    /// All rows are received. If their columns were not the expected ones, they replace these.
     async fn settle_columns(
         &self,
         owing: &dyn Flight,
-        prepared: &Prepared,
+        prepared: &PreparedStatement,
         query: Query<'_>,
-        rows: &mut Gatherer,
+        rows: &mut RowCollector,
     ) -> Result<(), DriverError> {
         let Some(found) = rows.take_expected().and_then(|expected| expected.found) else { return Ok(()) };
-        let Found { described, mut shape, kept_back } = found;
+        let ChangedColumns { description, mut meta, kept_back } = found;
         if let Some(kept_back) = kept_back {
-            self.look_up_types(owing, &described).await?;
-            shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
-            if !rows.resume(Arc::clone(&shape), &kept_back) {
+            self.look_up_types(owing, &description).await?;
+            meta = Arc::new(ResultMeta::new(&description.typed_columns(&self.types), self.hstore));
+            if !rows.resume(Arc::clone(&meta), &kept_back) {
                 return Err(classify::not_understood(query.sql));
             }
         }
-        self.cache.put(query.sql, Arc::new(prepared.with_columns(shape, described.row.into())));
+        self.cache.put(query.sql, Arc::new(prepared.with_columns(meta, description.row.into())));
         Ok(())
     }
 
-    /// Refuses what would be left behind in a session that is another client's with the next transaction.
+    /// Refuses what would outlive its transaction in a session that is then another client's.
     pub(super) fn refuse_lasting(&self, sql: &str) -> Result<(), DriverError> {
         if !self.wire.naming.is_by_transaction() || !session_keeps(sql) {
             return Ok(());
@@ -132,54 +132,5 @@ impl PostgresConnection {
                     would reach other clients and not this one: use SET LOCAL or set_local in a block, \
                     pg_advisory_xact_lock, ON COMMIT DROP, or a connection to the server itself";
         Err(DriverError::harmless(Error::new(ErrorKind::Unsupported, text).with_statement(sql)))
-    }
-}
-
-/// The columns that a statement without a name had when it was described, and those that its rows turn out to have.
-pub(super) struct Expected {
-    prepared: Arc<Prepared>,
-    types: Arc<Types>,
-    hstore: bool,
-    /// Whether rows are kept back whose types must be looked up first. A stream cannot wait for that.
-    holds: bool,
-    found: Option<Found>,
-}
-
-/// Other columns than were expected.
-struct Found {
-    described: Described,
-    shape: Arc<Shape>,
-    kept_back: Option<Vec<Vec<u8>>>,
-}
-
-impl Expected {
-    fn new(prepared: Arc<Prepared>, types: Arc<Types>, hstore: bool, holds: bool) -> Self {
-        Self { prepared, types, hstore, holds, found: None }
-    }
-
-    pub(super) fn shape(&self) -> &Arc<Shape> {
-        self.found.as_ref().map_or(&self.prepared.shape, |found| &found.shape)
-    }
-
-    /// Takes what describes the rows that come. False if it is not understood.
-    pub(super) fn compare(&mut self, tag: u8, body: &[u8]) -> bool {
-        let body = if tag == b'T' { body } else { &[] };
-        if self.prepared.row.as_deref() == Some(body) {
-            return true;
-        }
-        let mut described = Described::default();
-        let is_understood = body.is_empty() || described.read(tag, body);
-        let is_unknown = self.types.look_up(described.oids()).is_some();
-        let shape = Arc::new(Shape::new(&described.typed_columns(&self.types), self.hstore));
-        let kept_back = (is_unknown && self.holds).then(Vec::new);
-        self.found = Some(Found { described, shape, kept_back });
-        is_understood
-    }
-
-    /// Keeps a row back if its types are not known yet.
-    pub(super) fn keep_back(&mut self, row: &[u8]) -> bool {
-        let Some(Found { kept_back: Some(rows), .. }) = &mut self.found else { return false };
-        rows.push(row.to_vec());
-        true
     }
 }

@@ -1,5 +1,5 @@
-//! The checks of a server's certificate, as libpq makes them: weaker than rustls' own where a mode asks for less, and with
-//! certificates that vouch for themselves, as `openssl req -x509` makes them.
+//! [`Verifier`]: checks a server's certificate as libpq does: less strictly than rustls where a mode asks for less, and
+//! accepting self-signed certificates that the user has named.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-use crate::driver::own_root::Details;
+use crate::driver::self_signed::Details;
 
-/// Who may vouch for a server.
+/// The trusted authorities.
 #[derive(Debug)]
 pub(super) struct Roots {
     pub(super) store: RootCertStore,
@@ -24,7 +24,7 @@ pub(super) struct Roots {
     pub(super) named: Vec<CertificateDer<'static>>,
 }
 
-/// How much of a certificate is checked. That the server holds its key is checked in any case.
+/// How much of a certificate is checked. That the server has its key is always checked.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None` for anybody.
@@ -45,7 +45,7 @@ impl Verifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let is_own_root = roots.named.iter().any(|root| root == end_entity);
         if is_own_root {
-            // rustls takes no authority for a server; but it is the very certificate that was named.
+            // rustls does not accept an authority as a server, but this certificate was named by the user.
             Details::of(end_entity)?.check_time(now)?;
         } else {
             let algorithms = self.provider.signature_verification_algorithms.all;

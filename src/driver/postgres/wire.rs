@@ -1,6 +1,6 @@
-//! [`Wire`]: one connection, and what is known of its session: what is open, what it leaves behind, what it has prepared. It
-//! puts the owed steps and a request on the wire as one group. It knows not what the requests are; what it means that one has
-//! failed is the affair of `outcome.rs`.
+//! [`Wire`]: one connection with what is known of its session: the transaction, what must be reset, what is prepared.
+//! It sends owed steps and a request as one group. It does not know what requests are for; `outcome.rs` knows what a
+//! failure means.
 
 use std::{
     fmt,
@@ -15,24 +15,23 @@ use tokio::task::AbortHandle;
 use tokio_postgres::Client;
 
 use super::{
-    cancel::Servers,
     classify,
-    dial::Connected,
-    flight::{InFlight, begins},
-    link::{Link, Sight, Status},
+    connector::Connected,
+    in_flight::{InFlight, begins},
+    link::{Link, LinkStatus, ReadyStatus},
     message,
-    names::{Names, Text},
-    naming::{Answer, Naming},
-    outcome::Stopped,
+    names::{NameText, StatementNames},
+    naming::{Naming, ProbeAnswer},
     prepared_steps::{PreparedSteps, Preparing},
-    schema::NewSchema,
+    schema_changes::SchemaChanges,
+    servers::Servers,
     steps::{self, GUARD_TEXT, Prepares},
 };
 use crate::{
     driver::{State, session_mark::SessionMark},
     sql::statement::SessionEffect,
     transaction::{
-        control::{Control, Steps},
+        control::Control,
         impact::{DriverError, Impact},
         owed::Flight,
     },
@@ -41,26 +40,26 @@ use crate::{
 /// The wire of one connection.
 pub(crate) struct Wire {
     pub(super) client: Client,
-    /// Speaks with the server for the client. Ended, it closes the socket.
+    /// The task that speaks with the server for the client. Its end closes the socket.
     pub(super) task: AbortHandle,
     pub(super) servers: Servers,
     pub(super) link: Arc<Link>,
-    pub(super) names: Arc<Names>,
-    new_schema: NewSchema,
-    /// From BEGIN, when it is sent, to the answer of what ends the transaction.
+    pub(super) names: Arc<StatementNames>,
+    schema_changes: SchemaChanges,
+    /// From the sending of BEGIN to the answer to COMMIT or ROLLBACK.
     in_transaction: AtomicBool,
-    /// The caller has the native client.
+    /// The native client is lent.
     lent: AtomicBool,
     mark: SessionMark,
     broken: AtomicBool,
-    /// It still works, but is not to be anybody else's.
+    /// It still works, but is not given to another user.
     retired: AtomicBool,
     /// Whether statements have names, steps among them.
     pub(super) naming: Arc<Naming>,
-    /// Something may have changed the session since it began, and made it forget what was prepared.
+    /// The session may have been changed, and have lost prepared statements.
     was_changed: AtomicBool,
     pub(super) prepared_steps: PreparedSteps,
-    /// The number of the last request that took steps along which must not be hit by a cancellation.
+    /// The number of the last request with steps that a cancellation must not hit.
     steps_sent: AtomicU64,
 }
 
@@ -73,8 +72,8 @@ impl Wire {
             task,
             servers,
             link,
-            names: Arc::new(Names::new()),
-            new_schema: NewSchema::default(),
+            names: Arc::new(StatementNames::new()),
+            schema_changes: SchemaChanges::default(),
             in_transaction: AtomicBool::new(false),
             lent: AtomicBool::new(false),
             mark: SessionMark::default(),
@@ -90,12 +89,12 @@ impl Wire {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.is_condemned() && !self.link.sight().is_ended && !self.client.is_closed()
+        !self.is_broken() && !self.link.status().is_ended && !self.client.is_closed()
     }
 
-    /// A fault with what the server has said of it, if it is the end of the connection.
-    pub(super) fn lost(&self, fault: DriverError) -> DriverError {
-        match self.link.last_words() {
+    /// Adds the server's fatal error to an error that ends the connection.
+    pub(super) fn with_fatal_error(&self, fault: DriverError) -> DriverError {
+        match self.link.fatal_error() {
             Some(words) if matches!(fault.impact, Impact::Connection | Impact::NotSent) => {
                 classify::ended(fault, &words)
             }
@@ -103,31 +102,31 @@ impl Wire {
         }
     }
 
-    /// How often the server was seen to forget all that was prepared.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.link.sight().forgotten
+    /// How often the server was seen to drop all prepared statements.
+    pub(super) fn deallocations(&self) -> u64 {
+        self.link.status().deallocations
     }
 
-    pub(super) fn is_condemned(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// The connection is not to be used again.
-    pub(super) fn condemn(&self) {
+    /// Marks the connection as broken.
+    pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }
 
-    /// The connection is thrown away when its user is done with it.
+    /// Has the connection dropped when its user returns it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
     }
 
-    /// What was left behind in the session.
+    /// What must be reset in the session.
     pub(super) fn mark(&self) -> &SessionMark {
         &self.mark
     }
 
-    /// Notes what a statement that is about to be sent leaves behind: prepared steps may be among what it takes away.
+    /// Notes the effect of a statement on the session before it is sent: it may drop prepared steps.
     pub(super) fn note(&self, effect: SessionEffect) {
         if effect != SessionEffect::None {
             self.mark.note(effect);
@@ -136,14 +135,14 @@ impl Wire {
         }
     }
 
-    /// Lends the client. Until the loan is said to be over, anything may be outstanding.
+    /// Lends the native client. Until the loan ends, its requests may be outstanding.
     pub(crate) fn lend(self: &Arc<Self>) -> Loan {
         self.lent.store(true, Ordering::Release);
         self.note(SessionEffect::Reset);
         Loan(Arc::clone(self))
     }
 
-    /// Nothing of the native client is outstanding.
+    /// The loan has ended, and all its requests are answered.
     pub(super) fn end_loan(&self) {
         self.lent.store(false, Ordering::Release);
         self.forget_steps();
@@ -151,21 +150,21 @@ impl Wire {
 
     /// Whether a change of the schema is not committed, or was undone.
     pub(super) fn has_new_schema(&self) -> bool {
-        self.new_schema.is_there()
+        self.schema_changes.is_there()
     }
 
     pub(super) fn note_new_schema(&self) {
         if self.is_in_transaction() {
-            self.new_schema.note();
+            self.schema_changes.note();
         }
     }
 
     pub(super) fn take_undone_schema(&self) -> bool {
-        self.new_schema.take_undone()
+        self.schema_changes.take_undone()
     }
 
     pub(super) fn end_transaction(&self) {
-        self.new_schema.settle();
+        self.schema_changes.settle();
         self.in_transaction.store(false, Ordering::Release);
     }
 
@@ -173,22 +172,22 @@ impl Wire {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    /// What the native client has begun.
+    /// The native client has begun a transaction.
     pub(super) fn adopt_transaction(&self) {
         self.in_transaction.store(true, Ordering::Release);
     }
 
     pub(super) fn state(&self) -> State {
-        let sight = self.link.sight();
-        if self.is_condemned() || sight.is_ended || self.client.is_closed() {
+        let status = self.link.status();
+        if self.is_broken() || status.is_ended || self.client.is_closed() {
             State::Broken
-        } else if sight.is_busy || self.lent.load(Ordering::Acquire) {
+        } else if status.is_busy || self.lent.load(Ordering::Acquire) {
             State::Busy
         } else if self.retired.load(Ordering::Acquire) && !self.is_in_transaction() {
             State::Broken
         } else if self.mark.is_set() {
-            State::NativeUsed
-        } else if self.is_in_transaction() || sight.status != Status::Idle {
+            State::NeedsReset
+        } else if self.is_in_transaction() || status.ready != ReadyStatus::Idle {
             State::Transaction
         } else {
             State::Idle
@@ -196,22 +195,22 @@ impl Wire {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.link.sight().is_busy || self.lent.load(Ordering::Acquire)
+        self.link.status().is_busy || self.lent.load(Ordering::Acquire)
     }
 
-    /// Whether steps are outstanding that must not be hit by a cancellation, which would take more than a statement along.
+    /// Whether steps are outstanding that a cancellation must not hit, as more than a statement would be lost.
     pub(super) fn has_steps_outstanding(&self) -> bool {
-        self.link.sight().answered < self.steps_sent.load(Ordering::Acquire)
+        self.link.status().answered < self.steps_sent.load(Ordering::Acquire)
     }
 
     // --- prepared steps ---
 
-    /// The steps that are prepared, as far as the server has not forgotten them, if any are to be.
-    fn prepares(&self, sight: Sight) -> Option<Prepares<'_>> {
+    /// The prepared steps, unless no step has a name.
+    fn prepares(&self, status: LinkStatus) -> Option<Prepares<'_>> {
         if !self.naming.has_names() {
             return None;
         }
-        Some(Prepares { known: self.prepared_steps.known(sight.forgotten), names: &self.names })
+        Some(Prepares { known: self.prepared_steps.known(status.deallocations), names: &self.names })
     }
 
     pub(super) fn forget_steps(&self) {
@@ -220,24 +219,24 @@ impl Wire {
 
     // --- names ---
 
-    /// Whether the server can be asked whether names are kept: where that is not known, and no transaction would have it for
-    /// its first statement.
+    /// Whether to send the probe: where it is unknown whether names are kept, and outside a transaction, whose first
+    /// statement it would be.
     fn may_probe(&self) -> bool {
         if !self.naming.is_unknown() || self.is_in_transaction() {
             return false;
         }
-        let sight = self.link.sight();
-        !sight.is_busy && sight.status == Status::Idle
+        let status = self.link.status();
+        !status.is_busy && status.ready == ReadyStatus::Idle
     }
 
-    /// A name of ours was lost. True if that tells that the server is behind a pooler: nothing else can have taken it.
+    /// Whether a lost name means a pooler: nothing else can have dropped it.
     pub(super) fn tells_of_pooler(&self) -> bool {
-        !self.was_changed.load(Ordering::Acquire) && self.forgotten() == 0
+        !self.was_changed.load(Ordering::Acquire) && self.deallocations() == 0
     }
 
-    /// Sends the owed steps and a request as [`depart`](Self::depart) does, with the probe ahead of them if the server is to be
-    /// asked whether names are kept: it costs no round trip.
-    pub(super) fn depart_first(
+    /// Sends the owed steps and a request as [`send_request`](Self::send_request) does, with the probe ahead of them if
+    /// it is due: it costs no round trip.
+    pub(super) fn send_with_probe(
         &self,
         owing: &dyn Flight,
         request: &[u8],
@@ -246,19 +245,19 @@ impl Wire {
         self.take(owing, |owed| {
             let probe = self.may_probe().then(|| {
                 let name = self.names.once();
-                let ticket = self.link.send(|out, _| Answer::ask(&name, out));
-                Probe { name, flight: InFlight::new(ticket, &[], false, Preparing::default()) }
+                let answer = self.link.send(|out, _| ProbeAnswer::ask(&name, out));
+                Probe { name, flight: InFlight::new(answer, &[], false, Preparing::default()) }
             });
             (probe, self.send_group(owed, needs_transaction, request))
         })
     }
 
-    /// Waits for the answer to the probe. Without one nothing is known, and what is behind it tells why.
+    /// Waits for the answer to the probe. If it fails, nothing is learnt, and the request behind it tells why.
     pub(super) async fn learn_naming(&self, Probe { name, mut flight }: Probe) {
         let mut answer = None;
         let mut read = |tag, body: &[u8]| {
             if tag == b'D' {
-                answer = Answer::read(body);
+                answer = ProbeAnswer::read(body);
             }
             true
         };
@@ -271,14 +270,14 @@ impl Wire {
 
     // --- sending ---
 
-    /// Takes the steps that a flight owes, and puts them into the buffer with what `send` adds to them. The ledger is locked
-    /// meanwhile, and this is the one place where steps are taken.
+    /// Takes the owed steps of a flight, and puts them into the buffer with what `send` adds. The ledger is locked
+    /// meanwhile; this is the only place where steps are taken.
     ///
     /// # Errors
-    /// Nothing was sent: nothing may be, or the connection is dead.
-    fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
+    /// Nothing was sent: the flight may not send, or the connection is dead.
+    pub(super) fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
-            return Err(self.lost(classify::unsent()));
+            return Err(self.with_fatal_error(classify::unsent()));
         }
         let owed = owing.take().map_err(DriverError::harmless)?;
         Ok(send(&owed))
@@ -288,24 +287,14 @@ impl Wire {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub(super) fn depart(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
+    pub(super) fn send_request(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
         let needs_transaction = owing.needs_transaction();
         self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
     }
 
-    /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
-    pub(super) async fn fly_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<Stopped>> {
-        let flight = self.take(owing, |owed| {
-            let all: Steps = owed.iter().chain(steps).cloned().collect();
-            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
-        })?;
-        let Some(flight) = flight else { return Ok(()) };
-        self.land(flight, "", |_, _| false).await
-    }
-
-    /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. Outside
-    /// the transaction that the steps begin it does not run either.
-    pub(super) fn depart_text(
+    /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. It
+    /// does not run outside the transaction that the steps begin.
+    pub(super) fn send_text(
         &self,
         owing: &dyn Flight,
         text: &str,
@@ -314,51 +303,51 @@ impl Wire {
         self.take(owing, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
             let in_transaction = needs_transaction || begins(steps);
-            let ticket = self.link.send(|out, sight| {
-                let is_guarded = in_transaction && sight.status == Status::Idle;
+            let answer = self.link.send(|out, status| {
+                let is_guarded = in_transaction && status.ready == ReadyStatus::Idle;
                 message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
             });
-            (ahead, InFlight::new(ticket, &[], false, Preparing::default()))
+            (ahead, InFlight::new(answer, &[], false, Preparing::default()))
         })
     }
 
-    fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
+    pub(super) fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
         let (mut is_guarded, mut preparing) = (false, Preparing::default());
         let begins = begins(steps);
         if !steps.is_empty() {
-            self.new_schema.sent(steps);
+            self.schema_changes.sent(steps);
         }
         if begins {
             self.in_transaction.store(true, Ordering::Release);
         }
-        let ticket = self.link.send(|out, sight| {
+        let answer = self.link.send(|out, status| {
             self.names.write_closed(out);
-            // The answer to BEGIN may be under way still: should it have failed, the statement must not run.
-            is_guarded = needs_transaction && !begins && sight.status == Status::Idle;
+            // BEGIN may not be answered yet: if it has failed, the statement must not run.
+            is_guarded = needs_transaction && !begins && status.ready == ReadyStatus::Idle;
             if is_guarded || !steps.is_empty() {
-                let prepared = steps::write(steps, is_guarded, self.prepares(sight), out);
-                preparing = self.prepared_steps.prepare(prepared, sight.forgotten);
+                let prepared = steps::write(steps, is_guarded, self.prepares(status), out);
+                preparing = self.prepared_steps.prepare(prepared, status.deallocations);
             }
             if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
-                self.steps_sent.store(sight.sent + 1, Ordering::Release);
+                self.steps_sent.store(status.sent + 1, Ordering::Release);
             }
             out.extend_from_slice(request);
         });
-        InFlight::new(ticket, steps, is_guarded, preparing)
+        InFlight::new(answer, steps, is_guarded, preparing)
     }
 }
 
-/// The question whether names are kept, under way, and the name that is asked for.
+/// The probe under way, and its name.
 pub(super) struct Probe {
-    name: Text,
+    name: NameText,
     flight: InFlight,
 }
 
-/// The native client is lent. Forgotten about, it leaves the connection busy.
+/// The loan of the native client. If it is leaked, the connection stays busy.
 pub(crate) struct Loan(Arc<Wire>);
 
 impl Loan {
-    /// The loan is over, and what was asked for is answered.
+    /// Ends the loan: all its requests are answered.
     pub(crate) fn over(&self) {
         self.0.end_loan();
     }

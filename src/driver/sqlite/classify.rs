@@ -1,4 +1,4 @@
-//! What an error of SQLite is. What it means for the transaction the connection itself can tell.
+//! Classifies the errors of SQLite. What an error means for the transaction is decided by the connection.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,15 @@ use crate::{
     transaction::impact::{DriverError, Impact},
 };
 
-/// The connection is of no more use.
+/// The connection cannot be used any more.
 pub(super) fn lost() -> DriverError {
     let error = Error::new(ErrorKind::ConnectionLost, "the SQLite connection is of no more use");
     DriverError::new(Impact::Connection, error)
+}
+
+/// The error of a statement that was dropped before it was done.
+pub(super) fn dropped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the statement was dropped")
 }
 
 /// The error of a statement.
@@ -74,7 +79,7 @@ pub(super) fn may_come_free(error: &Error) -> bool {
     code & 0xff == ffi::SQLITE_BUSY && code != ffi::SQLITE_BUSY_SNAPSHOT
 }
 
-/// The error of what has waited in vain for the write lock.
+/// The error of work that has waited for the write lock in vain.
 pub(super) fn locked(holder: &str) -> Error {
     let code = ffi::Error { code: ffi::ErrorCode::DatabaseBusy, extended_code: ffi::SQLITE_BUSY };
     failure(code, Some(&format!("database is locked: {holder}; {READ_ONLY}")))
@@ -82,7 +87,7 @@ pub(super) fn locked(holder: &str) -> Error {
 
 const READ_ONLY: &str = "a block that only reads does not wait if it is `read_only()`";
 
-/// What SQLite says of a lock, and who may have it.
+/// The message about a lock, with its possible holder.
 fn with_reason(code: i32, message: String) -> String {
     match code {
         ffi::SQLITE_BUSY_SNAPSHOT => format!("{message}: others have written since this transaction began to read"),

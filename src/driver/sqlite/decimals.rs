@@ -1,5 +1,5 @@
-//! The collation `decimal`: decimals are stored as text, so as to lose no digit, and are compared by it as the numbers that
-//! they are. Used by the connection, which installs it, for the columns that `create_tables` declares so.
+//! The collation `decimal`: decimals are stored as text, which loses no digit, and the collation compares them as
+//! numbers. Used for the columns that `create_tables` declares so.
 
 use std::cmp::Ordering;
 

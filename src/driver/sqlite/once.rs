@@ -1,5 +1,5 @@
-//! Work that cannot be done again: a stream, some of whose rows may be taken already, and what is done with the native
-//! connection. It runs on the connection's thread, and waits there for locks. Used by the connection.
+//! Work that cannot be repeated: streams, some of whose rows may have been taken, and calls with the native connection.
+//! It runs on the connection's thread and waits there for locks.
 
 use std::{
     future::Future,
@@ -10,31 +10,31 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
+    attempt::{Attempts, TakenSteps, WaitLimits, owned},
     classify,
-    connection::{IDLE, SqliteConnection, owned},
-    flight::{Paid, Waiting},
-    job::Held,
+    connection::SqliteConnection,
+    connection_state::ConnectionState,
     rows,
-    waits::Attempts,
-    writing::Stopped,
+    shared::IDLE,
+    write_access::WorkError,
 };
 use crate::{
-    driver::{Answer, Query},
+    driver::{Answer, Query, left_open},
     transaction::{impact::DriverError, owed::Flight},
 };
 
 impl SqliteConnection {
-    /// Runs a statement on the connection's thread, which waits while nobody takes its rows.
+    /// Runs a statement on the connection's thread, which waits while the stream is not polled.
     pub(super) async fn stream(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         if flight.needs_transaction() && self.shared.state.load(Ordering::Acquire) == IDLE {
-            // The lock that BEGIN takes is awaited first: the stream itself cannot be done again.
-            self.fly(flight, &[], |_| Ok(()), || |_: &mut Held| Ok(())).await?;
+            // The lock of BEGIN is awaited first: the stream itself cannot be repeated.
+            self.run_work(flight, &[], |_| Ok(()), || |_: &mut ConnectionState| Ok(())).await?;
         }
-        let (turn, number) = self.turn().await;
-        let (flow, rows) = rows::channel(Arc::clone(&self.shared.stop), number);
+        let (permit, number) = self.shared.owned_permit().await;
+        let (producer, rows) = rows::channel(Arc::clone(&self.shared.cancel), number);
         let (sql, params) = owned(query);
-        let work = move |held: &mut Held| flow.run(held, Query::new(&sql, &params));
-        Ok(Answer::stream(rows.until(self.queue_once(flight, number, turn, work)?)))
+        let work = move |conn: &mut ConnectionState| producer.run(conn, Query::new(&sql, &params));
+        Ok(Answer::stream(rows.until(self.queue_once(flight, number, permit, work)?)))
     }
 
     /// Lends the native connection, as one piece of work.
@@ -43,38 +43,51 @@ impl SqliteConnection {
         flight: &dyn Flight,
         work: impl FnOnce(&mut rusqlite::Connection) -> T + Send + 'static,
     ) -> Result<T, DriverError> {
-        let (turn, number) = self.turn().await;
+        let (permit, number) = self.shared.owned_permit().await;
         let shared = Arc::clone(&self.shared);
-        let work = move |held: &mut Held| {
-            shared.handled.store(true, Ordering::Release);
-            held.stop.takes_along(!held.db.is_autocommit());
-            held.known.forget();
-            Ok(work(&mut held.db))
+        let work = move |conn: &mut ConnectionState| {
+            shared.needs_reset.store(true, Ordering::Release);
+            conn.cancel.set_would_roll_back(!conn.db.is_autocommit());
+            conn.metas.forget();
+            Ok(work(&mut conn.db))
         };
-        self.queue_once(flight, number, turn, work)?.await
+        self.queue_once(flight, number, permit, work)?.await
     }
 
-    /// Takes the owed steps, and queues work on the connection's thread that cannot be done again.
+    /// Rolls back a transaction that the native client has left open outside any block.
+    ///
+    /// # Errors
+    /// `RolledBack` if there was one.
+    pub(crate) async fn end_left_open(&self) -> Result<(), DriverError> {
+        let ended = self.lend(&(), |db| {
+            let is_open = !db.is_autocommit();
+            let ended = if is_open { db.execute_batch("ROLLBACK") } else { Ok(()) };
+            ended.map(|()| is_open).map_err(|error| DriverError::harmless(classify::statement(error, "ROLLBACK")))
+        });
+        if ended.await?? { Err(left_open()) } else { Ok(()) }
+    }
+
+    /// Takes the owed steps, and queues work that cannot be repeated on the connection's thread.
     fn queue_once<T, W>(
         &self,
         flight: &dyn Flight,
         number: u64,
-        turn: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         work: W,
     ) -> Result<impl Future<Output = Result<T, DriverError>> + Send + use<T, W>, DriverError>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Held) -> Result<T, Stopped> + Send + 'static,
+        W: FnOnce(&mut ConnectionState) -> Result<T, WorkError> + Send + 'static,
     {
         let waiting =
-            Waiting { blocks: true, ..Waiting::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
+            WaitLimits { blocks: true, ..WaitLimits::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
         let steps = flight.take().map_err(DriverError::harmless)?.into_steps();
-        let queued = self.queue(number, turn, Paid::new(steps, &[], flight), waiting, work)?;
+        let queued = self.queue(number, permit, TakenSteps::new(steps, &[], flight), waiting, work)?;
         let (shared, in_block) = (Arc::clone(&self.shared), flight.needs_transaction());
         Ok(async move {
             match queued.await {
-                Ok(Err(Stopped::Waits(_in_vain))) => Err(shared.locked(in_block)),
-                Ok(Err(Stopped::Failed(fault))) => Err(fault),
+                Ok(Err(WorkError::Waits(_in_vain))) => Err(shared.locked(in_block)),
+                Ok(Err(WorkError::Failed(fault))) => Err(fault),
                 Ok(Ok(out)) => Ok(out),
                 Err(_gone) => Err(classify::lost()),
             }

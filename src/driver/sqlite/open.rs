@@ -1,5 +1,5 @@
-//! Opening a SQLite database: flags, pragmas and the journal. Another connection may have a lock on the file meanwhile,
-//! which is waited for in short steps. It knows no statements.
+//! Opens a SQLite database: flags, pragmas and the journal. A lock of another connection on the file is awaited in
+//! short pauses. It knows no statements.
 
 use std::{
     fs,
@@ -12,10 +12,11 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::time::sleep;
 
 use super::{
-    classify, decimals,
-    job::Held,
-    place::{self, Place},
-    stop::Stop,
+    cancel_flag::CancelFlag,
+    classify,
+    connection_state::ConnectionState,
+    decimals,
+    run_on::{self, RunOn},
     url::{Mode, Target},
     write_lock::{WriteLock, file_id},
 };
@@ -29,21 +30,21 @@ pub(super) struct Setup {
     pub(super) busy_timeout: Duration,
 }
 
-/// How long others may be at switching a new file to its journal: SQLite refuses some of several, at once.
+/// How long other connections may take to switch a new file to WAL: SQLite refuses some of several at once.
 const SWITCHING: Duration = Duration::from_secs(1);
 
 /// The pauses while another connection has a lock on the file.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
 
-/// How long to pause after so many attempts in vain.
+/// The pause after this many failed attempts.
 pub(super) fn pause(attempts: u32) -> Duration {
     PAUSES.1.min(PAUSES.0 * 2_u32.saturating_pow(attempts))
 }
 
-/// A database just opened.
-pub(super) struct Open {
-    pub(super) held: Held,
-    pub(super) stop: Arc<Stop>,
+/// An open database.
+pub(super) struct OpenDatabase {
+    pub(super) conn: ConnectionState,
+    pub(super) cancel: Arc<CancelFlag>,
     pub(super) patience: Duration,
     pub(super) in_memory: bool,
 }
@@ -56,14 +57,14 @@ impl Setup {
     ///
     /// # Cancel safety
     /// Dropped, it leaves no connection behind.
-    pub(super) async fn open(&self) -> Result<Open, Error> {
+    pub(super) async fn open(&self) -> Result<OpenDatabase, Error> {
         let (start, patience) = (Instant::now(), self.busy_timeout.max(SWITCHING));
         let mut attempts = 0;
         loop {
             let setup = self.clone();
-            let opened = match place::here() {
-                Place::Spot(spot) => spot.run(|| setup.try_open()),
-                Place::Thread => tokio::task::spawn_blocking(move || setup.try_open()).await.map_err(|source| {
+            let opened = match run_on::current() {
+                RunOn::Inline(current_thread) => current_thread.run(|| setup.try_open()),
+                RunOn::Thread => tokio::task::spawn_blocking(move || setup.try_open()).await.map_err(|source| {
                     Error::new(ErrorKind::NoRuntime, "the runtime is shutting down").with_source(source)
                 })?,
             };
@@ -77,15 +78,15 @@ impl Setup {
         }
     }
 
-    /// Opens the database, unless another connection has a lock on it now. It blocks.
-    fn try_open(&self) -> rusqlite::Result<Open> {
+    /// Opens the database, unless another connection has a lock on it. It blocks.
+    fn try_open(&self) -> rusqlite::Result<OpenDatabase> {
         let mut db = match &self.target {
             Target::Memory => {
                 Connection::open_in_memory_with_flags(OpenFlags::default() | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
             }
             Target::File { path, mode } => open_file(path, *mode)?,
         };
-        // rusqlite has set one, and it would block the thread.
+        // rusqlite has set one, which would block the thread.
         db.busy_timeout(Duration::ZERO)?;
         db.set_prepared_statement_cache_capacity(self.statement_cache);
         db.pragma_update(None, "foreign_keys", true)?;
@@ -95,16 +96,16 @@ impl Setup {
             Target::File { .. } | Target::Memory => None,
         };
         if file.is_some() {
-            // Readers and the writer then do not wait for each other. It answers with the mode that it took.
+            // With WAL, readers and the writer do not wait for each other. The pragma returns the mode.
             db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         }
-        // A file that has lost its name is a file that nobody else can open.
+        // A file without a name cannot be opened by another connection.
         let write_lock = file.and_then(|path| file_id(path).ok()).map(WriteLock::of);
-        let stop = Arc::new(Stop::default());
-        stop.install(&mut db)?;
-        Ok(Open {
-            held: Held::new(db, Arc::clone(&stop), self.statement_cache, write_lock),
-            stop,
+        let cancel = Arc::new(CancelFlag::default());
+        cancel.install(&mut db)?;
+        Ok(OpenDatabase {
+            conn: ConnectionState::new(db, Arc::clone(&cancel), self.statement_cache, write_lock),
+            cancel,
             patience: self.busy_timeout,
             in_memory: matches!(self.target, Target::Memory),
         })
@@ -119,8 +120,8 @@ fn open_file(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     }
     db.busy_timeout(Duration::ZERO)?;
     match db.query_row("PRAGMA schema_version", [], |_| Ok(())) {
-        // A file in WAL mode needs an index in its folder even to be read. Where there can be none, and no log is left to
-        // be read, the file is all there is, and it is read as one that does not change.
+        // A file in WAL mode needs an index in its folder even to be read. If that cannot be created and there is no
+        // log, the file is complete, and is opened as immutable.
         Err(error) if classify::needs_a_writable_folder(&error) && !has_log(path) => {
             Connection::open_with_flags(immutable(path), mode.flags() | OpenFlags::SQLITE_OPEN_URI)
         }
@@ -128,14 +129,14 @@ fn open_file(path: &Path, mode: Mode) -> rusqlite::Result<Connection> {
     }
 }
 
-/// Whether the file has a write-ahead log with something in it.
+/// Whether the file has a write-ahead log that is not empty.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     fs::metadata(log).is_ok_and(|data| data.len() > 0)
 }
 
-/// The URI by which SQLite opens a file as one that never changes.
+/// The URI that opens a file as immutable.
 fn immutable(path: &Path) -> String {
     let path = path.to_string_lossy();
     let escaped: String = path

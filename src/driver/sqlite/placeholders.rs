@@ -1,7 +1,7 @@
-//! Placeholders of long texts. SQLite takes `$1` for a name and looks names up one after the other, which is quadratic in
-//! their number; `?1` is a number. The texts are of one length, so that positions in messages stay right.
+//! Placeholders of long texts. SQLite takes `$1` for a name and looks names up one after the other, which is quadratic
+//! in their number; `?1` is a number. The text keeps its length, so that positions in messages stay right.
 //!
-//! Used by the work on the connection. It must not know values.
+//! It knows no values.
 
 use std::borrow::Cow;
 

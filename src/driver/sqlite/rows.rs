@@ -1,7 +1,7 @@
-//! The rows of a stream on their way from the connection's thread to whoever takes them, and the end of the work when
-//! nobody does.
+//! The rows of a stream, from the connection's thread to the stream, and the end of the work when the stream is
+//! dropped.
 //!
-//! Used by the connection. It must not know turns, nor what the rows are for.
+//! It knows neither permits nor what the rows are for.
 
 use std::sync::{
     Arc,
@@ -11,65 +11,66 @@ use std::sync::{
 use futures_util::stream::BoxStream;
 
 use super::{
+    cancel_flag::CancelFlag,
     classify,
-    job::{self, Held},
+    connection_state::ConnectionState,
+    job,
     placeholders::Text,
-    stop::Stop,
-    values::Copier,
-    writing::{Halt, Stopped},
+    values::RowCollector,
+    write_access::{StatementError, WorkError},
 };
 use crate::{
     data::row::Row,
     driver::{
         Query,
-        chunks::{Chunks, Taken, chunks},
+        chunks::{self, ChunkReceiver, ChunkSender},
     },
     transaction::impact::DriverError,
 };
 
-/// The two ends of a stream, for the piece of work of a number.
-pub(super) fn channel(stop: Arc<Stop>, number: u64) -> (Flow, Rows) {
-    let (chunks, taken) = chunks();
+/// The two ends of a stream, for the piece of work with this number.
+pub(super) fn channel(cancel: Arc<CancelFlag>, number: u64) -> (RowProducer, RowConsumer) {
+    let (chunks, receiver) = chunks::channel();
     let reads = Arc::new(AtomicBool::new(false));
-    let left = Left { stop, number, reads: Arc::clone(&reads) };
-    (Flow { chunks, reads, rows: Vec::new() }, Rows { taken, left })
+    let cancel_on_drop = CancelOnDrop { cancel, number, reads: Arc::clone(&reads) };
+    (RowProducer { chunks, reads, rows: Vec::new() }, RowConsumer { receiver, cancel_on_drop })
 }
 
-/// The end of the thread that steps through the rows.
-pub(super) struct Flow {
-    chunks: Chunks,
-    /// Whether the statement changes nothing.
+/// Reads the rows, on the connection's thread.
+pub(super) struct RowProducer {
+    chunks: ChunkSender,
+    /// Whether the statement is read-only.
     reads: Arc<AtomicBool>,
-    /// Those that were not sent yet.
+    /// The rows that were not sent yet.
     rows: Vec<Row>,
 }
 
-impl Flow {
-    /// Runs a statement, and sends its rows for as long as somebody takes them.
-    pub(super) fn run(mut self, held: &mut Held, query: Query<'_>) -> Result<(), Stopped> {
-        let open = !held.db.is_autocommit();
-        let result = self.send_rows(held, open, query);
-        // The rows ahead of an error come first. That nobody takes them is no error.
+impl RowProducer {
+    /// Runs a statement, and sends its rows until the stream is dropped.
+    pub(super) fn run(mut self, conn: &mut ConnectionState, query: Query<'_>) -> Result<(), WorkError> {
+        let open = !conn.db.is_autocommit();
+        let result = self.send_rows(conn, open, query);
+        // The rows ahead of an error come first. A dropped stream is no error.
         self.chunks.send_blocking(self.rows);
-        result.map_err(|halt| job::stopped(held, open, halt))?;
-        job::keeps_transaction(&held.db, open, query.sql).map_err(Stopped::Failed)
+        result.map_err(|error| job::stopped(conn, open, error))?;
+        job::keeps_transaction(&conn.db, open, query.sql).map_err(WorkError::Failed)
     }
 
-    fn send_rows(&mut self, held: &mut Held, open: bool, query: Query<'_>) -> Result<(), Halt> {
+    fn send_rows(&mut self, conn: &mut ConnectionState, open: bool, query: Query<'_>) -> Result<(), StatementError> {
         let failed = |error| classify::statement(error, query.sql);
-        let Held { db, stop, known, writing, spot, handled, .. } = held;
+        let ConnectionState { db, cancel, metas, write_access, current_thread, needs_reset, .. } = conn;
         let text = Text::of(query.sql);
-        let mut statement = known.prepare(db, query.sql, &text.sql).map_err(failed)?;
-        let learnt = job::prepare(known, handled, &mut statement, query, &text)?;
+        let mut statement = metas.prepare(db, query.sql, &text.sql).map_err(failed)?;
+        let meta = job::prepare(metas, needs_reset, &mut statement, query, &text)?;
         self.reads.store(statement.readonly(), Ordering::Release);
         if !statement.readonly() && !open {
-            writing.take(false, *spot).map_err(Halt::Waits)?;
+            write_access.take(false, *current_thread).map_err(StatementError::Waits)?;
         }
-        stop.takes_along(open && !statement.readonly());
-        let mut copier: Option<Copier> = None;
+        cancel.set_would_roll_back(open && !statement.readonly());
+        let mut collector: Option<RowCollector> = None;
         let mut cursor = statement.raw_query();
         let result = loop {
-            if self.chunks.is_unwanted() {
+            if self.chunks.is_closed() {
                 break Ok(());
             }
             let row = match cursor.next() {
@@ -77,53 +78,53 @@ impl Flow {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(failed(error).into()),
             };
-            let copier = copier.get_or_insert_with(|| Copier::new(learnt.columns(row.as_ref())));
-            if let Err(error) = copier.push(row) {
+            let collector = collector.get_or_insert_with(|| RowCollector::new(meta.columns(row.as_ref())));
+            if let Err(error) = collector.push(row) {
                 break Err(failed(error).into());
             }
-            if copier.is_full() || self.chunks.is_due() {
-                copier.take(&mut self.rows);
+            if collector.is_full() || self.chunks.is_due() {
+                collector.take(&mut self.rows);
                 self.chunks.send_blocking(std::mem::take(&mut self.rows));
             }
         };
-        copier.iter_mut().for_each(|copier| copier.take(&mut self.rows));
+        collector.iter_mut().for_each(|collector| collector.take(&mut self.rows));
         result
     }
 }
 
-/// The end of whoever takes the rows.
-pub(super) struct Rows {
-    taken: Taken,
-    left: Left,
+/// Receives the rows.
+pub(super) struct RowConsumer {
+    receiver: ChunkReceiver,
+    cancel_on_drop: CancelOnDrop,
 }
 
-impl Rows {
-    /// The rows, and behind them the error that the work ended with.
+impl RowConsumer {
+    /// The rows, and behind them the error of the work.
     pub(super) fn until(
         self,
         ended: impl Future<Output = Result<(), DriverError>> + Send + 'static,
     ) -> BoxStream<'static, Result<Row, DriverError>> {
-        let left = self.left;
-        self.taken.stream(async move {
-            // It goes with the stream, whether that has ended or is dropped.
-            let _left = left;
+        let cancel_on_drop = self.cancel_on_drop;
+        self.receiver.stream(async move {
+            // Dropped with the stream, whether that has ended or not.
+            let _left = cancel_on_drop;
             ended.await
         })
     }
 }
 
-/// Ends the work when the stream is dropped. What writes is left to its end: stopping it half-way would roll the whole
-/// transaction back.
-struct Left {
-    stop: Arc<Stop>,
+/// Cancels the work when the stream is dropped. A statement that writes runs to its end: stopping it would roll the
+/// whole transaction back.
+struct CancelOnDrop {
+    cancel: Arc<CancelFlag>,
     number: u64,
     reads: Arc<AtomicBool>,
 }
 
-impl Drop for Left {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if self.reads.load(Ordering::Acquire) {
-            self.stop.call_off_one(self.number);
+            self.cancel.set_one(self.number);
         }
     }
 }

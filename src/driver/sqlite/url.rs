@@ -1,4 +1,4 @@
-//! The URL of a SQLite database: where the file is, and whether it may be written or made.
+//! [`Target`]: the URL of a SQLite database: the file, and whether it may be written or created.
 
 use std::path::PathBuf;
 

@@ -86,7 +86,7 @@ pub(super) fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
 const BYTES_TOGETHER: usize = 1 << 20;
 
 /// Rows that were copied out together: one allocation for their values, one for all of their texts and blobs.
-struct Together {
+struct RowBatch {
     columns: Arc<Columns>,
     width: usize,
     slots: Vec<Slot>,
@@ -126,7 +126,7 @@ impl Heap {
 }
 
 /// Copies rows out of SQLite, those of one run of a statement.
-pub(super) struct Copier {
+pub(super) struct RowCollector {
     columns: Arc<Columns>,
     count: usize,
     slots: Vec<Slot>,
@@ -157,7 +157,7 @@ impl Span {
     }
 }
 
-impl Copier {
+impl RowCollector {
     pub(super) fn new(columns: Arc<Columns>) -> Self {
         // Room for the first row, which often is the only one.
         let slots = Vec::with_capacity(columns.len());
@@ -199,17 +199,17 @@ impl Copier {
 
     /// Hands out the rows that were copied since the last time.
     pub(super) fn take(&mut self, rows: &mut Vec<Row>) {
-        let (together, count) = self.together();
-        rows.extend((0..count).map(|at| Row::among(&together, at)));
+        let (batch, count) = self.take_batch();
+        rows.extend((0..count).map(|at| Row::among(&batch, at)));
     }
 
     /// Has the rows read that were copied since the last time.
     pub(super) fn read_by(&mut self, reader: &dyn Reader) {
-        let (together, count) = self.together();
-        reader.read(together, count);
+        let (batch, count) = self.take_batch();
+        reader.read(batch, count);
     }
 
-    fn together(&mut self) -> (Arc<Together>, usize) {
+    fn take_batch(&mut self) -> (Arc<RowBatch>, usize) {
         let count = mem::take(&mut self.count);
         // The next rows will be about as large.
         let more = |size: usize| if count >= ROWS_TOGETHER { size } else { 0 };
@@ -217,7 +217,7 @@ impl Copier {
         let heap = Vec::with_capacity(more(self.heap.len()));
         let (slots, heap) = (mem::replace(&mut self.slots, slots), mem::replace(&mut self.heap, heap));
         let columns = Arc::clone(&self.columns);
-        (Arc::new(Together { width: columns.len(), columns, slots, heap: Heap::of(heap) }), count)
+        (Arc::new(RowBatch { width: columns.len(), columns, slots, heap: Heap::of(heap) }), count)
     }
 }
 
@@ -229,14 +229,14 @@ fn keep(heap: &mut Vec<u8>, bytes: &[u8]) -> Span {
     span
 }
 
-impl Together {
+impl RowBatch {
     #[inline]
     fn slot(&self, row: usize, column: usize) -> Option<&Slot> {
         if column < self.width { self.slots.get(row * self.width + column) } else { None }
     }
 }
 
-impl NativeRows for Together {
+impl NativeRows for RowBatch {
     fn columns(&self) -> &Columns {
         &self.columns
     }
@@ -282,10 +282,10 @@ mod tests {
         let bound = values.iter().enumerate().map(|(at, value)| bound(value, at + 1).unwrap());
         let mut rows = statement.query(params_from_iter(bound)).unwrap();
         let row = rows.next().unwrap().expect("a SELECT without FROM has a row");
-        let mut copier = Copier::new(Arc::new(columns(row.as_ref())));
-        copier.push(row).unwrap();
+        let mut collector = RowCollector::new(Arc::new(columns(row.as_ref())));
+        collector.push(row).unwrap();
         let mut rows = Vec::new();
-        copier.take(&mut rows);
+        collector.take(&mut rows);
         rows.pop().expect("one row was copied")
     }
 

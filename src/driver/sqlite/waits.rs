@@ -1,62 +1,34 @@
-//! How a task awaits the locks of SQLite: its turn to write, or the end of a lock that another process has. Nothing blocks
+//! Waits for the locks of SQLite: the write lock of this process, or a lock of another process. No thread blocks
 //! meanwhile, and nothing is held. Used by the connection.
 
-use std::{
-    any::Any,
-    pin::pin,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::{any::Any, pin::pin, sync::atomic::Ordering, time::Instant};
 
 use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    attempt::Attempts,
     classify,
-    connection::{IDLE, Shared, SqliteConnection},
+    connection::SqliteConnection,
     open::pause,
-    place::Spot,
+    run_on::CurrentThread,
+    shared::{IDLE, Shared},
+    write_access::Wait,
     write_lock::Ticket,
-    writing::Wait,
 };
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
-        control::Steps,
         impact::{DriverError, Impact},
-        owed::{Flight, Owed},
+        owed::Flight,
     },
 };
 
-/// The attempts at one piece of work, and since when it has had to wait.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    since: Option<Instant>,
-    /// Its place in the queue for the write lock.
-    pub(super) ticket: Option<Ticket>,
-    pauses: u32,
-    /// Its flight was paid: what is paid later belongs to the same flight.
-    pub(super) is_paid: bool,
-}
-
-impl Attempts {
-    /// What is left of the time that locks may be waited for.
-    pub(super) fn left(&self, patience: Duration) -> Duration {
-        self.since.map_or(patience, |since| patience.saturating_sub(since.elapsed()))
-    }
-
-    /// Takes the steps that the flight owes, or what came to be owed since it took them.
-    pub(super) fn take(&self, flight: &dyn Flight) -> Result<Steps, Error> {
-        let owed = if self.is_paid { flight.take_again() } else { flight.take() };
-        owed.map(Owed::into_steps)
-    }
-}
-
 impl SqliteConnection {
-    /// Waits until a piece of work that has stopped is worth another attempt.
+    /// Waits until another attempt at a piece of work makes sense.
     ///
     /// # Errors
-    /// The time is over, or would be: the task itself has the lock. The work of `number` was called off.
+    /// The time is over, or would be: the task itself has the lock. The work of `number` was cancelled.
     pub(super) async fn wait(
         &self,
         wait: Wait,
@@ -68,10 +40,10 @@ impl SqliteConnection {
         attempts.since.get_or_insert_with(Instant::now);
         let left = attempts.left(shared.patience);
         let Some((lock, connection)) = shared.write_lock.as_ref().filter(|_| wait != Wait::Other) else {
-            // It was tried with all the time that there is, so that some is left.
+            // It was tried with all of its time, so some is left.
             let nap = pause(attempts.pauses).min(left);
             attempts.pauses += 1;
-            return until_called_off(shared, number, sleep(nap)).await.map(|_slept| ());
+            return unless_cancelled(shared, number, sleep(nap)).await.map(|_slept| ());
         };
         let has_lock = |native: &(dyn Any + Send + Sync)| {
             let other = native.downcast_ref::<Self>().and_then(|other| other.shared.write_lock.as_ref());
@@ -81,25 +53,21 @@ impl SqliteConnection {
             return Err(fault(flight.needs_transaction(), own_lock()));
         }
         let ticket = attempts.ticket.get_or_insert_with(|| lock.queue(*connection));
-        match until_called_off(shared, number, timeout(left, ticket.ready())).await? {
+        match unless_cancelled(shared, number, timeout(left, ticket.ready())).await? {
             Ok(()) => Ok(()),
             Err(_late) => Err(shared.locked(flight.needs_transaction())),
         }
     }
 }
 
-async fn until_called_off<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
-    match select(pin!(shared.stop.until_called_off(number)), pin!(wait)).await {
-        Either::Left(((), _)) => Err(DriverError::harmless(dropped())),
+async fn unless_cancelled<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
+    match select(pin!(shared.cancel.until_set(number)), pin!(wait)).await {
+        Either::Left(((), _)) => Err(DriverError::harmless(classify::dropped())),
         Either::Right((out, _)) => Ok(out),
     }
 }
 
-pub(super) fn dropped() -> Error {
-    Error::new(ErrorKind::Cancelled, "the statement was dropped")
-}
-
-/// What it means that work has not got a lock: a block that could not begin is over.
+/// The error of work that has not got a lock: a block that could not begin is over.
 fn fault(in_block: bool, error: Error) -> DriverError {
     DriverError::new(if in_block { Impact::Transaction } else { Impact::None }, error)
 }
@@ -112,32 +80,38 @@ fn own_lock() -> Error {
 }
 
 impl Shared {
-    /// Takes the write lock for a transaction that is to begin, before its steps are paid: dropped while it waits, the
-    /// statement has had no effect.
+    /// Takes the write lock for a transaction that will begin, before its steps are taken: if it is dropped while it
+    /// waits, the statement has had no effect.
     ///
     /// # Errors
-    /// The lock must be waited for.
-    pub(super) fn reserve(&self, flight: &dyn Flight, attempts: &Attempts, spot: Spot) -> Result<(), Wait> {
+    /// The lock must be awaited.
+    pub(super) fn reserve(
+        &self,
+        flight: &dyn Flight,
+        attempts: &Attempts,
+        current_thread: CurrentThread,
+    ) -> Result<(), Wait> {
         if self.write_lock.is_none() || self.state.load(Ordering::Acquire) != IDLE || !flight.begins_writing() {
             return Ok(());
         }
-        let mut held = self.held();
+        let mut conn = self.conn();
         let ticket = attempts.ticket.as_ref().map(Ticket::number);
-        (held.writing.ticket, held.writing.name, held.writing.blocks) = (ticket, flight.transaction_name(), None);
-        held.writing.take(true, spot)
+        (conn.write_access.ticket, conn.write_access.name, conn.write_access.blocks) =
+            (ticket, flight.transaction_name(), None);
+        conn.write_access.take(true, current_thread)
     }
 
-    /// The fault of work that was not done. The lock that was taken for it is given back, unless a transaction has it.
+    /// The error of work that was not done. The lock that was taken for it is released, unless a transaction has it.
     pub(super) fn refused(&self, error: Error) -> DriverError {
-        let mut held = self.held();
-        let ended = if held.db.is_autocommit() { held.writing.end() } else { None };
-        drop(held);
-        // Who is woken by this may run anything.
+        let mut conn = self.conn();
+        let ended = if conn.db.is_autocommit() { conn.write_access.end() } else { None };
+        drop(conn);
+        // A waker that is woken by this may run anything.
         drop(ended);
         DriverError::harmless(error)
     }
 
-    /// The fault of work that has waited for the write lock in vain.
+    /// The error of work that has waited for the write lock in vain.
     pub(super) fn locked(&self, in_block: bool) -> DriverError {
         let holder = self.write_lock.as_ref().map(|(lock, _)| lock.holder()).unwrap_or_default();
         fault(in_block, classify::locked(&holder))

@@ -1,8 +1,8 @@
-//! The write lock of one database file, within this process: a queue, first come, first served. SQLite lets one connection
-//! write at a time, and a wait inside SQLite blocks a thread, which the task that has the lock may need to go on. So
-//! connections of this process queue here, and tasks await their turn.
+//! [`WriteLock`]: the write lock of one database file within this process, a FIFO queue. SQLite lets one connection
+//! write at a time, and a wait inside SQLite blocks a thread, which the task that holds the lock may need. So the
+//! connections of this process queue here, and tasks await the lock.
 //!
-//! Used by the connection. It must not know SQL, nor what is written.
+//! Used by the connection. It knows no SQL.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,11 +16,11 @@ use std::{
 
 use tokio::time::timeout;
 
-/// How long a lock that is free is kept for the first in the queue. A future that is not polled meanwhile keeps its place,
-/// and lets the others pass.
+/// How long a free lock is reserved for the first in the queue. A future that is not polled meanwhile keeps its
+/// position and lets others pass.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// What tells one file from all others, by whatever path it was opened.
+/// The identity of a file, whatever path it was opened by.
 #[cfg(unix)]
 pub(super) type FileId = (u64, u64);
 #[cfg(not(unix))]
@@ -46,7 +46,7 @@ pub(super) struct WriteLock {
 #[derive(Default)]
 struct State {
     holder: Option<Holder>,
-    /// When the lock was given back last.
+    /// When the lock was last released.
     free_since: Option<Instant>,
     queue: VecDeque<Waiter>,
     next: u64,
@@ -55,7 +55,7 @@ struct State {
 struct Holder {
     writer: Writer,
     since: Instant,
-    /// Its user is gone, and it is about to be rolled back.
+    /// Its user is gone, and a rollback follows.
     ends: bool,
 }
 
@@ -65,19 +65,19 @@ struct Waiter {
     waker: Option<Waker>,
 }
 
-/// Who writes.
+/// The holder of the lock.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     /// The number of the connection.
     pub(super) connection: u64,
-    /// Whether it is a block, rather than a statement on its own.
+    /// Whether it is a block, rather than a lone statement.
     pub(super) in_block: bool,
-    /// What the block is called.
+    /// The name of the block.
     pub(super) name: Option<Arc<str>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change under these locks is whole before anything can panic.
+    // Each change under these locks is complete before anything can panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -94,7 +94,7 @@ impl WriteLock {
         })
     }
 
-    /// Takes the lock if it is free, and nobody has waited for longer than who has the ticket of that number.
+    /// Takes the lock if it is free, and none in the queue is ahead of this ticket.
     pub(super) fn try_take(self: &Arc<Self>, writer: &Writer, ticket: Option<u64>) -> Option<WriteGuard> {
         let mut state = lock(&self.state);
         if !state.lets_in(ticket) {
@@ -102,7 +102,7 @@ impl WriteLock {
         }
         let connection = writer.connection;
         state.holder = Some(Holder { writer: writer.clone(), since: Instant::now(), ends: false });
-        // Others who waited on the same connection need not wait any more.
+        // Others that waited on the same connection need not wait any more.
         let with_it = |waiter: &&mut Waiter| waiter.connection == connection;
         let woken: Vec<_> = state.queue.iter_mut().filter(with_it).filter_map(|waiter| waiter.waker.take()).collect();
         drop(state);
@@ -124,7 +124,7 @@ impl WriteLock {
         lock(&self.state).is_held_by(connection)
     }
 
-    /// The user of a connection is gone: if that has the lock, it is about to be given back.
+    /// The user of a connection is gone: if the connection has the lock, it will release it soon.
     pub(super) fn ends(&self, connection: u64) {
         let mut state = lock(&self.state);
         if let Some(holder) = state.holder.as_mut().filter(|holder| holder.writer.connection == connection) {
@@ -132,12 +132,12 @@ impl WriteLock {
         }
     }
 
-    /// Whether the lock is about to be given back by a connection that is being cleaned up.
+    /// Whether the holder is being rolled back and will release the lock soon.
     pub(super) fn is_ending(&self) -> bool {
         lock(&self.state).holder.as_ref().is_some_and(|holder| holder.ends)
     }
 
-    /// What has the lock, in words.
+    /// The holder of the lock, for an error message.
     pub(super) fn holder(&self) -> String {
         let state = lock(&self.state);
         match &state.holder {
@@ -153,14 +153,14 @@ impl WriteLock {
         }
     }
 
-    /// Ends something, and wakes the first in the queue if the lock is free then.
+    /// Changes the state, and wakes the first in the queue if the lock is free then.
     fn pass_on(&self, end: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
         end(&mut state);
         let next = if state.holder.is_none() { state.queue.front_mut() } else { None };
         let waker = next.and_then(|waiter| waiter.waker.take());
         drop(state);
-        // It may run anything, and come here again.
+        // A waker may run anything, and come here again.
         waker.into_iter().for_each(Waker::wake);
     }
 }
@@ -170,7 +170,7 @@ impl State {
         self.holder.as_ref().is_some_and(|holder| holder.writer.connection == connection)
     }
 
-    /// Whether the lock may be taken by who has the ticket of that number, or none.
+    /// Whether the lock may be taken with this ticket.
     fn lets_in(&self, ticket: Option<u64>) -> bool {
         let is_first = || self.queue.front().is_none_or(|first| Some(first.number) == ticket);
         let is_left = || self.free_since.is_some_and(|since| since.elapsed() >= GRACE);
@@ -184,7 +184,7 @@ impl fmt::Debug for WriteLock {
     }
 }
 
-/// The right to write, until this is dropped.
+/// The right to write, until it is dropped.
 #[derive(Debug)]
 pub(super) struct WriteGuard {
     lock: Arc<WriteLock>,
@@ -199,8 +199,8 @@ impl Drop for WriteGuard {
     }
 }
 
-/// A place in the queue, until this is dropped. It is not the right to write: a future that has it may be kept, and never
-/// polled again.
+/// A position in the queue, until it is dropped. It is not the right to write: its future may be kept and never polled
+/// again.
 #[derive(Debug)]
 pub(super) struct Ticket {
     lock: Arc<WriteLock>,
@@ -213,9 +213,9 @@ impl Ticket {
         self.number
     }
 
-    /// Waits until it is worth while to try to take the lock, or until its own connection has it.
+    /// Waits until it makes sense to try to take the lock, or until its own connection has it.
     pub(super) async fn ready(&self) {
-        // It looks now and then without being woken: the first in the queue may be kept by somebody who does not poll it.
+        // It checks now and then without being woken: the future of the first in the queue may be kept and not polled.
         while timeout(GRACE, poll_fn(|cx| self.poll(cx))).await.is_err() {}
     }
 

@@ -1,30 +1,31 @@
-//! [`Scan`]: what tokio-postgres sends, cut into messages, to know what will be answered by ReadyForQuery.
+//! [`FrontendScanner`]: cuts what tokio-postgres sends into messages, to know which of them will be answered by
+//! ReadyForQuery.
 
 use bytes::{Buf as _, BytesMut};
 
 use super::message::length;
 
-/// What a message of a client means for the answers that come.
+/// What a message of the client means for the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// A query, or a call of a function: it is answered by ReadyForQuery.
+    /// A query, or a function call: it is answered by ReadyForQuery.
     Query,
-    /// A Sync, which is answered by it too, unless the server waits for the data of a COPY; `ends_copy` tells that the data
-    /// has ended right ahead of it.
+    /// A Sync, which is answered by ReadyForQuery too, unless the server waits for the data of a COPY; `ends_copy`
+    /// tells that the data has ended right ahead of it.
     Sync { ends_copy: bool },
 }
 
 /// Cuts what is sent into messages.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
-    /// The beginning of a message whose end is still to come: nothing else may go between.
+pub(super) struct FrontendScanner {
+    /// The beginning of an incomplete message: nothing else may be sent in between.
     partial: BytesMut,
     /// The last message has ended the data of a COPY.
     ends_copy: bool,
 }
 
-impl Scan {
-    /// Adds what is sent to `out` as far as its messages are whole, and calls `sent` for each that has an answer.
+impl FrontendScanner {
+    /// Appends the complete messages to `out`, and calls `sent` for each that has an answer.
     pub(super) fn pass(&mut self, bytes: &[u8], out: &mut BytesMut, mut sent: impl FnMut(Sent)) {
         if self.partial.is_empty() {
             let whole = self.look(bytes, &mut sent);
@@ -40,7 +41,7 @@ impl Scan {
         self.partial = all;
     }
 
-    /// How many bytes of whole messages there are.
+    /// The number of bytes of complete messages.
     fn look(&mut self, bytes: &[u8], sent: &mut impl FnMut(Sent)) -> usize {
         let mut at = 0;
         while let Some(length) = length(&bytes[at..]).filter(|length| at + length <= bytes.len()) {

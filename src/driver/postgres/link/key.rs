@@ -1,25 +1,25 @@
-//! [`Key`]: which process the server says it is, read from what passes while tokio-postgres logs in, which does not tell.
+//! [`Key`]: the process id of the server, read from the login, as tokio-postgres does not expose it.
 
 use bytes::{Buf as _, BytesMut};
 
 use super::message::{HEAD, length};
 
-/// What names a session in a cancel request, without its secret.
+/// The key of a session in a cancel request, without its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::driver::postgres) struct Key {
-    pub(in crate::driver::postgres) process: i32,
+pub(crate) struct Key {
+    pub(crate) process: i32,
 }
 
 /// Looks for the key among the messages of a login.
 #[derive(Debug, Default)]
-pub(super) struct KeyScan {
+pub(super) struct KeyScanner {
     partial: BytesMut,
     pub(super) key: Option<Key>,
 }
 
-impl KeyScan {
-    /// Takes what was read.
-    pub(super) fn look_at(&mut self, bytes: &[u8]) {
+impl KeyScanner {
+    /// Reads a part of the login.
+    pub(super) fn read_message(&mut self, bytes: &[u8]) {
         self.partial.extend_from_slice(bytes);
         while let Some(length) = length(&self.partial).filter(|length| *length <= self.partial.len()) {
             if self.partial[0] == b'K' {
@@ -44,8 +44,8 @@ mod tests {
     fn a_key_is_found_however_it_comes() {
         let login = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x07aK\0K\0\0\0\x0c\0\0\x01\x02secrZ\0\0\0\x05I";
         for size in 1..=login.len() {
-            let mut scan = KeyScan::default();
-            login.chunks(size).for_each(|chunk| scan.look_at(chunk));
+            let mut scan = KeyScanner::default();
+            login.chunks(size).for_each(|chunk| scan.read_message(chunk));
             assert_eq!(scan.key, Some(Key { process: 258 }), "in pieces of {size}");
         }
     }

@@ -1,5 +1,5 @@
-//! [`State`]: the bytes on their way in both directions, and whose the answers are that are still to come. Answers come in
-//! the order of the requests, so the first of the owners has whatever comes next, up to ReadyForQuery; `deal.rs` deals them out.
+//! [`State`]: the buffers of both directions, and the owners of the outstanding answers. Answers come in the order of
+//! the requests: the first owner gets what comes next, up to ReadyForQuery. `routing.rs` delivers.
 
 use std::{
     collections::VecDeque,
@@ -14,77 +14,85 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_postgres::tls::ChannelBinding;
 
 use super::{
-    Sight, Status, Transport,
-    bell::Bell,
-    frontend::{Scan, Sent},
-    key::{Key, KeyScan},
-    ticket::Gone,
+    frontend::{FrontendScanner, Sent},
+    key::{Key, KeyScanner},
+    status::{LinkStatus, ReadyStatus, Transport},
+    waker_set::WakerSet,
 };
-use crate::driver::postgres::told::Told;
+use crate::driver::postgres::error_response::ErrorResponse;
 
-/// How much room is kept for what is to be sent.
+/// The largest output buffer that is kept.
 const KEPT: usize = 64 << 10;
 
-/// Whose an answer is.
+/// The owner of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// Of tokio-postgres: `by_sync` tells a group of messages from a query, and `ends_copy` that the data of a COPY has ended
-    /// with it.
-    Theirs {
+pub(super) enum AnswerOwner {
+    /// tokio-postgres. `by_sync` tells a group of messages from a query; `ends_copy` tells that the data of a COPY has
+    /// ended with it.
+    Native {
         by_sync: bool,
         ends_copy: bool,
     },
     Slot(usize),
-    /// It is thrown away.
-    Nobody,
+    /// The answer is discarded.
+    Discarded,
+}
+
+/// Why an answer is incomplete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerError {
+    /// The request was revoked.
+    Revoked,
+    /// The connection has ended.
+    Ended,
 }
 
 #[derive(Debug, Default)]
-pub(super) enum Stage {
+pub(super) enum SlotState {
     #[default]
     Free,
-    /// The answer is not here as a whole.
+    /// The answer is not complete.
     Waiting,
     Answered,
     Revoked,
 }
 
-/// Where the answer of one request is put.
+/// The place of one answer.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) stage: Stage,
+    pub(super) state: SlotState,
     pub(super) inbox: BytesMut,
 }
 
 pub(super) struct State {
-    /// Gone with the stream of tokio-postgres.
+    /// `None` once tokio-postgres has dropped its stream.
     pub(super) transport: Option<Transport>,
     is_logged_in: bool,
-    keys: KeyScan,
+    keys: KeyScanner,
     pub(super) out: BytesMut,
-    /// The transport may keep what was written.
+    /// The transport may have buffered what was written.
     pub(super) is_unflushed: bool,
     pub(super) write_failed: bool,
-    scan: Scan,
-    /// What was read; between two reads it holds no whole message.
+    scan: FrontendScanner,
+    /// What was read; between two reads it holds no complete message.
     pub(super) input: BytesMut,
     /// Messages for tokio-postgres.
-    pub(super) theirs: BytesMut,
-    pub(super) owners: VecDeque<Owner>,
-    /// How many requests were sent so far.
+    pub(super) native: BytesMut,
+    pub(super) owners: VecDeque<AnswerOwner>,
+    /// The number of requests that were sent.
     sent: u64,
-    /// How many of the owners are not slots.
+    /// The number of owners that are not slots.
     pub(super) others: usize,
     pub(super) slots: Vec<Slot>,
-    /// The server waits for the data of a COPY, for which its first Sync does not count.
+    /// The server waits for the data of a COPY and ignores the first Sync.
     pub(super) is_copying: bool,
-    /// The request in front has failed, and ReadyForQuery is all that is still to come of it.
+    /// The first outstanding request has failed, and only its ReadyForQuery is missing.
     pub(super) has_failed: bool,
-    pub(super) status: Status,
-    pub(super) forgotten: u64,
+    pub(super) ready: ReadyStatus,
+    pub(super) deallocations: u64,
     pub(super) is_ended: bool,
     pub(super) failure: Option<Arc<io::Error>>,
-    pub(super) last_words: Option<Told>,
+    pub(super) fatal_error: Option<ErrorResponse>,
 }
 
 impl State {
@@ -92,24 +100,24 @@ impl State {
         Self {
             transport: Some(transport),
             is_logged_in: false,
-            keys: KeyScan::default(),
+            keys: KeyScanner::default(),
             out: BytesMut::new(),
             is_unflushed: false,
             write_failed: false,
-            scan: Scan::default(),
+            scan: FrontendScanner::default(),
             input: BytesMut::new(),
-            theirs: BytesMut::new(),
+            native: BytesMut::new(),
             owners: VecDeque::new(),
             sent: 0,
             others: 0,
             slots: Vec::new(),
             is_copying: false,
             has_failed: false,
-            status: Status::Idle,
-            forgotten: 0,
+            ready: ReadyStatus::Idle,
+            deallocations: 0,
             is_ended: false,
             failure: None,
-            last_words: None,
+            fatal_error: None,
         }
     }
 
@@ -126,20 +134,20 @@ impl State {
         self.is_logged_in
     }
 
-    pub(super) fn sight(&self) -> Sight {
-        Sight {
+    pub(super) fn status(&self) -> LinkStatus {
+        LinkStatus {
             is_ended: self.is_ended,
             is_busy: !self.owners.is_empty(),
             has_failed: self.has_failed,
-            status: self.status,
-            forgotten: self.forgotten,
+            ready: self.ready,
+            deallocations: self.deallocations,
             sent: self.sent,
             answered: self.sent - self.owners.len() as u64,
         }
     }
 
-    pub(super) fn last_words(&self) -> Option<Told> {
-        self.last_words.clone()
+    pub(super) fn fatal_error(&self) -> Option<ErrorResponse> {
+        self.fatal_error.clone()
     }
 
     pub(super) fn failure(&self) -> Option<Arc<io::Error>> {
@@ -150,25 +158,25 @@ impl State {
         self.transport.as_ref().map_or_else(ChannelBinding::none, |transport| transport.channel_binding())
     }
 
-    // --- what is sent ---
+    // --- sending ---
 
-    /// Takes a request of ours, and gives the slot of its answer.
-    pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, Sight)) -> usize {
-        let free = self.slots.iter().position(|slot| matches!(slot.stage, Stage::Free));
+    /// Takes a request of ours, and returns the slot of its answer.
+    pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> usize {
+        let free = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Free));
         let slot = free.unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        self.slots[slot].stage = Stage::Waiting;
-        let sight = self.sight();
-        write(&mut self.out, sight);
-        self.owners.push_back(Owner::Slot(slot));
+        self.slots[slot].state = SlotState::Waiting;
+        let status = self.status();
+        write(&mut self.out, status);
+        self.owners.push_back(AnswerOwner::Slot(slot));
         self.sent += 1;
         slot
     }
 
     /// Takes what tokio-postgres sends.
-    pub(super) fn pass(&mut self, bytes: &[u8], bell: &Bell) {
+    pub(super) fn pass(&mut self, bytes: &[u8], wakers: &WakerSet) {
         if !self.is_logged_in {
             self.out.extend_from_slice(bytes);
             return;
@@ -179,18 +187,18 @@ impl State {
                 Sent::Query => (false, false),
                 Sent::Sync { ends_copy } => (true, ends_copy),
             };
-            // It takes the place of the Sync that the server has passed over.
+            // It replaces the Sync that the server has ignored.
             if ends_copy && mem::take(is_copying) {
                 return;
             }
-            owners.push_back(Owner::Theirs { by_sync, ends_copy });
+            owners.push_back(AnswerOwner::Native { by_sync, ends_copy });
             *others += 1;
             *count += 1;
         });
-        bell.want_theirs(self.wants_theirs());
+        wakers.want_native(self.wants_native());
     }
 
-    /// Writes what is to be sent. False if the transport does not take all of it now.
+    /// Writes the output. False if the transport does not accept all of it now.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(transport) = self.transport.as_mut() else { return true };
         while !self.out.is_empty() {
@@ -206,7 +214,7 @@ impl State {
                     }
                 }
                 Poll::Ready(result) => {
-                    // The server's last words may be there to be read still.
+                    // The server's fatal error may still be readable.
                     self.out.clear();
                     self.write_failed = true;
                     self.failure = self.failure.take().or(result.err().map(Arc::new));
@@ -223,86 +231,86 @@ impl State {
         true
     }
 
-    /// Whether tokio-postgres is to see to the socket, beside those who wait for answers of ours.
-    pub(super) fn wants_theirs(&self) -> bool {
+    /// Whether the task of tokio-postgres must use the socket, in addition to the waiting slots.
+    pub(super) fn wants_native(&self) -> bool {
         self.others > 0 || self.is_copying || !self.out.is_empty() || self.is_unflushed
     }
 
-    // --- who takes it ---
+    // --- receiving ---
 
-    /// What is there for a slot; `None` if it has to wait.
-    pub(super) fn take(&mut self, slot: usize) -> Option<Result<BytesMut, Gone>> {
-        let Slot { stage, inbox } = &mut self.slots[slot];
-        match stage {
-            Stage::Revoked => Some(Err(Gone::Revoked)),
+    /// The data for a slot; `None` if there is none yet.
+    pub(super) fn take(&mut self, slot: usize) -> Option<Result<BytesMut, AnswerError>> {
+        let Slot { state, inbox } = &mut self.slots[slot];
+        match state {
+            SlotState::Revoked => Some(Err(AnswerError::Revoked)),
             _ if !inbox.is_empty() => Some(Ok(mem::take(inbox))),
-            Stage::Waiting if !self.is_ended => None,
-            _ => Some(Err(Gone::Ended)),
+            SlotState::Waiting if !self.is_ended => None,
+            _ => Some(Err(AnswerError::Ended)),
         }
     }
 
-    /// As [`leave`](Self::leave), if all of the answer has come: then no waker is kept, as it was woken with that. False if
-    /// nothing was done.
+    /// As [`leave`](Self::leave), if the answer is complete: then no waker is registered, as it was woken with that.
+    /// False if nothing was done.
     pub(super) fn leave_answered(&mut self, slot: usize) -> bool {
-        let is_answered = matches!(self.slots[slot].stage, Stage::Answered);
+        let is_answered = matches!(self.slots[slot].state, SlotState::Answered);
         if is_answered {
             self.slots[slot] = Slot::default();
         }
         is_answered
     }
 
-    /// Nobody waits for a slot any more. True if its answer is outstanding.
-    pub(super) fn leave(&mut self, slot: usize, bell: &Bell) -> bool {
+    /// Frees a slot. True if its answer is outstanding.
+    pub(super) fn leave(&mut self, slot: usize, wakers: &WakerSet) -> bool {
         let before = mem::take(&mut self.slots[slot]);
-        let is_outstanding = matches!(before.stage, Stage::Waiting);
+        let is_outstanding = matches!(before.state, SlotState::Waiting);
         if is_outstanding {
             self.disown(slot);
-            bell.want_theirs(self.wants_theirs());
+            wakers.want_native(self.wants_native());
         }
         is_outstanding
     }
 
     fn disown(&mut self, slot: usize) {
-        if let Some(owner) = self.owners.iter_mut().find(|owner| **owner == Owner::Slot(slot)) {
-            *owner = Owner::Nobody;
+        if let Some(owner) = self.owners.iter_mut().find(|owner| **owner == AnswerOwner::Slot(slot)) {
+            *owner = AnswerOwner::Discarded;
             self.others += 1;
         }
     }
 
-    /// Takes all slots from those who wait for them.
-    pub(super) fn revoke(&mut self, bell: &Bell) {
+    /// Revokes all slots.
+    pub(super) fn revoke(&mut self, wakers: &WakerSet) {
         for slot in 0..self.slots.len() {
-            if matches!(self.slots[slot].stage, Stage::Waiting | Stage::Answered) {
-                self.slots[slot] = Slot { stage: Stage::Revoked, inbox: BytesMut::new() };
+            if matches!(self.slots[slot].state, SlotState::Waiting | SlotState::Answered) {
+                self.slots[slot] = Slot { state: SlotState::Revoked, inbox: BytesMut::new() };
                 self.disown(slot);
             }
         }
-        bell.want_theirs(self.wants_theirs());
+        wakers.want_native(self.wants_native());
     }
 
-    /// Gives tokio-postgres what is there for it; `None` if it has to wait.
-    pub(super) fn take_theirs(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        if self.theirs.is_empty() {
+    /// The data for tokio-postgres; `None` if there is none yet.
+    pub(super) fn take_native(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if self.native.is_empty() {
             return self.is_ended.then_some(Ok(()));
         }
-        let count = self.theirs.len().min(buf.remaining());
-        buf.put_slice(&self.theirs[..count]);
-        self.theirs.advance(count);
+        let count = self.native.len().min(buf.remaining());
+        buf.put_slice(&self.native[..count]);
+        self.native.advance(count);
         Some(Ok(()))
     }
 
     // --- beginning and end ---
 
-    /// Reads for tokio-postgres, which logs in.
+    /// Reads for tokio-postgres during the login.
     pub(super) fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         let before = buf.filled().len();
         let result = Pin::new(transport).poll_read(cx, buf);
-        self.keys.look_at(&buf.filled()[before..]);
+        self.keys.read_message(&buf.filled()[before..]);
         result
     }
 
-    /// Writes for tokio-postgres, which logs in.
+    /// Writes for tokio-postgres during the login.
     pub(super) fn flush_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         while !self.out.is_empty() {
@@ -327,7 +335,7 @@ impl State {
         }
     }
 
-    /// Gives the transport away, to be dropped.
+    /// Returns the transport, to be dropped.
     pub(super) fn close(&mut self) -> Option<Transport> {
         self.is_ended = true;
         self.transport.take()

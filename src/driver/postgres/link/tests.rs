@@ -1,6 +1,12 @@
 //! The link between an in-memory server and its two clients: whose an answer is, wherever it is cut.
 
-use std::{future::poll_fn, io, pin::Pin};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
@@ -8,7 +14,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
     task::coop::unconstrained,
 };
-use tokio_postgres::tls::ChannelBinding;
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::*;
 
@@ -41,12 +47,12 @@ impl TlsStream for Pipe {
     }
 }
 
-pub(super) fn linked(room: usize) -> (Arc<Link>, Facade, DuplexStream) {
+pub(super) fn linked(room: usize) -> (Arc<Link>, NativeStream, DuplexStream) {
     let (client, server) = duplex(room);
     let link = Link::new(Box::new(Pipe(client)));
     link.log_in();
-    let facade = link.facade();
-    (link, facade, server)
+    let native_stream = link.native_stream();
+    (link, native_stream, server)
 }
 
 pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
@@ -59,7 +65,7 @@ pub(super) fn answer(number: u8, status: u8) -> Vec<u8> {
     [message(b'D', &[number]), message(b'C', b"SELECT 1\0"), message(b'Z', &[status])].concat()
 }
 
-pub(super) fn ask(link: &Arc<Link>, number: u8) -> Ticket {
+pub(super) fn ask(link: &Arc<Link>, number: u8) -> PendingAnswer {
     link.send(|out, _| out.extend_from_slice(&message(b'Q', &[number])))
 }
 
@@ -70,20 +76,20 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 #[test]
 fn a_request_that_has_failed_is_seen_to_be_nearly_through() {
     let (link, _facade, mut server) = linked(4096);
-    let mut ticket = ask(&link, 1);
+    let mut pending_answer = ask(&link, 1);
     let mut parts = [message(b'E', b"\0"), message(b'Z', b"I")].into_iter();
-    assert!(!taken(&mut ticket, &mut Vec::new()) && !link.sight().has_failed);
+    assert!(!taken(&mut pending_answer, &mut Vec::new()) && !link.status().has_failed);
     now(server.write_all(&parts.next().unwrap())).unwrap().unwrap();
-    assert!(!taken(&mut ticket, &mut Vec::new()));
-    assert!(link.sight().is_busy && link.sight().has_failed);
+    assert!(!taken(&mut pending_answer, &mut Vec::new()));
+    assert!(link.status().is_busy && link.status().has_failed);
     now(server.write_all(&parts.next().unwrap())).unwrap().unwrap();
-    assert!(taken(&mut ticket, &mut Vec::new()));
-    assert!(!link.sight().is_busy && !link.sight().has_failed);
+    assert!(taken(&mut pending_answer, &mut Vec::new()));
+    assert!(!link.status().is_busy && !link.status().has_failed);
 }
 
 /// What has come for a ticket; false if there is more to come.
-fn taken(ticket: &mut Ticket, into: &mut Vec<u8>) -> bool {
-    while let Some(piece) = now(poll_fn(|cx| ticket.poll(cx))) {
+fn taken(pending_answer: &mut PendingAnswer, into: &mut Vec<u8>) -> bool {
+    while let Some(piece) = now(poll_fn(|cx| pending_answer.poll(cx))) {
         into.extend_from_slice(&piece.expect("the link lives"));
         if into.ends_with(&message(b'Z', b"I")) || into.ends_with(&message(b'Z', b"T")) {
             return true;
@@ -93,9 +99,9 @@ fn taken(ticket: &mut Ticket, into: &mut Vec<u8>) -> bool {
 }
 
 /// What has come for tokio-postgres.
-fn read(facade: &mut Facade, into: &mut Vec<u8>) {
+fn read(native_stream: &mut NativeStream, into: &mut Vec<u8>) {
     let mut bytes = [0; 64];
-    while let Some(count) = now(facade.read(&mut bytes)) {
+    while let Some(count) = now(native_stream.read(&mut bytes)) {
         let count = count.expect("the link lives");
         if count == 0 {
             break;
@@ -114,9 +120,9 @@ fn answers_find_their_owners_wherever_they_are_cut() {
     let whole = [answer(1, b'I'), notice.clone(), answer(2, b'T'), answer(3, b'T')].concat();
     for cut in 0..=whole.len() {
         for ours_first in [true, false] {
-            let (link, mut facade, mut server) = linked(4096);
+            let (link, mut native_stream, mut server) = linked(4096);
             let mut first = ask(&link, 1);
-            now(facade.write_all(&message(b'Q', &[2]))).unwrap().unwrap();
+            now(native_stream.write_all(&message(b'Q', &[2]))).unwrap().unwrap();
             let mut third = ask(&link, 3);
             let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
             for part in [&whole[..cut], &whole[cut..]] {
@@ -124,26 +130,29 @@ fn answers_find_their_owners_wherever_they_are_cut() {
                 if ours_first && one != answer(1, b'I') {
                     taken(&mut first, &mut one);
                 }
-                read(&mut facade, &mut two);
+                read(&mut native_stream, &mut two);
             }
             assert!(one == answer(1, b'I') || taken(&mut first, &mut one), "cut at {cut}");
             assert!(taken(&mut third, &mut three));
             assert_eq!((one, three), (answer(1, b'I'), answer(3, b'T')), "cut at {cut}");
             assert_eq!(two, [notice.clone(), answer(2, b'T')].concat(), "cut at {cut}");
-            let sight = link.sight();
-            assert_eq!((sight.is_busy, sight.status, sight.sent, sight.answered), (false, Status::Transaction, 3, 3));
+            let status = link.status();
+            assert_eq!(
+                (status.is_busy, status.ready, status.sent, status.answered),
+                (false, ReadyStatus::Transaction, 3, 3)
+            );
         }
     }
 }
 
 #[test]
 fn what_the_task_of_tokio_postgres_sends_in_pieces_stays_in_one_piece() {
-    let (link, mut facade, mut server) = linked(4096);
+    let (link, mut native_stream, mut server) = linked(4096);
     let query = message(b'Q', b"select\0");
-    now(facade.write_all(&query[..3])).unwrap().unwrap();
+    now(native_stream.write_all(&query[..3])).unwrap().unwrap();
     let _ticket = ask(&link, 7);
-    now(facade.write_all(&query[3..])).unwrap().unwrap();
-    now(facade.flush()).unwrap().unwrap();
+    now(native_stream.write_all(&query[3..])).unwrap().unwrap();
+    now(native_stream.flush()).unwrap().unwrap();
     let mut sent = vec![0; query.len() + 6];
     now(server.read_exact(&mut sent)).expect("it was sent").unwrap();
     assert_eq!(sent, [message(b'Q', &[7]), query].concat());
@@ -158,35 +167,35 @@ fn the_sync_of_a_copy_is_not_waited_for() {
     let refused = [message(b'E', b"VERROR\0\0"), message(b'Z', b"I")].concat();
     let done = [message(b'C', b"COPY 1\0"), message(b'Z', b"I")].concat();
     for (before_answer, what, rest) in [(false, &end, &done), (false, &fail, &refused), (true, &fail, &refused)] {
-        let (link, mut facade, mut server) = linked(4096);
+        let (link, mut native_stream, mut server) = linked(4096);
         let mut heard = Vec::new();
-        now(facade.write_all(&begin)).unwrap().unwrap();
+        now(native_stream.write_all(&begin)).unwrap().unwrap();
         if before_answer {
-            now(facade.write_all(what)).unwrap().unwrap();
+            now(native_stream.write_all(what)).unwrap().unwrap();
         }
         say(&mut server, &message(b'G', b""));
-        read(&mut facade, &mut heard);
-        assert!(link.sight().is_busy, "the data is still to come");
+        read(&mut native_stream, &mut heard);
+        assert!(link.status().is_busy, "the data is still to come");
         if !before_answer {
-            now(facade.write_all(&message(b'd', b"1"))).unwrap().unwrap();
-            now(facade.write_all(what)).unwrap().unwrap();
+            now(native_stream.write_all(&message(b'd', b"1"))).unwrap().unwrap();
+            now(native_stream.write_all(what)).unwrap().unwrap();
         }
         let mut ours = ask(&link, 9);
         say(&mut server, &[&rest[..], &answer(9, b'I')].concat());
         let mut heard_ours = Vec::new();
         assert!(taken(&mut ours, &mut heard_ours));
         assert_eq!(heard_ours, answer(9, b'I'));
-        read(&mut facade, &mut heard);
+        read(&mut native_stream, &mut heard);
         assert_eq!(heard, [&message(b'G', b"")[..], rest].concat());
     }
     // A COPY that is refused, or fails before it takes any data, is answered twice.
     for begun in [false, true] {
-        let (link, mut facade, mut server) = linked(4096);
-        now(facade.write_all(&begin)).unwrap().unwrap();
+        let (link, mut native_stream, mut server) = linked(4096);
+        now(native_stream.write_all(&begin)).unwrap().unwrap();
         let begun = if begun { message(b'G', b"") } else { Vec::new() };
         say(&mut server, &[&begun[..], &refused].concat());
-        read(&mut facade, &mut Vec::new());
-        now(facade.write_all(&fail)).unwrap().unwrap();
+        read(&mut native_stream, &mut Vec::new());
+        now(native_stream.write_all(&fail)).unwrap().unwrap();
         let mut ours = ask(&link, 9);
         say(&mut server, &[message(b'Z', b"I"), answer(9, b'I')].concat());
         let mut heard = Vec::new();
@@ -200,20 +209,20 @@ fn an_answer_that_nobody_waits_for_is_read_and_thrown_away() {
     let whole = answer(1, b'T');
     for cut in 0..=whole.len() {
         for revoked in [true, false] {
-            let (link, mut facade, mut server) = linked(4096);
+            let (link, mut native_stream, mut server) = linked(4096);
             let mut dropped = ask(&link, 1);
             let mut heard = Vec::new();
             say(&mut server, &whole[..cut]);
             taken(&mut dropped, &mut heard);
             if revoked && cut < whole.len() {
                 link.revoke();
-                assert_eq!(now(poll_fn(|cx| dropped.poll(cx))), Some(Err(Gone::Revoked)));
+                assert_eq!(now(poll_fn(|cx| dropped.poll(cx))), Some(Err(AnswerError::Revoked)));
             }
             drop(dropped);
-            assert_eq!(link.sight().is_busy, cut < whole.len());
+            assert_eq!(link.status().is_busy, cut < whole.len());
             let mut next = ask(&link, 2);
             say(&mut server, &[&whole[cut..], &answer(2, b'I')].concat());
-            read(&mut facade, &mut Vec::new());
+            read(&mut native_stream, &mut Vec::new());
             let mut heard = Vec::new();
             assert!(taken(&mut next, &mut heard));
             assert_eq!(heard, answer(2, b'I'), "cut at {cut}");
@@ -223,7 +232,7 @@ fn an_answer_that_nobody_waits_for_is_read_and_thrown_away() {
 
 #[test]
 fn who_is_kept_and_not_polled_holds_up_nobody() {
-    let (link, mut facade, mut server) = linked(1 << 20);
+    let (link, mut native_stream, mut server) = linked(1 << 20);
     let mut kept = ask(&link, 1);
     assert!(now(poll_fn(|cx| kept.poll(cx))).is_none());
     let mut next = ask(&link, 2);
@@ -237,19 +246,19 @@ fn who_is_kept_and_not_polled_holds_up_nobody() {
     let row = message(b'D', &vec![b'x'; 100_000]);
     say(&mut server, &[&row[..], &row, &row, &row, &row, &row, &answer(3, b'T'), &answer(4, b'T')].concat());
     drop(behind);
-    read(&mut facade, &mut Vec::new());
-    assert!(link.sight().is_busy);
+    read(&mut native_stream, &mut Vec::new());
+    assert!(link.status().is_busy);
     let mut heard = Vec::new();
     assert!(taken(&mut stuffed, &mut heard));
     assert_eq!(heard.len(), 6 * row.len() + answer(3, b'T').len());
-    read(&mut facade, &mut Vec::new());
-    assert!(!link.sight().is_busy, "the rest was thrown away");
+    read(&mut native_stream, &mut Vec::new());
+    assert!(!link.status().is_busy, "the rest was thrown away");
 }
 
 #[test]
 fn the_end_of_the_session_is_told_to_all_with_its_last_words() {
     for words in [true, false] {
-        let (link, mut facade, mut server) = linked(4096);
+        let (link, mut native_stream, mut server) = linked(4096);
         let (mut first, mut second) = (ask(&link, 1), ask(&link, 2));
         if words {
             say(&mut server, &message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mgone\0\0"));
@@ -260,10 +269,10 @@ fn the_end_of_the_session_is_told_to_all_with_its_last_words() {
             heard.extend_from_slice(&piece);
         }
         assert_eq!(!heard.is_empty(), words);
-        assert_eq!(now(poll_fn(|cx| second.poll(cx))), Some(Err(Gone::Ended)));
-        assert_eq!(link.last_words().map(|told| told.code), words.then(|| "57P01".into()));
-        assert!(link.sight().is_ended);
-        assert_eq!(now(facade.read(&mut [0; 8])).expect("it has ended").unwrap(), 0);
+        assert_eq!(now(poll_fn(|cx| second.poll(cx))), Some(Err(AnswerError::Ended)));
+        assert_eq!(link.fatal_error().map(|response| response.code), words.then(|| "57P01".into()));
+        assert!(link.status().is_ended);
+        assert_eq!(now(native_stream.read(&mut [0; 8])).expect("it has ended").unwrap(), 0);
     }
 }
 
@@ -271,7 +280,7 @@ fn the_end_of_the_session_is_told_to_all_with_its_last_words() {
 #[derive(Debug, Clone)]
 enum Act {
     Ours,
-    Theirs,
+    Native,
     Poll(usize),
     Drop(usize),
     Read,
@@ -283,7 +292,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         2 => Just(Act::Ours),
-        2 => Just(Act::Theirs),
+        2 => Just(Act::Native),
         3 => (0..8_usize).prop_map(Act::Poll),
         1 => (0..8_usize).prop_map(Act::Drop),
         2 => Just(Act::Read),
@@ -298,12 +307,12 @@ proptest! {
     /// Whatever is done in whatever order, each gets its own answer and nothing else.
     #[test]
     fn any_order_of_things_gives_each_its_own(acts in prop::collection::vec(act(), 0..60)) {
-        let (link, mut facade, mut server) = linked(1 << 16);
+        let (link, mut native_stream, mut server) = linked(1 << 16);
         let (mut number, mut to_say) = (0, Vec::new());
-        let mut tickets: Vec<(u8, Ticket, Vec<u8>)> = Vec::new();
+        let mut tickets: Vec<(u8, PendingAnswer, Vec<u8>)> = Vec::new();
         let (mut heard, mut expected) = (Vec::new(), Vec::new());
-        let finish = |(number, ticket, heard): &mut (u8, Ticket, Vec<u8>)| {
-            *heard == answer(*number, b'I') || taken(ticket, heard)
+        let finish = |(number, pending_answer, heard): &mut (u8, PendingAnswer, Vec<u8>)| {
+            *heard == answer(*number, b'I') || taken(pending_answer, heard)
         };
         for act in acts {
             match act {
@@ -312,19 +321,19 @@ proptest! {
                     tickets.push((number, ask(&link, number), Vec::new()));
                     to_say.extend(answer(number, b'I'));
                 }
-                Act::Theirs => {
+                Act::Native => {
                     number += 1;
-                    now(facade.write_all(&message(b'Q', &[number]))).unwrap().unwrap();
+                    now(native_stream.write_all(&message(b'Q', &[number]))).unwrap().unwrap();
                     to_say.extend(answer(number, b'I'));
                     expected.push(answer(number, b'I'));
                 }
-                Act::Poll(at) => if let Some(ticket) = tickets.get_mut(at) {
-                    finish(ticket);
+                Act::Poll(at) => if let Some(pending_answer) = tickets.get_mut(at) {
+                    finish(pending_answer);
                 },
                 Act::Drop(at) => if at < tickets.len() {
                     drop(tickets.swap_remove(at));
                 },
-                Act::Read => read(&mut facade, &mut heard),
+                Act::Read => read(&mut native_stream, &mut heard),
                 Act::Say(count) => {
                     let rest = to_say.split_off(count.min(to_say.len()));
                     say(&mut server, &std::mem::replace(&mut to_say, rest));
@@ -333,17 +342,17 @@ proptest! {
             }
         }
         say(&mut server, &to_say);
-        for ticket in &mut tickets {
-            prop_assert!(finish(ticket));
-            prop_assert_eq!(&ticket.2, &answer(ticket.0, b'I'));
+        for pending_answer in &mut tickets {
+            prop_assert!(finish(pending_answer));
+            prop_assert_eq!(&pending_answer.2, &answer(pending_answer.0, b'I'));
         }
-        read(&mut facade, &mut heard);
-        let mut theirs = Vec::new();
+        read(&mut native_stream, &mut heard);
+        let mut native = Vec::new();
         for (tag, body) in messages(&heard).filter(|(tag, _)| *tag != b'N') {
-            theirs.extend(message(tag, body));
+            native.extend(message(tag, body));
         }
-        prop_assert_eq!(theirs, expected.concat());
-        prop_assert!(!link.sight().is_busy);
+        prop_assert_eq!(native, expected.concat());
+        prop_assert!(!link.status().is_busy);
     }
 }
 
@@ -356,12 +365,12 @@ async fn a_task_that_has_used_up_its_time_comes_back() {
     assert!(now(poll_fn(|cx| kept.poll(cx))).is_none());
     say(&mut server, &answer(1, b'I'));
     for number in 2..=250 {
-        let mut ticket = ask(&link, number);
+        let mut pending_answer = ask(&link, number);
         let mut heard = Vec::new();
         // Nothing that is awaited here makes the task wait.
         say(&mut server, &answer(number, b'I'));
         while heard != answer(number, b'I') {
-            heard.extend_from_slice(&poll_fn(|cx| ticket.poll(cx)).await.expect("the link lives"));
+            heard.extend_from_slice(&poll_fn(|cx| pending_answer.poll(cx)).await.expect("the link lives"));
         }
     }
     let mut heard = Vec::new();

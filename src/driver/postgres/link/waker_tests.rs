@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::{
-    Link, Ticket,
+    Link, PendingAnswer,
     tests::{answer, ask, linked, say},
 };
 
@@ -32,18 +32,18 @@ impl Wake for Count {
 
 #[test]
 fn the_usual_answer_wakes_the_one_who_waits() {
-    let (link, mut facade, mut server) = linked(4096);
-    let [ours, theirs] = [Arc::new(Count::default()), Arc::new(Count::default())];
-    let wakers = [Waker::from(Arc::clone(&ours)), Waker::from(Arc::clone(&theirs))];
+    let (link, mut native_stream, mut server) = linked(4096);
+    let [ours, native] = [Arc::new(Count::default()), Arc::new(Count::default())];
+    let wakers = [Waker::from(Arc::clone(&ours)), Waker::from(Arc::clone(&native))];
     let mut bytes = [0; 8];
     let mut idle = ReadBuf::new(&mut bytes);
-    assert!(Pin::new(&mut facade).poll_read(&mut Context::from_waker(&wakers[1]), &mut idle).is_pending());
-    let mut ticket = ask(&link, 1);
-    assert!(ticket.poll(&Context::from_waker(&wakers[0])).is_pending());
+    assert!(Pin::new(&mut native_stream).poll_read(&mut Context::from_waker(&wakers[1]), &mut idle).is_pending());
+    let mut pending_answer = ask(&link, 1);
+    assert!(pending_answer.poll(&Context::from_waker(&wakers[0])).is_pending());
     say(&mut server, &answer(1, b'I'));
-    assert!(ticket.poll(&Context::from_waker(&wakers[0])).is_ready());
-    drop(ticket);
-    let woken = || [&ours, &theirs].map(|count| count.0.load(Ordering::Acquire));
+    assert!(pending_answer.poll(&Context::from_waker(&wakers[0])).is_ready());
+    drop(pending_answer);
+    let woken = || [&ours, &native].map(|count| count.0.load(Ordering::Acquire));
     assert_eq!(woken(), [1, 0]);
     // Nobody waits: what comes is for the task of tokio-postgres, the end of the connection too.
     drop(server);
@@ -52,19 +52,19 @@ fn the_usual_answer_wakes_the_one_who_waits() {
 
 /// Holds a request, and gives it up when it is woken or dropped, as the waker of a task may that runs on the spot.
 struct Holds {
-    ticket: Mutex<Option<Ticket>>,
+    pending_answer: Mutex<Option<PendingAnswer>>,
     woken: mpsc::Sender<()>,
 }
 
 impl Holds {
-    fn waker(ticket: Ticket) -> (Waker, mpsc::Receiver<()>) {
+    fn waker(pending_answer: PendingAnswer) -> (Waker, mpsc::Receiver<()>) {
         let (woken, told) = mpsc::channel();
-        (Waker::from(Arc::new(Self { ticket: Mutex::new(Some(ticket)), woken })), told)
+        (Waker::from(Arc::new(Self { pending_answer: Mutex::new(Some(pending_answer)), woken })), told)
     }
 
     fn give_up(&self) {
-        let ticket = self.ticket.lock().unwrap().take();
-        drop(ticket);
+        let pending_answer = self.pending_answer.lock().unwrap().take();
+        drop(pending_answer);
         // Who drops it last has stopped to listen.
         let _ = self.woken.send(());
     }
@@ -165,13 +165,13 @@ fn a_waker_may_drop_another_request_when_it_is_dropped() {
 #[test]
 fn a_waker_may_drop_another_request_when_the_session_ends() {
     ends(|| {
-        let (link, facade, server) = linked(4096);
+        let (link, native_stream, server) = linked(4096);
         let mut first = ask(&link, 1);
         let (waker, told) = Holds::waker(ask(&link, 2));
         assert!(first.poll(&Context::from_waker(&waker)).is_pending());
         drop(waker);
         drop(server);
-        drop(facade);
+        drop(native_stream);
         told.try_recv().expect("it was woken");
         assert!(first.poll(&Context::from_waker(Waker::noop())).is_ready());
     });

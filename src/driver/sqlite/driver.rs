@@ -1,0 +1,41 @@
+//! [`SqliteDriver`]: one SQLite database: reads its URL and opens connections.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::{connection::SqliteConnection, open::Setup, url::Target};
+use crate::{
+    driver::{Connection, Dialect, Driver, SessionToken},
+    error::Error,
+};
+
+/// How to reach one SQLite database.
+#[derive(Debug)]
+pub(crate) struct SqliteDriver {
+    setup: Setup,
+}
+
+impl SqliteDriver {
+    /// Reads `sqlite::memory:`, `sqlite://relative.db`, `sqlite:///absolute.db`, with `?mode=ro|rw|rwc`.
+    pub(crate) fn new(url: &str, statement_cache: usize, busy_timeout: Duration) -> Result<Self, Error> {
+        Ok(Self { setup: Setup { target: Target::parse(url)?, statement_cache, busy_timeout } })
+    }
+}
+
+impl Driver for SqliteDriver {
+    fn connect(&self, _wait: Duration, _session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
+        Box::pin(async move {
+            let connection: Box<dyn Connection> = Box::new(SqliteConnection::new(self.setup.open().await?));
+            Ok(connection)
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn is_shared(&self) -> bool {
+        !matches!(self.setup.target, Target::Memory)
+    }
+}
