@@ -111,7 +111,8 @@ impl Killer {
     }
 }
 
-async fn within<T>(time: Duration, work: impl Future<Output = Result<T, Native>>) -> Result<T, Native> {
+/// Bounds one step of a request over a connection of its own.
+pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<T, Native>>) -> Result<T, Native> {
     timeout(time, work).await.unwrap_or_else(|late| Err(Native::Io(io::Error::from(late).into())))
 }
 

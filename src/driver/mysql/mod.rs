@@ -31,6 +31,7 @@ mod text;
 mod tls;
 mod upkeep;
 mod values;
+mod watch;
 mod wire;
 
 pub(crate) use self::{connection::MysqlConnection, driver::MysqlDriver, lent::Lent};

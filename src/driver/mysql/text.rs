@@ -1,14 +1,22 @@
 //! Text messages: owed steps, several statements in one message, and the end of a transaction. Prepared statements are
 //! in `prepared.rs`.
 
-use std::{borrow::Cow, io, time::Duration};
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable as _};
 use tokio::time::timeout;
 
 use super::{
-    classify, implicit, marker, session::SETUP, session_status::SessionStatus, statement::StatementText, wire::Wire,
+    classify, implicit, marker, session::SETUP, session_status::SessionStatus, statement::StatementText, watch::Watch,
+    wire::Wire,
 };
 use crate::{
     driver::{Answer, Dialect},
@@ -19,8 +27,7 @@ use crate::{
     },
 };
 
-/// The time that restoring variables may take. A KILL QUERY that comes between two statements of a text can make the
-/// server stop, though it has promised another result: without a limit the client would wait forever.
+/// The time that restoring variables may take: see [`Watch`] for why a result may not come.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Wire {
@@ -90,8 +97,9 @@ impl Wire {
 
     /// Runs a text of several statements. Returns how many of them are complete, and how many rows they affected or
     /// returned in total: steps affect none, nor does the empty statement of a trailing comment. Each statement has a
-    /// result, and an error comes when the previous result is read to its end. The statements behind the first
-    /// `waited_for` take no time: a result of theirs that does not come within [`PATIENCE`] will never come.
+    /// result, and an error comes when the previous result is read to its end. The results are awaited under a
+    /// [`Watch`]. The statements behind the first `waited_for` take no time: a result of theirs that does not come within
+    /// [`PATIENCE`] will never come.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
     pub(super) fn run_text(
         &mut self,
@@ -101,6 +109,7 @@ impl Wire {
         async move {
             let mut completed = 0;
             let mut answer = Answer::count(0);
+            let watch = Watch::new(&self.conn);
             let mut result = match self.conn.query_iter(text).await {
                 Ok(result) => result,
                 Err(error) => return (completed, Err(error)),
@@ -118,7 +127,12 @@ impl Wire {
                 }
                 // This reads up to the beginning of the next result.
                 let end = if completed + 1 < waited_for {
-                    read_on(&mut result).await
+                    let mut next = pin!(read_on(&mut result));
+                    match poll_once(next.as_mut()).await {
+                        Poll::Ready(end) => end,
+                        // Boxed, as few texts wait, and the future is to be small.
+                        Poll::Pending => Box::pin(watch.wait_for(next)).await,
+                    }
                 } else {
                     // Boxed, as few texts need the timer.
                     let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
@@ -197,4 +211,8 @@ async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<
         rows += 1;
     }
     Ok(rows)
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

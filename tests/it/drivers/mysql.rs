@@ -5,6 +5,7 @@ mod commit;
 mod computed;
 mod deadlock;
 mod errors;
+mod half_answered;
 mod helper;
 mod idle;
 mod kept_statements;
