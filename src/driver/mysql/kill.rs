@@ -1,4 +1,4 @@
-//! [`Killer`]: ends the statement of a session by KILL QUERY, over a connection of its own.
+//! [`Killer`]: ends the statement of a session by KILL QUERY, or the session by KILL, over a connection of its own.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use mysql_async::{Conn, Error as Native, Opts, prelude::Queryable as _};
 use tokio::time::{Instant, timeout};
 
-use super::detached::end_session;
+use crate::driver::detached::detach;
 
 /// The pause before a statement is killed again; it doubles each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -132,4 +132,20 @@ impl Request {
     fn is_unanswered(&self) -> bool {
         self.is_sent.load(Ordering::Acquire) && !self.has_arrived()
     }
+}
+
+/// Asks the server to end a session whose connection was dropped during a command, so that it does not go on with the
+/// statement and its locks. It does not wait, and needs no runtime, as the runtime may have ended.
+pub(super) fn end_session(opts: Opts, id: u32) {
+    detach(async move {
+        let ended = async {
+            let mut helper = Conn::new(opts).await?;
+            helper.query_drop(format!("KILL {id}")).await?;
+            helper.disconnect().await
+        };
+        let ended: Result<(), mysql_async::Error> = ended.await;
+        if let Err(error) = ended {
+            tracing::debug!(target: "nestling", %error, "a KILL did not reach the server");
+        }
+    });
 }

@@ -9,7 +9,6 @@ mod classify;
 mod command;
 mod connection;
 mod connector;
-mod detached;
 mod driver;
 #[cfg(feature = "tls")]
 mod fallback;

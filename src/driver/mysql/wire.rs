@@ -10,9 +10,8 @@ use futures_util::future::BoxFuture;
 use mysql_async::{Conn, Error as Native, consts::StatusFlags, prelude::Queryable as _};
 
 use super::{
-    classify,
-    detached::end_session,
-    implicit,
+    classify, implicit,
+    kill::end_session,
     server::Server,
     session::Session,
     session_status::{SessionStatus, StatusCell},

@@ -72,39 +72,39 @@ impl PostgresConnection {
         &self.wire
     }
 
-    async fn run(&self, owing: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
+    async fn run(&self, flight: &dyn Flight, query: Query<'_>, want: Want) -> Result<Answer, DriverError> {
         limits::check_count(query)?;
         // All other paths are boxed: their futures are large, and every statement would carry them.
         if want == Want::Batch {
-            return Box::pin(self.batch(owing, query)).await;
+            return Box::pin(self.batch(flight, query)).await;
         }
         if !self.hstore {
             hstore::refuse(query.params)?;
         }
         if self.wire.has_new_schema() {
-            Box::pin(self.settle_schema(owing)).await?;
+            Box::pin(self.settle_schema(flight)).await?;
         }
         let Some(cached) = self.cache.get(query.sql) else {
-            return Box::pin(self.run_new(owing, query, want)).await;
+            return Box::pin(self.run_new(flight, query, want)).await;
         };
         let Some(name) = cached.name.as_ref().filter(|_| self.wire.naming.has_names()) else {
-            return Box::pin(self.run_unnamed(owing, &cached, query, want)).await;
+            return Box::pin(self.run_unnamed(flight, &cached, query, want)).await;
         };
         let request = match self.bind(name.bytes(), &cached, query) {
             Ok(request) => request,
             // The columns of the statement may have other types by now.
-            Err(Refused::Misfit(_)) => return Box::pin(self.run_new(owing, query, want)).await,
+            Err(Refused::Misfit(_)) => return Box::pin(self.run_new(flight, query, want)).await,
             Err(refused) => return Err(refused_at(refused, query)),
         };
-        match self.execute(owing, &cached, query, request, want).await {
-            Err(failed) => Box::pin(self.retry(owing, failed, query, want)).await,
+        match self.execute(flight, &cached, query, request, want).await {
+            Err(failed) => Box::pin(self.retry(flight, failed, query, want)).await,
             Ok(answer) => Ok(answer),
         }
     }
 
     /// Sends the owed steps alone, as they may undo a change of the schema on which later prepared statements depend.
-    async fn settle_schema(&self, owing: &dyn Flight) -> Result<(), DriverError> {
-        self.run_steps(owing, &[]).await?;
+    async fn settle_schema(&self, flight: &dyn Flight) -> Result<(), DriverError> {
+        self.run_steps(flight, &[]).await?;
         if self.wire.take_undone_schema() {
             self.cache.clear();
         }
@@ -127,11 +127,11 @@ impl PostgresConnection {
         }
     }
 
-    async fn batch(&self, owing: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
+    async fn batch(&self, flight: &dyn Flight, query: Query<'_>) -> Result<Answer, DriverError> {
         limits::check_text(query.sql)?;
         self.refuse_lasting(query.sql)?;
         self.wire.note(session_effect(query.sql, Syntax::Postgres));
-        self.simple(owing, query.sql, |tag, _| matches!(tag, b'T' | b'D' | b'C' | b'I')).await?;
+        self.simple(flight, query.sql, |tag, _| matches!(tag, b'T' | b'D' | b'C' | b'I')).await?;
         self.note_deallocations();
         if effects::may_change_schema(query.sql) {
             self.schema_changed();
@@ -142,17 +142,17 @@ impl PostgresConnection {
     /// Runs a text of any number of statements; `read` gets the answers.
     pub(super) async fn simple(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         sql: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, mut text) = self.wire.send_text(owing, sql)?;
+        let (steps, mut text) = self.wire.send_text(flight, sql)?;
         if let Some(steps) = steps
             && let Err(failed) = self.wire.receive(steps, "", |_, _| false).await
         {
             // The text has not run: the guard ahead of it has found no transaction.
-            self.retry_steps(owing, *failed).await?;
-            text = self.wire.send_text(owing, sql)?.1;
+            self.retry_steps(flight, *failed).await?;
+            text = self.wire.send_text(flight, sql)?.1;
         }
         self.wire.receive(text, sql, read).await.map_err(|failed| failed.fault)
     }
@@ -173,14 +173,14 @@ impl PostgresConnection {
 
     pub(super) async fn execute(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         request: BytesMut,
         want: Want,
     ) -> Result<Answer, Box<FailedRequest>> {
         self.wire.note(prepared.effect);
-        let flight = self.wire.send_request(owing, &request)?;
+        let in_flight = self.wire.send_request(flight, &request)?;
         self.scratch.put(request);
         let mut affected = 0;
         let answer = match want {
@@ -191,7 +191,7 @@ impl PostgresConnection {
                     }
                     matches!(tag, b'C' | b'D' | b'I')
                 };
-                self.wire.receive(flight, query.sql, read).await?;
+                self.wire.receive(in_flight, query.sql, read).await?;
                 Answer::count(affected)
             }
             Want::Rows => {
@@ -204,12 +204,12 @@ impl PostgresConnection {
                     }
                     _ => tag == b'I',
                 };
-                self.wire.receive(flight, query.sql, read).await?;
+                self.wire.receive(in_flight, query.sql, read).await?;
                 Answer::rows(all.take(), affected)
             }
             Want::Stream => {
                 let rows = RowCollector::new(Arc::clone(&prepared.meta), None);
-                Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?
+                Box::pin(stream::start(Arc::clone(&self.wire), in_flight, rows, query.sql)).await?
             }
         };
         self.has_run(prepared);
@@ -239,16 +239,16 @@ impl Drop for PostgresConnection {
 }
 
 impl Connection for PostgresConnection {
-    fn run<'a>(&'a self, owing: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
-        Either::Right(Box::pin(Self::run(self, owing, query, want)))
+    fn run<'a>(&'a self, flight: &'a dyn Flight, query: Query<'a>, want: Want) -> Running<'a, Answer> {
+        Either::Right(Box::pin(Self::run(self, flight, query, want)))
     }
 
-    fn control<'a>(&'a self, owing: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
+    fn control<'a>(&'a self, flight: &'a dyn Flight, steps: &'a [Control]) -> Running<'a, ()> {
         // Each has a box of its own size.
         Either::Right(match steps.last() {
-            Some(Control::Commit) => Box::pin(self.commit(owing, steps)),
-            Some(Control::Rollback) => Box::pin(self.rollback(owing)),
-            _ => Box::pin(self.run_steps(owing, steps)),
+            Some(Control::Commit) => Box::pin(self.commit(flight, steps)),
+            Some(Control::Rollback) => Box::pin(self.rollback(flight)),
+            _ => Box::pin(self.run_steps(flight, steps)),
         })
     }
 

@@ -29,7 +29,7 @@ enum End {
 }
 
 impl PostgresConnection {
-    pub(super) async fn commit(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
+    pub(super) async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
         let text = Dialect::Postgres.render_all(steps);
         let mut end = None;
         let read = |tag, body: &[u8]| {
@@ -39,7 +39,7 @@ impl PostgresConnection {
             }
             matches!(tag, b'C' | b'T' | b'D')
         };
-        match self.end(owing, &text, read).await {
+        match self.end(flight, &text, read).await {
             Ok(()) => {
                 self.wire.end_transaction();
                 match end {
@@ -60,18 +60,18 @@ impl PostgresConnection {
             Err(fault) => {
                 // A step ahead of COMMIT has failed. If the rollback fails too, the state tells, and the connection is
                 // dropped. Boxed, as every COMMIT would carry it.
-                let _ = Box::pin(self.rollback(owing)).await;
+                let _ = Box::pin(self.rollback(flight)).await;
                 Err(fault)
             }
         }
     }
 
-    pub(super) async fn rollback(&self, owing: &dyn Flight) -> Result<(), DriverError> {
+    pub(super) async fn rollback(&self, flight: &dyn Flight) -> Result<(), DriverError> {
         let ends_transaction = self.wire.is_in_transaction();
         if self.wire.has_new_schema() {
             self.cache.clear();
         }
-        self.end(owing, "ROLLBACK", |tag, _| tag == b'C').await?;
+        self.end(flight, "ROLLBACK", |tag, _| tag == b'C').await?;
         self.wire.end_transaction();
         // On a pinned connection only the transaction ends: the session still belongs to its owner.
         match self.wire.mark().get() {
@@ -80,7 +80,7 @@ impl PostgresConnection {
                 self.wire.mark().clear();
             }
             SessionEffect::Reset if !ends_transaction => {
-                self.end(owing, RESET, |tag, _| matches!(tag, b'C' | b'T' | b'D')).await?;
+                self.end(flight, RESET, |tag, _| matches!(tag, b'C' | b'T' | b'D')).await?;
                 self.wire.mark().clear();
             }
             SessionEffect::Discard if !ends_transaction => self.wire.retire(),
@@ -92,13 +92,13 @@ impl PostgresConnection {
     /// Runs a text that controls the transaction or the session.
     async fn end(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         text: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, flight) = self.wire.send_text(owing, text)?;
+        let (steps, in_flight) = self.wire.send_text(flight, text)?;
         debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
-        self.wire.receive_control(flight, read).await
+        self.wire.receive_control(in_flight, read).await
     }
 
     /// Rolls back a transaction that the native client has left open outside any block.

@@ -45,59 +45,59 @@ impl From<DriverError> for Box<FailedRequest> {
 
 impl Wire {
     /// Sends the owed steps alone, and `steps` behind them; nothing if there are none.
-    pub(super) async fn run_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), Box<FailedRequest>> {
-        let flight = self.take(owing, |owed| {
+    pub(super) async fn run_steps(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), Box<FailedRequest>> {
+        let in_flight = self.take(flight, |owed| {
             let all: Steps = owed.iter().chain(steps).cloned().collect();
             (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
         })?;
-        let Some(flight) = flight else { return Ok(()) };
-        self.receive(flight, "", |_, _| false).await
+        let Some(in_flight) = in_flight else { return Ok(()) };
+        self.receive(in_flight, "", |_, _| false).await
     }
 
     /// Reads the answer to its end; `read` gets what belongs to the statement.
     pub(super) async fn receive(
         &self,
-        mut flight: InFlight,
+        mut in_flight: InFlight,
         sql: &str,
         mut read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), Box<FailedRequest>> {
-        let result = poll_fn(|cx| flight.poll_answer(cx, &mut read)).await;
-        self.settle(&flight);
-        result.map_err(|failure| self.failed_request(flight, failure, sql))
+        let result = poll_fn(|cx| in_flight.poll_answer(cx, &mut read)).await;
+        self.settle(&in_flight);
+        result.map_err(|failure| self.failed_request(in_flight, failure, sql))
     }
 
     /// As [`receive`](Self::receive), for a message that controls the transaction or the session.
     pub(super) async fn receive_control(
         &self,
-        mut flight: InFlight,
+        mut in_flight: InFlight,
         mut read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        match poll_fn(|cx| flight.poll_answer(cx, &mut read)).await {
+        match poll_fn(|cx| in_flight.poll_answer(cx, &mut read)).await {
             Ok(()) => Ok(()),
             Err(Failure::Statement(response)) if !response.ends_session() => Err(classify::control(*response)),
-            Err(failure) => Err(self.failed_request(flight, failure, "").fault),
+            Err(failure) => Err(self.failed_request(in_flight, failure, "").fault),
         }
     }
 
     /// Notes the steps that have succeeded.
-    pub(super) fn settle(&self, flight: &InFlight) {
-        if flight.steps_succeeded() {
-            self.prepared_steps.learn(flight.preparing);
-            if !flight.taken.is_empty() && !flight.begins() && flight.taken.contains(&Control::Rollback) {
+    pub(super) fn settle(&self, in_flight: &InFlight) {
+        if in_flight.steps_succeeded() {
+            self.prepared_steps.learn(in_flight.preparing);
+            if !in_flight.taken.is_empty() && !in_flight.begins() && in_flight.taken.contains(&Control::Rollback) {
                 self.end_transaction();
             }
         }
     }
 
     /// The meaning of a failed request.
-    pub(super) fn failed_request(&self, flight: InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
+    pub(super) fn failed_request(&self, in_flight: InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
         let by_step = matches!(failure, Failure::Step(_));
         let lost_name = self.has_lost_name(&failure);
-        let mut fault = self.with_fatal_error(self.judge(&flight, failure, sql));
+        let mut fault = self.with_fatal_error(self.judge(&in_flight, failure, sql));
         if fault.impact == Impact::Connection {
             // The connection is broken for all, even if the socket is open: the rest of the answers is unknown.
             self.mark_broken();
-            if flight.begins() && flight.is_untouched() && fault.error.code().is_some() {
+            if in_flight.begins() && in_flight.is_untouched() && fault.error.code().is_some() {
                 // The server has ended the session ahead of this request: nothing of it has run.
                 fault.impact = Impact::NotSent;
             }
@@ -105,7 +105,7 @@ impl Wire {
         if by_step {
             self.prepared_steps.forget();
         }
-        Box::new(FailedRequest { taken: flight.taken, by_step, lost_name, ..FailedRequest::from(fault) })
+        Box::new(FailedRequest { taken: in_flight.taken, by_step, lost_name, ..FailedRequest::from(fault) })
     }
 
     /// Whether a request has failed because a name is missing or taken.
@@ -117,7 +117,7 @@ impl Wire {
         classify::is_about_name(response) && self.names.stand_in(&response.message)
     }
 
-    fn judge(&self, flight: &InFlight, failure: Failure, sql: &str) -> DriverError {
+    fn judge(&self, in_flight: &InFlight, failure: Failure, sql: &str) -> DriverError {
         match failure {
             Failure::Revoked => classify::revoked(),
             Failure::Ended => classify::lost(self.link.failure(), sql),
@@ -133,7 +133,7 @@ impl Wire {
             }
             // The guard itself was cancelled, or its name was lost: it is unknown whether the transaction is open.
             Failure::Guard(response) => classify::control(*response),
-            Failure::Step(response) => match flight.failed_step() {
+            Failure::Step(response) => match in_flight.failed_step() {
                 Some(step) => classify::step(*response, step),
                 None => classify::control(*response),
             },

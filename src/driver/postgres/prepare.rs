@@ -18,7 +18,7 @@ impl PostgresConnection {
     /// Prepares and caches a statement, behind the owed steps; where statements have no names, it is described only.
     pub(super) async fn prepare(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         query: Query<'_>,
     ) -> Result<Arc<PreparedStatement>, Box<FailedRequest>> {
         limits::check_text(query.sql)?;
@@ -29,13 +29,13 @@ impl PostgresConnection {
         message::parse(text, query.sql, &[], &mut request);
         message::describe(text, &mut request);
         message::sync(&mut request);
-        let (probe, flight) = self.wire.send_with_probe(owing, &request).map_err(untouched)?;
+        let (probe, in_flight) = self.wire.send_with_probe(flight, &request).map_err(untouched)?;
         self.scratch.put(request);
         if let Some(probe) = probe {
             self.wire.learn_naming(probe).await;
         }
-        let description = self.describe(flight, query).await?;
-        self.look_up_types(owing, &description).await.map_err(untouched)?;
+        let description = self.describe(in_flight, query).await?;
+        self.look_up_types(flight, &description).await.map_err(untouched)?;
         // If names are not kept, the next request closes this one: most likely it is in the same session.
         let name = name.filter(|_| self.wire.naming.may_have_names());
         let meta = ResultMeta::new(&description.typed_columns(&self.types), self.hstore);
@@ -48,9 +48,13 @@ impl PostgresConnection {
         Ok(prepared)
     }
 
-    async fn describe(&self, flight: InFlight, query: Query<'_>) -> Result<StatementDescription, Box<FailedRequest>> {
+    async fn describe(
+        &self,
+        in_flight: InFlight,
+        query: Query<'_>,
+    ) -> Result<StatementDescription, Box<FailedRequest>> {
         let mut description = StatementDescription::default();
-        match self.wire.receive(flight, query.sql, |tag, body| description.read(tag, body)).await {
+        match self.wire.receive(in_flight, query.sql, |tag, body| description.read(tag, body)).await {
             Ok(()) => Ok(description),
             Err(mut failed) => {
                 failed.fault = untouched(failed.fault);
@@ -62,16 +66,16 @@ impl PostgresConnection {
     /// Looks up the unknown types of a statement.
     pub(super) async fn look_up_types(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         description: &StatementDescription,
     ) -> Result<(), DriverError> {
         match self.types.look_up(description.oids()) {
-            Some(text) => Box::pin(self.look_up(owing, &text)).await,
+            Some(text) => Box::pin(self.look_up(flight, &text)).await,
             None => Ok(()),
         }
     }
 
-    async fn look_up(&self, owing: &dyn Flight, text: &str) -> Result<(), DriverError> {
+    async fn look_up(&self, flight: &dyn Flight, text: &str) -> Result<(), DriverError> {
         let mut rows = Vec::new();
         let read = |tag, body: &[u8]| {
             if tag == b'D' {
@@ -79,7 +83,7 @@ impl PostgresConnection {
             }
             matches!(tag, b'T' | b'D' | b'C')
         };
-        self.simple(owing, text, read).await?;
+        self.simple(flight, text, read).await?;
         // A type that is not understood is known by its OID alone.
         self.types.learn(&rows);
         Ok(())

@@ -19,15 +19,15 @@ impl PostgresConnection {
     /// Runs a statement that is not prepared yet.
     pub(super) async fn run_new(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
-        match self.execute_new(owing, query, want).await {
+        match self.execute_new(flight, query, want).await {
             Ok(answer) => Ok(answer),
             // It was prepared just now, so it is not stale, unless a pooler has kept it.
             Err(failed) if failed.lost_name || self.is_kept_stale(&failed) => {
-                self.retry(owing, failed, query, want).await
+                self.retry(flight, failed, query, want).await
             }
             Err(failed) => Err(failed.fault),
         }
@@ -36,7 +36,7 @@ impl PostgresConnection {
     /// Runs a failed statement again if the server no longer accepted it as prepared.
     pub(super) async fn retry(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         mut failed: Box<FailedRequest>,
         query: Query<'_>,
         want: Want,
@@ -53,9 +53,9 @@ impl PostgresConnection {
             };
             let Some(recovery) = recovery.filter(|_| time <= TIMES) else { break };
             if !recovery.is_empty() {
-                self.wire.run_steps(owing, &recovery).await.map_err(|failed| failed.fault)?;
+                self.wire.run_steps(flight, &recovery).await.map_err(|failed| failed.fault)?;
             }
-            match self.execute_new(owing, query, want).await {
+            match self.execute_new(flight, query, want).await {
                 Ok(answer) => return Ok(answer),
                 Err(again) => failed = again,
             }
@@ -97,34 +97,34 @@ impl PostgresConnection {
 
     async fn execute_new(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, Box<FailedRequest>> {
-        let prepared = self.prepare(owing, query).await?;
+        let prepared = self.prepare(flight, query).await?;
         let Some(name) = prepared.name.as_ref().filter(|_| self.wire.naming.has_names()) else {
-            return self.execute_unnamed(owing, &prepared, query, want).await;
+            return self.execute_unnamed(flight, &prepared, query, want).await;
         };
         let request = self.bind(name.bytes(), &prepared, query).map_err(|refused| refused_at(refused, query))?;
-        self.execute(owing, &prepared, query, request, want).await
+        self.execute(flight, &prepared, query, request, want).await
     }
 
     /// Sends the owed steps alone, and `steps` behind them.
-    pub(super) async fn run_steps(&self, owing: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
-        match self.wire.run_steps(owing, steps).await {
+    pub(super) async fn run_steps(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
+        match self.wire.run_steps(flight, steps).await {
             Ok(()) => Ok(()),
-            Err(failed) => self.retry_steps(owing, *failed).await,
+            Err(failed) => self.retry_steps(flight, *failed).await,
         }
     }
 
     /// Sends failed steps again if the name of one was lost and they were to begin the transaction.
-    pub(super) async fn retry_steps(&self, owing: &dyn Flight, failed: FailedRequest) -> Result<(), DriverError> {
+    pub(super) async fn retry_steps(&self, flight: &dyn Flight, failed: FailedRequest) -> Result<(), DriverError> {
         if !failed.lost_name {
             return Err(failed.fault);
         }
         self.lost_name(1);
         match recovery_steps(&failed, true) {
-            Some(recovery) => self.wire.run_steps(owing, &recovery).await.map_err(|failed| failed.fault),
+            Some(recovery) => self.wire.run_steps(flight, &recovery).await.map_err(|failed| failed.fault),
             None => Err(failed.fault),
         }
     }

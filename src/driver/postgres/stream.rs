@@ -22,7 +22,7 @@ use crate::{data::row::Row, driver::Answer, transaction::impact::DriverError};
 struct Rows {
     wire: Arc<Wire>,
     /// `None` at the end of the answer.
-    flight: Option<InFlight>,
+    in_flight: Option<InFlight>,
     collector: RowCollector,
     /// The rows that were received.
     ready: std::vec::IntoIter<Row>,
@@ -34,26 +34,26 @@ struct Rows {
 /// Waits until the statement runs, or has failed before; rows and later errors come out of the stream.
 pub(super) async fn start(
     wire: Arc<Wire>,
-    mut flight: InFlight,
+    mut in_flight: InFlight,
     mut collector: RowCollector,
     sql: &str,
 ) -> Result<Answer, Box<FailedRequest>> {
     let ended = poll_fn(|cx| {
         loop {
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut collector)));
-            if ended.is_some() || flight.is_running() {
+            let ended = ready!(in_flight.poll_piece(cx, &mut reading(&mut collector)));
+            if ended.is_some() || in_flight.is_running() {
                 return Poll::Ready(ended);
             }
         }
     })
     .await;
-    wire.settle(&flight);
+    wire.settle(&in_flight);
     let ready = collector.take().into_iter();
-    let mut rows = Rows { wire, flight: None, collector, ready, failure: None, sql: sql.into() };
+    let mut rows = Rows { wire, in_flight: None, collector, ready, failure: None, sql: sql.into() };
     match ended {
-        Some(Err(failure)) if !flight.is_running() => return Err(rows.wire.failed_request(flight, failure, sql)),
-        Some(result) => rows.end(flight, result),
-        None => rows.flight = Some(flight),
+        Some(Err(failure)) if !in_flight.is_running() => return Err(rows.wire.failed_request(in_flight, failure, sql)),
+        Some(result) => rows.end(in_flight, result),
+        None => rows.in_flight = Some(in_flight),
     }
     Ok(Answer::stream(Box::pin(rows)))
 }
@@ -68,8 +68,8 @@ fn reading(collector: &mut RowCollector) -> impl FnMut(u8, &[u8]) -> bool {
 }
 
 impl Rows {
-    fn end(&mut self, flight: InFlight, result: Result<(), Failure>) {
-        self.failure = result.err().map(|failure| self.wire.failed_request(flight, failure, &self.sql).fault);
+    fn end(&mut self, in_flight: InFlight, result: Result<(), Failure>) {
+        self.failure = result.err().map(|failure| self.wire.failed_request(in_flight, failure, &self.sql).fault);
     }
 }
 
@@ -82,13 +82,13 @@ impl Stream for Rows {
             if let Some(row) = this.ready.next() {
                 return Poll::Ready(Some(Ok(row)));
             }
-            let Some(flight) = &mut this.flight else { return Poll::Ready(this.failure.take().map(Err)) };
-            let ended = ready!(flight.poll_piece(cx, &mut reading(&mut this.collector)));
+            let Some(in_flight) = &mut this.in_flight else { return Poll::Ready(this.failure.take().map(Err)) };
+            let ended = ready!(in_flight.poll_piece(cx, &mut reading(&mut this.collector)));
             this.ready = this.collector.take().into_iter();
             if let Some(result) = ended
-                && let Some(flight) = this.flight.take()
+                && let Some(in_flight) = this.in_flight.take()
             {
-                this.end(flight, result);
+                this.end(in_flight, result);
             }
         }
     }

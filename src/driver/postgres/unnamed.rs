@@ -29,20 +29,20 @@ impl PostgresConnection {
     /// Runs a statement that was described. If names are kept by now, it is prepared.
     pub(super) async fn run_unnamed(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
     ) -> Result<Answer, DriverError> {
         // A statement that was prepared where names are kept has no description.
         if self.wire.naming.has_names() || prepared.row.is_none() {
-            return self.run_new(owing, query, want).await;
+            return self.run_new(flight, query, want).await;
         }
-        match self.execute_unnamed(owing, prepared, query, want).await {
+        match self.execute_unnamed(flight, prepared, query, want).await {
             Ok(answer) => Ok(answer),
             // The columns of the statement may have other types by now.
-            Err(failed) if failed.is_misfit => self.run_new(owing, query, want).await,
-            Err(failed) => self.retry(owing, failed, query, want).await,
+            Err(failed) if failed.is_misfit => self.run_new(flight, query, want).await,
+            Err(failed) => self.retry(flight, failed, query, want).await,
         }
     }
 
@@ -59,7 +59,7 @@ impl PostgresConnection {
 
     pub(super) async fn execute_unnamed(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
         want: Want,
@@ -72,13 +72,13 @@ impl PostgresConnection {
             Box::new(FailedRequest { is_misfit, ..FailedRequest::from(refused_at(refused, query)) })
         })?;
         self.wire.note(prepared.effect);
-        let flight = self.wire.send_request(owing, &request)?;
+        let in_flight = self.wire.send_request(flight, &request)?;
         self.scratch.put(request);
         let holds = want == Want::Rows;
         let expected = ExpectedColumns::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
         let mut rows = RowCollector::expecting(expected, query.reader.filter(|_| holds).cloned());
         if want == Want::Stream {
-            let answer = Box::pin(stream::start(Arc::clone(&self.wire), flight, rows, query.sql)).await?;
+            let answer = Box::pin(stream::start(Arc::clone(&self.wire), in_flight, rows, query.sql)).await?;
             self.has_run(prepared);
             return Ok(answer);
         }
@@ -92,12 +92,12 @@ impl PostgresConnection {
             }
             _ => matches!(tag, b'D' | b'T' | b'n' | b'I'),
         };
-        self.wire.receive(flight, query.sql, read).await?;
+        self.wire.receive(in_flight, query.sql, read).await?;
         if !holds {
             self.has_run(prepared);
             return Ok(Answer::count(affected));
         }
-        self.settle_columns(owing, prepared, query, &mut rows).await?;
+        self.settle_columns(flight, prepared, query, &mut rows).await?;
         self.has_run(prepared);
         Ok(Answer::rows(rows.take(), affected))
     }
@@ -105,7 +105,7 @@ impl PostgresConnection {
     /// All rows are received. If their columns were not the expected ones, they replace these.
     async fn settle_columns(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         prepared: &PreparedStatement,
         query: Query<'_>,
         rows: &mut RowCollector,
@@ -113,7 +113,7 @@ impl PostgresConnection {
         let Some(found) = rows.take_expected().and_then(|expected| expected.found) else { return Ok(()) };
         let ChangedColumns { description, mut meta, kept_back } = found;
         if let Some(kept_back) = kept_back {
-            self.look_up_types(owing, &description).await?;
+            self.look_up_types(flight, &description).await?;
             meta = Arc::new(ResultMeta::new(&description.typed_columns(&self.types), self.hstore));
             if !rows.resume(Arc::clone(&meta), &kept_back) {
                 return Err(classify::not_understood(query.sql));

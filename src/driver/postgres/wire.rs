@@ -238,22 +238,22 @@ impl Wire {
     /// it is due: it costs no round trip.
     pub(super) fn send_with_probe(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         request: &[u8],
     ) -> Result<(Option<Probe>, InFlight), DriverError> {
-        let needs_transaction = owing.needs_transaction();
-        self.take(owing, |owed| {
+        let needs_transaction = flight.needs_transaction();
+        self.take(flight, |owed| {
             let probe = self.may_probe().then(|| {
                 let name = self.names.once();
                 let answer = self.link.send(|out, _| ProbeAnswer::ask(&name, out));
-                Probe { name, flight: InFlight::new(answer, &[], false, Preparing::default()) }
+                Probe { name, in_flight: InFlight::new(answer, &[], false, Preparing::default()) }
             });
             (probe, self.send_group(owed, needs_transaction, request))
         })
     }
 
     /// Waits for the answer to the probe. If it fails, nothing is learnt, and the request behind it tells why.
-    pub(super) async fn learn_naming(&self, Probe { name, mut flight }: Probe) {
+    pub(super) async fn learn_naming(&self, Probe { name, mut in_flight }: Probe) {
         let mut answer = None;
         let mut read = |tag, body: &[u8]| {
             if tag == b'D' {
@@ -261,7 +261,7 @@ impl Wire {
             }
             true
         };
-        match (poll_fn(|cx| flight.poll_answer(cx, &mut read)).await, answer) {
+        match (poll_fn(|cx| in_flight.poll_answer(cx, &mut read)).await, answer) {
             (Ok(()), Some(answer)) => self.naming.learn(answer, self.link.key()),
             // It may have failed before its name was closed.
             _ => self.names.close(name),
@@ -275,11 +275,11 @@ impl Wire {
     ///
     /// # Errors
     /// Nothing was sent: the flight may not send, or the connection is dead.
-    pub(super) fn take<T>(&self, owing: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
+    pub(super) fn take<T>(&self, flight: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
             return Err(self.with_fatal_error(classify::unsent()));
         }
-        let owed = owing.take().map_err(DriverError::harmless)?;
+        let owed = flight.take().map_err(DriverError::harmless)?;
         Ok(send(&owed))
     }
 
@@ -287,20 +287,20 @@ impl Wire {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub(super) fn send_request(&self, owing: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
-        let needs_transaction = owing.needs_transaction();
-        self.take(owing, |owed| self.send_group(owed, needs_transaction, request))
+    pub(super) fn send_request(&self, flight: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
+        let needs_transaction = flight.needs_transaction();
+        self.take(flight, |owed| self.send_group(owed, needs_transaction, request))
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. It
     /// does not run outside the transaction that the steps begin.
     pub(super) fn send_text(
         &self,
-        owing: &dyn Flight,
+        flight: &dyn Flight,
         text: &str,
     ) -> Result<(Option<InFlight>, InFlight), DriverError> {
-        let needs_transaction = owing.needs_transaction();
-        self.take(owing, |steps| {
+        let needs_transaction = flight.needs_transaction();
+        self.take(flight, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
             let in_transaction = needs_transaction || begins(steps);
             let answer = self.link.send(|out, status| {
@@ -340,7 +340,7 @@ impl Wire {
 /// The probe under way, and its name.
 pub(super) struct Probe {
     name: NameText,
-    flight: InFlight,
+    in_flight: InFlight,
 }
 
 /// The loan of the native client. If it is leaked, the connection stays busy.
