@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     data::value::Value,
-    model::table::{ColumnType, Key as _, Model, Stored, Table},
+    model::table::{ColumnType, Stored, Table},
 };
 
 /// The two sides of a comparison: a value takes the stored form of the column beside it. Where decimals are text, the
@@ -74,10 +74,10 @@ fn array_type(node: &Node) -> Option<Cow<'static, str>> {
     }
 }
 
-/// The condition that a row of the model has this primary key.
-pub(crate) fn is_key<M: Model>(key: &M::Key) -> Node {
-    let column = |def| Node::Column(Qualifier::of(M::TABLE), def);
-    let parts = M::TABLE.key().zip(key.values());
+/// The condition that a row of the table has this primary key.
+pub(crate) fn is_key(table: &Table, key: impl IntoIterator<Item = Value>) -> Node {
+    let column = |def| Node::Column(Qualifier::of(table), def);
+    let parts = table.key().zip(key);
     let conditions = parts.map(|(part, value)| equal(column(part), Node::Value(value)));
     conditions.reduce(Node::and).expect("a primary key has a column: the derive macro sees to it")
 }

@@ -13,7 +13,7 @@ use crate::{
     model::{
         expr::{Expr, is_key},
         query::Query as _,
-        table::Model,
+        table::{Key as _, Model},
     },
 };
 
@@ -89,7 +89,7 @@ impl<'a, M: Model> DeleteRow<'a, M> {
 
     async fn run(self) -> Result<u64> {
         let Self { db, key } = self;
-        M::delete().filter(Expr::new(is_key::<M>(&key))).run_on(db).await
+        M::delete().filter(Expr::new(is_key(M::TABLE, key.values()))).run_on(db).await
     }
 }
 

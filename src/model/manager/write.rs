@@ -6,7 +6,7 @@ use crate::{
     model::{
         expr::{Assignment, Columns, Expr, Node, is_key},
         query::Query as _,
-        table::Model,
+        table::{Key as _, Model},
     },
 };
 
@@ -110,6 +110,6 @@ impl Manager {
 
     async fn write<M: Model>(&self, row: &M, columns: Vec<usize>) -> Result<u64> {
         let set = columns.into_iter().map(|column| Assignment::new(column, Node::Value(row.value(column))));
-        M::update(set).filter(Expr::new(is_key::<M>(&row.key()))).run_on(&self.db).await
+        M::update(set).filter(Expr::new(is_key(M::TABLE, row.key().values()))).run_on(&self.db).await
     }
 }

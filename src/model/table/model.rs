@@ -77,7 +77,7 @@ pub trait Model: FromRow + Send + Sync + 'static {
     /// # Ok::<_, nestling::Error>(())
     /// ```
     fn by_key(key: impl Into<Self::Key>) -> Select<Self> {
-        Self::select().filter(Expr::new(is_key::<Self>(&key.into())))
+        Self::select().filter(Expr::new(is_key(Self::TABLE, key.into().values())))
     }
 
     /// The table in a query, to select whole models of a join or to join it on a condition.

@@ -13,7 +13,7 @@ use crate::{
     model::{
         expr::{Node, is_key, listed},
         query::{Lock, LockKind, LockWait},
-        table::Model,
+        table::{Key as _, Model},
     },
 };
 
@@ -42,9 +42,9 @@ impl<'w> Walk<'w> {
     pub(super) async fn begin<M: Model>(&mut self, key: &M::Key) -> Result<bool> {
         if self.graph.tables[0].columns.is_empty() {
             // No table refers to this one: no column but the key is needed.
-            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key::<M>(key)).await?.affected > 0);
+            return Ok(delete(self.db, &self.graph.tables[0].id, &is_key(M::TABLE, key.values())).await?.affected > 0);
         }
-        let rows = self.select(0, &is_key::<M>(key)).await?;
+        let rows = self.select(0, &is_key(M::TABLE, key.values())).await?;
         Ok(self.add(0, &rows)? > 0)
     }
 
