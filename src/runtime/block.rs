@@ -292,7 +292,7 @@ impl<S: Session> Block<S> {
             return Ok(Ended { ending: None, error });
         };
         if is_stopped {
-            session_state.session().interrupt(self.frame.spares());
+            session_state.session().interrupt(self.frame.cancel_scope());
         }
         let session_state = Arc::clone(self.frame.session_state());
         // The block moves along, so that the session is given back only with the answer.
@@ -360,7 +360,7 @@ impl<S: Session> Drop for Block<S> {
         drop(closed);
         if in_use && frame.parent().is_some() {
             // The session is used on: its next statement must not wait for what was in flight here (rule 38).
-            frame.session_state().session().interrupt(frame.spares());
+            frame.session_state().session().interrupt(frame.cancel_scope());
         }
         self.settle();
     }

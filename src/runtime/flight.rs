@@ -61,7 +61,7 @@ impl<S: Session> Drop for FrameFlight<'_, S> {
                 .abort(Error::new(ErrorKind::Cancelled, "a statement was dropped while the server was at work on it"));
             // The end of a frame has stopped what was in flight in it: an interrupt now would hit what came after.
             if !self.frame.is_closed() {
-                self.frame.session_state().session().interrupt(self.frame.spares());
+                self.frame.session_state().session().interrupt(self.frame.cancel_scope());
             }
         }
     }

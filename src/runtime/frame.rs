@@ -278,7 +278,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// What a cancellation of statements in this frame must leave intact.
-    pub(super) fn spares(&self) -> CancelScope {
+    pub(super) fn cancel_scope(&self) -> CancelScope {
         match self.opening {
             Opening::Savepoint(_) => CancelScope::Transaction,
             Opening::Begin(_) if self.parent().is_none() => CancelScope::Nothing,

@@ -43,7 +43,7 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
 
     /// What is in flight was dropped, or belongs to a block that has ended: takes it from its holder, and has the server
     /// stop it before anything else is sent. MUST NOT block.
-    fn interrupt(&self, sparing: CancelScope);
+    fn interrupt(&self, scope: CancelScope);
 
     /// The block that owns the session has ended: gives the connection back once it is idle, or throws it away. MUST NOT
     /// block; called once, maybe while statements of other tasks are still in flight.

@@ -87,7 +87,7 @@ impl Session for DbSession {
         self.shared().dialect.undoes_settings()
     }
 
-    fn interrupt(&self, sparing: CancelScope) {
+    fn interrupt(&self, scope: CancelScope) {
         self.take_stream();
         let Some(lease) = self.taken() else { return };
         if lease.is_lent() {
@@ -111,7 +111,7 @@ impl Session for DbSession {
             if let Some(before) = before {
                 before.await;
             }
-            lease.connection().cancel(sparing).await;
+            lease.connection().cancel(scope).await;
             drop(over);
         }));
     }

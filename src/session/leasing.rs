@@ -36,13 +36,13 @@ enum Task<'s> {
     Leave,
 }
 
-/// A thread looks for a connection, until this is dropped.
+/// The right to look for the connection of a session, held by one thread until this is dropped.
 struct Looking<'s>(&'s DbSession);
 
 impl Drop for Looking<'_> {
     fn drop(&mut self) {
         let mut lease_state = self.0.lease_state();
-        // It panicked.
+        // It found none, or panicked.
         if matches!(*lease_state, LeaseState::Leasing(None)) {
             *lease_state = LeaseState::Empty;
         }
