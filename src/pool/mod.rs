@@ -3,7 +3,6 @@
 
 mod connection;
 mod generation;
-#[expect(clippy::module_inception, reason = "each file is named after its type")]
 mod pool;
 mod sweep;
 #[cfg(test)]

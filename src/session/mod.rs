@@ -9,7 +9,6 @@ mod flight;
 mod lease;
 mod leasing;
 mod registry;
-#[expect(clippy::module_inception, reason = "each file is named after its type")]
 mod session;
 pub(crate) mod trace;
 
