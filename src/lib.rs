@@ -100,7 +100,6 @@ mod driver;
 mod error;
 pub mod model;
 mod pool;
-#[cfg(feature = "mysql")]
 mod primitives;
 mod revocable;
 mod runtime;

@@ -5,10 +5,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -22,7 +19,10 @@ use super::{
     connection::{PooledConnection, ServerEpoch},
     sweep::{self, IdlePolicy, Sweeping, Swept},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    primitives::{AtomicBool, Mutex, MutexGuard},
+};
 
 /// The error of a database that is closed.
 pub(crate) fn closed() -> Error {
@@ -363,3 +363,7 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(all(test, nestling_loom))]
+#[path = "wait_queue_loom_tests.rs"]
+mod loom_tests;

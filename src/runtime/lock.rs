@@ -7,10 +7,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,7 +15,10 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::StreamUse;
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    primitives::{AtomicBool, Mutex, MutexGuard, sequential},
+};
 
 /// What has a lock: a frame.
 pub(crate) trait Lockable: Sized + Send + Sync {
@@ -262,6 +262,7 @@ impl<F> FrameLock<F> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return None;
         }
+        sequential();
         // A request that queues up just now reads `closed` after it has set `queued`: one of the two sees the other.
         let has_queue = self.queued.load(Ordering::SeqCst);
         Some(if has_queue { self.state().reject_all() } else { Rejected { _waiters: None } })
@@ -305,6 +306,7 @@ impl<F> FrameLock<F> {
         queue.next += 1;
         queue.waiters.push_back(Waiter { number, mode: mode.clone(), grant });
         self.queued.store(true, Ordering::SeqCst);
+        sequential();
         if self.closed.load(Ordering::SeqCst) {
             let rejected = state.reject_all();
             // Outside the mutex, as a waiter that is woken may hold a permit here.
@@ -384,3 +386,7 @@ impl<F> fmt::Debug for FrameLock<F> {
         f.debug_struct("FrameLock").field("closed", &self.is_closed()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, nestling_loom))]
+#[path = "lock_loom_tests.rs"]
+mod loom_tests;

@@ -6,18 +6,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use loom::{future::block_on, model::Builder, thread};
+use loom::{future::block_on, thread};
 
 use super::*;
-
-/// Tries all interleavings in which no thread is interrupted more often than this, or than `LOOM_MAX_PREEMPTIONS` says.
-const PREEMPTIONS: usize = 2;
-
-fn model(check: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound.get_or_insert(PREEMPTIONS);
-    builder.check(check);
-}
+use crate::primitives::model;
 
 /// A server: the command is pending until it has answered.
 #[derive(Clone, Default)]
