@@ -70,7 +70,7 @@ impl Database {
     /// # Errors
     /// `Connect` if no connection can be made; its text names host, port and reason, and it has the server's code.
     /// `PoolTimeout` if the server had no connection to give within
-    /// [`acquire_timeout`](DatabaseBuilder::acquire_timeout). The next call tries again.
+    /// [`acquire_timeout`](crate::DatabaseBuilder::acquire_timeout). The next call tries again.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
@@ -124,7 +124,7 @@ impl Database {
     }
 
     /// Closes the database: no new query is taken, open transactions are waited for up to
-    /// [`close_timeout`](DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Within that time
+    /// [`close_timeout`](crate::DatabaseBuilder::close_timeout), then ended, so that their blocks return errors. Within that time
     /// it also waits until the server has ended the sessions, and for up to a second more where transactions had to be
     /// ended. Called again, it waits for what is still open, if anything is. The connections of blocking handles are
     /// closed too.
