@@ -112,13 +112,10 @@ impl Database {
                 let text = format!("the database did not answer within {wait:?}");
                 return Err(Error::new(ErrorKind::Connect, text));
             };
-            match answer {
+            match answer.map_err(|fault| examine(pool, lease.made(), None, fault)) {
                 Ok(_) => return Ok(()),
-                Err(fault) if fault.is_lost() && retries < RETRIES => {
-                    retries += 1;
-                    pool.mark_unverified();
-                }
-                Err(fault) => return Err(examine(pool, lease.made(), None, fault).error),
+                Err(fault) if fault.is_lost() && retries < RETRIES => retries += 1,
+                Err(fault) => return Err(fault.error),
             }
         }
     }

@@ -319,7 +319,6 @@ impl Database {
                 // It was never sent: it may go over another connection.
                 Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => {
                     replays += 1;
-                    self.shared().pool.mark_unverified();
                 }
                 Err(fault) => return Err(fault.error),
             }

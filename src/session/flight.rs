@@ -148,15 +148,18 @@ impl Drop for DbFlight<'_> {
     }
 }
 
-/// Examines the failure of a flight over a connection that was `made` in some epoch of its server. An error that says that the
-/// server is not what it was opened for makes all connections to it stale. Running the transaction again may then help, but not
+/// Examines the failure of a flight over a connection that was `made` in some epoch of its server. After a loss the idle
+/// connections are checked before their next use. An error that says that the server is not what it was opened for makes all connections to it stale. Running the transaction again may then help, but not
 /// where the transaction itself may not write, nor where a statement outside a transaction may have taken effect: those errors
 /// lose their class.
 pub(crate) fn examine(pool: &Pool, made: u64, frame: Option<&Frame<DbSession>>, fault: DriverError) -> DriverError {
+    let is_lost = fault.is_lost();
+    if is_lost {
+        pool.mark_unverified();
+    }
     if fault.error.class() != ServerClass::WrongServer {
         return fault;
     }
-    let is_lost = fault.is_lost();
     let may_not_write = frame.and_then(Frame::settings).is_some_and(|settings| settings.read_only() == Some(true));
     if !may_not_write || is_lost {
         pool.mark_stale(made);

@@ -165,7 +165,6 @@ impl DbSession {
                 drop(old);
                 lease.condemn();
                 self.ended();
-                self.shared.pool.mark_unverified();
                 true
             }
             // Another statement of the same flight was faster.

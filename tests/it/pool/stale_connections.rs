@@ -112,6 +112,27 @@ test_on! {
     }
 }
 
+test_on! {
+    every_server_on_one_thread;
+
+    /// rule 60: a block that loses its connection is told so; nobody else meets the dead ones beside it
+    async fn after_a_loss_that_is_told_the_idle_connections_are_checked(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        warm(db, 3).await;
+        let block = db.atomic(|| async {
+            insert(db, 1).await?;
+            kill_unseen(&backend).await;
+            insert(db, 2).await
+        });
+        let error = block.await.expect_err("its transaction is gone");
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error:?}");
+        assert_eq!(insert(db, 3).await.expect("over another connection"), 1);
+        assert_eq!(backend.items().await, ["name 3"]);
+        backend.settled().await;
+    }
+}
+
 /// rule 60: what is sent outside a block is not sent again, so it must not be sent over a connection that is known to be dead
 /// as soon as the runtime, which was kept busy, looks at it
 #[tokio::test]
