@@ -12,7 +12,7 @@ pub(crate) struct Revocable<W>(Mutex<State<W>>);
 
 enum State<W> {
     /// Between two polls. The waker is that of the last poll, if it was pending.
-    Held {
+    Kept {
         work: W,
         waker: Option<Waker>,
     },
@@ -39,7 +39,7 @@ pub(crate) trait Revoke: Send + Sync {
 
 impl<W> Revocable<W> {
     pub(crate) fn new(work: W) -> Self {
-        Self(Mutex::new(State::Held { work, waker: None }))
+        Self(Mutex::new(State::Kept { work, waker: None }))
     }
 
     fn state(&self) -> MutexGuard<'_, State<W>> {
@@ -51,7 +51,7 @@ impl<W> Revocable<W> {
     pub(crate) fn lend(&self) -> Result<(W, Option<Waker>), Gone> {
         let mut state = self.state();
         let (next, lent) = match mem::replace(&mut *state, State::Lent) {
-            State::Held { work, waker } => return Ok((work, waker)),
+            State::Kept { work, waker } => return Ok((work, waker)),
             State::Revoked => (State::Revoked, Gone::Revoked),
             State::Lent | State::Over => (State::Over, Gone::Over),
         };
@@ -64,7 +64,7 @@ impl<W> Revocable<W> {
     pub(crate) fn put_back(&self, work: W, waker: Option<Waker>) -> bool {
         let mut state = self.state();
         if matches!(*state, State::Lent) {
-            *state = State::Held { work, waker };
+            *state = State::Kept { work, waker };
             return true;
         }
         drop(state);
@@ -93,7 +93,7 @@ impl<W: Send> Revoke for Revocable<W> {
         }
         let before = mem::replace(&mut *state, State::Revoked);
         drop(state);
-        if let State::Held { work, waker } = before {
+        if let State::Kept { work, waker } = before {
             drop(work);
             waker.into_iter().for_each(Waker::wake);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, options::Plan};
+use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
@@ -53,7 +53,7 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.run_atomic(&Plan::default(), body).await
+        self.run_atomic(&BlockOptions::default(), body).await
     }
 
     /// Runs `body` in the transaction that the current task has open, or in a new one.
@@ -88,7 +88,7 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.run_transaction(Plan::default(), body).await
+        self.run_transaction(BlockOptions::default(), body).await
     }
 
     /// Runs `body` in a savepoint of the transaction that the current task has open.
@@ -182,21 +182,21 @@ impl Database {
         Ok(Some(Block::pin(&context, DbSession::new(self.shared()))))
     }
 
-    pub(super) async fn run_atomic<F, Fut, T, E>(&self, plan: &Plan, body: F) -> Result<T, E>
+    pub(super) async fn run_atomic<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let block = self.open_block(plan).await?;
-        if plan.eager {
+        let block = self.open_block(options).await?;
+        if options.eager {
             // Boxed, as it is seldom used and all blocks would carry it.
             Box::pin(self.send_owed(block.frame())).await?;
         }
         run(block, body).await
     }
 
-    pub(super) async fn run_transaction<F, Fut, T, E>(&self, plan: Plan, body: F) -> Result<T, E>
+    pub(super) async fn run_transaction<F, Fut, T, E>(&self, options: BlockOptions, body: F) -> Result<T, E>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
@@ -205,15 +205,15 @@ impl Database {
     {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
-                check_joined(&plan, &frame)?;
+                check_joined(&options, &frame)?;
                 frame.check()?;
                 let around = current().unwrap_or_default();
                 joined(&around, &frame, body).await
             }
-            None if current().is_some() => self.run_atomic(&plan, body).await,
+            None if current().is_some() => self.run_atomic(&options, body).await,
             None => {
                 let db = self.clone();
-                spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&plan, body).await }).await?
+                spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&options, body).await }).await?
             }
         }
     }
@@ -246,23 +246,23 @@ impl Database {
     }
 
     /// Opens a root or a savepoint, whichever is due.
-    pub(super) async fn open_block(&self, plan: &Plan) -> Result<Block<DbSession>, Error> {
+    pub(super) async fn open_block(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let context = current().unwrap_or_default();
         let frame = context.innermost(self.id());
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
-                check_inner(plan, parent)?;
-                let locals = plan.settings.locals_alone();
+                check_inner(options, parent)?;
+                let locals = options.settings.locals_alone();
                 if !locals.is_empty() {
                     self.shared().dialect.check_settings(&locals)?;
                 }
-                Block::savepoint_with(&context, parent, locals, plan.name.clone())?
+                Block::savepoint_with(&context, parent, locals, options.name.clone())?
             }
             None => {
                 require_runtime()?;
-                self.shared().dialect.check_settings(&plan.settings)?;
+                self.shared().dialect.check_settings(&options.settings)?;
                 let session = || DbSession::new(self.shared());
-                Block::root(&context, frame, plan.settings.clone(), plan.name.clone(), session)?
+                Block::root(&context, frame, options.settings.clone(), options.name.clone(), session)?
             }
         };
         match opened {
@@ -299,16 +299,16 @@ impl Database {
 }
 
 /// A block inside another one cannot have modes of its own, nor be durable. Local settings it can have (rule 30).
-fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
-    if plan.durable {
+fn check_inner(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), Error> {
+    if options.durable {
         let text = format!("a durable block must be the outermost one, and the block {} is open", frame.label());
         return Err(Error::new(ErrorKind::NotDurable, text));
     }
     // Nearly all ask for no settings: then the root need not be found.
-    if plan.settings.is_empty() {
+    if options.settings.is_empty() {
         return Ok(());
     }
-    match frame.settings().and_then(|open| plan.settings.conflicts_with(open)) {
+    match frame.settings().and_then(|open| options.settings.conflicts_with(open)) {
         Some(conflict) => Err(mismatch(&conflict, frame)),
         None => Ok(()),
     }
@@ -316,10 +316,10 @@ fn check_inner(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
 
 /// A `transaction` that joins has no savepoint with which settings of its own could end: the open one must have the settings it
 /// asks for. The message contains no value, which may be a secret.
-pub(super) fn check_joined(plan: &Plan, frame: &Frame<DbSession>) -> Result<(), Error> {
-    check_inner(plan, frame)?;
+pub(super) fn check_joined(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), Error> {
+    check_inner(options, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());
-    match plan.settings.locals().iter().find(missing) {
+    match options.settings.locals().iter().find(missing) {
         Some((key, _)) => {
             let text = format!(
                 "a transaction that joins was asked for with a value of {key} that the open one does not have; open a \

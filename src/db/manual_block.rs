@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use super::{
     Database,
     blocks::{check_joined, end},
-    options::Plan,
+    options::BlockOptions,
 };
 use crate::{
     error::Error,
@@ -63,23 +63,23 @@ impl ManualBlock {
 
 impl Database {
     /// Opens a root or a savepoint, whichever is due, as [`atomic`](Self::atomic) does.
-    pub(crate) async fn manual_atomic(&self, plan: &Plan) -> Result<ManualBlock, Error> {
-        let block = self.open_block(plan).await?;
-        if plan.eager {
+    pub(crate) async fn manual_atomic(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
+        let block = self.open_block(options).await?;
+        if options.eager {
             self.send_owed(block.frame()).await?;
         }
         Ok(ManualBlock::Own(block))
     }
 
     /// Opens a root or joins the one that is open, as [`transaction`](Self::transaction) does in a scope.
-    pub(crate) async fn manual_transaction(&self, plan: &Plan) -> Result<ManualBlock, Error> {
+    pub(crate) async fn manual_transaction(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
-                check_joined(plan, &frame)?;
+                check_joined(options, &frame)?;
                 frame.check()?;
                 Ok(ManualBlock::Joined(frame))
             }
-            None => self.manual_atomic(plan).await,
+            None => self.manual_atomic(options).await,
         }
     }
 

@@ -27,7 +27,7 @@ pub use self::{
     row_stream::RowStream,
     status::Status,
 };
-pub(crate) use self::{manual_block::ManualBlock, options::Plan, writer::Writer};
+pub(crate) use self::{manual_block::ManualBlock, options::BlockOptions, writer::Writer};
 #[cfg(feature = "mysql")]
 pub use native::MysqlClient;
 #[cfg(feature = "postgres")]

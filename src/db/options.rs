@@ -10,7 +10,7 @@ use crate::{
 
 /// The options of a block.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Plan {
+pub(crate) struct BlockOptions {
     pub(super) settings: Settings,
     pub(super) durable: bool,
     pub(super) eager: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 #[must_use = "nothing is opened before `atomic` or `transaction`"]
 pub struct TransactionBuilder<'d> {
     db: &'d Database,
-    plan: Plan,
+    options: BlockOptions,
 }
 
 impl Database {
@@ -46,7 +46,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub fn build_transaction(&self) -> TransactionBuilder<'_> {
-        TransactionBuilder { db: self, plan: Plan::default() }
+        TransactionBuilder { db: self, options: BlockOptions::default() }
     }
 
     /// Runs `body` in a read-only transaction: short for `build_transaction().read_only().atomic(body)`.
@@ -83,32 +83,32 @@ impl Database {
 
 impl TransactionBuilder<'_> {
     /// What was asked for so far.
-    pub(crate) fn into_plan(self) -> Plan {
-        self.plan
+    pub(crate) fn into_block_options(self) -> BlockOptions {
+        self.options
     }
 
     /// The isolation level. Defaults to the server's. SQLite is serializable whatever is asked for.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
-        self.plan.settings = self.plan.settings.with_isolation(isolation);
+        self.options.settings = self.options.settings.with_isolation(isolation);
         self
     }
 
     /// Nothing may be written. Defaults to the server's setting, which is usually read and write.
     pub fn read_only(mut self) -> Self {
-        self.plan.settings = self.plan.settings.with_read_only(true);
+        self.options.settings = self.options.settings.with_read_only(true);
         self
     }
 
     /// Rows may be written, whatever the server's setting.
     pub fn read_write(mut self) -> Self {
-        self.plan.settings = self.plan.settings.with_read_only(false);
+        self.options.settings = self.options.settings.with_read_only(false);
         self
     }
 
     /// Waits at its begin until it can run without ever failing to serialize: PostgreSQL, together with
     /// [`Isolation::Serializable`] and [`read_only`](Self::read_only). Elsewhere it changes nothing.
     pub fn deferrable(mut self) -> Self {
-        self.plan.settings = self.plan.settings.with_deferrable(true);
+        self.options.settings = self.options.settings.with_deferrable(true);
         self
     }
 
@@ -119,25 +119,25 @@ impl TransactionBuilder<'_> {
     /// what was set around it holds again behind it. A [`transaction`](Self::transaction) that joins cannot have one of
     /// its own.
     pub fn set_local(mut self, key: &str, value: &str) -> Self {
-        self.plan.settings = self.plan.settings.with_local(key, value);
+        self.options.settings = self.options.settings.with_local(key, value);
         self
     }
 
     /// The block must be the outermost one: what it did is durable when it has returned.
     pub fn durable(mut self) -> Self {
-        self.plan.durable = true;
+        self.options.durable = true;
         self
     }
 
     /// Sends BEGIN at once, and waits for it, rather than with the first statement.
     pub fn eager(mut self) -> Self {
-        self.plan.eager = true;
+        self.options.eager = true;
         self
     }
 
     /// What the block is called in traces and errors. Defaults to no name.
     pub fn name(mut self, name: &str) -> Self {
-        self.plan.name = Some(name.into());
+        self.options.name = Some(name.into());
         self
     }
 
@@ -155,7 +155,7 @@ impl TransactionBuilder<'_> {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.db.run_atomic(&self.plan, body).await
+        self.db.run_atomic(&self.options, body).await
     }
 
     /// Runs a transaction, as [`Database::transaction`] does.
@@ -172,6 +172,6 @@ impl TransactionBuilder<'_> {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.db.run_transaction(self.plan, body).await
+        self.db.run_transaction(self.options, body).await
     }
 }

@@ -29,8 +29,8 @@ pub(super) fn acquire<F: Lockable>(frame: &F, mode: LockMode<F>) -> Result<Optio
         Acquired::Now => Ok(None),
         Acquired::Closed => Err(frame.closed_error()),
         Acquired::Later { mode, number, granted } => {
-            let place = Place { lock: frame.lock(), number, shared: mode.is_shared(), left: false };
-            Ok(Some(Box::pin(wait(frame, mode, place, granted))))
+            let entry = QueueEntry { lock: frame.lock(), number, shared: mode.is_shared(), left: false };
+            Ok(Some(Box::pin(wait(frame, mode, entry, granted))))
         }
     }
 }
@@ -38,13 +38,13 @@ pub(super) fn acquire<F: Lockable>(frame: &F, mode: LockMode<F>) -> Result<Optio
 async fn wait<F: Lockable>(
     frame: &F,
     mode: LockMode<F>,
-    mut place: Place<'_, F>,
+    mut entry: QueueEntry<'_, F>,
     granted: oneshot::Receiver<()>,
 ) -> Result<(), Error> {
     match within_unless_stuck(frame.turn_timeout(), granted, || frame.lock().idle_stream()).await? {
         Waited::Ready(Ok(())) => {
-            place.lock.observe(place.number);
-            place.left = true;
+            entry.lock.observe(entry.number);
+            entry.left = true;
             Ok(())
         }
         Waited::Ready(Err(_rejected)) => Err(frame.closed_error()),
@@ -54,7 +54,7 @@ async fn wait<F: Lockable>(
 }
 
 /// A place in the queue, left by its drop.
-struct Place<'f, F> {
+struct QueueEntry<'f, F> {
     lock: &'f FrameLock<F>,
     number: u64,
     shared: bool,
@@ -62,7 +62,7 @@ struct Place<'f, F> {
     left: bool,
 }
 
-impl<F> Drop for Place<'_, F> {
+impl<F> Drop for QueueEntry<'_, F> {
     fn drop(&mut self) {
         if !self.left {
             self.lock.withdraw(self.number, self.shared);

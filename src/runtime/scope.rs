@@ -59,7 +59,7 @@ impl<S: TaskLocal> fmt::Debug for Entered<'_, S> {
 }
 
 /// The future of a scope.
-#[pin_project(project = Place)]
+#[pin_project(project = BodyProjection)]
 enum Body<F, M> {
     /// To be made by the first poll.
     Unmade(Option<M>),
@@ -112,11 +112,11 @@ impl<F: Future, S: TaskLocal, M: FnOnce() -> F> Future for Scope<F, S, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let _entered = Entered::new(this.context);
-        if let Place::Unmade(make) = this.body.as_mut().project() {
+        if let BodyProjection::Unmade(make) = this.body.as_mut().project() {
             let make = make.take().expect(ENDED);
             this.body.set(Body::Made(make()));
         }
-        let Place::Made(body) = this.body.as_mut().project() else { panic!("{ENDED}") };
+        let BodyProjection::Made(body) = this.body.as_mut().project() else { panic!("{ENDED}") };
         let out = body.poll(cx);
         if out.is_ready() {
             // The body is dropped while its context is still in place: its own drops may need it.

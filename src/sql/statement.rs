@@ -95,7 +95,7 @@ pub(crate) fn refuse_control(sql: &str, syntax: Syntax) -> Result<(), Error> {
     if is_plain(sql.as_bytes()) {
         return Ok(());
     }
-    let Seen { control, several, begins, doubt: _ } = inspect(sql, syntax);
+    let Findings { control, several, begins, doubt: _ } = inspect(sql, syntax);
     refuse(control, sql)?;
     if !begins {
         let message = "the text holds no statement: it is empty, or has comments and semicolons only";
@@ -146,7 +146,7 @@ fn without_end(sql: &[u8]) -> &[u8] {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Findings {
     control: Option<Rule>,
     several: bool,
     /// There is a statement that begins with a word, as all do.
@@ -156,21 +156,21 @@ struct Seen {
 
 /// A control statement counts if it is one in any reading, several statements only if they are so in all readings:
 /// nothing must slip through, but a `;` in a string must not be held against its statement.
-fn inspect(sql: &str, syntax: Syntax) -> Seen {
-    let mut seen = Seen { several: true, ..Seen::default() };
+fn inspect(sql: &str, syntax: Syntax) -> Findings {
+    let mut found = Findings { several: true, ..Findings::default() };
     syntax.each_reading(|reading| {
-        let Seen { control, several, begins, doubt } = scan(sql, reading, true);
-        seen.control = seen.control.or(control);
-        seen.several &= several;
+        let Findings { control, several, begins, doubt } = scan(sql, reading, true);
+        found.control = found.control.or(control);
+        found.several &= several;
         // What no reading takes for the beginning of a statement is none: `--x` is no comment on MySQL, and no statement.
-        seen.begins |= begins;
-        seen.control.is_none().then_some(doubt)
+        found.begins |= begins;
+        found.control.is_none().then_some(doubt)
     });
-    seen
+    found
 }
 
-fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
-    let mut seen = Seen::default();
+fn scan(sql: &str, reading: Reading, bodies: bool) -> Findings {
+    let mut found = Findings::default();
     let mut tokens = Tokens::new(sql, reading);
     let mut statements = 0;
     while let Some(first) = tokens.next() {
@@ -179,12 +179,12 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
         }
         statements += 1;
         if let Token::Word(_) = first {
-            seen.begins = true;
+            found.begins = true;
             let mut ahead = tokens.clone();
-            seen.control = control(first, &mut ahead);
-            seen.doubt.add(ahead.doubt());
+            found.control = control(first, &mut ahead);
+            found.doubt.add(ahead.doubt());
         }
-        if seen.control.is_some() || !tokens.rest().contains(&b';') {
+        if found.control.is_some() || !tokens.rest().contains(&b';') {
             break;
         }
         if !pass_statement(first, &mut tokens, bodies) {
@@ -192,9 +192,9 @@ fn scan(sql: &str, reading: Reading, bodies: bool) -> Seen {
             return scan(sql, reading, false);
         }
     }
-    seen.several = statements > 1;
-    seen.doubt.add(tokens.doubt());
-    seen
+    found.several = statements > 1;
+    found.doubt.add(tokens.doubt());
+    found
 }
 
 /// Goes on to behind the `;` of a statement. False if the text ends inside a body.

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{SyncDatabase, thread_scope::ThreadScope};
 use crate::{
-    db::{Database, ManualBlock, Plan, Status, TransactionBuilder},
+    db::{BlockOptions, Database, ManualBlock, Status, TransactionBuilder},
     error::{Error, ErrorKind},
     transaction::control::Isolation,
 };
@@ -39,7 +39,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_atomic(&Plan::default()).await, body)
+        self.block(async |db| db.manual_atomic(&BlockOptions::default()).await, body)
     }
 
     /// Runs `body` in the transaction that the current thread has open, or in a new one.
@@ -56,7 +56,7 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_transaction(&Plan::default()).await, body)
+        self.block(async |db| db.manual_transaction(&BlockOptions::default()).await, body)
     }
 
     /// Runs `body` in a savepoint of the transaction that the current thread has open.
@@ -224,8 +224,8 @@ impl SyncTransaction<'_> {
     where
         E: From<Error> + 'static,
     {
-        let plan = self.options.into_plan();
-        self.sync.block(async |db| db.manual_atomic(&plan).await, body)
+        let options = self.options.into_block_options();
+        self.sync.block(async |db| db.manual_atomic(&options).await, body)
     }
 
     /// Runs a transaction, as [`SyncDatabase::transaction`] does.
@@ -239,7 +239,7 @@ impl SyncTransaction<'_> {
     where
         E: From<Error> + 'static,
     {
-        let plan = self.options.into_plan();
-        self.sync.block(async |db| db.manual_transaction(&plan).await, body)
+        let options = self.options.into_block_options();
+        self.sync.block(async |db| db.manual_transaction(&options).await, body)
     }
 }

@@ -24,13 +24,13 @@ mod result_meta;
 mod server;
 mod session;
 mod session_status;
+mod stall_detector;
 mod statement;
 mod statement_cache;
 mod text;
 mod tls;
 mod upkeep;
 mod values;
-mod watch;
 mod wire;
 
 pub(crate) use self::{connection::MysqlConnection, driver::MysqlDriver, lent::Lent};

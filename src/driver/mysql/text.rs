@@ -15,8 +15,8 @@ use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable
 use tokio::time::timeout;
 
 use super::{
-    classify, implicit, marker, session::SETUP, session_status::SessionStatus, statement::StatementText, watch::Watch,
-    wire::Wire,
+    classify, implicit, marker, session::SETUP, session_status::SessionStatus, stall_detector::StallDetector,
+    statement::StatementText, wire::Wire,
 };
 use crate::{
     driver::{Answer, Dialect},
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// The time that restoring variables may take: see [`Watch`] for why a result may not come.
+/// The time that restoring variables may take: see [`StallDetector`] for why a result may not come.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Wire {
@@ -98,7 +98,7 @@ impl Wire {
     /// Runs a text of several statements. Returns how many of them are complete, and how many rows they affected or
     /// returned in total: steps affect none, nor does the empty statement of a trailing comment. Each statement has a
     /// result, and an error comes when the previous result is read to its end. The results are awaited under a
-    /// [`Watch`]. The statements behind the first `waited_for` take no time: a result of theirs that does not come within
+    /// [`StallDetector`]. The statements behind the first `waited_for` take no time: a result of theirs that does not come within
     /// [`PATIENCE`] will never come.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
     pub(super) fn run_text(
@@ -109,7 +109,7 @@ impl Wire {
         async move {
             let mut completed = 0;
             let mut answer = Answer::count(0);
-            let watch = Watch::new(&self.conn);
+            let stall = StallDetector::new(&self.conn);
             let mut result = match self.conn.query_iter(text).await {
                 Ok(result) => result,
                 Err(error) => return (completed, Err(error)),
@@ -131,7 +131,7 @@ impl Wire {
                     match poll_once(next.as_mut()).await {
                         Poll::Ready(end) => end,
                         // Boxed, as few texts wait, and the future is to be small.
-                        Poll::Pending => Box::pin(watch.wait_for(next)).await,
+                        Poll::Pending => Box::pin(stall.wait_for(next)).await,
                     }
                 } else {
                     // Boxed, as few texts need the timer.

@@ -147,7 +147,7 @@ test_on! {
     sqlite;
 
     /// rule 32
-    async fn a_failed_statement_does_not_doom_on_sqlite(backend) {
+    async fn a_failed_statement_does_not_abort_on_sqlite(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
         let work = db.atomic(|| async {

@@ -65,7 +65,7 @@ async fn an_error_is_returned_as_it_is_though_the_rollback_behind_it_fails() {
 
 /// rules 15 and 18: the savepoint is gone behind our back
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_savepoint_that_cannot_be_ended_dooms_the_parent() {
+async fn a_savepoint_that_cannot_be_ended_aborts_the_parent() {
     for (inner_ok, statement_after) in [(false, true), (false, false), (true, true)] {
         let (backend, proxy) = wired().await;
         let db = &backend.db;
@@ -87,7 +87,7 @@ async fn a_savepoint_that_cannot_be_ended_dooms_the_parent() {
                 let error = insert(db, 3, "never").await.expect_err("the savepoint could not be ended");
                 assert_eq!(error.code(), Some("3B001"), "{error:?}");
                 let flights = proxy.counts().flights;
-                assert_eq!(insert(db, 4, "never").await.expect_err("doomed").kind(), ErrorKind::Aborted);
+                assert_eq!(insert(db, 4, "never").await.expect_err("aborted").kind(), ErrorKind::Aborted);
                 assert_eq!(proxy.counts().flights, flights, "without a round trip");
             }
             Ok::<_, Mine>(())

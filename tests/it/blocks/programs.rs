@@ -70,9 +70,9 @@ async fn prepared(backend: Backend) -> Bench {
 
 fn ways(backend: &Backend) -> Ways {
     let on_the_spot = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-    let errors_doom = backend.db.dialect() == Dialect::Postgres;
+    let errors_abort = backend.db.dialect() == Dialect::Postgres;
     let abandons = backend.db.dialect() != Dialect::Sqlite || !on_the_spot;
-    Ways { errors_doom, abandons, nests_names: !backend.is_mysql(), undoes_settings: errors_doom }
+    Ways { errors_abort, abandons, nests_names: !backend.is_mysql(), undoes_settings: errors_abort }
 }
 
 /// Runs a program on an empty table, and says in what the model disagrees.

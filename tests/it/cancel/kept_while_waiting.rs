@@ -113,6 +113,6 @@ async fn a_statement_goes_on_beside_one_that_is_kept_while_it_waits_for_a_connec
         drop(kept);
         Ok::<_, Error>(())
     });
-    let _doomed = timeout(BOUND, root).await.expect("it does not wait for what is kept");
+    let _aborted = timeout(BOUND, root).await.expect("it does not wait for what is kept");
     backend.settled().await;
 }

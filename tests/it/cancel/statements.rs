@@ -101,7 +101,7 @@ async fn a_native_client_that_was_kept_does_not_share_its_connection() {
 test_on! {
     every_server;
 
-    /// rules 37 and 38: in a block, with several in flight; and what a stream, which dooms nothing, has left behind
+    /// rules 37 and 38: in a block, with several in flight; and what a stream, which aborts nothing, has left behind
     async fn a_parent_does_not_wait_for_what_its_child_has_left_at_work(backend) {
         let backend = backend.with_items().await.with(|b| b.max_connections(1));
         let db = &backend.db;
@@ -133,7 +133,7 @@ test_on! {
     every_backend;
 
     /// rules 31 and 37: nobody knows what the statement did, so the block cannot be kept; its parent can
-    async fn a_dropped_statement_dooms_its_block_and_no_other(backend) {
+    async fn a_dropped_statement_aborts_its_block_and_no_other(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
         let result = db.atomic(|| async {
@@ -145,7 +145,7 @@ test_on! {
                     return Err(None);
                 }
                 assert_eq!(db.status(), Status::Aborted);
-                let next = insert(db, "child too").await.expect_err("the block is doomed");
+                let next = insert(db, "child too").await.expect_err("the block is aborted");
                 assert_eq!(next.kind(), ErrorKind::Aborted);
                 let cause = std::error::Error::source(&next).and_then(|source| source.downcast_ref::<Error>());
                 assert_eq!(cause.map(Error::kind), Some(ErrorKind::Cancelled));

@@ -61,9 +61,9 @@ async fn copy_takes_part_in_the_transaction() {
     backend.settled().await;
 }
 
-/// rules 17 and 31: what fails in the client dooms the block as a statement would, and COMMIT never hides it
+/// rules 17 and 31: what fails in the client aborts the block as a statement would, and COMMIT never hides it
 #[tokio::test]
-async fn an_error_of_the_client_dooms_the_block() {
+async fn an_error_of_the_client_aborts_the_block() {
     let backend = Backend::postgres().await.with_items().await;
     let db = &backend.db;
     let block = db.atomic(|| async {

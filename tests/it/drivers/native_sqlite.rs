@@ -118,7 +118,7 @@ async fn a_closure_that_ends_the_transaction_is_found_out() {
 
 /// rule 32: an error of the closure is the caller's own, and the block goes on
 #[tokio::test]
-async fn an_error_of_the_closure_dooms_nothing() {
+async fn an_error_of_the_closure_aborts_nothing() {
     let backend = with_one(|options| options).await;
     let db = &backend.db;
     let block = db.atomic(|| async {

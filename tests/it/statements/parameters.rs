@@ -21,7 +21,7 @@ fn assert_silent(error: &Error, secret: &str) {
 /// rule 31: what does not fit is refused before anything is sent, so the block goes on
 #[tokio::test]
 #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-async fn a_misfit_is_named_and_does_not_doom_the_block() {
+async fn a_misfit_is_named_and_does_not_abort_the_block() {
     let backend = Backend::postgres().await.with_items().await;
     let db = &backend.db;
     let cases: [(&str, Value, &str); 14] = [
@@ -52,7 +52,7 @@ async fn a_misfit_is_named_and_does_not_doom_the_block() {
         db.execute("insert into item values (3, 'behind')", ()).await?;
         Ok::<_, Error>(())
     });
-    result.await.expect("no misfit has doomed the block");
+    result.await.expect("no misfit has aborted the block");
     assert_eq!(backend.items().await, ["before", "behind"]);
     backend.settled().await;
 }
@@ -103,7 +103,7 @@ async fn a_refusal_of_the_server_names_the_parameter() {
     let result = db.atomic(|| async {
         db.query("select $1::mood", params![SECRET]).await.unwrap_err();
         let error = db.query("select 1", ()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Aborted, "the server has seen it: the block is doomed");
+        assert_eq!(error.kind(), ErrorKind::Aborted, "the server has seen it: the block is aborted");
         assert_silent(&error, SECRET);
         Ok::<_, Error>(())
     });

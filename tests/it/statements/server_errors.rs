@@ -51,7 +51,7 @@ test_on! {
             assert_eq!(error.kind(), ErrorKind::Aborted);
             assert_eq!((error.constraint(), error.statement()), (Some("person_email_key"), Some(sql)));
         } else {
-            assert!(!pg, "rule 32: only PostgreSQL dooms the block");
+            assert!(!pg, "rule 32: only PostgreSQL aborts the block");
         }
         backend.settled().await;
     }

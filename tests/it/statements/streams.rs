@@ -183,7 +183,7 @@ test_on! {
 test_on! {
     every_backend;
 
-    /// rules 31 and 32: the rows ahead of an error come first; it ends the stream, and dooms the block on PostgreSQL
+    /// rules 31 and 32: the rows ahead of an error come first; it ends the stream, and aborts the block on PostgreSQL
     async fn an_error_half_way_comes_out_of_the_stream(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;

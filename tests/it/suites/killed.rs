@@ -147,14 +147,14 @@ impl Process {
 }
 
 /// What is known of a file that many processes have written to.
-struct Known {
+struct History {
     url: String,
     committed: BTreeSet<i64>,
     /// The first transaction of the process at hand.
     first: i64,
 }
 
-impl Known {
+impl History {
     /// Runs a process until it has said so many lines, and kills it where it waits behind the next one, or at a moment
     /// when it goes on. Says which transaction may have been at its COMMIT then.
     fn kill_one(&mut self, lines: u64, later: Option<Duration>) -> Option<i64> {
@@ -220,7 +220,7 @@ fn killed_processes_leave_transactions_whole_or_not_at_all() {
     let mut cases = Cases::new(40);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let backend = runtime.block_on(Backend::sqlite());
-    let mut known = Known { url: backend.url().to_owned(), committed: BTreeSet::new(), first: 1 };
+    let mut known = History { url: backend.url().to_owned(), committed: BTreeSet::new(), first: 1 };
     runtime.block_on(async {
         let table = "create table entry (root integer not null, part integer not null, text text not null)";
         backend.db.batch(table).await.expect("the table of the test");

@@ -1,4 +1,4 @@
-//! Blocking transactions: they nest, join, doom and unwind as the asynchronous ones do.
+//! Blocking transactions: they nest, join, abort and unwind as the asynchronous ones do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

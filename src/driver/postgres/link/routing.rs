@@ -131,7 +131,7 @@ impl State {
     fn finish_request(&mut self) {
         self.has_failed = false;
         match self.owners.pop_front() {
-            Some(AnswerOwner::Slot(slot)) => self.slots[slot].state = SlotState::Answered,
+            Some(AnswerOwner::Slot(slot)) => self.slots[slot].state = SlotState::Complete,
             Some(AnswerOwner::Native { .. }) => {
                 self.others -= 1;
                 // The COPY has failed before its first Sync was ignored.

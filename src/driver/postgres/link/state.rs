@@ -53,7 +53,7 @@ pub(super) enum SlotState {
     Free,
     /// The answer is not complete.
     Waiting,
-    Answered,
+    Complete,
     Revoked,
 }
 
@@ -252,7 +252,7 @@ impl State {
     /// As [`leave`](Self::leave), if the answer is complete: then no waker is registered, as it was woken with that.
     /// False if nothing was done.
     pub(super) fn leave_answered(&mut self, slot: usize) -> bool {
-        let is_answered = matches!(self.slots[slot].state, SlotState::Answered);
+        let is_answered = matches!(self.slots[slot].state, SlotState::Complete);
         if is_answered {
             self.slots[slot] = Slot::default();
         }
@@ -280,7 +280,7 @@ impl State {
     /// Revokes all slots.
     pub(super) fn revoke(&mut self, wakers: &WakerSet) {
         for slot in 0..self.slots.len() {
-            if matches!(self.slots[slot].state, SlotState::Waiting | SlotState::Answered) {
+            if matches!(self.slots[slot].state, SlotState::Waiting | SlotState::Complete) {
                 self.slots[slot] = Slot { state: SlotState::Revoked, inbox: BytesMut::new() };
                 self.disown(slot);
             }

@@ -17,8 +17,8 @@ use super::{
 /// In what the back ends differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ways {
-    /// A failed statement dooms its block (rule 31), or it does not (rule 32).
-    pub(super) errors_doom: bool,
+    /// A failed statement aborts its block (rule 31), or it does not (rule 32).
+    pub(super) errors_abort: bool,
     /// A statement can be dropped while the server is at it. Where it runs on the spot it cannot.
     pub(super) abandons: bool,
     /// Two savepoints of one name may be open. Where they cannot, the second is refused (rule 21).
@@ -48,7 +48,7 @@ enum Flow {
 
 /// What has become of a block that is dropped at any moment.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+enum DropOutcome {
     /// It had ended by then.
     Ended,
     /// It is as if it had hung at its beginning.
@@ -62,7 +62,7 @@ enum Fate {
 struct Frame {
     before: Rows,
     settings_before: Settings,
-    doom: Option<Cause>,
+    aborted_by: Option<Cause>,
     /// What the savepoint was called by the program.
     name: Option<&'static str>,
     /// `set_rollback_only` was called in it (rule 20).
@@ -183,7 +183,7 @@ impl Model<'_> {
         if let Some(cause) = self.marked {
             return Err(Failure::Follows(ErrorKind::RollbackOnly, cause));
         }
-        match self.frames.last().and_then(|frame| frame.doom) {
+        match self.frames.last().and_then(|frame| frame.aborted_by) {
             Some(cause) => Err(Failure::Follows(ErrorKind::Aborted, cause)),
             None => Ok(()),
         }
@@ -213,7 +213,7 @@ impl Model<'_> {
             Op::Delete { key } => Outcome::Count(self.rows.remove(&step.key(*key)).is_some().into()),
             Op::Abandon if self.ways.abandons => {
                 if let Some(frame) = self.frames.last_mut() {
-                    frame.doom = Some(Cause::Cancelled);
+                    frame.aborted_by = Some(Cause::Cancelled);
                 }
                 Outcome::Dropped
             }
@@ -234,8 +234,8 @@ impl Model<'_> {
     }
 
     fn violation(&mut self) -> Outcome {
-        if let Some(frame) = self.frames.last_mut().filter(|_| self.ways.errors_doom) {
-            frame.doom = Some(Cause::Taken);
+        if let Some(frame) = self.frames.last_mut().filter(|_| self.ways.errors_abort) {
+            frame.aborted_by = Some(Cause::Taken);
         }
         Outcome::Failed(Failure::Taken)
     }
@@ -260,25 +260,25 @@ impl Model<'_> {
 
     /// What may come of a block that is dropped at any moment.
     fn maybe_dropped(&mut self, step: &Step, kind: Kind, body: &[Step], end: End, way: Option<Way>) -> Flow {
-        let mut fates = vec![Fate::Ended];
+        let mut outcomes = vec![DropOutcome::Ended];
         if let Some(way) = way {
-            fates.push(Fate::Undone);
+            outcomes.push(DropOutcome::Undone);
             let is_root = self.frames.is_empty() && matches!(kind, Kind::Atomic | Kind::Transaction);
-            fates.extend(is_root.then_some(Fate::Committed));
-            fates.extend(matches!(way, Way::Abort(_)).then_some(Fate::NotBegun));
+            outcomes.extend(is_root.then_some(DropOutcome::Committed));
+            outcomes.extend(matches!(way, Way::Abort(_)).then_some(DropOutcome::NotBegun));
         }
-        let fate = fates[if fates.len() > 1 { self.choices.choose(fates.len()) } else { 0 }];
-        if fate != Fate::Ended {
+        let outcome = outcomes[if outcomes.len() > 1 { self.choices.choose(outcomes.len()) } else { 0 }];
+        if outcome != DropOutcome::Ended {
             note_numbers(body, &mut self.unknown);
         }
-        match fate {
-            Fate::Ended => self.block(step, kind, body, end),
-            Fate::Undone => self.block(step, kind, &[], End::Hangs(0)),
-            Fate::Committed => match self.block(step, kind, body, end) {
+        match outcome {
+            DropOutcome::Ended => self.block(step, kind, body, end),
+            DropOutcome::Undone => self.block(step, kind, &[], End::Hangs(0)),
+            DropOutcome::Committed => match self.block(step, kind, body, end) {
                 Flow::Done => Flow::Hangs(0),
                 other => other,
             },
-            Fate::NotBegun => Flow::Hangs(0),
+            DropOutcome::NotBegun => Flow::Hangs(0),
         }
     }
 
@@ -306,7 +306,8 @@ impl Model<'_> {
                     return Flow::Failed(failure);
                 }
                 let (before, settings_before) = (self.rows.clone(), self.settings);
-                let frame = Frame { before, settings_before, doom: None, name, rollback_only: false, in_use: false };
+                let frame =
+                    Frame { before, settings_before, aborted_by: None, name, rollback_only: false, in_use: false };
                 self.frames.push(frame);
                 let flow = self.body(step, body, end);
                 self.leave(flow)
@@ -352,7 +353,7 @@ impl Model<'_> {
         let frame = self.frames.pop().expect("a block that was entered");
         let root = self.frames.is_empty();
         let rolled_back = |cause| Flow::Failed(Failure::Follows(ErrorKind::RolledBack, cause));
-        let (keep, flow) = match (flow, self.marked.filter(|_| root), frame.doom) {
+        let (keep, flow) = match (flow, self.marked.filter(|_| root), frame.aborted_by) {
             (Flow::Done, _, _) if frame.in_use => (false, Flow::Failed(Failure::Plain(ErrorKind::TurnTimeout))),
             (Flow::Done, Some(cause), _) => {
                 (false, Flow::Failed(Failure::Follows(ErrorKind::UnexpectedRollback, cause)))

@@ -57,7 +57,7 @@ test_on! {
     }
 
     /// rule 32
-    async fn a_failed_statement_alone_does_not_doom(backend) {
+    async fn a_failed_statement_alone_does_not_abort(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
         let done = db.atomic(|| async {

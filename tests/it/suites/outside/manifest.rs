@@ -22,7 +22,7 @@ pub(super) enum Outcome {
 
 /// What is known of one block.
 #[derive(Debug)]
-struct Known {
+struct BlockRecord {
     parent: Option<i64>,
     /// The rows that its statements have written.
     parts: BTreeSet<i64>,
@@ -44,7 +44,7 @@ pub(super) struct Counts {
 #[derive(Debug)]
 pub(super) struct Manifest {
     dialect: Dialect,
-    blocks: Mutex<BTreeMap<Key, Known>>,
+    blocks: Mutex<BTreeMap<Key, BlockRecord>>,
     pub(super) counts: Counts,
 }
 
@@ -53,12 +53,12 @@ impl Manifest {
         Self { dialect, blocks: Mutex::default(), counts: Counts::default() }
     }
 
-    fn blocks(&self) -> MutexGuard<'_, BTreeMap<Key, Known>> {
+    fn blocks(&self) -> MutexGuard<'_, BTreeMap<Key, BlockRecord>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn opened(&self, key: Key, parent: Option<i64>) {
-        let known = Known { parent, parts: BTreeSet::new(), has_failed: false, outcome: Outcome::Open };
+        let known = BlockRecord { parent, parts: BTreeSet::new(), has_failed: false, outcome: Outcome::Open };
         assert!(self.blocks().insert(key, known).is_none(), "each block has a number of its own");
     }
 
@@ -99,7 +99,11 @@ impl Manifest {
 }
 
 /// Compares one root and all blocks in it.
-fn root_agrees(root: i64, blocks: &BTreeMap<Key, Known>, found: &BTreeMap<Key, BTreeSet<i64>>) -> Result<(), String> {
+fn root_agrees(
+    root: i64,
+    blocks: &BTreeMap<Key, BlockRecord>,
+    found: &BTreeMap<Key, BTreeSet<i64>>,
+) -> Result<(), String> {
     let of_root = || blocks.range((root, 0)..(root + 1, 0));
     let is_there: BTreeMap<i64, &BTreeSet<i64>> =
         found.range((root, 0)..(root + 1, 0)).map(|((_, block), parts)| (*block, parts)).collect();
@@ -128,7 +132,7 @@ fn root_agrees(root: i64, blocks: &BTreeMap<Key, Known>, found: &BTreeMap<Key, B
 }
 
 /// Whether a block and all blocks around it were kept, if the root was.
-fn is_kept(root: i64, block: i64, blocks: &BTreeMap<Key, Known>) -> bool {
+fn is_kept(root: i64, block: i64, blocks: &BTreeMap<Key, BlockRecord>) -> bool {
     let known = &blocks[&(root, block)];
     match known.parent {
         None => true,

@@ -1,6 +1,6 @@
-//! [`Watch`]: notices that the server has stopped in the middle of a text of several statements. A KILL QUERY that comes
+//! [`StallDetector`]: notices that the server has stopped in the middle of a text of several statements. A KILL QUERY that comes
 //! between two of them makes MariaDB and MySQL execute neither, though the last answer has promised another one: without
-//! a watch the client would wait forever.
+//! it the client would wait forever.
 
 use std::{io, pin::pin, time::Duration};
 
@@ -21,12 +21,12 @@ const ASK: Duration = Duration::from_secs(3);
 const ON_ITS_WAY: Duration = Duration::from_secs(3);
 
 /// What tells about one session, over a connection of its own.
-pub(super) struct Watch {
+pub(super) struct StallDetector {
     opts: Opts,
     id: u32,
 }
 
-impl Watch {
+impl StallDetector {
     pub(super) fn new(conn: &Conn) -> Self {
         Self { opts: conn.opts().clone(), id: conn.id() }
     }
