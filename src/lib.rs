@@ -109,6 +109,7 @@ pub mod sync;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod transaction;
+mod waiters;
 
 #[cfg(feature = "derive")]
 pub use nestling_derive::{FromRow, Model};

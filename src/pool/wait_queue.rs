@@ -2,7 +2,6 @@
 //! not know how connections are made.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     primitives::{AtomicBool, Mutex, MutexGuard},
+    waiters::Waiters,
 };
 
 /// The error of a database that is closed.
@@ -53,15 +53,9 @@ struct QueueState {
     free: usize,
     /// The idle connections; the one that was used last is taken first.
     ready: Vec<PooledConnection>,
-    queue: VecDeque<Queued>,
-    next: u64,
+    waiters: Waiters<oneshot::Sender<Slot>>,
     /// How many have a slot without a connection, as the server refused one.
     short: usize,
-}
-
-struct Queued {
-    number: u64,
-    hand: oneshot::Sender<Slot>,
 }
 
 /// The outcome of a request for a slot.
@@ -74,7 +68,7 @@ pub(super) enum Request {
 
 impl WaitQueue {
     pub(super) fn new(slots: usize, idle_policy: IdlePolicy, epoch: Arc<ServerEpoch>) -> Self {
-        let state = QueueState { free: slots, ready: Vec::new(), queue: VecDeque::new(), next: 0, short: 0 };
+        let state = QueueState { free: slots, ready: Vec::new(), waiters: Waiters::default(), short: 0 };
         Self {
             idle_policy,
             epoch,
@@ -116,9 +110,7 @@ impl WaitQueue {
             return Request::Granted(Slot { wait_queue: Arc::clone(self), pooled });
         }
         let (hand, handed) = oneshot::channel();
-        let number = state.next;
-        state.next += 1;
-        state.queue.push_back(Queued { number, hand });
+        let number = state.waiters.push(hand);
         Request::Later(Waiting { wait_queue: Arc::clone(self), number: Some(number), handed })
     }
 
@@ -199,7 +191,7 @@ impl WaitQueue {
             if is_spare {
                 state.ready.extend(pooled.take());
             }
-            if let Some(Queued { hand, .. }) = state.queue.pop_front() {
+            if let Some((_, hand)) = state.waiters.pop() {
                 // The task that is woken may lock the state.
                 drop(state);
                 // A waiter that left just now cannot take it: then its drop passes it on.
@@ -229,7 +221,7 @@ impl WaitQueue {
         let away = {
             let mut state = self.state();
             self.closed.store(true, Ordering::Release);
-            (std::mem::take(&mut state.queue), std::mem::take(&mut state.ready))
+            (state.waiters.take_all(), std::mem::take(&mut state.ready))
         };
         drop(away);
         self.closing.notify_waiters();
@@ -239,11 +231,8 @@ impl WaitQueue {
     }
 
     fn withdraw(&self, number: u64) {
-        let mut state = self.state();
-        let at = state.queue.binary_search_by_key(&number, |queued| queued.number);
-        let withdrawn = at.ok().and_then(|at| state.queue.remove(at));
+        let withdrawn = self.state().waiters.remove(number);
         // Outside the lock, as its drop wakes the task that polled the wait last.
-        drop(state);
         drop(withdrawn);
     }
 }

@@ -18,6 +18,7 @@ use super::StreamUse;
 use crate::{
     error::{Error, ErrorKind},
     primitives::{AtomicBool, Mutex, MutexGuard, sequential},
+    waiters::Waiters,
 };
 
 /// What has a lock: a frame.
@@ -132,14 +133,12 @@ struct LockState<F> {
 }
 
 struct Queue<F> {
-    waiters: VecDeque<Waiter<F>>,
+    waiters: Waiters<Waiter<F>>,
     /// Granted waiters that have not observed the grant yet.
     unobserved: Vec<u64>,
-    next: u64,
 }
 
 struct Waiter<F> {
-    number: u64,
     mode: LockMode<F>,
     grant: oneshot::Sender<()>,
 }
@@ -148,7 +147,7 @@ struct Waiter<F> {
 /// block of the same session, so it MUST be dropped outside every lock.
 #[must_use = "it is dropped once no lock is held"]
 pub(super) struct Rejected<F> {
-    _waiters: Option<VecDeque<Waiter<F>>>,
+    _waiters: Option<VecDeque<(u64, Waiter<F>)>>,
 }
 
 /// What is left of a frame that was closed, with the frames inside it. Its drop wakes their waiters and may free frames of
@@ -217,20 +216,20 @@ impl<F> LockState<F> {
 
     /// Takes the first waiter out of the queue if the lock has room for it.
     fn next_with_room(&mut self) -> Option<Waiter<F>> {
-        let first = self.queue.as_ref()?.waiters.front()?;
+        let (_, first) = self.queue.as_ref()?.waiters.first()?;
         if !self.has_room(&first.mode) {
             return None;
         }
         let queue = self.queue.as_mut()?;
-        let first = queue.waiters.pop_front()?;
-        queue.unobserved.push(first.number);
+        let (number, first) = queue.waiters.pop()?;
+        queue.unobserved.push(number);
         Some(first)
     }
 
     /// Grants the lock to the first waiters that it has room for.
     fn advance(&mut self) -> Grants {
         let mut grants = Grants::new();
-        while let Some(Waiter { mode, grant, .. }) = self.next_with_room() {
+        while let Some(Waiter { mode, grant }) = self.next_with_room() {
             self.grant(mode);
             grants.push(grant);
         }
@@ -238,7 +237,7 @@ impl<F> LockState<F> {
     }
 
     fn reject_all(&mut self) -> Rejected<F> {
-        Rejected { _waiters: self.queue.as_mut().map(|queue| std::mem::take(&mut queue.waiters)) }
+        Rejected { _waiters: self.queue.as_mut().map(|queue| queue.waiters.take_all()) }
     }
 }
 
@@ -300,11 +299,9 @@ impl<F> FrameLock<F> {
             return Acquired::Now;
         }
         let (grant, granted) = oneshot::channel();
-        let fresh = || Box::new(Queue { waiters: VecDeque::new(), unobserved: Vec::new(), next: 0 });
+        let fresh = || Box::new(Queue { waiters: Waiters::default(), unobserved: Vec::new() });
         let queue = state.queue.get_or_insert_with(fresh);
-        let number = queue.next;
-        queue.next += 1;
-        queue.waiters.push_back(Waiter { number, mode: mode.clone(), grant });
+        let number = queue.waiters.push(Waiter { mode: mode.clone(), grant });
         self.queued.store(true, Ordering::SeqCst);
         sequential();
         if self.closed.load(Ordering::SeqCst) {
@@ -344,10 +341,7 @@ impl<F> FrameLock<F> {
                     queue.unobserved.swap_remove(at);
                     state.release(shared);
                 }
-                None => {
-                    let at = queue.waiters.iter().position(|waiter| waiter.number == number);
-                    withdrawn = at.and_then(|at| queue.waiters.remove(at));
-                }
+                None => withdrawn = queue.waiters.remove(number),
             }
         }
         let grants = state.advance();

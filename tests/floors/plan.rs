@@ -9,6 +9,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("detach_on_drop", 0),
     ("primitives", 0),
     ("revocable", 0),
+    ("waiters", 0),
     ("driver", 1),
     ("runtime", 1),
     ("pool", 2),

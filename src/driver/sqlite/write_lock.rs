@@ -5,7 +5,7 @@
 //! Used by the connection. It knows no SQL.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     future::poll_fn,
     path::Path,
@@ -15,6 +15,8 @@ use std::{
 };
 
 use tokio::time::timeout;
+
+use crate::waiters::Waiters;
 
 /// How long a free lock is reserved for the first in the queue. A future that is not polled meanwhile keeps its
 /// position and lets others pass.
@@ -48,8 +50,7 @@ struct State {
     holder: Option<Holder>,
     /// When the lock was last released.
     free_since: Option<Instant>,
-    queue: VecDeque<Waiter>,
-    next: u64,
+    queue: Waiters<Waiter>,
 }
 
 struct Holder {
@@ -60,7 +61,6 @@ struct Holder {
 }
 
 struct Waiter {
-    number: u64,
     connection: u64,
     waker: Option<Waker>,
 }
@@ -112,10 +112,7 @@ impl WriteLock {
 
     /// Enters the queue.
     pub(super) fn queue(self: &Arc<Self>, connection: u64) -> Ticket {
-        let mut state = lock(&self.state);
-        let number = state.next;
-        state.next += 1;
-        state.queue.push_back(Waiter { number, connection, waker: None });
+        let number = lock(&self.state).queue.push(Waiter { connection, waker: None });
         Ticket { lock: Arc::clone(self), number, connection }
     }
 
@@ -157,7 +154,7 @@ impl WriteLock {
     fn pass_on(&self, end: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
         end(&mut state);
-        let next = if state.holder.is_none() { state.queue.front_mut() } else { None };
+        let next = if state.holder.is_none() { state.queue.first_mut() } else { None };
         let waker = next.and_then(|waiter| waiter.waker.take());
         drop(state);
         // A waker may run anything, and come here again.
@@ -172,7 +169,7 @@ impl State {
 
     /// Whether the lock may be taken with this ticket.
     fn lets_in(&self, ticket: Option<u64>) -> bool {
-        let is_first = || self.queue.front().is_none_or(|first| Some(first.number) == ticket);
+        let is_first = || self.queue.first().is_none_or(|(first, _)| Some(first) == ticket);
         let is_left = || self.free_since.is_some_and(|since| since.elapsed() >= GRACE);
         self.holder.is_none() && (is_first() || is_left())
     }
@@ -226,7 +223,7 @@ impl Ticket {
         if state.lets_in(Some(self.number)) || state.is_held_by(self.connection) {
             return Poll::Ready(());
         }
-        let own = state.queue.iter_mut().find(|waiter| waiter.number == self.number);
+        let own = state.queue.get_mut(self.number);
         let before = own.and_then(|waiter| waiter.waker.replace(waker));
         drop(state);
         drop(before);
@@ -237,10 +234,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut left = None;
-        self.lock.pass_on(|state| {
-            let at = state.queue.iter().position(|waiter| waiter.number == self.number);
-            left = at.and_then(|at| state.queue.remove(at));
-        });
+        self.lock.pass_on(|state| left = state.queue.remove(self.number));
     }
 }
 
