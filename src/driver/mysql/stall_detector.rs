@@ -2,11 +2,17 @@
 //! between two of them makes MariaDB and MySQL execute neither, though the last answer has promised another one: without
 //! it the client would wait forever.
 
-use std::{io, pin::pin, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use futures_util::future::{Either, select};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use mysql_async::{Conn, Error as Native, Opts, prelude::Queryable as _};
-use tokio::time::timeout;
+use pin_project::pin_project;
+use tokio::time::sleep;
 
 use super::kill::within;
 
@@ -20,10 +26,21 @@ const ASK: Duration = Duration::from_secs(3);
 /// The time that an answer may be on its way from a server that has nothing more to do.
 const ON_ITS_WAY: Duration = Duration::from_secs(3);
 
-/// What tells about one session, over a connection of its own.
+/// Tells about one session, over a connection of its own.
+#[derive(Clone)]
 pub(super) struct StallDetector {
     opts: Opts,
     id: u32,
+}
+
+/// The next result of a text, or the error that none will come.
+#[pin_project]
+pub(super) struct Guarded<'s, F> {
+    #[pin]
+    result: F,
+    detector: &'s StallDetector,
+    /// Made when the result has to be waited for, as hardly any has.
+    stall: Option<BoxFuture<'static, ()>>,
 }
 
 impl StallDetector {
@@ -35,28 +52,25 @@ impl StallDetector {
     ///
     /// # Errors
     /// `TimedOut`, if the session is at rest and no answer comes.
-    pub(super) async fn wait_for<T>(&self, result: impl Future<Output = Result<T, Native>>) -> Result<T, Native> {
-        let mut result = pin!(result);
+    pub(super) fn guard<F>(&self, result: F) -> Guarded<'_, F> {
+        Guarded { result, detector: self, stall: None }
+    }
+
+    /// Ready once the session is at rest, and an answer would have arrived.
+    async fn stalled(self) {
         let mut wait = FIRST_WAIT;
         loop {
-            if let Ok(out) = timeout(wait, result.as_mut()).await {
-                return out;
-            }
-            let question = pin!(self.is_at_rest());
-            match select(result.as_mut(), question).await {
-                Either::Left((out, _)) => return out,
-                Either::Right((Ok(true), _)) => break,
-                Either::Right((Ok(false), _)) => {}
-                Either::Right((Err(error), _)) => {
+            sleep(wait).await;
+            match self.is_at_rest().await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
                     tracing::debug!(target: "nestling", %error, "the server was not asked whether a session is at work");
                 }
             }
             wait = (wait * 2).min(LAST_WAIT);
         }
-        timeout(ON_ITS_WAY, result).await.unwrap_or_else(|_late| {
-            let text = "the server stopped between two statements of one message, as a KILL QUERY makes it do";
-            Err(Native::Io(io::Error::new(io::ErrorKind::TimedOut, text).into()))
-        })
+        sleep(ON_ITS_WAY).await;
     }
 
     /// Whether the server waits for the session's next command, or has ended it.
@@ -66,5 +80,22 @@ impl StallDetector {
         let command: Option<String> = within(ASK, helper.query_first(sql)).await?;
         within(ASK, helper.disconnect()).await?;
         Ok(command.is_none_or(|command| command == "Sleep"))
+    }
+}
+
+impl<T, F: Future<Output = Result<T, Native>>> Future for Guarded<'_, F> {
+    type Output = Result<T, Native>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(out) = this.result.poll(cx) {
+            return Poll::Ready(out);
+        }
+        let detector = *this.detector;
+        let stall = this.stall.get_or_insert_with(|| Box::pin(detector.clone().stalled()));
+        stall.poll_unpin(cx).map(|()| {
+            let text = "the server stopped between two statements of one message, as a KILL QUERY makes it do";
+            Err(Native::Io(io::Error::new(io::ErrorKind::TimedOut, text).into()))
+        })
     }
 }

@@ -1,14 +1,7 @@
 //! Text messages: owed steps, several statements in one message, and the end of a transaction. Prepared statements are
 //! in `prepared.rs`.
 
-use std::{
-    borrow::Cow,
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    task::Poll,
-    time::Duration,
-};
+use std::{borrow::Cow, io, time::Duration};
 
 use futures_util::future::BoxFuture;
 use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable as _};
@@ -97,9 +90,9 @@ impl Wire {
 
     /// Runs a text of several statements. Returns how many of them are complete, and how many rows they affected or
     /// returned in total: steps affect none, nor does the empty statement of a trailing comment. Each statement has a
-    /// result, and an error comes when the previous result is read to its end. The results are awaited under a
-    /// [`StallDetector`]. The statements behind the first `waited_for` take no time: a result of theirs that does not come within
-    /// [`PATIENCE`] will never come.
+    /// result, and an error comes when the previous result is read to its end. The results are guarded by a
+    /// [`StallDetector`]. The statements behind the first `waited_for` take no time: a result of theirs that does not
+    /// come within [`PATIENCE`] will never come.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
     pub(super) fn run_text(
         &mut self,
@@ -127,12 +120,7 @@ impl Wire {
                 }
                 // This reads up to the beginning of the next result.
                 let end = if completed + 1 < waited_for {
-                    let mut next = pin!(read_on(&mut result));
-                    match poll_once(next.as_mut()).await {
-                        Poll::Ready(end) => end,
-                        // Boxed, as few texts wait, and the future is to be small.
-                        Poll::Pending => Box::pin(stall.wait_for(next)).await,
-                    }
+                    stall.guard(read_on(&mut result)).await
                 } else {
                     // Boxed, as few texts need the timer.
                     let end = Box::pin(timeout(PATIENCE, read_on(&mut result))).await;
@@ -211,8 +199,4 @@ async fn read_on(result: &mut QueryResult<'_, 'static, TextProtocol>) -> Result<
         rows += 1;
     }
     Ok(rows)
-}
-
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

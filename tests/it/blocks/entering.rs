@@ -131,7 +131,7 @@ test_on! {
         let backend = backend
             .with_items()
             .await
-            .with(|options| options.max_connections(1).acquire_timeout(Duration::from_millis(30)));
+            .with(|options| options.max_connections(1).acquire_timeout(Duration::from_secs(1)));
         let db = &backend.db;
         let holder = db.atomic(|| async {
             db.query("select 1", params![]).await?;
