@@ -35,7 +35,7 @@ pub(super) fn message(steps: &[Control], is_marked: bool, tail: Option<&Statemen
 impl Wire {
     /// Sets the marker in an open transaction.
     pub(super) async fn mark(&mut self, sql: &str) -> Result<(), DriverError> {
-        match self.run_text(SET, usize::MAX).await {
+        match self.run_text(SET, u32::MAX).await {
             (_, Ok(_)) => {
                 self.is_marked = true;
                 Ok(())
@@ -56,7 +56,7 @@ impl Wire {
         sql: &str,
     ) -> Result<Answer, DriverError> {
         for _ in 0..STEP_RETRIES {
-            match self.run_text(RELEASE, usize::MAX).await {
+            match self.run_text(RELEASE, u32::MAX).await {
                 (_, Ok(_)) => {
                     self.status.set(self.read_status());
                     return result;

@@ -39,8 +39,9 @@ pub(super) struct Guarded<'s, F> {
     #[pin]
     result: F,
     detector: &'s StallDetector,
-    /// Made when the result has to be waited for, as hardly any has.
-    stall: Option<BoxFuture<'static, ()>>,
+    /// Made when the result has to be waited for, as hardly any has. A thin pointer, as commands are to be small.
+    #[expect(clippy::redundant_allocation, reason = "see above")]
+    stall: Option<Box<BoxFuture<'static, ()>>>,
 }
 
 impl StallDetector {
@@ -92,7 +93,7 @@ impl<T, F: Future<Output = Result<T, Native>>> Future for Guarded<'_, F> {
             return Poll::Ready(out);
         }
         let detector = *this.detector;
-        let stall = this.stall.get_or_insert_with(|| Box::pin(detector.clone().stalled()));
+        let stall = this.stall.get_or_insert_with(|| Box::new(detector.clone().stalled().boxed()));
         stall.poll_unpin(cx).map(|()| {
             let text = "the server stopped between two statements of one message, as a KILL QUERY makes it do";
             Err(Native::Io(io::Error::new(io::ErrorKind::TimedOut, text).into()))

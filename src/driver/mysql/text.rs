@@ -8,8 +8,7 @@ use mysql_async::{Error as Native, QueryResult, TextProtocol, prelude::Queryable
 use tokio::time::timeout;
 
 use super::{
-    classify, implicit, marker, session::SETUP, session_status::SessionStatus, stall_detector::StallDetector,
-    statement::StatementText, wire::Wire,
+    classify, implicit, marker, session::SETUP, session_status::SessionStatus, statement::StatementText, wire::Wire,
 };
 use crate::{
     driver::{Answer, Dialect},
@@ -20,7 +19,7 @@ use crate::{
     },
 };
 
-/// The time that restoring variables may take: see [`StallDetector`] for why a result may not come.
+/// The time that restoring variables may take: see [`StallDetector`](super::stall_detector::StallDetector) for why a result may not come.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Wire {
@@ -46,7 +45,7 @@ impl Wire {
             }
             let sql =
                 || tail.map_or_else(|| classify::steps_without_values(steps).into(), |tail| Cow::Borrowed(&*tail.sql));
-            let (completed, result) = self.run_text(&text, usize::MAX).await;
+            let (completed, result) = self.run_text(&text, u32::MAX).await;
             self.is_marked = is_marked && (result.is_ok() || completed >= ahead);
             let error = match result {
                 Ok(answer) => return self.check_success(was_open, sql).map(|()| answer),
@@ -91,21 +90,22 @@ impl Wire {
     /// Runs a text of several statements. Returns how many of them are complete, and how many rows they affected or
     /// returned in total: steps affect none, nor does the empty statement of a trailing comment. Each statement has a
     /// result, and an error comes when the previous result is read to its end. The results are guarded by a
-    /// [`StallDetector`]. The statements behind the first `waited_for` take no time: a result of theirs that does not
+    /// [`StallDetector`](super::stall_detector::StallDetector). The statements behind the first `waited_for` take no time: a result of theirs that does not
     /// come within [`PATIENCE`] will never come.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its parameters twice, and is to be small")]
     pub(super) fn run_text(
         &mut self,
         text: &str,
-        waited_for: usize,
+        waited_for: u32,
     ) -> impl Future<Output = (usize, Result<Answer, Native>)> {
         async move {
-            let mut completed = 0;
+            // Small numbers, as the future is to be small.
+            let mut completed: u32 = 0;
             let mut answer = Answer::count(0);
-            let stall = StallDetector::new(&self.conn);
+            let stall = &self.stall;
             let mut result = match self.conn.query_iter(text).await {
                 Ok(result) => result,
-                Err(error) => return (completed, Err(error)),
+                Err(error) => return (completed as usize, Err(error)),
             };
             while let Some(has_rows) = result.columns().map(|columns| !columns.is_empty()) {
                 if !has_rows {
@@ -116,7 +116,7 @@ impl Wire {
                 }
                 if result.is_empty() {
                     // The only result, or the last one.
-                    return (completed + 1, Ok(answer));
+                    return (completed as usize + 1, Ok(answer));
                 }
                 // This reads up to the beginning of the next result.
                 let end = if completed + 1 < waited_for {
@@ -129,11 +129,11 @@ impl Wire {
                 completed += 1;
                 match end {
                     Ok(rows) => answer.affected += rows,
-                    Err(error) => return (completed, Err(error)),
+                    Err(error) => return (completed as usize, Err(error)),
                 }
             }
             // An error of a further result comes here.
-            (completed, result.next().await.map(|_none| answer))
+            (completed as usize, result.next().await.map(|_none| answer))
         }
     }
 
@@ -154,7 +154,7 @@ impl Wire {
         if !self.locals.is_empty() {
             text.to_mut().push_str(&self.restoration());
         }
-        let waited_for = if self.locals.is_empty() { usize::MAX } else { steps.len() };
+        let waited_for = if self.locals.is_empty() { u32::MAX } else { u32::try_from(steps.len()).unwrap_or(u32::MAX) };
         let (completed, error) = match self.run_text(&text, waited_for).await {
             (_, Ok(_)) => {
                 self.locals.clear();

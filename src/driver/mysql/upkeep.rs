@@ -38,7 +38,7 @@ impl Wire {
             // Only a BEGIN with settings is more than one statement, and it cannot be continued.
             let again = if completed > 0 { "ROLLBACK; " } else { "" };
             let text = format!("{again}{}", Dialect::Mysql.render_all(steps));
-            match self.run_text(&text, usize::MAX).await {
+            match self.run_text(&text, u32::MAX).await {
                 (_, Ok(_)) => {
                     self.status.set(self.read_status());
                     return true;
@@ -99,7 +99,7 @@ impl Wire {
         let undo = if was_open { "ROLLBACK AND NO CHAIN NO RELEASE; " } else { "" };
         let text = &[undo, "SET autocommit = 1"].concat();
         self.status.set(SessionStatus::Unknown);
-        match self.run_text(text, usize::MAX).await {
+        match self.run_text(text, u32::MAX).await {
             (_, Ok(_)) => self.status.set(self.read_status()),
             (_, Err(error)) => {
                 tracing::debug!(target: "nestling", %error, "a session could not be brought back");

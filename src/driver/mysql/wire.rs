@@ -15,6 +15,7 @@ use super::{
     server::Server,
     session::Session,
     session_status::{SessionStatus, StatusCell},
+    stall_detector::StallDetector,
     statement_cache::StatementCache,
 };
 use crate::{
@@ -32,6 +33,7 @@ const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 /// The native connection, and what is known of its session.
 pub(super) struct Wire {
     pub(super) conn: Session,
+    pub(super) stall: StallDetector,
     pub(super) status: Arc<StatusCell>,
     /// Session variables that were set for the open transaction, to be restored at its end.
     pub(super) locals: Vec<String>,
@@ -51,9 +53,10 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(conn: Session, status: Arc<StatusCell>, server: Server, statements: StatementCache) -> Self {
-        let idle_since = Instant::now();
+        let (stall, idle_since) = (StallDetector::new(&conn), Instant::now());
         Self {
             conn,
+            stall,
             status,
             locals: Vec::new(),
             ended_by: None,
