@@ -40,7 +40,6 @@ pub(super) struct Guarded<'s, F> {
     result: F,
     detector: &'s StallDetector,
     /// Made when the result has to be waited for, as hardly any has. A thin pointer, as commands are to be small.
-    #[expect(clippy::redundant_allocation, reason = "see above")]
     stall: Option<Box<BoxFuture<'static, ()>>>,
 }
 
