@@ -85,6 +85,7 @@
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`](model::TextEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `tower` has the module of that name.
+//! - `full` is all of them.
 
 // docs.rs sets this cfg: each item then tells the feature that it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
