@@ -23,8 +23,8 @@ const LAST_WAIT: Duration = Duration::from_secs(60);
 /// The time that each step of a question may take.
 const ASK: Duration = Duration::from_secs(3);
 
-/// The time that an answer may be on its way from a server that has nothing more to do.
-const ON_ITS_WAY: Duration = Duration::from_secs(3);
+/// The time that rows may be on their way from a server that has sent all of them: what its socket holds, over a slow network.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
 
 /// Tells about one session, over a connection of its own.
 #[derive(Clone)]
