@@ -67,6 +67,8 @@ pub enum ErrorKind {
     /// The statement has ended the transaction that it ran in: as MySQL commits for changes of the schema, or by a COMMIT or
     /// ROLLBACK in a procedure.
     ImplicitCommit,
+    /// The transaction is committed, and a hook behind its COMMIT failed; the source is the hook's error.
+    HookFailed,
 }
 
 /// What a server said of a statement that failed.
@@ -178,6 +180,10 @@ impl Error {
 
     pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.change(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    pub(crate) fn with_boxed_source(self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        self.change(|inner| inner.source = Some(source.into()))
     }
 
     pub(crate) fn with_statement(self, sql: &str) -> Self {
@@ -313,11 +319,11 @@ impl Error {
 
     /// Whether running the whole transaction once more may succeed: a serialization failure, a deadlock, a busy SQLite
     /// database, or a server that takes no writes any more or ends its sessions, so that the next attempt goes by another
-    /// connection. Never where the outcome of a COMMIT is unknown.
+    /// connection. Never where the outcome of a COMMIT is unknown, nor behind a COMMIT.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         use ServerClass::{Busy, Deadlock, SerializationFailure, WrongServer};
-        self.0.kind != ErrorKind::CommitUnknown
+        !matches!(self.0.kind, ErrorKind::CommitUnknown | ErrorKind::HookFailed)
             && matches!(self.class(), SerializationFailure | Deadlock | Busy | WrongServer)
     }
 

@@ -129,11 +129,12 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase, Status,
-        TransactionBuilder,
+        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase,
+        SqliteDatabase, Status, TransactionBuilder,
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    runtime::TransactionOutcome,
     session::{Context, Stats, scope, spawn},
     transaction::settings::Isolation,
 };

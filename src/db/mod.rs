@@ -5,6 +5,7 @@ mod blocking;
 mod blocks;
 mod builder;
 mod database;
+mod hooks;
 mod manual_block;
 mod native;
 mod options;
@@ -23,6 +24,7 @@ pub use self::portable::{Outcome, Portable};
 pub use self::{
     builder::{DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     database::Database,
+    hooks::HookResult,
     options::TransactionBuilder,
     row_stream::RowStream,
     status::Status,

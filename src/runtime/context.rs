@@ -41,6 +41,8 @@ enum NoteKind<F> {
     Joined(Arc<F>),
     /// It runs in a task that was spawned for a caller.
     Spawned(Caller),
+    /// It is a hook behind a block that has ended: whether a caller is gone is nothing to it.
+    Behind,
 }
 
 /// The caller of a spawned transaction, who may be gone.
@@ -92,6 +94,11 @@ impl<F: Listed> ContextOf<F> {
         self.noting(NoteKind::Joined(Arc::clone(frame)))
     }
 
+    /// The context of hooks that run behind a block which was opened in this one.
+    pub(super) fn behind(&self) -> Self {
+        self.noting(NoteKind::Behind)
+    }
+
     fn notes(&self) -> impl Iterator<Item = &NoteKind<F>> {
         std::iter::successors(self.notes.as_deref(), |note| note.outer.as_deref()).map(|note| &note.kind)
     }
@@ -103,7 +110,8 @@ impl<F: Listed> ContextOf<F> {
 
     /// Whether the code here was spawned for a caller who is gone.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.notes().any(|note| matches!(note, NoteKind::Spawned(caller) if caller.is_gone()))
+        let mut notes = self.notes().take_while(|note| !matches!(note, NoteKind::Behind));
+        notes.any(|note| matches!(note, NoteKind::Spawned(caller) if caller.is_gone()))
     }
 
     /// The innermost frame of all databases.

@@ -10,40 +10,19 @@ use std::{
 };
 
 use super::{
-    Permit, Session, SessionState, StreamUse,
+    Opening, Permit, Session, SessionState, StreamUse,
     context::{ContextOf, Listed},
+    hooks::{Hook, Hooks},
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
     session::TransactionStatus,
 };
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
-        control::{Control, Locals, Name, Settings},
-        impact::{CancelScope, DriverError, Impact},
+        control::{Locals, Name, Settings},
+        impact::CancelScope,
     },
 };
-
-/// How a frame begins on the server.
-#[derive(Debug, Clone)]
-pub(crate) enum Opening {
-    /// Not at all: the frame pins a connection, outside a transaction.
-    Pin,
-    /// The root of a transaction.
-    Begin(Settings),
-    /// A savepoint within a transaction.
-    Savepoint(Name),
-}
-
-impl Opening {
-    /// The step that the frame begins with.
-    pub(super) fn step(&self) -> Option<Control> {
-        match self {
-            Self::Pin => None,
-            Self::Begin(settings) => Some(Control::Begin(settings.clone())),
-            Self::Savepoint(name) => Some(Control::Savepoint(name.clone())),
-        }
-    }
-}
 
 /// The context of a task: its open frames.
 pub(crate) type Context<S> = ContextOf<Frame<S>>;
@@ -63,12 +42,14 @@ pub(crate) struct Frame<S: Session> {
     /// that is open, which may outlive this one: another task can have opened it, or its future is kept unpolled.
     lock: FrameLock<Self>,
     /// The first error that aborted this frame (rule 31).
-    aborted_by: OnceLock<Error>,
+    pub(super) aborted_by: OnceLock<Error>,
     /// The first refusal because of an abort, if it is seen before the error that aborted: of statements in flight together
     /// a later one may be polled first.
-    first_abort_seen: OnceLock<Error>,
+    pub(super) first_abort_seen: OnceLock<Error>,
     /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
+    /// Added to under the lock of the ledger, and taken with the close.
+    hooks: Hooks<Context<S>>,
 }
 
 /// The frame of the same session around a frame.
@@ -107,6 +88,7 @@ impl<S: Session> Frame<S> {
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
+            hooks: Hooks::new(),
         }
     }
 
@@ -267,6 +249,30 @@ impl<S: Session> Frame<S> {
         })
     }
 
+    /// Registers a hook of this block.
+    ///
+    /// # Errors
+    /// The block has ended (rule 47).
+    pub(crate) fn register(&self, hook: Hook<Context<S>>) -> Result<(), Error> {
+        self.session_state.with_ledger(|_| {
+            self.check_open()?;
+            self.hooks.add([hook]);
+            Ok(())
+        })
+    }
+
+    /// The block was released: its hooks are its parent's. Called under the lock of the ledger.
+    pub(super) fn hand_hooks_on(&self) {
+        let hooks = self.hooks.take();
+        if let Some(parent) = self.parent().filter(|_| !hooks.is_empty()) {
+            parent.hooks.add(hooks);
+        }
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks<Context<S>> {
+        &self.hooks
+    }
+
     /// Whether this block itself is marked (rule 20).
     pub(super) fn is_marked(&self) -> bool {
         self.rollback_only.load(Ordering::Acquire)
@@ -338,30 +344,6 @@ impl<S: Session> Frame<S> {
         self.check()?;
         Ok(permit)
     }
-
-    /// Applies the impact of an error of a flight, and returns the error for the caller.
-    pub(crate) fn fail(&self, fault: DriverError) -> Error {
-        let DriverError { error, impact } = fault;
-        match impact {
-            Impact::None => error,
-            // Statements that were in flight together with the first failure fail because of it.
-            Impact::Refused if self.in_transaction() => {
-                aborted(self.aborted_by.get().unwrap_or_else(|| self.first_abort_seen.get_or_init(|| error)))
-            }
-            Impact::Block | Impact::Refused => {
-                self.abort(error.clone());
-                error
-            }
-            Impact::Transaction => {
-                self.decide(TransactionStatus::Gone(error.clone()));
-                error
-            }
-            Impact::Connection | Impact::NotSent => {
-                self.session_state.lose(error.clone());
-                error
-            }
-        }
-    }
 }
 
 impl<S: Session> Listed for Frame<S> {
@@ -392,6 +374,7 @@ impl<S: Session> Lockable for Frame<S> {
     }
 }
 
-fn aborted(cause: &Error) -> Error {
+/// The error of what comes behind the one that aborted the block.
+pub(super) fn aborted(cause: &Error) -> Error {
     Error::new(ErrorKind::Aborted, "the block was aborted by an earlier error").with_source(cause.clone())
 }

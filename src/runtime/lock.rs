@@ -169,6 +169,11 @@ impl<F: Lockable> Closed<F> {
         self.inside.push((frame.lock().close(), frame));
     }
 
+    /// The frames that were closed along with it.
+    pub(super) fn inside(&self) -> impl Iterator<Item = &F> {
+        self.inside.iter().map(|(_, frame)| &**frame)
+    }
+
     /// Whether the frame was open. The end of one that was not is not owed: a frame around it has ended it already.
     pub(super) fn was_open(&self) -> bool {
         self.own.is_some()

@@ -6,9 +6,14 @@
 mod block;
 mod clock;
 mod context;
+mod ending;
+mod failure;
 mod flight;
 mod frame;
+mod hooks;
+mod hooks_behind;
 mod lock;
+mod opening;
 mod permit;
 mod scope;
 mod session;
@@ -17,11 +22,15 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use self::hooks::TransactionOutcome;
 pub(crate) use self::{
     block::{Block, Opened},
     clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
     flight::FrameFlight,
-    frame::{Context, Frame, Opening},
+    frame::{Context, Frame},
+    hooks::{Hook, HookError, Moment},
+    hooks_behind::run_at_once,
+    opening::Opening,
     permit::Permit,
     scope::{Entered, Scope, TaskLocal, ThreadContext},
     session::{Session, SessionState},

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::JoinHandle;
+
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
@@ -46,8 +48,9 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
     fn interrupt(&self, scope: CancelScope);
 
     /// The block that owns the session has ended: gives the connection back once it is idle, or throws it away. MUST NOT
-    /// block; called once, maybe while statements of other tasks are still in flight.
-    fn release(&self);
+    /// block; called once, maybe while statements of other tasks are still in flight. Work that must come first is done in the
+    /// task that is returned.
+    fn release(&self) -> Option<JoinHandle<()>>;
 
     /// Counts steps that were owed, cancelled or sent.
     fn count(&self, tally: Tally);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
     counters::CountedFlight,
@@ -116,19 +116,19 @@ impl Session for DbSession {
         }));
     }
 
-    fn release(&self) {
+    fn release(&self) -> Option<JoinHandle<()>> {
         let left = self.leave();
         self.ended();
-        if let Some((lease, registration)) = left {
-            self.take_stream();
-            // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
-            // on, as their block has ended.
-            let shared = self.shared();
-            let owner = Owner { database: shared.id, counters: Arc::clone(&shared.counters), name: self.name() };
-            let cancellation = self.cancelling().take();
-            drop(lease.give_back(Some(owner), cancellation));
-            drop(registration);
-        }
+        let (lease, registration) = left?;
+        self.take_stream();
+        // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
+        // on, as their block has ended.
+        let shared = self.shared();
+        let owner = Owner { database: shared.id, counters: Arc::clone(&shared.counters), name: self.name() };
+        let cancellation = self.cancelling().take();
+        let clean_up = lease.give_back(Some(owner), cancellation);
+        drop(registration);
+        clean_up
     }
 
     fn count(&self, tally: Tally) {

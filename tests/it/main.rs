@@ -19,6 +19,7 @@ mod claims;
 mod drivers;
 #[cfg(feature = "full")]
 mod guide;
+mod hooks;
 mod models;
 mod peewee_async;
 mod pool;

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::JoinHandle;
+
 use super::{
     super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, TaskLocal, ThreadContext, joined},
     server::{Keys, Server, text},
@@ -349,12 +351,13 @@ impl Session for Fake {
         }
     }
 
-    fn release(&self) {
+    fn release(&self) -> Option<JoinHandle<()>> {
         let mut state = self.recorder.state();
         let open = if state.server.is_open() { "release, rolled back" } else { "release" };
         state.log.push(open.into());
         state.released.push(self.id);
         state.server.roll_back();
+        None
     }
 
     fn count(&self, tally: Tally) {
