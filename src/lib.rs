@@ -77,7 +77,7 @@
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
 //! | [`native`] | the database clients below this crate |
-//! | `tower` | a scope for each request of a service |
+//! | `tower` | a scope, or a transaction, for each request of a service |
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.

@@ -182,7 +182,7 @@ impl Database {
         Ok(Some(Block::pin(&context, DbSession::new(self.shared()))))
     }
 
-    pub(super) async fn run_atomic<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
+    pub(crate) async fn run_atomic<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,

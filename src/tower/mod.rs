@@ -1,7 +1,14 @@
-//! A layer for `tower`: each request of a service runs in a [`scope`](crate::scope) of its own.
+//! Layers for `tower`: each request of a service runs in a [`scope`](crate::scope) of its own, or in a transaction of its own.
 
+mod atomic_layer;
+mod atomic_service;
 mod layer;
 mod service;
 
-pub use self::{layer::ScopeLayer, service::ScopeService};
+pub use self::{
+    atomic_layer::{AtomicLayer, Commits, RespondsToFailure, ServerErrorStatus, StatusBelow400},
+    atomic_service::{AtomicFuture, AtomicService},
+    layer::ScopeLayer,
+    service::ScopeService,
+};
 pub use crate::session::ScopeFuture;

@@ -26,7 +26,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 28] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -56,6 +56,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 28] = [
             "sync/engine.rs",
         ],
     ),
+    ("http", &["tower/atomic_layer.rs"]),
     ("loom", &["primitives.rs"]),
     ("lru", &["driver/postgres/statement_cache.rs", "driver/mysql/statement_cache.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
@@ -111,10 +112,10 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 28] = [
     ("tokio", &["db/database.rs", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "sync/"]),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/tls_connector.rs"]),
-    ("tower_layer", &["tower/layer.rs"]),
-    ("tower_service", &["tower/service.rs"]),
+    ("tower_layer", &["tower/"]),
+    ("tower_service", &["tower/"]),
     ("webpki_roots", &["driver/postgres/tls_connector.rs"]),
-    ("tracing", &["db/native/", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/"]),
+    ("tracing", &["db/native/", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "tower/"]),
     (
         "uuid",
         &[

@@ -3,6 +3,8 @@
 #[cfg(feature = "full")]
 mod aborted;
 #[cfg(feature = "full")]
+mod atomic_layer;
+#[cfg(feature = "full")]
 mod closed_frames;
 #[cfg(feature = "full")]
 mod commit_tag;
