@@ -134,7 +134,7 @@ pub use crate::{
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
-    session::{Context, Stats, scope, spawn},
+    session::{Context, Scope, ScopeSettings, Stats, scope, spawn},
     transaction::settings::Isolation,
 };
 

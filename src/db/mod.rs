@@ -8,6 +8,7 @@ mod database;
 mod manual_block;
 mod native;
 mod options;
+mod own_block;
 #[cfg(feature = "sea-query")]
 mod portable;
 mod queries;

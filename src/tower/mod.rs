@@ -2,6 +2,11 @@
 
 mod layer;
 mod service;
+mod settings;
 
-pub use self::{layer::ScopeLayer, service::ScopeService};
+pub use self::{
+    layer::ScopeLayer,
+    service::ScopeService,
+    settings::{NoSettings, RequestSettings},
+};
 pub use crate::session::ScopeFuture;
