@@ -135,7 +135,7 @@ pub use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     runtime::TransactionOutcome,
-    session::{Context, Stats, scope, spawn},
+    session::{Context, Scope, ScopeSettings, Stats, scope, spawn},
     transaction::settings::Isolation,
 };
 

@@ -260,9 +260,10 @@ impl Database {
             }
             None => {
                 require_runtime()?;
-                self.shared().dialect.check_settings(&options.settings)?;
+                let settings = self.settings_of(options, &context);
+                self.shared().dialect.check_settings(&settings)?;
                 let session = || DbSession::new(self.shared());
-                Block::root(&context, frame, options.settings.clone(), options.name.clone(), session)?
+                Block::root(&context, frame, settings, options.name.clone(), session)?
             }
         };
         match opened {
@@ -315,7 +316,7 @@ fn check_inner(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), E
 }
 
 /// A `transaction` that joins has no savepoint with which settings of its own could end: the open one must have the settings it
-/// asks for. The message contains no value, which may be a secret.
+/// asks for, its own or those of its scope. The message contains no value, which may be a secret.
 pub(super) fn check_joined(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), Error> {
     check_inner(options, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     pool::PoolOptions,
     session::Shared,
+    transaction::control::{Isolation, Settings},
 };
 
 /// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
@@ -22,6 +23,7 @@ pub struct DatabaseBuilder {
     turn_timeout: Duration,
     close_timeout: Duration,
     pool: PoolOptions,
+    defaults: Settings,
 }
 
 impl Database {
@@ -97,6 +99,7 @@ impl DatabaseBuilder {
             turn_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             pool,
+            defaults: Settings::default(),
         }
     }
 
@@ -187,6 +190,27 @@ impl DatabaseBuilder {
         self
     }
 
+    /// The isolation level of each transaction that does not ask for its own. Defaults to the server's. SQLite is serializable
+    /// whatever is asked for.
+    ///
+    /// It rides with BEGIN, and costs no round trip. A nested block that asks for this level gets it, and one that asks for
+    /// another level is `SettingsMismatch`, as if the block around had asked for this one. A statement outside any block has
+    /// the server's level.
+    pub fn default_isolation(mut self, isolation: Isolation) -> Self {
+        self.defaults = self.defaults.with_isolation(isolation);
+        self
+    }
+
+    /// Whether transactions are read-only unless they ask for
+    /// [`read_write`](crate::TransactionBuilder::read_write). Defaults to the server's setting.
+    ///
+    /// It rides with BEGIN, and costs no round trip. With `true` a statement outside any block runs in a read-only
+    /// transaction of its own, which costs the round trip of a COMMIT.
+    pub fn default_read_only(mut self, yes: bool) -> Self {
+        self.defaults = self.defaults.with_read_only(yes);
+        self
+    }
+
     /// Opens the database, without connecting yet.
     ///
     /// # Errors
@@ -212,7 +236,8 @@ impl DatabaseBuilder {
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        Ok(Database::new(Shared::new(driver.into(), self.pool, self.turn_timeout, self.close_timeout)))
+        let (turn_timeout, close_timeout) = (self.turn_timeout, self.close_timeout);
+        Ok(Database::new(Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -270,7 +295,7 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool } = self;
+        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, defaults } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
@@ -279,6 +304,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("turn_timeout", turn_timeout)
             .field("close_timeout", close_timeout)
             .field("pool", pool)
+            .field("defaults", defaults)
             .finish()
     }
 }

@@ -9,6 +9,7 @@ mod hooks;
 mod manual_block;
 mod native;
 mod options;
+mod own_block;
 #[cfg(feature = "sea-query")]
 mod portable;
 mod queries;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream};
+use super::{Database, RowStream, own_block::Place};
 use crate::{
     data::{params::Params, row::Row},
     driver::{Answer, Dialect, Query, Want},
@@ -195,16 +195,6 @@ impl Database {
         with_current(|context| context?.innermost(self.id()).cloned())
     }
 
-    /// Where a statement runs: in the innermost block that the task has open, or else (with how many connections the task
-    /// holds) on one of its own.
-    fn place(&self) -> Result<Arc<Frame<DbSession>>, usize> {
-        with_current(|context| {
-            let Some(context) = context else { return Err(0) };
-            let frame = context.innermost(self.id()).cloned();
-            frame.ok_or_else(|| context.count_sessions(self.id(), DbSession::is_taken))
-        })
-    }
-
     /// Runs a statement in the open block or on a connection of its own.
     ///
     /// # Cancel safety
@@ -212,11 +202,13 @@ impl Database {
     /// nothing else happens, inside one the block can only be rolled back.
     pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
         match self.place() {
-            Ok(frame) => {
+            Place::Frame(frame) => {
                 let _permit = frame.statement().await?;
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
             }
-            Err(held) => {
+            // Boxed, as all statements would carry it.
+            Place::OwnBlock => Box::pin(self.in_own_block(query, want)).await,
+            Place::Alone { held } => {
                 let (answer, lease) = self.alone(held, query, want).await?;
                 if let Some(under_way) = lease.give_back() {
                     // It ends early only at the end of its runtime, and this task with it.
@@ -229,14 +221,19 @@ impl Database {
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let frame = match self.place() {
-            Ok(frame) => frame,
-            Err(held) => {
+        match self.place() {
+            Place::Frame(frame) => self.stream_in(frame, query).await,
+            Place::OwnBlock => Box::pin(self.stream_in_own_block(query)).await,
+            Place::Alone { held } => {
                 let (answer, lease) = self.alone(held, query, Want::Stream).await?;
                 let (lease, usage) = (Arc::new(Lease::from(lease)), Arc::new(StreamUse::new()));
-                return Ok(RowStream::new(self.shared(), answer, lease, usage, None));
+                Ok(RowStream::new(self.shared(), answer, lease, usage, None))
             }
-        };
+        }
+    }
+
+    /// Runs a query in a block, which the stream has the turn of until it ends.
+    pub(super) async fn stream_in(&self, frame: Arc<Frame<DbSession>>, query: &Query<'_>) -> Result<RowStream, Error> {
         let usage = Arc::new(StreamUse::new());
         let permit = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
@@ -250,7 +247,7 @@ impl Database {
         Ok(rows)
     }
 
-    async fn in_frame(
+    pub(super) async fn in_frame(
         &self,
         frame: &Arc<Frame<DbSession>>,
         query: &Query<'_>,

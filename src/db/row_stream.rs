@@ -3,18 +3,18 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 
 use crate::{
     data::row::Row,
     driver::Answer,
     error::Error,
     revocable::{Gone, Revocable},
-    runtime::{Frame, Permit, StreamUse},
+    runtime::{Block, Frame, Permit, StreamUse},
     session::{DbSession, Lease, RowSource, Shared, examine},
     transaction::impact::DriverError,
 };
@@ -22,11 +22,34 @@ use crate::{
 /// The block that a stream is part of, with its permit.
 pub(super) type FramePermit = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession>>>);
 
+/// A transaction that only this stream runs in.
+enum OwnBlock {
+    Open(Block<DbSession>),
+    /// Its rows were read to their end.
+    /// Never locked: it only makes the stream `Sync`, as streams without a block of their own are.
+    Ending(Mutex<Ending>),
+}
+
+type Ending = BoxFuture<'static, Result<(), Error>>;
+
+impl OwnBlock {
+    /// Commits.
+    fn end(self) -> Ending {
+        match self {
+            Self::Open(block) => block.commit().boxed(),
+            Self::Ending(ending) => ending.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
 /// The rows of a query, one by one, with memory that does not grow with their number.
 ///
 /// It is a [`Stream`]; [`next`](Self::next) needs no trait in scope. Inside a block it has the block's turn until it
 /// ends or is dropped: other statements of the block wait. Dropped half-way, it gives the turn back, and the rest of
 /// the rows is thrown away. Kept beyond the end of its block, it gives `FrameClosed` and nothing more.
+///
+/// In a [`scope`](crate::scope) with settings a stream outside any block has a transaction of its own: it is committed behind the
+/// last row, and rolled back if the stream is dropped half-way.
 ///
 /// A statement of the same task that waits for a turn while the stream is held but not read on ends in `TurnTimeout` at
 /// once, as no other task can read the stream on.
@@ -37,6 +60,8 @@ pub struct RowStream {
     // In this order: the connection is at rest before the next statement has its permit.
     lease: Option<Arc<Lease>>,
     permit: Option<FramePermit>,
+    /// Dropped before its end, it is rolled back.
+    own: Option<OwnBlock>,
     shared: Arc<Shared>,
 }
 
@@ -53,7 +78,22 @@ impl RowStream {
             shared.pool.add_stream(&usage);
         }
         let rows = answer.stream.unwrap_or_else(|| futures_util::stream::empty().boxed());
-        Self { source: Arc::new(Revocable::new(rows)), usage, lease: Some(lease), permit, shared: Arc::clone(shared) }
+        Self {
+            source: Arc::new(Revocable::new(rows)),
+            usage,
+            lease: Some(lease),
+            permit,
+            own: None,
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// The same stream, with the block that ends with it.
+    pub(super) fn with_block(mut self, block: Block<DbSession>) -> Self {
+        // Its connection is none that the task has by its context.
+        self.shared.pool.add_stream(&self.usage);
+        self.own = Some(OwnBlock::Open(block));
+        self
     }
 
     pub(super) fn source(&self) -> &Arc<RowSource> {
@@ -91,7 +131,21 @@ impl RowStream {
     fn gone(&mut self, gone: Gone) -> Option<Result<Row, Error>> {
         let closed = self.permit.as_ref().and_then(|(frame, _)| frame.check_open().err());
         self.end();
+        self.own = None;
         closed.filter(|_| gone == Gone::Revoked).map(Err)
+    }
+
+    /// Behind the last row: commits the transaction that only this stream ran in, if there is one.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Row, Error>>> {
+        let Some(own) = self.own.take() else { return Poll::Ready(None) };
+        let mut ending = own.end();
+        match ending.poll_unpin(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended.err().map(Err)),
+            Poll::Pending => {
+                self.own = Some(OwnBlock::Ending(Mutex::new(ending)));
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -99,6 +153,9 @@ impl Stream for RowStream {
     type Item = Result<Row, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(OwnBlock::Ending(_)) = self.own {
+            return self.poll_end(cx);
+        }
         let mut rows = match self.source.lend() {
             Ok((rows, _waker)) => rows,
             Err(gone) => return Poll::Ready(self.gone(gone)),
@@ -116,7 +173,13 @@ impl Stream for RowStream {
         };
         let last = fault.map(|fault| self.failed(fault));
         self.end();
-        Poll::Ready(last.map(Err))
+        match last {
+            None => self.poll_end(cx),
+            Some(error) => {
+                self.own = None;
+                Poll::Ready(Some(Err(error)))
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     pool::tests::fake::{FakeDriver, options},
     runtime::Frame,
     session::{DbSession, Lease, Shared},
+    transaction::control::Settings,
 };
 
 const WRITE: &str = "insert into item values (1)";
@@ -18,7 +19,7 @@ fn database(max_connections: u32) -> (Database, Arc<FakeDriver>) {
     let driver = Arc::new(FakeDriver::default());
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let wait = Duration::from_secs(30);
-    (Database::new(Shared::new(shared, options(max_connections, 0), wait, wait)), driver)
+    (Database::new(Shared::new(shared, options(max_connections, 0), wait, wait, Settings::default())), driver)
 }
 
 /// The frame of the block that is open, and its connection, over which nothing was sent.

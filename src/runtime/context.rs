@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use super::Session;
+use crate::transaction::control::Settings;
 
 /// An element of a context: a frame, as far as the list needs to know it.
 pub(crate) trait Listed: Sized {
@@ -43,6 +44,8 @@ enum NoteKind<F> {
     Spawned(Caller),
     /// It is a hook behind a block that has ended: whether a caller is gone is nothing to it.
     Behind,
+    /// Its transactions carry these settings, unless they have their own: all that hold here, those set further out too.
+    Settings(Settings),
 }
 
 /// The caller of a spawned transaction, who may be gone.
@@ -99,6 +102,28 @@ impl<F: Listed> ContextOf<F> {
         self.noting(NoteKind::Behind)
     }
 
+    /// A context in which nothing is open, for hooks in a task of their own. Settings are inherited.
+    pub(super) fn without_blocks(&self) -> Self {
+        Self { head: None, hidden: None, notes: self.notes.clone() }
+    }
+
+    /// This context, for code whose transactions carry `settings` besides those that hold already (rule 55).
+    pub(crate) fn setting(&self, settings: &Settings) -> Self {
+        let all = match self.settings() {
+            Some(around) => settings.clone().or(around),
+            None => settings.clone(),
+        };
+        self.noting(NoteKind::Settings(all))
+    }
+
+    /// The settings that transactions carry here, if any were given.
+    pub(crate) fn settings(&self) -> Option<&Settings> {
+        self.notes().find_map(|note| match note {
+            NoteKind::Settings(settings) => Some(settings),
+            NoteKind::Joined(_) | NoteKind::Spawned(_) | NoteKind::Behind => None,
+        })
+    }
+
     fn notes(&self) -> impl Iterator<Item = &NoteKind<F>> {
         std::iter::successors(self.notes.as_deref(), |note| note.outer.as_deref()).map(|note| &note.kind)
     }
@@ -119,7 +144,8 @@ impl<F: Listed> ContextOf<F> {
         self.head.as_ref()
     }
 
-    /// A context in which nothing is open, inside this one.
+    /// A context in which nothing is open, inside this one. Settings of its transactions are inherited: a tenant must not be
+    /// lost by accident.
     pub(crate) fn fresh(&self) -> Self {
         let hidden = self.head.clone().or_else(|| self.hidden.clone());
         Self { head: None, hidden, notes: self.notes.clone() }

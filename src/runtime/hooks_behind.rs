@@ -62,7 +62,7 @@ impl<S: Session> HooksBehind<S> {
             return tracing::warn!(target: "nestling", "hooks do not run, as there is no runtime any more");
         };
         // Not in the transaction that may be open around the block: it is another task's.
-        let alone = Self { context: Context::default(), ..self };
+        let alone = Self { context: self.context.without_blocks(), ..self };
         let work = async move {
             if let Some(clean_up) = clean_up {
                 // It ends early only at the end of its runtime.
@@ -77,7 +77,7 @@ impl<S: Session> HooksBehind<S> {
 
 /// The context for a hook: that of the block, unless what was open around the block has ended meanwhile.
 fn context_now<S: Session>(context: &Context<S>) -> Context<S> {
-    if context.head().is_some_and(|frame| frame.is_closed()) { Context::default() } else { context.clone() }
+    if context.head().is_some_and(|frame| frame.is_closed()) { context.without_blocks() } else { context.clone() }
 }
 
 /// Runs hooks whose failure is told to nobody but the trace.

@@ -103,6 +103,15 @@ impl<F, S: TaskLocal, M: FnOnce() -> F> Scope<F, S, M> {
     }
 }
 
+impl<F, S: TaskLocal, M> Scope<F, S, M> {
+    /// Changes the context before the first poll.
+    #[must_use]
+    pub(crate) fn with_context(mut self, change: impl FnOnce(Context<S>) -> Context<S>) -> Self {
+        self.context = self.context.take().map(change);
+        self
+    }
+}
+
 const ENDED: &str = "a scope is not polled after it was ready";
 
 impl<F: Future, S: TaskLocal, M: FnOnce() -> F> Future for Scope<F, S, M> {

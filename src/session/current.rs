@@ -1,11 +1,6 @@
 //! The context of the current task, and the calls that give a future one.
 
 use std::{cell::Cell, fmt};
-#[cfg(feature = "tower")]
-use std::{
-    pin::Pin,
-    task::{Context as TaskContext, Poll},
-};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -59,44 +54,14 @@ pub(super) fn has(database: usize, is_it: impl Fn(&DbSession) -> bool) -> bool {
 }
 
 /// A context in which nothing is open, inside the one in place.
-fn fresh(current: Option<&runtime::Context<DbSession>>) -> runtime::Context<DbSession> {
-    current.map(runtime::Context::fresh).unwrap_or_default()
-}
-
-/// Runs a future in a fresh context: transactions that are open outside are not visible inside.
-///
-/// Wrap each request of a service in it. Inside a scope, [`Database::transaction`](crate::Database::transaction) runs in
-/// place instead of in a task of its own.
-///
-/// # Cancel safety
-/// Dropped at any point, it leaves the context outside as it was.
-///
-/// # Examples
-/// ```
-/// # #[tokio::main] async fn main() -> nestling::Result<()> {
-/// let db = nestling::Database::open("sqlite::memory:")?;
-/// nestling::scope(async {
-///     assert_eq!(db.depth(), 0);
-///     db.transaction({
-///         let db = db.clone();
-///         || async move {
-///             assert_eq!(db.depth(), 1);
-///             nestling::scope(async { assert_eq!(db.depth(), 0) }).await;
-///             Ok::<_, nestling::Error>(())
-///         }
-///     })
-///     .await
-/// })
-/// .await
-/// # }
-/// ```
-pub fn scope<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
-    Scope::new(with_current(fresh), future)
+pub(super) fn fresh() -> runtime::Context<DbSession> {
+    with_current(|current| current.map(runtime::Context::fresh).unwrap_or_default())
 }
 
 /// Spawns a future into a task of its own with a fresh context, in the tracing span of the caller.
 ///
-/// The task does not take part in the caller's transaction; see [`Context`] for how it can.
+/// The task does not take part in the caller's transaction, and its transactions carry none of the settings that the caller's
+/// [`scope`](crate::scope) has; see [`Context`] for how both can be had.
 ///
 /// # Panics
 /// Outside a tokio runtime, as [`tokio::spawn`] does.
@@ -108,10 +73,12 @@ where
     tokio::spawn(Scope::new(runtime::Context::<DbSession>::default(), future).in_current_span())
 }
 
-/// The open blocks of a task. Captured, they can be entered by another future, which then takes part in the transaction.
+/// The open blocks of a task, and the settings of its [`scope`](crate::scope). Captured, they can be entered by another future,
+/// which then takes part in the transaction.
 ///
 /// Statements of both then take turns on the one connection. Once the block has ended, whatever is still to run in the
-/// captured context fails with [`ErrorKind::FrameClosed`](crate::ErrorKind::FrameClosed).
+/// captured context fails with [`ErrorKind::FrameClosed`](crate::ErrorKind::FrameClosed). What is entered replaces the context of
+/// the code around: one that was captured outside a scope has none of its settings.
 ///
 /// # Examples
 /// ```
@@ -150,38 +117,5 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("in_scope", &self.0.is_some()).finish_non_exhaustive()
-    }
-}
-
-/// What [`ScopeService`](crate::tower::ScopeService) answers a request with: the inner service's future, in a scope.
-///
-/// # Cancel safety
-/// Dropped at any point, it rolls back what the request has open, and leaves the context outside as it was.
-#[cfg(feature = "tower")]
-#[pin_project::pin_project]
-#[must_use = "futures do nothing unless they are polled"]
-pub struct ScopeFuture<F>(#[pin] Scope<F, DbSession>);
-
-#[cfg(feature = "tower")]
-impl<F> ScopeFuture<F> {
-    /// A future that is made inside its scope already.
-    pub(crate) fn new(make: impl FnOnce() -> F) -> Self {
-        Self(Scope::make(with_current(fresh), make))
-    }
-}
-
-#[cfg(feature = "tower")]
-impl<F: Future> Future for ScopeFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        self.project().0.poll(cx)
-    }
-}
-
-#[cfg(feature = "tower")]
-impl<F> fmt::Debug for ScopeFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopeFuture").finish_non_exhaustive()
     }
 }

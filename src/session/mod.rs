@@ -9,14 +9,16 @@ mod flight;
 mod lease;
 mod leasing;
 mod registry;
+mod scope;
 mod session;
 pub(crate) mod trace;
 
 #[cfg(feature = "tower")]
-pub use self::current::ScopeFuture;
+pub use self::scope::ScopeFuture;
 pub use self::{
     counters::Stats,
-    current::{Context, scope, spawn},
+    current::{Context, spawn},
+    scope::{Scope, ScopeSettings, scope},
 };
 pub(crate) use self::{
     current::{current, held, with_current},

@@ -28,7 +28,7 @@ use crate::{
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
     transaction::{
-        control::Control,
+        control::{Control, Settings},
         impact::{DriverError, Impact},
     },
 };
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
     pub(crate) turn_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    /// What a transaction is that asks for nothing else.
+    pub(crate) defaults: Settings,
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
     pub(super) registry: Arc<Registry<DbSession>>,
@@ -58,22 +60,25 @@ impl Shared {
         options: PoolOptions,
         turn_timeout: Duration,
         close_timeout: Duration,
+        defaults: Settings,
     ) -> Self {
         let dialect = driver.dialect();
         let pool = Arc::new(Pool::new(driver, options));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         let blocking_pools = Mutex::default();
-        Self { id: next_id(), dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools }
+        Self { id: next_id(), dialect, turn_timeout, close_timeout, defaults, pool, counters, registry, blocking_pools }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
     pub(crate) fn with_new_id(&self) -> Self {
-        let Self { id: _, dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools: _ } = self;
+        let Self { id: _, dialect, turn_timeout, close_timeout, defaults, pool, counters, registry, blocking_pools: _ } =
+            self;
         Self {
             id: next_id(),
             dialect: *dialect,
             turn_timeout: *turn_timeout,
             close_timeout: *close_timeout,
+            defaults: defaults.clone(),
             pool: Arc::clone(pool),
             counters: Arc::clone(counters),
             registry: Arc::clone(registry),

@@ -4,11 +4,13 @@ mod atomic_layer;
 mod atomic_service;
 mod layer;
 mod service;
+mod settings;
 
 pub use self::{
     atomic_layer::{AtomicLayer, Commits, RespondsToFailure, ServerErrorStatus, StatusBelow400},
     atomic_service::{AtomicFuture, AtomicService},
     layer::ScopeLayer,
     service::ScopeService,
+    settings::{NoSettings, RequestSettings},
 };
 pub use crate::session::ScopeFuture;

@@ -123,6 +123,23 @@ impl Settings {
         None
     }
 
+    /// These settings, and those of `others` that were not asked for here.
+    #[must_use]
+    pub(crate) fn or(self, others: &Self) -> Self {
+        let Some(theirs) = &others.0 else { return self };
+        let Some(ours) = self.0 else { return others.clone() };
+        let Requested { isolation, read_only, deferrable, locals } = Arc::unwrap_or_clone(ours);
+        let is_own = |key: &str| locals.iter().any(|(own, _)| own.eq_ignore_ascii_case(key));
+        let mut all: Vec<_> = theirs.locals.iter().filter(|(key, _)| !is_own(key)).cloned().collect();
+        all.extend(locals);
+        Self(Some(Arc::new(Requested {
+            isolation: isolation.or(theirs.isolation),
+            read_only: read_only.or(theirs.read_only),
+            deferrable: deferrable.or(theirs.deferrable),
+            locals: all,
+        })))
+    }
+
     /// The value of a local setting, if it was asked for.
     pub(crate) fn local(&self, key: &str) -> Option<&str> {
         let found = self.locals().iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
@@ -146,4 +163,24 @@ pub(crate) struct Locals {
     /// How deep the block is: what was set before is kept under it.
     pub(crate) depth: u32,
     pub(crate) settings: Settings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_taken_from_others_rule_55() {
+        let others =
+            Settings::default().with_isolation(Isolation::Serializable).with_local("a", "1").with_local("b", "1");
+        assert_eq!(Settings::default().or(&others), others);
+        assert_eq!(others.clone().or(&Settings::default()), others);
+        let own =
+            Settings::default().with_isolation(Isolation::ReadCommitted).with_read_only(true).with_local("A", "2");
+        let merged = own.clone().or(&others);
+        assert_eq!((merged.isolation(), merged.read_only()), (Some(Isolation::ReadCommitted), Some(true)));
+        assert_eq!((merged.local("a"), merged.local("b")), (Some("2"), Some("1")));
+        assert_eq!(merged.locals().len(), 2, "one value for each key");
+        assert!(!format!("{:?}", Settings::default().with_local("key", "secret")).contains("secret"));
+    }
 }

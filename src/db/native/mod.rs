@@ -14,11 +14,11 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::Database;
+use super::{Database, blocks::end, options::BlockOptions, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
-    session::{DbFlight, DbSession, Lease, examine, held, trace},
+    session::{DbFlight, DbSession, Lease, examine, trace},
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -47,19 +47,25 @@ impl Database {
     /// Whether the task has a pinned connection with no transaction on it: a transaction that a native client leaves open there
     /// would take in all that follows, and be rolled back in the end.
     fn is_pinned_alone(&self) -> bool {
-        self.frame().is_some_and(|frame| !frame.in_transaction())
+        matches!(self.place(), Place::Frame(frame) if !frame.in_transaction())
     }
 
-    /// Lends the connection of the block that the task has open, or one of its own.
+    /// Lends the connection of the block that the task has open, or one of its own; or that of a transaction of its own, where
+    /// settings hold that a transaction must carry.
     async fn lend<Fut, T, E>(&self, body: impl FnOnce(Arc<Lease>) -> Fut) -> Result<T, E>
     where
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        match self.frame() {
-            Some(frame) => self.lend_in_frame(&frame, body).await,
-            None => {
-                let lease = self.shared().lease(held(self.id(), None)).await?;
+        match self.place() {
+            Place::Frame(frame) => self.lend_in_frame(&frame, body).await,
+            Place::OwnBlock => {
+                let block = self.open_block(&BlockOptions::default()).await?;
+                let result = self.lend_in_frame(block.frame(), body).await;
+                end(block, result).await
+            }
+            Place::Alone { held } => {
+                let lease = self.shared().lease(held).await?;
                 body(Arc::new(Lease::from(lease))).await.map_err(|fault| fault.error)?
             }
         }

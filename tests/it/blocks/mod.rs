@@ -9,6 +9,8 @@ mod closed_frames;
 #[cfg(feature = "full")]
 mod commit_tag;
 mod connection_binding;
+#[cfg(feature = "full")]
+mod defaults;
 mod entering;
 #[cfg(feature = "full")]
 mod failed_begin;
@@ -32,6 +34,8 @@ mod rolled_back_by_the_server;
 mod round_trips;
 mod savepoint_names;
 mod savepoints;
+#[cfg(feature = "full")]
+mod scope_settings;
 mod scopes;
 mod set_local;
 mod stopped_statements;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nestling::{
-    Database, Error, params,
+    Database, Error, ErrorKind, ScopeSettings, params,
     tower::{ScopeLayer, ScopeService},
 };
 use tokio::sync::Notify;
@@ -74,6 +74,57 @@ test_on! {
         assert_eq!(backend.items().await, ["item 1"]);
         backend.settled().await;
     }
+}
+
+/// The tenant of a request.
+#[derive(Clone)]
+struct Request {
+    tenant: Option<String>,
+}
+
+test_on! {
+    every_server;
+
+    /// rules 7 and 55: the settings of a scope follow from its request, and are not those of the next one
+    async fn a_function_makes_the_settings_of_a_request(backend) {
+        let backend = backend.with(|options| options.max_connections(1));
+        let (key, sql) = backend.choose(
+            ("app.tenant", "select coalesce(current_setting('app.tenant', true), '')"),
+            ("lock_wait_timeout", "select cast(@@session.lock_wait_timeout as char)"),
+            ("", ""),
+        );
+        let before: String = backend.db.query_one(sql, params![]).await.unwrap().get(0).unwrap();
+        let layer = ScopeLayer::new().settings(move |request: &Request| match &request.tenant {
+            Some(tenant) => ScopeSettings::new().set_local(key, tenant),
+            None => ScopeSettings::new(),
+        });
+        let db = backend.db.clone();
+        let service = ServiceBuilder::new().layer(layer).service_fn(move |_: Request| {
+            let db = db.clone();
+            async move { db.query_one(sql, params![]).await?.get::<String>(0) }
+        });
+        let call = async |tenant: Option<&str>| {
+            service.clone().oneshot(Request { tenant: tenant.map(str::to_owned) }).await.expect("it answers")
+        };
+        assert_eq!(call(Some("11")).await, "11");
+        assert_eq!(call(None).await, before);
+        assert_eq!(nestling::scope(call(None)).set_local(key, "22").await, "22", "inherited from around the call");
+        assert_eq!(nestling::scope(call(Some("33"))).set_local(key, "22").await, "33");
+        assert_eq!(format!("{layer:?}"), "ScopeLayer { .. }");
+        backend.settled().await;
+    }
+}
+
+/// rule 55
+#[tokio::test]
+async fn a_request_with_settings_is_refused_on_sqlite() {
+    let db = Database::open("sqlite::memory:").expect("a valid URL");
+    let layer = ScopeLayer::new().settings(|tenant: &&str| ScopeSettings::new().set_local("app.tenant", tenant));
+    let service = ServiceBuilder::new().layer(layer).service_fn(move |_: &str| {
+        let db = db.clone();
+        async move { db.query("select 1", params![]).await }
+    });
+    assert_eq!(service.oneshot("7").await.expect_err("no settings").kind(), ErrorKind::Unsupported);
 }
 
 /// Looks for its context when it is called, before there is a future.

@@ -1,0 +1,73 @@
+//! Where a statement runs; and the block of its own that it has where it must not run without the settings of its scope, or of
+//! its database (rule 55).
+
+use std::sync::Arc;
+
+use super::{Database, RowStream, blocks::end, options::BlockOptions};
+use crate::{
+    driver::{Answer, Query, Want},
+    error::Error,
+    runtime::{Context, Frame},
+    session::{DbSession, with_current},
+    transaction::control::Settings,
+};
+
+/// Where a statement runs.
+pub(super) enum Place {
+    /// In the innermost block that the task has open, or on the connection that is pinned.
+    Frame(Arc<Frame<DbSession>>),
+    /// In a transaction of its own, as settings hold here that only a transaction can carry.
+    OwnBlock,
+    /// On a connection of its own, of which the task has so many already.
+    Alone { held: usize },
+}
+
+impl Database {
+    pub(super) fn place(&self) -> Place {
+        with_current(|context| match context.and_then(|context| context.innermost(self.id())) {
+            Some(frame) if frame.in_transaction() => Place::Frame(Arc::clone(frame)),
+            _ if self.needs_block(context) => Place::OwnBlock,
+            Some(pinned) => Place::Frame(Arc::clone(pinned)),
+            None => Place::Alone {
+                held: context.map_or(0, |context| context.count_sessions(self.id(), DbSession::is_taken)),
+            },
+        })
+    }
+
+    /// Whether a statement outside any block needs one here.
+    fn needs_block(&self, context: Option<&Context<DbSession>>) -> bool {
+        self.shared().defaults.read_only() == Some(true) || context.is_some_and(|context| context.settings().is_some())
+    }
+
+    /// The settings of a transaction: its own ones, then those of its scope, then those of its database.
+    pub(super) fn settings_of(&self, options: &BlockOptions, context: &Context<DbSession>) -> Settings {
+        let (own, defaults) = (options.settings.clone(), &self.shared().defaults);
+        match context.settings() {
+            None => own.or(defaults),
+            Some(scope) => own.or(scope).or(defaults),
+        }
+    }
+
+    /// Runs a statement in a transaction of its own.
+    ///
+    /// # Cancel safety
+    /// As [`atomic`](Self::atomic).
+    pub(super) async fn in_own_block(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
+        let block = self.open_block(&BlockOptions::default()).await?;
+        let answer = async {
+            let _permit = block.frame().statement().await?;
+            self.in_frame(block.frame(), query, want).await.map(|(answer, _)| answer)
+        };
+        let answer = answer.await;
+        end(block, answer).await
+    }
+
+    /// Runs a query in a transaction of its own, which ends with the stream.
+    pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
+        let block = self.open_block(&BlockOptions::default()).await?;
+        match self.stream_in(Arc::clone(block.frame()), query).await {
+            Ok(rows) => Ok(rows.with_block(block)),
+            Err(error) => end(block, Err(error)).await,
+        }
+    }
+}
