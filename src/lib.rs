@@ -129,7 +129,7 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase,
+        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Sandbox,
         SqliteDatabase, Status, TransactionBuilder,
     },
     driver::Dialect,

@@ -174,7 +174,7 @@ impl Database {
 
     /// Pins a connection to the task, unless it has one.
     pub(super) async fn pin(&self) -> Result<Option<Block<DbSession>>, Error> {
-        if self.frame().is_some() {
+        if self.frame().is_some() || self.is_sandboxed() {
             return Ok(None);
         }
         require_runtime()?;
@@ -249,6 +249,7 @@ impl Database {
     pub(super) async fn open_block(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let context = current().unwrap_or_default();
         let frame = context.innermost(self.id());
+        let sandbox;
         let opened = match frame.filter(|frame| frame.in_transaction()) {
             Some(parent) => {
                 check_inner(options, parent)?;
@@ -263,7 +264,11 @@ impl Database {
                 let settings = self.settings_of(options, &context);
                 self.shared().dialect.check_settings(&settings)?;
                 let session = || DbSession::new(self.shared());
-                Block::root(&context, frame, settings, options.name.clone(), session)?
+                sandbox = self.sandbox_base(&context)?;
+                match &sandbox {
+                    Some(base) => Block::sandboxed(&context, base, settings.locals_alone(), options.name.clone())?,
+                    None => Block::root(&context, frame, settings, options.name.clone(), session)?,
+                }
             }
         };
         match opened {

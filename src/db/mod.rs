@@ -15,6 +15,7 @@ mod portable;
 mod queries;
 mod reading;
 mod row_stream;
+mod sandbox;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use self::{
     hooks::HookResult,
     options::TransactionBuilder,
     row_stream::RowStream,
+    sandbox::Sandbox,
     status::Status,
 };
 pub(crate) use self::{manual_block::ManualBlock, options::BlockOptions, writer::Writer};

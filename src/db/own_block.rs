@@ -1,5 +1,5 @@
 //! Where a statement runs; and the block of its own that it has where it must not run without the settings of its scope, or of
-//! its database (rule 55).
+//! its database (rule 55), and in a sandbox (rule 74).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 pub(super) enum Place {
     /// In the innermost block that the task has open, or on the connection that is pinned.
     Frame(Arc<Frame<DbSession>>),
-    /// In a transaction of its own, as settings hold here that only a transaction can carry.
+    /// In a transaction of its own, as settings hold here that only a transaction can carry, or as a sandbox is around.
     OwnBlock,
     /// On a connection of its own, of which the task has so many already.
     Alone { held: usize },
@@ -36,7 +36,9 @@ impl Database {
 
     /// Whether a statement outside any block needs one here.
     fn needs_block(&self, context: Option<&Context<DbSession>>) -> bool {
-        self.shared().defaults.read_only() == Some(true) || context.is_some_and(|context| context.settings().is_some())
+        self.shared().defaults.read_only() == Some(true)
+            || context.is_some_and(|context| context.settings().is_some())
+            || self.is_in_sandbox(context)
     }
 
     /// The settings of a transaction: its own ones, then those of its scope, then those of its database.

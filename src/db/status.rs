@@ -41,7 +41,7 @@ impl Database {
     pub fn current_savepoint(&self) -> Option<String> {
         self.with_frame(|frame| match frame.opening() {
             Opening::Savepoint(name) => Some(name.to_string()),
-            Opening::Begin(_) | Opening::Pin => None,
+            Opening::Begin(_) | Opening::Pin | Opening::Sandbox | Opening::Sandboxed(_) => None,
         })?
     }
 

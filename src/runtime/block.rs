@@ -90,7 +90,7 @@ impl<S: Session> Block<S> {
         given: Option<Arc<str>>,
         name: Option<Arc<str>>,
     ) -> Result<Opened<'p, S>, Error> {
-        let savepoint = given.map_or(Name::Level(parent.depth()), Name::Given);
+        let savepoint = given.map_or_else(|| parent.next_savepoint(), Name::Given);
         Self::inside(around, parent, Opening::Savepoint(savepoint), name, Settings::default())
     }
 
@@ -101,7 +101,22 @@ impl<S: Session> Block<S> {
         locals: Settings,
         name: Option<Arc<str>>,
     ) -> Result<Opened<'p, S>, Error> {
-        Self::inside(around, parent, Opening::Savepoint(Name::Level(parent.depth())), name, locals)
+        Self::inside(around, parent, Opening::Savepoint(parent.next_savepoint()), name, locals)
+    }
+
+    /// Opens the transaction of a sandbox, on a session of its own.
+    pub(crate) fn sandbox(around: &Context<S>, session: S) -> Self {
+        Self::outermost(around, Opening::Sandbox, None, session)
+    }
+
+    /// Opens an outermost block in a sandbox, whose transaction is `parent`, or a block of the caller's own task that a scope hides.
+    pub(crate) fn sandboxed<'p>(
+        around: &Context<S>,
+        parent: &'p Arc<Frame<S>>,
+        locals: Settings,
+        name: Option<Arc<str>>,
+    ) -> Result<Opened<'p, S>, Error> {
+        Self::inside(around, parent, Opening::Sandboxed(parent.next_savepoint()), name, locals)
     }
 
     /// Pins a session to the task, outside a transaction.

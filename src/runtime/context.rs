@@ -42,6 +42,8 @@ enum NoteKind<F> {
     Joined(Arc<F>),
     /// It runs in a task that was spawned for a caller.
     Spawned(Caller),
+    /// It runs in the sandbox of this frame's database, whose transaction this frame is.
+    Sandbox(Arc<F>),
     /// It is a hook behind a block that has ended: whether a caller is gone is nothing to it.
     Behind,
     /// Its transactions carry these settings, unless they have their own: all that hold here, those set further out too.
@@ -102,6 +104,31 @@ impl<F: Listed> ContextOf<F> {
         self.noting(NoteKind::Behind)
     }
 
+    /// A context in which nothing is open, inside the sandbox whose transaction `frame` is.
+    pub(crate) fn in_sandbox(&self, frame: &Arc<F>) -> Self {
+        self.fresh().noting(NoteKind::Sandbox(Arc::clone(frame)))
+    }
+
+    /// The transaction of the sandbox of a database that the code here runs in.
+    pub(crate) fn sandbox(&self, database: usize) -> Option<&Arc<F>> {
+        self.notes().find_map(|note| match note {
+            NoteKind::Sandbox(frame) if frame.session().database() == database => Some(frame),
+            _ => None,
+        })
+    }
+
+    /// The innermost frame of a database that a scope hides.
+    pub(crate) fn innermost_hidden(&self, database: usize) -> Option<&Arc<F>> {
+        let mut hidden = self.hidden.as_ref();
+        while let Some(head) = hidden {
+            if let Some(found) = frames(Some(head)).find(|frame| frame.session().database() == database) {
+                return Some(found);
+            }
+            hidden = frames(Some(head)).last().and_then(|outermost| outermost.outer().hidden.as_ref());
+        }
+        None
+    }
+
     /// A context in which nothing is open, for hooks in a task of their own. Settings are inherited.
     pub(super) fn without_blocks(&self) -> Self {
         Self { head: None, hidden: None, notes: self.notes.clone() }
@@ -120,7 +147,7 @@ impl<F: Listed> ContextOf<F> {
     pub(crate) fn settings(&self) -> Option<&Settings> {
         self.notes().find_map(|note| match note {
             NoteKind::Settings(settings) => Some(settings),
-            NoteKind::Joined(_) | NoteKind::Spawned(_) | NoteKind::Behind => None,
+            NoteKind::Joined(_) | NoteKind::Spawned(_) | NoteKind::Sandbox(_) | NoteKind::Behind => None,
         })
     }
 

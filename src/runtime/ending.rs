@@ -65,17 +65,22 @@ impl<S: Session> Block<S> {
                 self.settle();
                 Ok(())
             }
-            Opening::Savepoint(name) => {
+            Opening::Savepoint(name) | Opening::Sandboxed(name) => {
                 let name = name.clone();
-                let kept = self.release(name);
-                if matches!(self.stage, Stage::Open)
-                    && let Some(ending) = self.undo_now()
-                {
-                    let _told_by_the_trace = ending.await;
+                let (kept, hooks) = self.release(name);
+                let ending = match self.stage {
+                    Stage::Open => self.undo_now(),
+                    Stage::Ending | Stage::Ended => {
+                        drop(self);
+                        hooks.map(|hooks| hooks.run(TransactionOutcome::Committed))
+                    }
+                };
+                match ending {
+                    Some(ending) => kept.and(ending.await),
+                    None => kept,
                 }
-                kept
             }
-            Opening::Begin(_) => {
+            Opening::Begin(_) | Opening::Sandbox => {
                 let Ended { ending, error } = self.end_root(true)?;
                 let ended = match ending {
                     Some(ending) => ending.await,
@@ -92,8 +97,8 @@ impl<S: Session> Block<S> {
     /// As [`commit`](Self::commit): a ROLLBACK that is on its way runs to its end.
     pub(crate) async fn rollback(self) {
         let ending = match self.frame.opening() {
-            Opening::Begin(_) => self.end_root(false).ok().and_then(|ended| ended.ending),
-            Opening::Savepoint(_) | Opening::Pin => self.undo_now(),
+            Opening::Begin(_) | Opening::Sandbox => self.end_root(false).ok().and_then(|ended| ended.ending),
+            Opening::Savepoint(_) | Opening::Sandboxed(_) | Opening::Pin => self.undo_now(),
         };
         if let Some(ending) = ending {
             let _error_is_that_of_the_body = ending.await;
@@ -103,10 +108,7 @@ impl<S: Session> Block<S> {
     /// Whether a hook is due before the COMMIT: a block that cannot be kept runs none.
     fn has_hooks_ahead(&self) -> bool {
         let frame = &self.frame;
-        frame.hooks().has_before_commit()
-            && matches!(frame.opening(), Opening::Begin(_))
-            && !frame.is_marked()
-            && frame.check().is_ok()
+        frame.hooks().has_before_commit() && frame.opening().is_root() && !frame.is_marked() && frame.check().is_ok()
     }
 
     /// Runs the hooks before the COMMIT, and those that they register. The first that fails rolls the block back.
@@ -131,36 +133,48 @@ impl<S: Session> Block<S> {
     }
 
     /// Owes the RELEASE, unless the block cannot be kept or is marked: then the drop owes its rollback. The decision and
-    /// the close happen under one lock, so that no mark and no loss comes between (rule 20).
-    fn release(&mut self, name: Name) -> Result<(), Error> {
+    /// the close happen under one lock, so that no mark and no loss comes between (rule 20). Returns the hooks of an outermost
+    /// block of a sandbox; those of others are the parent's from here on.
+    fn release(&mut self, name: Name) -> (Result<(), Error>, Option<Box<HooksBehind<S>>>) {
         let frame = &self.frame;
-        let (kept, closed) = frame.session_state().with_ledger(|ledger| {
-            let lost = match frame.session_state().status() {
-                TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => Some(cause),
-                TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) => None,
-            };
-            if let Some(cause) = lost.or_else(|| frame.aborted_by().cloned()) {
-                return (Err(rolled_back(cause)), None);
-            }
-            if frame.is_marked() && !frame.is_closed() {
-                return (Ok(()), None);
+        let (kept, closed, hooks) = frame.session_state().with_ledger(|ledger| {
+            if let Some(undone) = self.not_kept() {
+                return (undone, None, None);
             }
             let closed = frame.close_alone();
             // Ended with a block around it, it must owe nothing: the name of its savepoint may be reused by now.
-            let kept = if closed.was_open() {
-                frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
-                ledger.owe(Control::Release(name));
-                frame.hand_hooks_on();
-                Ok(())
-            } else {
-                Err(frame.closed_error())
-            };
-            (kept, Some(closed))
+            if !closed.was_open() {
+                return (Err(frame.closed_error()), Some(closed), None);
+            }
+            frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
+            ledger.owe(Control::Release(name));
+            if frame.opening().is_root() {
+                return (Ok(()), Some(closed), HooksBehind::of(frame, std::iter::empty()));
+            }
+            frame.hand_hooks_on();
+            (Ok(()), Some(closed), None)
         });
         if closed.is_some() {
-            self.stage = Stage::Ended;
+            self.settle();
         }
-        kept
+        (kept, hooks)
+    }
+
+    /// What the caller of a savepoint gets, if the block is not kept.
+    fn not_kept(&self) -> Option<Result<(), Error>> {
+        let frame = &self.frame;
+        if frame.opening().is_root() {
+            let (commit, error) = self.outcome();
+            return if commit { None } else { Some(error.map_or(Ok(()), Err)) };
+        }
+        let lost = match frame.session_state().status() {
+            TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => Some(cause),
+            TransactionStatus::Whole | TransactionStatus::RollbackOnly(_) => None,
+        };
+        if let Some(cause) = lost.or_else(|| frame.aborted_by().cloned()) {
+            return Some(Err(rolled_back(cause)));
+        }
+        (frame.is_marked() && !frame.is_closed()).then_some(Ok(()))
     }
 
     /// Whether the transaction is committed, and if not, the error for the caller. Read under the lock of the ledger.
@@ -240,8 +254,10 @@ impl<S: Session> Block<S> {
     fn settle(&mut self) -> Option<JoinHandle<()>> {
         self.stage = Stage::Ended;
         let session_state = self.frame.session_state();
-        if let Opening::Begin(_) = self.frame.opening() {
-            session_state.settle();
+        match self.frame.opening() {
+            Opening::Begin(_) => session_state.settle(),
+            Opening::Sandboxed(_) => session_state.settle_in_sandbox(),
+            Opening::Pin | Opening::Savepoint(_) | Opening::Sandbox => {}
         }
         if self.frame.parent().is_none() { session_state.session().release() } else { None }
     }
@@ -266,9 +282,9 @@ impl<S: Session> Block<S> {
             match frame.opening() {
                 Opening::Pin => {}
                 // On a session of its own the clean-up of the connection sends the ROLLBACK; on a pinned one the next flight.
-                Opening::Begin(_) if frame.parent().is_none() => drop(ledger.finish(false)),
-                Opening::Begin(_) => ledger.owe_rollback(),
-                Opening::Savepoint(name) => {
+                Opening::Begin(_) | Opening::Sandbox if frame.parent().is_none() => drop(ledger.finish(false)),
+                Opening::Begin(_) | Opening::Sandbox => ledger.owe_rollback(),
+                Opening::Savepoint(name) | Opening::Sandboxed(name) => {
                     ledger.owe(Control::RollbackTo(name.clone()));
                     let stays_set = frame.locals().filter(|_| !frame.session_state().session().undoes_settings());
                     stays_set.into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));

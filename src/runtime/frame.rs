@@ -38,6 +38,7 @@ pub(crate) struct Frame<S: Session> {
     /// A savepoint's own settings, which hold until it ends.
     locals: Settings,
     label: Label,
+    is_sandboxed: bool,
     /// Closed once, under the lock of the ledger: nothing of this frame is sent after it (rule 6). It knows the child block
     /// that is open, which may outlive this one: another task can have opened it, or its future is kept unpolled.
     lock: FrameLock<Self>,
@@ -70,20 +71,23 @@ impl<S: Session> Frame<S> {
         locals: Settings,
         name: Option<Arc<str>>,
     ) -> Self {
-        let above = parent.map_or(0, |parent| parent.label.depth);
+        let (above, parent_is_sandboxed) =
+            parent.map_or((0, false), |parent| (parent.label.depth, parent.is_sandboxed));
         let parent = match parent {
             None => Parent::None,
             Some(parent) if outer.head().is_some_and(|head| Arc::ptr_eq(head, parent)) => Parent::Head,
             Some(parent) => Parent::Other(Arc::clone(parent)),
         };
-        let depth = if matches!(opening, Opening::Pin) { above } else { above + 1 };
+        let is_block = !matches!(opening, Opening::Pin | Opening::Sandbox);
+        let is_sandboxed = matches!(opening, Opening::Sandbox) || parent_is_sandboxed;
         Self {
             session_state,
             parent,
             outer,
             opening,
             locals,
-            label: Label { name, depth },
+            label: Label { name, depth: above + u32::from(is_block) },
+            is_sandboxed,
             lock: FrameLock::new(),
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),
@@ -125,6 +129,11 @@ impl<S: Session> Frame<S> {
         self.label.depth
     }
 
+    /// The name of the savepoint of a block that is opened in this one. The outermost blocks of a sandbox have savepoints too.
+    pub(super) fn next_savepoint(&self) -> Name {
+        Name::Level(self.label.depth + u32::from(self.is_sandboxed))
+    }
+
     /// The block in messages.
     pub(crate) fn label(&self) -> &Label {
         &self.label
@@ -138,7 +147,7 @@ impl<S: Session> Frame<S> {
     pub(crate) fn settings(&self) -> Option<&Settings> {
         match &self.root()?.opening {
             Opening::Begin(settings) => Some(settings),
-            Opening::Pin | Opening::Savepoint(_) => None,
+            Opening::Pin | Opening::Savepoint(_) | Opening::Sandbox | Opening::Sandboxed(_) => None,
         }
     }
 
@@ -186,7 +195,7 @@ impl<S: Session> Frame<S> {
 
     /// The frame that began the transaction; none outside of one.
     pub(crate) fn root(&self) -> Option<&Self> {
-        self.lineage().find(|frame| matches!(frame.opening, Opening::Begin(_)))
+        self.lineage().find(|frame| frame.opening.is_root())
     }
 
     pub(crate) fn root_name(&self) -> Option<&Arc<str>> {
@@ -286,9 +295,9 @@ impl<S: Session> Frame<S> {
     /// What a cancellation of statements in this frame must leave intact.
     pub(super) fn cancel_scope(&self) -> CancelScope {
         match self.opening {
-            Opening::Savepoint(_) => CancelScope::Transaction,
-            Opening::Begin(_) if self.parent().is_none() => CancelScope::Nothing,
-            Opening::Begin(_) | Opening::Pin => CancelScope::Session,
+            Opening::Savepoint(_) | Opening::Sandboxed(_) => CancelScope::Transaction,
+            Opening::Begin(_) | Opening::Sandbox if self.parent().is_none() => CancelScope::Nothing,
+            Opening::Begin(_) | Opening::Pin | Opening::Sandbox => CancelScope::Session,
         }
     }
 

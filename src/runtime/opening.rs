@@ -11,15 +11,25 @@ pub(crate) enum Opening {
     Begin(Settings),
     /// A savepoint within a transaction.
     Savepoint(Name),
+    /// The transaction of a sandbox, which is never committed. It is no block of the caller's: outermost blocks are opened in it.
+    Sandbox,
+    /// An outermost block of a sandbox: the root of a transaction to its caller, a savepoint to the server.
+    Sandboxed(Name),
 }
 
 impl Opening {
+    /// Whether the frame is the outermost block of a transaction to its caller.
+    pub(super) fn is_root(&self) -> bool {
+        matches!(self, Self::Begin(_) | Self::Sandboxed(_))
+    }
+
     /// The step that the frame begins with.
     pub(super) fn step(&self) -> Option<Control> {
         match self {
             Self::Pin => None,
             Self::Begin(settings) => Some(Control::Begin(settings.clone())),
-            Self::Savepoint(name) => Some(Control::Savepoint(name.clone())),
+            Self::Savepoint(name) | Self::Sandboxed(name) => Some(Control::Savepoint(name.clone())),
+            Self::Sandbox => Some(Control::Begin(Settings::default())),
         }
     }
 }

@@ -206,11 +206,20 @@ impl<S: Session> SessionState<S> {
 
     /// The root has ended: the next transaction of a pinned session begins anew, unless the session itself is lost.
     pub(super) fn settle(&self) {
+        self.settle_unless(|status| matches!(status, TransactionStatus::Lost(_)));
+    }
+
+    /// An outermost block of a sandbox has ended: the next one begins anew, unless the sandbox's own transaction is gone.
+    pub(super) fn settle_in_sandbox(&self) {
+        self.settle_unless(|status| matches!(status, TransactionStatus::Lost(_) | TransactionStatus::Gone(_)));
+    }
+
+    fn settle_unless(&self, stays: impl FnOnce(&TransactionStatus) -> bool) {
         if !self.has_status.load(Ordering::Acquire) {
             return;
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*status, TransactionStatus::Lost(_)) {
+        if !stays(&status) {
             let over = std::mem::take(&mut *status);
             self.has_status.store(false, Ordering::Release);
             drop(status);

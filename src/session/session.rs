@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(super) registry: Arc<Registry<DbSession>>,
     /// Pools of their own to the same database, for its blocking handles. They are closed along with this one.
     pub(crate) blocking_pools: Mutex<Vec<Weak<Self>>>,
+    /// The transaction of the sandbox that all users of this handle work in, if it is one.
+    pub(crate) sandbox: OnceLock<Weak<Frame<DbSession>>>,
 }
 
 impl Shared {
@@ -65,24 +67,33 @@ impl Shared {
         let dialect = driver.dialect();
         let pool = Arc::new(Pool::new(driver, options));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
-        let blocking_pools = Mutex::default();
-        Self { id: next_id(), dialect, turn_timeout, close_timeout, defaults, pool, counters, registry, blocking_pools }
+        Self {
+            id: next_id(),
+            dialect,
+            turn_timeout,
+            close_timeout,
+            defaults,
+            pool,
+            counters,
+            registry,
+            blocking_pools: Mutex::default(),
+            sandbox: OnceLock::new(),
+        }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
     pub(crate) fn with_new_id(&self) -> Self {
-        let Self { id: _, dialect, turn_timeout, close_timeout, defaults, pool, counters, registry, blocking_pools: _ } =
-            self;
         Self {
             id: next_id(),
-            dialect: *dialect,
-            turn_timeout: *turn_timeout,
-            close_timeout: *close_timeout,
-            defaults: defaults.clone(),
-            pool: Arc::clone(pool),
-            counters: Arc::clone(counters),
-            registry: Arc::clone(registry),
+            dialect: self.dialect,
+            turn_timeout: self.turn_timeout,
+            close_timeout: self.close_timeout,
+            defaults: self.defaults.clone(),
+            pool: Arc::clone(&self.pool),
+            counters: Arc::clone(&self.counters),
+            registry: Arc::clone(&self.registry),
             blocking_pools: Mutex::default(),
+            sandbox: OnceLock::new(),
         }
     }
 }

@@ -152,6 +152,10 @@ impl SyncDatabase {
         let is_new = joined.is_none();
         let core = joined.unwrap_or(core);
         let (db, pool) = (core.db(), core.pool());
+        if db.is_sandboxed() {
+            let text = "a blocking query has a connection of its own, and would not be part of the sandbox";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         if !self.even_in_transaction && db.is_inner_to(pool) {
             return refused(
                 "a blocking query inside an asynchronous transaction of the same database would not be part of it: \

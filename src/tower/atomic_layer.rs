@@ -1,64 +1,12 @@
 //! [`AtomicLayer`]: a layer that runs each request in a transaction, which is committed if the response says so.
 
-use http::{Response, StatusCode};
 use tower_layer::Layer;
 
-use super::AtomicService;
-use crate::{
-    db::{BlockOptions, Database, TransactionBuilder},
-    error::Error,
+use super::{
+    AtomicService,
+    request_transaction::{RequestTransaction, ServerErrorStatus, StatusBelow400},
 };
-
-/// Whether a response commits the transaction of its request. Closures `Fn(&Response) -> bool` are such.
-pub trait Commits<R>: Clone + Send + Sync {
-    /// Whether `response` commits.
-    fn commits(&self, response: &R) -> bool;
-}
-
-impl<R, F: Fn(&R) -> bool + Clone + Send + Sync> Commits<R> for F {
-    fn commits(&self, response: &R) -> bool {
-        self(response)
-    }
-}
-
-/// Commits if the status of the response is below 400.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct StatusBelow400;
-
-impl<B> Commits<Response<B>> for StatusBelow400 {
-    fn commits(&self, response: &Response<B>) -> bool {
-        response.status().as_u16() < 400
-    }
-}
-
-/// The response in place of one whose transaction could not be committed. Closures `Fn(Error) -> Response` are such.
-pub trait RespondsToFailure<R>: Clone + Send + Sync {
-    /// The response for this error of the commit.
-    fn respond(&self, error: Error) -> R;
-}
-
-impl<R, F: Fn(Error) -> R + Clone + Send + Sync> RespondsToFailure<R> for F {
-    fn respond(&self, error: Error) -> R {
-        self(error)
-    }
-}
-
-/// Answers 503 where trying again may help (a serialization failure, a deadlock, no free connection), else 500. The body is empty;
-/// the error is told to `tracing`.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct ServerErrorStatus;
-
-impl<B: Default> RespondsToFailure<Response<B>> for ServerErrorStatus {
-    fn respond(&self, error: Error) -> Response<B> {
-        let may_help = error.is_retryable() || error.is_timeout();
-        let mut response = Response::new(B::default());
-        *response.status_mut() =
-            if may_help { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-        response
-    }
-}
+use crate::db::{BlockOptions, Database, TransactionBuilder};
 
 /// Runs each request of a service in a transaction of its own, in a [`scope`](crate::scope) of its own.
 ///
@@ -102,17 +50,16 @@ impl<B: Default> RespondsToFailure<Response<B>> for ServerErrorStatus {
 /// ```
 #[derive(Debug, Clone)]
 pub struct AtomicLayer<C = StatusBelow400, F = ServerErrorStatus> {
-    pub(super) db: Database,
-    pub(super) options: BlockOptions,
-    pub(super) commits: C,
-    pub(super) failure: F,
+    transaction: RequestTransaction<C, F>,
 }
 
 impl AtomicLayer {
     /// The layer, for the transactions of a database.
     #[must_use]
     pub fn new(db: Database) -> Self {
-        Self { db, options: BlockOptions::default(), commits: StatusBelow400, failure: ServerErrorStatus }
+        let options = BlockOptions::default();
+        let transaction = RequestTransaction { db, options, commits: StatusBelow400, failure: ServerErrorStatus };
+        Self { transaction }
     }
 }
 
@@ -128,22 +75,22 @@ impl<C, F> AtomicLayer<C, F> {
     /// ```
     #[must_use]
     pub fn transaction(mut self, set: impl FnOnce(TransactionBuilder<'_>) -> TransactionBuilder<'_>) -> Self {
-        self.options = set(self.db.build_transaction()).into_block_options();
+        self.transaction.options = set(self.transaction.db.build_transaction()).into_block_options();
         self
     }
 
     /// Which responses commit. Defaults to those with a status below 400.
     #[must_use]
     pub fn commit_if<D>(self, commits: D) -> AtomicLayer<D, F> {
-        let Self { db, options, commits: _, failure } = self;
-        AtomicLayer { db, options, commits, failure }
+        let RequestTransaction { db, options, commits: _, failure } = self.transaction;
+        AtomicLayer { transaction: RequestTransaction { db, options, commits, failure } }
     }
 
     /// The response in place of one whose transaction could not be committed. Defaults to an empty 503 or 500.
     #[must_use]
     pub fn respond_to_failure<G>(self, failure: G) -> AtomicLayer<C, G> {
-        let Self { db, options, commits, failure: _ } = self;
-        AtomicLayer { db, options, commits, failure }
+        let RequestTransaction { db, options, commits, failure: _ } = self.transaction;
+        AtomicLayer { transaction: RequestTransaction { db, options, commits, failure } }
     }
 }
 
@@ -151,6 +98,6 @@ impl<S, C: Clone, F: Clone> Layer<S> for AtomicLayer<C, F> {
     type Service = AtomicService<S, C, F>;
 
     fn layer(&self, inner: S) -> AtomicService<S, C, F> {
-        AtomicService { inner, layer: self.clone() }
+        AtomicService { inner, transaction: self.transaction.clone() }
     }
 }

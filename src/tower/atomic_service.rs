@@ -8,20 +8,17 @@ use std::{
 
 use tower_service::Service;
 
-use super::{
-    AtomicLayer,
-    atomic_layer::{Commits, RespondsToFailure, ServerErrorStatus, StatusBelow400},
-};
+use super::request_transaction::{Commits, RequestTransaction, RespondsToFailure, ServerErrorStatus, StatusBelow400};
 use crate::{
     error::{Error, ErrorKind},
     session::scope,
 };
 
-/// A service whose requests run in a transaction each; see [`AtomicLayer`].
+/// A service whose requests run in a transaction each; see [`AtomicLayer`](super::AtomicLayer).
 #[derive(Debug, Clone)]
 pub struct AtomicService<S, C = StatusBelow400, F = ServerErrorStatus> {
     pub(super) inner: S,
-    pub(super) layer: AtomicLayer<C, F>,
+    pub(super) transaction: RequestTransaction<C, F>,
 }
 
 /// What an [`AtomicService`] answers a request with.
@@ -77,13 +74,13 @@ where
         let next = self.inner.clone();
         // The one that is ready.
         let inner = mem::replace(&mut self.inner, next);
-        AtomicFuture(Box::pin(scope(run(inner, self.layer.clone(), request))))
+        AtomicFuture(Box::pin(scope(run(inner, self.transaction.clone(), request))))
     }
 }
 
 async fn run<S, C, F, Request>(
     mut inner: S,
-    layer: AtomicLayer<C, F>,
+    transaction: RequestTransaction<C, F>,
     request: Request,
 ) -> Result<S::Response, S::Error>
 where
@@ -91,7 +88,7 @@ where
     C: Commits<S::Response>,
     F: RespondsToFailure<S::Response>,
 {
-    let AtomicLayer { db, options, commits, failure } = layer;
+    let RequestTransaction { db, options, commits, failure } = transaction;
     // Outside the block, as a hook that fails behind the commit must not take the response along.
     let mut answer = None;
     let ended = db.run_atomic(&options, || async {

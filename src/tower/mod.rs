@@ -3,13 +3,15 @@
 mod atomic_layer;
 mod atomic_service;
 mod layer;
+mod request_transaction;
 mod service;
 mod settings;
 
 pub use self::{
-    atomic_layer::{AtomicLayer, Commits, RespondsToFailure, ServerErrorStatus, StatusBelow400},
+    atomic_layer::AtomicLayer,
     atomic_service::{AtomicFuture, AtomicService},
     layer::ScopeLayer,
+    request_transaction::{Commits, RespondsToFailure, ServerErrorStatus, StatusBelow400},
     service::ScopeService,
     settings::{NoSettings, RequestSettings},
 };

@@ -56,7 +56,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
             "sync/engine.rs",
         ],
     ),
-    ("http", &["tower/atomic_layer.rs"]),
+    ("http", &["tower/request_transaction.rs"]),
     ("loom", &["primitives.rs"]),
     ("lru", &["driver/postgres/statement_cache.rs", "driver/mysql/statement_cache.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),

@@ -23,6 +23,7 @@ mod hooks;
 mod models;
 mod peewee_async;
 mod pool;
+mod sandbox;
 mod servers;
 mod statements;
 mod suites;

@@ -14,7 +14,7 @@ use std::{
 
 use nestling::{Database, Dialect, params};
 
-pub(crate) use self::calls::{blocks, native, statements, transactions};
+pub(crate) use self::calls::{Call, blocks, native, statements, transactions};
 use crate::{harness::Backend, proxy::Proxy};
 
 /// More await points or messages than any call here has: a loop that gets there does not end by itself.
