@@ -227,4 +227,7 @@ pub mod __private {
 mod documents {
     #[doc = include_str!("../docs/migrations.md")]
     struct Migrations;
+
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
 }
