@@ -14,6 +14,7 @@ mod portable;
 mod queries;
 mod reading;
 mod row_stream;
+mod sessions;
 mod status;
 #[cfg(test)]
 mod tests;
