@@ -182,6 +182,7 @@ impl Error {
         self.change(|inner| inner.source = Some(Arc::new(source)))
     }
 
+    /// As [`with_source`](Self::with_source), with an error of the caller's.
     pub(crate) fn with_boxed_source(self, source: Box<dyn StdError + Send + Sync>) -> Self {
         self.change(|inner| inner.source = Some(source.into()))
     }

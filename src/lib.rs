@@ -134,6 +134,7 @@ pub use crate::{
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result},
+    pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,
     session::{Context, Scope, ScopeSettings, Stats, scope, spawn},
     transaction::settings::Isolation,

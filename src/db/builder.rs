@@ -6,9 +6,9 @@ use super::Database;
 use crate::{
     driver::Driver,
     error::{Error, ErrorKind},
-    pool::PoolOptions,
+    pool::{PoolOptions, SessionOptions},
     session::Shared,
-    transaction::control::{Isolation, Settings},
+    transaction::control::Settings,
 };
 
 /// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
@@ -22,8 +22,8 @@ pub struct DatabaseBuilder {
     hstore: bool,
     turn_timeout: Duration,
     close_timeout: Duration,
-    pool: PoolOptions,
-    defaults: Settings,
+    pub(super) pool: PoolOptions,
+    pub(super) defaults: Settings,
 }
 
 impl Database {
@@ -90,6 +90,7 @@ impl DatabaseBuilder {
             idle_timeout: Some(Duration::from_secs(10 * 60)),
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             autoconnect: None,
+            session: SessionOptions::default(),
         };
         Self {
             url: url.to_owned(),
@@ -190,31 +191,11 @@ impl DatabaseBuilder {
         self
     }
 
-    /// The isolation level of each transaction that does not ask for its own. Defaults to the server's. SQLite is serializable
-    /// whatever is asked for.
-    ///
-    /// It rides with BEGIN, and costs no round trip. A nested block that asks for this level gets it, and one that asks for
-    /// another level is `SettingsMismatch`, as if the block around had asked for this one. A statement outside any block has
-    /// the server's level.
-    pub fn default_isolation(mut self, isolation: Isolation) -> Self {
-        self.defaults = self.defaults.with_isolation(isolation);
-        self
-    }
-
-    /// Whether transactions are read-only unless they ask for
-    /// [`read_write`](crate::TransactionBuilder::read_write). Defaults to the server's setting.
-    ///
-    /// It rides with BEGIN, and costs no round trip. With `true` a statement outside any block runs in a read-only
-    /// transaction of its own, which costs the round trip of a COMMIT.
-    pub fn default_read_only(mut self, yes: bool) -> Self {
-        self.defaults = self.defaults.with_read_only(yes);
-        self
-    }
-
     /// Opens the database, without connecting yet.
     ///
     /// # Errors
-    /// `Config` if the URL or an option is not valid, `Unsupported` if this build has no driver for the URL.
+    /// `Config` if the URL or an option is not valid, `Unsupported` if this build has no driver for the URL, or the database
+    /// cannot have an option.
     pub fn build(mut self) -> Result<Database, Error> {
         let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
         if self.pool.max_connections == 0 {
@@ -229,6 +210,11 @@ impl DatabaseBuilder {
         let driver = self.driver()?;
         if let Some(told) = driver.connect_timeout() {
             self.pool.connect_timeout = told;
+        }
+        if self.pool.session.reset_on_return && !driver.keeps_sessions() {
+            let text = "behind a pooler that gives each transaction another session, no session can be reset: it is the \
+                        pooler that resets its sessions";
+            return Err(Error::new(ErrorKind::Unsupported, text));
         }
         if !driver.is_shared() {
             // The database is gone with its connection: there is one, and it stays.

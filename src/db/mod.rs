@@ -16,6 +16,7 @@ mod queries;
 mod reading;
 mod row_stream;
 mod sandbox;
+mod sessions;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -180,6 +180,10 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
         Duration::from_secs(5)
     }
 
+    /// Says whether the session counts as changed from what each user expects: then it is in [`State::NeedsReset`], whatever
+    /// its statements say. A server's session MUST support it.
+    fn set_changed(&self, _yes: bool) {}
+
     /// Tells that the user of the connection is gone and a rollback follows.
     fn abandon(&self) {}
 
@@ -210,6 +214,11 @@ pub(crate) trait Driver: Debug + Send + Sync + 'static {
     /// The connect timeout of the URL, if it has one.
     fn connect_timeout(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether a connection is a session of its own, as far as the URL tells, rather than one for each transaction by a pooler.
+    fn keeps_sessions(&self) -> bool {
+        true
     }
 
     /// Whether connections may be closed and reopened at will. An in-memory database lives in its one connection.

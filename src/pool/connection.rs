@@ -15,6 +15,10 @@ use bb8::{AddError, ManageConnection};
 use futures_util::FutureExt as _;
 use tokio::{runtime::Handle, task::yield_now};
 
+use super::{
+    session_options::{ConnectionInfo, SessionOptions},
+    session_setup::SessionSetup,
+};
 use crate::{
     driver::{Connection, Driver, Query, SessionToken, SessionTracker, State, Want},
     error::{Error, ErrorKind},
@@ -82,6 +86,9 @@ pub(crate) struct PoolEntry {
     seen: u64,
     /// The runtime that it was lent on last.
     handle: Handle,
+    setup: Arc<SessionSetup>,
+    /// Whether it is reset at each return.
+    resets_on_return: bool,
     // Dropped last: the connection has begun its goodbye by then.
     _session: SessionToken,
 }
@@ -92,6 +99,7 @@ struct Factory {
     connect_timeout: Duration,
     epoch: Arc<ServerEpoch>,
     sessions: SessionTracker,
+    setup: Arc<SessionSetup>,
 }
 
 impl ManageConnection for Factory {
@@ -102,7 +110,7 @@ impl ManageConnection for Factory {
         let (made, session) = (self.epoch.current(), self.sessions.token());
         let (wait, servers) = (self.connect_timeout, self.driver.servers());
         let all = wait.saturating_mul(servers.len().max(1).try_into().unwrap_or(u32::MAX));
-        let connection = match within(all, self.driver.connect(wait, session.clone())).await? {
+        let connection: Arc<dyn Connection> = match within(all, self.driver.connect(wait, session.clone())).await? {
             Some(Ok(connection)) => Arc::from(connection),
             // At the shutdown of a runtime sockets fail: the server is not at fault then.
             Some(Err(error)) => return Err(require_live_runtime().err().unwrap_or(error)),
@@ -111,6 +119,7 @@ impl ManageConnection for Factory {
                 return Err(Error::new(ErrorKind::Connect, format!("no connection{to} was made within {all:?}")));
             }
         };
+        self.setup.prepare(&connection).await?;
         let (now, handle) = (Instant::now(), Handle::current());
         Ok(PoolEntry {
             connection,
@@ -123,6 +132,8 @@ impl ManageConnection for Factory {
             made,
             seen: made,
             handle,
+            setup: Arc::clone(&self.setup),
+            resets_on_return: self.setup.resets_on_return(),
             _session: session,
         })
     }
@@ -147,9 +158,16 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Up to `most` connections at once.
-    pub(super) fn new(driver: Arc<dyn Driver>, most: u32, connect_timeout: Duration, epoch: Arc<ServerEpoch>) -> Self {
+    pub(super) fn new(
+        driver: Arc<dyn Driver>,
+        most: u32,
+        connect_timeout: Duration,
+        options: SessionOptions,
+        epoch: Arc<ServerEpoch>,
+    ) -> Self {
         let sessions = SessionTracker::default();
-        let factory = Factory { driver, connect_timeout, epoch: Arc::clone(&epoch), sessions: sessions.clone() };
+        let setup = Arc::new(SessionSetup::new(options, driver.dialect(), connect_timeout));
+        let factory = Factory { driver, connect_timeout, epoch: Arc::clone(&epoch), sessions: sessions.clone(), setup };
         // Without timeouts and without a minimum bb8 starts no task, which would be bound to the runtime of its start.
         let bb8 = bb8::Pool::builder()
             .max_size(most)
@@ -190,6 +208,35 @@ impl PoolEntry {
     /// Whether it can be used without a check while it is idle: it was used just now, and none was found dead since.
     pub(super) fn is_fresh(&self, epoch: &ServerEpoch) -> bool {
         self.seen == epoch.current() && Instant::now() <= self.idle_since + FRESH
+    }
+
+    /// The connection goes back: it is reset first, if that is asked for.
+    #[inline]
+    pub(crate) fn returns(&self) {
+        if self.resets_on_return {
+            self.connection.set_changed(true);
+        }
+    }
+
+    /// Whether a reset leaves something to do before the next user gets it.
+    pub(crate) fn prepares(&self) -> bool {
+        self.setup.prepares()
+    }
+
+    /// The session was reset: makes it again what a new one is made.
+    ///
+    /// # Errors
+    /// As [`SessionSetup::prepare`].
+    pub(crate) async fn prepare_again(&self) -> Result<(), Error> {
+        self.setup.prepare(&self.connection).await
+    }
+
+    /// Checks by the program's own callback whether it may be lent.
+    pub(super) async fn passes_check(&mut self) -> bool {
+        let info = ConnectionInfo { age: self.born.elapsed(), idle: self.idle_since.elapsed() };
+        let passes = self.setup.check(&self.connection, info).await;
+        self.condemned |= !passes;
+        passes
     }
 
     /// Checks whether it can be used. That costs a round trip only if others were found dead.

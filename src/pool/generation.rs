@@ -14,6 +14,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     connection::Connector,
+    session_options::SessionOptions,
     sweep::{IdlePolicy, Swept as _},
     usage::Usage,
     wait_queue::{Request, Slot, WaitQueue, Waiting, closed},
@@ -39,6 +40,7 @@ pub(crate) struct PoolOptions {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) autoconnect: Option<bool>,
+    pub(crate) session: SessionOptions,
 }
 
 /// The connections between an opening of the pool and its closing.
@@ -63,6 +65,9 @@ impl Generation {
     pub(super) fn try_lease(&self, held: usize) -> Option<Slot> {
         let PoolOptions { max_connections, min_connections, .. } = self.options;
         if held >= max_connections as usize || (min_connections > 0 && !self.is_stocking.load(Ordering::Acquire)) {
+            return None;
+        }
+        if self.options.session.checks() {
             return None;
         }
         let handle = Handle::try_current().ok()?;
@@ -112,7 +117,11 @@ impl Generation {
     /// The slot, if a connection has come with it that can be used without a check.
     fn fresh(&self, slot: Slot) -> Result<Slot, Slot> {
         match &slot.pooled {
-            Some(pooled) if pooled.is_fresh(&self.connector.epoch) && pooled.connection.state() == State::Idle => {
+            Some(pooled)
+                if pooled.is_fresh(&self.connector.epoch)
+                    && pooled.connection.state() == State::Idle
+                    && !self.options.session.checks() =>
+            {
                 Ok(slot.lent(Handle::try_current().ok()))
             }
             _ => Err(slot),
@@ -189,7 +198,7 @@ impl Generation {
                 slot.pooled = self.wait_queue.take_ready();
             }
             let Some(pooled) = &mut slot.pooled else { return false };
-            if pooled.is_usable(&self.connector.epoch).await {
+            if pooled.is_usable(&self.connector.epoch).await && pooled.passes_check().await {
                 return true;
             }
             slot.pooled = None;

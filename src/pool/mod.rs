@@ -4,6 +4,9 @@
 mod connection;
 mod generation;
 mod pool;
+mod pool_connection;
+mod session_options;
+mod session_setup;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,6 +17,8 @@ pub(crate) use self::{
     connection::{PooledConnection, SIGN_OF_LIFE},
     generation::PoolOptions,
     pool::Pool,
+    session_options::SessionOptions,
     usage::Counter,
     wait_queue::{Slot, closed},
 };
+pub use self::{pool_connection::PoolConnection, session_options::ConnectionInfo};

@@ -68,8 +68,8 @@ impl Pool {
 
     fn build(&self) -> Arc<Generation> {
         let (driver, server_epoch) = (Arc::clone(&self.driver), Arc::clone(&self.server_epoch));
-        let PoolOptions { max_connections, connect_timeout, .. } = self.options;
-        let connector = Connector::new(driver, max_connections, connect_timeout, server_epoch);
+        let PoolOptions { max_connections, connect_timeout, ref session, .. } = self.options;
+        let connector = Connector::new(driver, max_connections, connect_timeout, session.clone(), server_epoch);
         Arc::new(Generation::new(self.options.clone(), Arc::clone(&self.usage), connector))
     }
 

@@ -200,6 +200,7 @@ fn give_back(
     is_lent: bool,
 ) -> Option<JoinHandle<()>> {
     let pooled = slot.pooled.as_mut()?;
+    pooled.returns();
     match pooled.connection.state() {
         // One that is thrown away is rolled back as well: a future that is kept unpolled may hold it for long.
         State::Idle if !is_lent && cancellation.is_none() => {
@@ -236,9 +237,12 @@ impl Drop for Lease {
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
 async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Cancellation>, is_lent: bool) {
     let Some(pooled) = &mut slot.pooled else { return };
-    // Should the runtime end meanwhile, this is dropped half-way: by its state the connection is not idle then.
+    // Should the runtime end meanwhile, this is dropped half-way: by its state the connection is not idle then. It may be
+    // between the reset and what a new session runs: then it is condemned.
+    let was_condemned = pooled.condemned;
+    pooled.condemned |= pooled.prepares();
     let cleaned = timeout(PATIENCE, async {
-        let connection = &*pooled.connection;
+        let (connection, mut is_reset) = (&*pooled.connection, false);
         // The cancellation of a block inside may spare what is not needed any more: so this one does not wait for it to begin,
         // but both must be over.
         let stop = async {
@@ -249,14 +253,19 @@ async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Can
         join(stop, OptionFuture::from(cancellation)).await;
         // The first ends what is open, the second resets what the native client has changed.
         for _ in 0..2 {
-            if !matches!(connection.state(), State::Idle | State::Broken) {
+            let state = connection.state();
+            if !matches!(state, State::Idle | State::Broken) {
+                is_reset |= state == State::NeedsReset;
                 roll_back(connection, owner.as_ref()).await?;
             }
+        }
+        if is_reset && connection.state() == State::Idle {
+            prepare_again(pooled).await?;
         }
         Ok::<_, DriverError>(connection.state() == State::Idle)
     });
     let outcome = cleaned.await;
-    pooled.condemned |= is_lent;
+    pooled.condemned = was_condemned || is_lent;
     if !matches!(outcome, Ok(Ok(true))) {
         tracing::debug!(target: "nestling", "a connection could not be made idle and is thrown away");
         pooled.condemned = true;
@@ -265,6 +274,18 @@ async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Can
         drop(slot);
         end_all(&*connection, owner.as_ref()).await;
     }
+}
+
+/// Makes a session that was reset what a new one is made.
+async fn prepare_again(pooled: &PooledConnection) -> Result<(), DriverError> {
+    if pooled.prepares() {
+        let prepared = Box::pin(pooled.prepare_again()).await;
+        prepared.map_err(|error| {
+            tracing::warn!(target: "nestling", %error, "a session could not be prepared again behind its reset");
+            DriverError::harmless(error)
+        })?;
+    }
+    Ok(())
 }
 
 /// Ends all work of a connection that was thrown away, as a future that is kept, or an answer that does not come, may hold its

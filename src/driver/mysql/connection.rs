@@ -350,6 +350,14 @@ impl Connection for MysqlConnection {
         }
     }
 
+    fn set_changed(&self, yes: bool) {
+        if yes {
+            self.status.mark().note(SessionEffect::Reset);
+        } else {
+            self.status.mark().clear();
+        }
+    }
+
     fn native(&self) -> &(dyn Any + Send + Sync) {
         self
     }

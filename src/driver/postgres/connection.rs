@@ -260,6 +260,10 @@ impl Connection for PostgresConnection {
         self.wire.state()
     }
 
+    fn set_changed(&self, yes: bool) {
+        self.wire.set_changed(yes);
+    }
+
     fn native(&self) -> &(dyn Any + Send + Sync) {
         self
     }

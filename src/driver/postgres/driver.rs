@@ -95,6 +95,10 @@ impl Driver for PostgresDriver {
         Dialect::Postgres
     }
 
+    fn keeps_sessions(&self) -> bool {
+        !self.naming.is_by_transaction()
+    }
+
     fn connect_timeout(&self) -> Option<Duration> {
         self.connect_timeout
     }

@@ -135,6 +135,18 @@ impl Wire {
         }
     }
 
+    /// Says whether the session is to be reset, whatever was seen of it. What was not seen may have dropped prepared
+    /// statements: a lost name does not mean a pooler then. A session whose statements were all dropped is never as a new
+    /// one is.
+    pub(super) fn set_changed(&self, yes: bool) {
+        if yes {
+            self.mark.note(SessionEffect::Reset);
+            self.was_changed.store(true, Ordering::Release);
+        } else if self.deallocations() == 0 {
+            self.mark.clear();
+        }
+    }
+
     /// Lends the native client. Until the loan ends, its requests may be outstanding.
     pub(crate) fn lend(self: &Arc<Self>) -> Loan {
         self.lent.store(true, Ordering::Release);

@@ -260,6 +260,10 @@ impl Connection for SqliteConnection {
         }
     }
 
+    fn set_changed(&self, yes: bool) {
+        self.shared.needs_reset.store(yes, Ordering::Release);
+    }
+
     fn native(&self) -> &(dyn Any + Send + Sync) {
         self
     }

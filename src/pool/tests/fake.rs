@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, Either, ready};
 
-use super::super::PoolOptions;
+use super::super::{PoolOptions, SessionOptions};
 use crate::{
     driver::{Answer, Connection, Dialect, Driver, Query, Running, SessionToken, State, Want},
     error::{Error, ErrorKind},
@@ -161,5 +161,6 @@ pub(crate) fn options(max_connections: u32, min_connections: u32) -> PoolOptions
         idle_timeout: None,
         max_lifetime: None,
         autoconnect: None,
+        session: SessionOptions::default(),
     }
 }

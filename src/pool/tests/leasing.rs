@@ -23,7 +23,8 @@ fn generation(max_connections: u32, min_connections: u32) -> (Arc<Generation>, A
     let driver = Arc::new(FakeDriver::default());
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let options = options(max_connections, min_connections);
-    let connector = Connector::new(shared, max_connections, options.connect_timeout, Arc::new(ServerEpoch::default()));
+    let (wait, session) = (options.connect_timeout, options.session.clone());
+    let connector = Connector::new(shared, max_connections, wait, session, Arc::new(ServerEpoch::default()));
     (Arc::new(Generation::new(options, Arc::<Usage>::default(), connector)), driver)
 }
 

@@ -15,6 +15,7 @@ mod refused_connections;
 #[cfg(feature = "full")]
 mod resend;
 mod runtimes;
+mod session_setup;
 mod session_state;
 #[cfg(feature = "full")]
 mod stale_connections;
