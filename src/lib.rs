@@ -129,11 +129,11 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase, Status,
-        TransactionBuilder,
+        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Propagation, Retry,
+        Retrying, SqliteDatabase, Status, TransactionBuilder,
     },
     driver::Dialect,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, RetryError},
     session::{Context, Stats, scope, spawn},
     transaction::settings::Isolation,
 };

@@ -1,6 +1,7 @@
 //! The database: what a program opens and asks. It has the calls for blocks and statements, over the sessions of a pool. It knows
 //! no models.
 
+mod attempts;
 mod blocking;
 mod blocks;
 mod builder;
@@ -10,8 +11,11 @@ mod native;
 mod options;
 #[cfg(feature = "sea-query")]
 mod portable;
+mod propagated;
+mod propagation;
 mod queries;
 mod reading;
+mod retry;
 mod row_stream;
 mod status;
 #[cfg(test)]
@@ -21,9 +25,12 @@ mod writer;
 #[cfg(feature = "sea-query")]
 pub use self::portable::{Outcome, Portable};
 pub use self::{
+    attempts::Retrying,
     builder::{DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     database::Database,
     options::TransactionBuilder,
+    propagation::Propagation,
+    retry::Retry,
     row_stream::RowStream,
     status::Status,
 };

@@ -6,6 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use smallvec::SmallVec;
+
 use super::Session;
 
 /// An element of a context: a frame, as far as the list needs to know it.
@@ -41,6 +43,8 @@ enum NoteKind<F> {
     Joined(Arc<F>),
     /// It runs in a task that was spawned for a caller.
     Spawned(Caller),
+    /// The transaction of a database is suspended: this frame and those around it are not visible there.
+    Suspended { database: usize, from: Arc<F> },
 }
 
 /// The caller of a spawned transaction, who may be gone.
@@ -92,6 +96,14 @@ impl<F: Listed> ContextOf<F> {
         self.noting(NoteKind::Joined(Arc::clone(frame)))
     }
 
+    /// This context, for a body in which the transaction that is open on a database is suspended.
+    pub(crate) fn suspending(&self, database: usize) -> Self {
+        match &self.head {
+            Some(head) => self.noting(NoteKind::Suspended { database, from: Arc::clone(head) }),
+            None => self.clone(),
+        }
+    }
+
     fn notes(&self) -> impl Iterator<Item = &NoteKind<F>> {
         std::iter::successors(self.notes.as_deref(), |note| note.outer.as_deref()).map(|note| &note.kind)
     }
@@ -118,16 +130,41 @@ impl<F: Listed> ContextOf<F> {
     }
 
     /// The innermost open frame of a database.
+    #[inline]
     pub(crate) fn innermost(&self, database: usize) -> Option<&Arc<F>> {
-        frames(self.head.as_ref()).find(|frame| frame.session().database() == database)
+        self.innermost_where(|of| of == database)
     }
 
     /// The innermost open frame of any of some databases.
     pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<F>> {
-        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.session().database()))
+        self.innermost_where(|of| databases.contains(&of))
     }
 
-    /// How many distinct sessions of a database are open here, hidden ones included, of which `holds` is true.
+    #[inline]
+    fn innermost_where(&self, is_wanted: impl Fn(usize) -> bool) -> Option<&Arc<F>> {
+        // Nearly always nothing is noted, and so nothing is suspended.
+        if self.notes.is_some() {
+            return self.visible().find(|frame| is_wanted(frame.session().database()));
+        }
+        frames(self.head.as_ref()).find(|frame| is_wanted(frame.session().database()))
+    }
+
+    /// The open frames, innermost first, without those of suspended transactions.
+    fn visible(&self) -> impl Iterator<Item = &Arc<F>> {
+        let mut suspended: SmallVec<[usize; 2]> = SmallVec::new();
+        frames(self.head.as_ref()).filter(move |frame| {
+            for note in self.notes() {
+                if let NoteKind::Suspended { database, from } = note
+                    && Arc::ptr_eq(from, frame)
+                {
+                    suspended.push(*database);
+                }
+            }
+            !suspended.contains(&frame.session().database())
+        })
+    }
+
+    /// How many distinct sessions of a database are open here, hidden and suspended ones included, of which `holds` is true.
     pub(crate) fn count_sessions(&self, database: usize, holds: impl Fn(&F::Session) -> bool) -> usize {
         let mut seen: Vec<*const F::Session> = Vec::new();
         let mut head = self.head.as_ref();

@@ -19,7 +19,7 @@ mod tests;
 
 pub(crate) use self::{
     block::{Block, Opened},
-    clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
+    clock::{Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck},
     flight::FrameFlight,
     frame::{Context, Frame, Opening},
     permit::Permit,

@@ -25,6 +25,10 @@ mod orphans;
 mod panics;
 mod pinned_connection;
 mod programs;
+#[cfg(feature = "full")]
+mod propagation;
+#[cfg(feature = "full")]
+mod retry;
 mod rollback_only;
 mod rolled_back_by_the_server;
 mod round_trips;
