@@ -134,7 +134,7 @@ pub use crate::{
     },
     driver::Dialect,
     error::{Error, ErrorKind, Result, RetryError},
-    session::{Context, Stats, scope, spawn},
+    session::{Context, JoinSet, Stats, join_set, scope, spawn},
     transaction::settings::Isolation,
 };
 

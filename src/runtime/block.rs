@@ -180,6 +180,10 @@ impl<S: Session> Block<S> {
     /// # Cancel safety
     /// Dropped before the COMMIT is on its way, the block is rolled back; after that the COMMIT runs to its end.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        if let Some(tasks) = self.frame.tasks().filter(|tasks| tasks.are_running()) {
+            // Boxed, as there is hardly ever one. Ahead of the lock, which their statements need.
+            Box::pin(tasks.ended(&**self.frame)).await?;
+        }
         // Statements of other tasks in a captured context may still be under way: they belong to this block. The lock needs no
         // release, as the frame is closed in any case before anything is awaited again.
         if let Some(wait) = acquire(&**self.frame, LockMode::Exclusive(Holder::End))? {

@@ -123,6 +123,11 @@ impl<F: Listed> ContextOf<F> {
         self.head.as_ref()
     }
 
+    /// Whether nothing is open here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// A context in which nothing is open, inside this one.
     pub(crate) fn fresh(&self) -> Self {
         let hidden = self.head.clone().or_else(|| self.hidden.clone());
@@ -149,6 +154,11 @@ impl<F: Listed> ContextOf<F> {
         frames(self.head.as_ref()).find(|frame| is_wanted(frame.session().database()))
     }
 
+    /// All open frames, innermost first, suspended ones included.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Arc<F>> {
+        frames(self.head.as_ref())
+    }
+
     /// The open frames, innermost first, without those of suspended transactions.
     fn visible(&self) -> impl Iterator<Item = &Arc<F>> {
         let mut suspended: SmallVec<[usize; 2]> = SmallVec::new();
@@ -162,6 +172,18 @@ impl<F: Listed> ContextOf<F> {
             }
             !suspended.contains(&frame.session().database())
         })
+    }
+
+    /// The innermost open frame of each database.
+    pub(super) fn innermost_of_each(&self) -> Vec<&Arc<F>> {
+        let mut found: Vec<&Arc<F>> = Vec::new();
+        for frame in self.visible() {
+            let database = frame.session().database();
+            if found.iter().all(|inner| inner.session().database() != database) {
+                found.push(frame);
+            }
+        }
+        found
     }
 
     /// How many distinct sessions of a database are open here, hidden and suspended ones included, of which `holds` is true.

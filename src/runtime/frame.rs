@@ -10,40 +10,19 @@ use std::{
 };
 
 use super::{
-    Permit, Session, SessionState, StreamUse,
+    Opening, Permit, Session, SessionState, StreamUse,
     context::{ContextOf, Listed},
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
     session::TransactionStatus,
+    tasks::Tasks,
 };
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
-        control::{Control, Locals, Name, Settings},
+        control::{Locals, Name, Settings},
         impact::{CancelScope, DriverError, Impact},
     },
 };
-
-/// How a frame begins on the server.
-#[derive(Debug, Clone)]
-pub(crate) enum Opening {
-    /// Not at all: the frame pins a connection, outside a transaction.
-    Pin,
-    /// The root of a transaction.
-    Begin(Settings),
-    /// A savepoint within a transaction.
-    Savepoint(Name),
-}
-
-impl Opening {
-    /// The step that the frame begins with.
-    pub(super) fn step(&self) -> Option<Control> {
-        match self {
-            Self::Pin => None,
-            Self::Begin(settings) => Some(Control::Begin(settings.clone())),
-            Self::Savepoint(name) => Some(Control::Savepoint(name.clone())),
-        }
-    }
-}
 
 /// The context of a task: its open frames.
 pub(crate) type Context<S> = ContextOf<Frame<S>>;
@@ -69,6 +48,8 @@ pub(crate) struct Frame<S: Session> {
     first_abort_seen: OnceLock<Error>,
     /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
+    /// The tasks that take part in this block, if any ever did.
+    tasks: OnceLock<Arc<Tasks>>,
 }
 
 /// The frame of the same session around a frame.
@@ -107,7 +88,18 @@ impl<S: Session> Frame<S> {
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
+            tasks: OnceLock::new(),
         }
+    }
+
+    /// The tasks that take part in this block, if any ever did.
+    pub(super) fn tasks(&self) -> Option<&Arc<Tasks>> {
+        self.tasks.get()
+    }
+
+    /// As [`tasks`](Self::tasks), made now if none did.
+    pub(super) fn tasks_or_new(&self) -> &Arc<Tasks> {
+        self.tasks.get_or_init(Arc::default)
     }
 
     /// This block's own settings, as a step.

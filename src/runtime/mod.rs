@@ -9,11 +9,14 @@ mod context;
 mod flight;
 mod frame;
 mod lock;
+mod opening;
 mod permit;
 mod scope;
 mod session;
 mod stream_use;
 mod task;
+mod task_group;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -21,10 +24,12 @@ pub(crate) use self::{
     block::{Block, Opened},
     clock::{Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck},
     flight::FrameFlight,
-    frame::{Context, Frame, Opening},
+    frame::{Context, Frame},
+    opening::Opening,
     permit::Permit,
     scope::{Entered, Scope, TaskLocal, ThreadContext},
     session::{Session, SessionState},
     stream_use::StreamUse,
     task::{joined, spawn_in_fresh_context},
+    task_group::TaskGroup,
 };

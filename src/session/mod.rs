@@ -6,6 +6,7 @@ mod counters;
 mod current;
 mod ending;
 mod flight;
+mod join_set;
 mod lease;
 mod leasing;
 mod registry;
@@ -17,6 +18,7 @@ pub use self::current::ScopeFuture;
 pub use self::{
     counters::Stats,
     current::{Context, scope, spawn},
+    join_set::{JoinSet, join_set},
 };
 pub(crate) use self::{
     current::{current, held, with_current},

@@ -159,6 +159,7 @@ async fn a_suspended_session_is_not_found_and_still_counted() {
                             Scope::new(suspending(1), async {
                                 assert_eq!((depths(), count(1), count(2)), ([0, 0], 2, 1));
                                 assert!(current().unwrap().innermost_of(&[1, 2]).is_none());
+                                assert!(current().unwrap().innermost_of_each().is_empty());
                             })
                             .await;
                             two.atomic(async || {

@@ -10,6 +10,8 @@ mod connection_binding;
 mod entering;
 #[cfg(feature = "full")]
 mod failed_begin;
+#[cfg(feature = "full")]
+mod join_set;
 mod joining;
 mod lazy_begin;
 #[cfg(feature = "full")]
