@@ -2,7 +2,14 @@
 //!
 //! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
 
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
+mod retries;
+mod retry_error;
+mod shown;
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+pub use self::retry_error::RetryError;
+pub(crate) use self::shown::{VALUES, shown};
 
 /// A shorthand for results with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,7 +37,7 @@ pub enum ErrorKind {
     Aborted,
     /// The block that this future belongs to has ended.
     FrameClosed,
-    /// A savepoint was asked for outside a transaction.
+    /// There is no transaction where one is needed: for a savepoint, for instance.
     NoTransaction,
     /// The turn to use the transaction's connection did not come in time.
     TurnTimeout,
@@ -69,6 +76,11 @@ pub enum ErrorKind {
     ImplicitCommit,
     /// The transaction is committed, and a hook behind its COMMIT failed; the source is the hook's error.
     HookFailed,
+    /// A transaction that is retried has failed as often as it may; the source is the last error, and [`Error::attempts`]
+    /// tells how often it ran.
+    RetriesExhausted,
+    /// A transaction is open where there must be none.
+    TransactionOpen,
 }
 
 /// What a server said of a statement that failed.
@@ -120,27 +132,6 @@ pub(crate) enum ServerClass {
     Other,
 }
 
-/// What stands around values that are part of a statement's text, so that errors and traces leave them out.
-pub(crate) const VALUES: [&str; 2] = ["/*nestling: values*/", "/*nestling: end*/"];
-
-/// Texts with values in them are longer than this: only many values are written so.
-const SHORT: usize = 8_192;
-
-/// The text of a statement without the values that this crate has written into it.
-pub(crate) fn shown(sql: &str) -> Cow<'_, str> {
-    let [begin, end] = VALUES;
-    if sql.len() < SHORT || !sql.contains(begin) {
-        return sql.into();
-    }
-    let mut parts = sql.split(begin);
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        text.push('…');
-        text.push_str(part.split_once(end).map_or("", |(_, rest)| rest));
-    }
-    text.into()
-}
-
 /// The error of every fallible call of this crate.
 ///
 /// It is cheap to clone: an error that aborted a block is also the source of the errors that follow from it.
@@ -156,11 +147,14 @@ struct Inner {
     server: Option<Box<ServerError>>,
     statement: Option<Box<str>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// How often a retried transaction ran, if it failed for good.
+    attempts: Option<u32>,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into().into(), server: None, statement: None, source: None }))
+        let message = message.into().into();
+        Self(Arc::new(Inner { kind, message, server: None, statement: None, source: None, attempts: None }))
     }
 
     pub(crate) fn server(message: impl Into<String>, server: ServerError) -> Self {
@@ -357,9 +351,9 @@ impl Error {
         self.chain().find_map(|error| error.0.server.as_deref()).and_then(tell)
     }
 
-    /// This error and those of its sources that are errors of this crate too.
+    /// This error and those of its sources that are errors of this crate too, with errors of others in between.
     fn chain(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |error| error.0.source.as_deref()?.downcast_ref::<Self>())
+        std::iter::successors(Some(self), |error| Self::find_in(error.0.source.as_deref()?))
     }
 }
 
@@ -371,7 +365,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, server, statement, source } = &*self.0;
+        let Inner { kind, message, server, statement, source, attempts: _ } = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", kind).field("message", message);
         if let Some(server) = server {

@@ -129,14 +129,14 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Sandbox,
-        SqliteDatabase, Status, TransactionBuilder,
+        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Propagation,
+        Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
     },
     driver::Dialect,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, RetryError},
     pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,
-    session::{Context, Scope, ScopeSettings, Stats, scope, spawn},
+    session::{Context, JoinSet, Scope, ScopeSettings, Stats, join_set, scope, spawn},
     transaction::settings::Isolation,
 };
 

@@ -204,18 +204,31 @@ impl Database {
         E: From<Error> + Send + 'static,
     {
         match self.frame().filter(|frame| frame.in_transaction()) {
-            Some(frame) => {
-                check_joined(&options, &frame)?;
-                frame.check()?;
-                let around = current().unwrap_or_default();
-                joined(&around, &frame, body).await
-            }
+            Some(frame) => self.run_joined(&frame, &options, body).await,
             None if current().is_some() => self.run_atomic(&options, body).await,
             None => {
                 let db = self.clone();
                 spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&options, body).await }).await?
             }
         }
+    }
+
+    /// Runs a body in the transaction that is open, whose innermost block is `frame`.
+    pub(super) async fn run_joined<F, Fut, T, E>(
+        &self,
+        frame: &Arc<Frame<DbSession>>,
+        options: &BlockOptions,
+        body: F,
+    ) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error> + 'static,
+    {
+        check_joined(options, frame)?;
+        frame.check()?;
+        let around = current().unwrap_or_default();
+        joined(&around, frame, body).await
     }
 
     async fn run_savepoint<F, Fut, T, E>(&self, name: Option<&str>, body: F) -> Result<T, E>

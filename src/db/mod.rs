@@ -1,6 +1,7 @@
 //! The database: what a program opens and asks. It has the calls for blocks and statements, over the sessions of a pool. It knows
 //! no models.
 
+mod attempts;
 mod blocking;
 mod blocks;
 mod builder;
@@ -12,8 +13,11 @@ mod options;
 mod own_block;
 #[cfg(feature = "sea-query")]
 mod portable;
+mod propagated;
+mod propagation;
 mod queries;
 mod reading;
+mod retry;
 mod row_stream;
 mod sandbox;
 mod sessions;
@@ -25,10 +29,13 @@ mod writer;
 #[cfg(feature = "sea-query")]
 pub use self::portable::{Outcome, Portable};
 pub use self::{
+    attempts::Retrying,
     builder::{DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     database::Database,
     hooks::HookResult,
     options::TransactionBuilder,
+    propagation::Propagation,
+    retry::Retry,
     row_stream::RowStream,
     sandbox::Sandbox,
     status::Status,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Database;
+use super::{Database, propagation::Propagation};
 use crate::{
     error::Error,
     transaction::control::{Isolation, Settings},
@@ -15,17 +15,22 @@ pub(crate) struct BlockOptions {
     pub(super) durable: bool,
     pub(super) eager: bool,
     pub(super) name: Option<Arc<str>>,
+    /// Defaults to that of the call.
+    pub(super) propagation: Option<Propagation>,
 }
 
 /// Options for a block, from [`Database::build_transaction`].
 ///
 /// Settings ride with BEGIN in the flight of the first statement, so they cost no round trip, and they end with the
 /// transaction. In a block inside another one modes are checked against those of the transaction that is open.
+///
+/// `R` is how often the body may run: once, or several times if [`retry`](Self::retry) was asked for.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened before `atomic` or `transaction`"]
-pub struct TransactionBuilder<'d> {
-    db: &'d Database,
-    options: BlockOptions,
+pub struct TransactionBuilder<'d, R = ()> {
+    pub(super) db: &'d Database,
+    pub(super) options: BlockOptions,
+    pub(super) runs: R,
 }
 
 impl Database {
@@ -46,7 +51,7 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub fn build_transaction(&self) -> TransactionBuilder<'_> {
-        TransactionBuilder { db: self, options: BlockOptions::default() }
+        TransactionBuilder { db: self, options: BlockOptions::default(), runs: () }
     }
 
     /// Runs `body` in a read-only transaction: short for `build_transaction().read_only().atomic(body)`.
@@ -77,11 +82,12 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.build_transaction().read_only().atomic(body).await
+        let options = self.build_transaction().read_only().into_block_options();
+        self.run_atomic(&options, body).await
     }
 }
 
-impl TransactionBuilder<'_> {
+impl<R> TransactionBuilder<'_, R> {
     /// What was asked for so far.
     pub(crate) fn into_block_options(self) -> BlockOptions {
         self.options
@@ -141,11 +147,21 @@ impl TransactionBuilder<'_> {
         self
     }
 
+    /// What becomes of a transaction that is open already, and whether the body needs one: see [`Propagation`]. Defaults to
+    /// [`Nested`](Propagation::Nested) for `atomic` and to [`Required`](Propagation::Required) for `transaction`.
+    pub fn propagation(mut self, propagation: Propagation) -> Self {
+        self.options.propagation = Some(propagation);
+        self
+    }
+}
+
+impl TransactionBuilder<'_> {
     /// Runs a block, as [`Database::atomic`] does.
     ///
     /// # Errors
     /// As [`Database::atomic`]; `NotDurable` for a durable block inside another one, `SettingsMismatch` if the
-    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have.
+    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have;
+    /// those of its [`Propagation`].
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].
@@ -153,9 +169,13 @@ impl TransactionBuilder<'_> {
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
+        E: From<Error> + 'static,
     {
-        self.db.run_atomic(&self.options, body).await
+        match self.options.propagation {
+            None => self.db.run_atomic(&self.options, body).await,
+            // Boxed, as it is seldom used and all blocks would carry it.
+            Some(propagation) => Box::pin(self.db.atomic_by(propagation, &self.options, body)).await,
+        }
     }
 
     /// Runs a transaction, as [`Database::transaction`] does.
@@ -172,6 +192,9 @@ impl TransactionBuilder<'_> {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.db.run_transaction(self.options, body).await
+        match self.options.propagation {
+            None => self.db.run_transaction(self.options, body).await,
+            Some(propagation) => Box::pin(self.db.transaction_by(propagation, self.options, body)).await,
+        }
     }
 }

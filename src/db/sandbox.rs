@@ -147,7 +147,7 @@ impl Database {
     }
 
     /// The frame in which an outermost block of a sandbox is opened, if the caller works in one: its transaction, or the block of
-    /// the caller's own that a scope hides, which has that transaction's turn.
+    /// the caller's own that is hidden by a scope or suspended, which has that transaction's turn.
     ///
     /// # Errors
     /// `FrameClosed` if the sandbox has ended.
@@ -162,6 +162,6 @@ impl Database {
         let is_in_it = |frame: &&Arc<Frame<DbSession>>| {
             !frame.is_closed() && Arc::ptr_eq(frame.session_state(), transaction.session_state())
         };
-        Ok(Some(context.innermost_hidden(self.id()).filter(is_in_it).cloned().unwrap_or(transaction)))
+        Ok(Some(context.innermost_at_all(self.id()).filter(is_in_it).cloned().unwrap_or(transaction)))
     }
 }

@@ -1,6 +1,11 @@
 //! Runtime checks and timeouts: a typed error instead of a panic when there is no live tokio runtime (rule 11).
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::{
     runtime::Handle,
@@ -31,7 +36,7 @@ pub(crate) fn require_live_runtime() -> Result<(), Error> {
         return Ok(());
     }
     // There is no other way to ask. A runtime that is shut down drops a new task on the spot.
-    let probe = handle.spawn(std::future::pending::<()>());
+    let probe = handle.spawn(pending::<()>());
     if probe.is_finished() {
         return Err(no_runtime());
     }
@@ -58,6 +63,14 @@ pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Optio
         clock.poll(cx).map(|()| Ok(None))
     })
     .await
+}
+
+/// Waits for a time.
+///
+/// # Errors
+/// As [`within`].
+pub(crate) async fn pause(time: Duration) -> Result<(), Error> {
+    within(time, pending::<()>()).await.map(|_over| ())
 }
 
 /// How long a wait may make no progress before it is taken to be stuck.

@@ -6,6 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use smallvec::SmallVec;
+
 use super::Session;
 use crate::transaction::control::Settings;
 
@@ -48,6 +50,8 @@ enum NoteKind<F> {
     Behind,
     /// Its transactions carry these settings, unless they have their own: all that hold here, those set further out too.
     Settings(Settings),
+    /// The transaction of a database is suspended: this frame and those around it are not visible there.
+    Suspended { database: usize, from: Arc<F> },
 }
 
 /// The caller of a spawned transaction, who may be gone.
@@ -117,16 +121,17 @@ impl<F: Listed> ContextOf<F> {
         })
     }
 
-    /// The innermost frame of a database that a scope hides.
-    pub(crate) fn innermost_hidden(&self, database: usize) -> Option<&Arc<F>> {
-        let mut hidden = self.hidden.as_ref();
-        while let Some(head) = hidden {
-            if let Some(found) = frames(Some(head)).find(|frame| frame.session().database() == database) {
+    /// The innermost frame of a database, also if it is suspended or hidden by a scope.
+    pub(crate) fn innermost_at_all(&self, database: usize) -> Option<&Arc<F>> {
+        let (mut head, mut hidden) = (self.head.as_ref(), self.hidden.as_ref());
+        loop {
+            if let Some(found) = frames(head).find(|frame| frame.session().database() == database) {
                 return Some(found);
             }
-            hidden = frames(Some(head)).last().and_then(|outermost| outermost.outer().hidden.as_ref());
+            // A hidden part of an outer scope hangs at the outermost frame that was opened in it.
+            hidden = frames(head).last().and_then(|outermost| outermost.outer().hidden.as_ref()).or(hidden);
+            head = Some(hidden.take()?);
         }
-        None
     }
 
     /// A context in which nothing is open, for hooks in a task of their own. Settings are inherited.
@@ -147,8 +152,16 @@ impl<F: Listed> ContextOf<F> {
     pub(crate) fn settings(&self) -> Option<&Settings> {
         self.notes().find_map(|note| match note {
             NoteKind::Settings(settings) => Some(settings),
-            NoteKind::Joined(_) | NoteKind::Spawned(_) | NoteKind::Sandbox(_) | NoteKind::Behind => None,
+            _ => None,
         })
+    }
+
+    /// This context, for a body in which the transaction that is open on a database is suspended.
+    pub(crate) fn suspending(&self, database: usize) -> Self {
+        match &self.head {
+            Some(head) => self.noting(NoteKind::Suspended { database, from: Arc::clone(head) }),
+            None => self.clone(),
+        }
     }
 
     fn notes(&self) -> impl Iterator<Item = &NoteKind<F>> {
@@ -171,6 +184,11 @@ impl<F: Listed> ContextOf<F> {
         self.head.as_ref()
     }
 
+    /// Whether nothing is open here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// A context in which nothing is open, inside this one. Settings of its transactions are inherited: a tenant must not be
     /// lost by accident.
     pub(crate) fn fresh(&self) -> Self {
@@ -179,16 +197,58 @@ impl<F: Listed> ContextOf<F> {
     }
 
     /// The innermost open frame of a database.
+    #[inline]
     pub(crate) fn innermost(&self, database: usize) -> Option<&Arc<F>> {
-        frames(self.head.as_ref()).find(|frame| frame.session().database() == database)
+        self.innermost_where(|of| of == database)
     }
 
     /// The innermost open frame of any of some databases.
     pub(crate) fn innermost_of(&self, databases: &[usize]) -> Option<&Arc<F>> {
-        frames(self.head.as_ref()).find(|frame| databases.contains(&frame.session().database()))
+        self.innermost_where(|of| databases.contains(&of))
     }
 
-    /// How many distinct sessions of a database are open here, hidden ones included, of which `holds` is true.
+    #[inline]
+    fn innermost_where(&self, is_wanted: impl Fn(usize) -> bool) -> Option<&Arc<F>> {
+        // Nearly always nothing is noted, and so nothing is suspended.
+        if self.notes.is_some() {
+            return self.visible().find(|frame| is_wanted(frame.session().database()));
+        }
+        frames(self.head.as_ref()).find(|frame| is_wanted(frame.session().database()))
+    }
+
+    /// All open frames, innermost first, suspended ones included.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Arc<F>> {
+        frames(self.head.as_ref())
+    }
+
+    /// The open frames, innermost first, without those of suspended transactions.
+    fn visible(&self) -> impl Iterator<Item = &Arc<F>> {
+        let mut suspended: SmallVec<[usize; 2]> = SmallVec::new();
+        frames(self.head.as_ref()).filter(move |frame| {
+            for note in self.notes() {
+                if let NoteKind::Suspended { database, from } = note
+                    && Arc::ptr_eq(from, frame)
+                {
+                    suspended.push(*database);
+                }
+            }
+            !suspended.contains(&frame.session().database())
+        })
+    }
+
+    /// The innermost open frame of each database.
+    pub(super) fn innermost_of_each(&self) -> Vec<&Arc<F>> {
+        let mut found: Vec<&Arc<F>> = Vec::new();
+        for frame in self.visible() {
+            let database = frame.session().database();
+            if found.iter().all(|inner| inner.session().database() != database) {
+                found.push(frame);
+            }
+        }
+        found
+    }
+
+    /// How many distinct sessions of a database are open here, hidden and suspended ones included, of which `holds` is true.
     pub(crate) fn count_sessions(&self, database: usize, holds: impl Fn(&F::Session) -> bool) -> usize {
         let mut seen: Vec<*const F::Session> = Vec::new();
         let mut head = self.head.as_ref();

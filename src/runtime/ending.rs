@@ -44,6 +44,10 @@ impl<S: Session> Block<S> {
     /// Dropped before the COMMIT is on its way, the block is rolled back; after that the COMMIT runs to its end.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         loop {
+            if let Some(tasks) = self.frame.tasks.get().filter(|tasks| tasks.are_running()) {
+                // Boxed, as there is hardly ever one. Ahead of the lock, which their statements need.
+                Box::pin(tasks.ended(&**self.frame)).await?;
+            }
             if self.has_hooks_ahead() {
                 // Boxed, as there are seldom any.
                 self = Box::pin(self.run_hooks_ahead()).await?;
@@ -108,13 +112,13 @@ impl<S: Session> Block<S> {
     /// Whether a hook is due before the COMMIT: a block that cannot be kept runs none.
     fn has_hooks_ahead(&self) -> bool {
         let frame = &self.frame;
-        frame.hooks().has_before_commit() && frame.opening().is_root() && !frame.is_marked() && frame.check().is_ok()
+        frame.hooks.has_before_commit() && frame.opening().is_root() && !frame.is_marked() && frame.check().is_ok()
     }
 
     /// Runs the hooks before the COMMIT, and those that they register. The first that fails rolls the block back.
     async fn run_hooks_ahead(self) -> Result<Self, Error> {
         while self.has_hooks_ahead()
-            && let Some(hook) = self.frame.hooks().take_before_commit()
+            && let Some(hook) = self.frame.hooks.take_before_commit()
         {
             if let Err(error) = run_before_commit(hook, self.context()).await {
                 self.rollback().await;

@@ -15,6 +15,7 @@ use super::{
     hooks::{Hook, Hooks},
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
     session::TransactionStatus,
+    tasks::Tasks,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -50,7 +51,9 @@ pub(crate) struct Frame<S: Session> {
     /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
     /// Added to under the lock of the ledger, and taken with the close.
-    hooks: Hooks<Context<S>>,
+    pub(super) hooks: Hooks<Context<S>>,
+    /// The tasks that take part in this block, if any ever did.
+    pub(super) tasks: OnceLock<Arc<Tasks>>,
 }
 
 /// The frame of the same session around a frame.
@@ -93,7 +96,13 @@ impl<S: Session> Frame<S> {
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
             hooks: Hooks::new(),
+            tasks: OnceLock::new(),
         }
+    }
+
+    /// The tasks that take part in this block.
+    pub(super) fn tasks_or_new(&self) -> &Arc<Tasks> {
+        self.tasks.get_or_init(Arc::default)
     }
 
     /// This block's own settings, as a step.
@@ -276,10 +285,6 @@ impl<S: Session> Frame<S> {
         if let Some(parent) = self.parent().filter(|_| !hooks.is_empty()) {
             parent.hooks.add(hooks);
         }
-    }
-
-    pub(super) fn hooks(&self) -> &Hooks<Context<S>> {
-        &self.hooks
     }
 
     /// Whether this block itself is marked (rule 20).

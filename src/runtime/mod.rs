@@ -19,13 +19,15 @@ mod scope;
 mod session;
 mod stream_use;
 mod task;
+mod task_group;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
 pub use self::hooks::TransactionOutcome;
 pub(crate) use self::{
     block::{Block, Opened},
-    clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
+    clock::{Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck},
     flight::FrameFlight,
     frame::{Context, Frame},
     hooks::{Hook, HookError, Moment},
@@ -36,4 +38,5 @@ pub(crate) use self::{
     session::{Session, SessionState},
     stream_use::StreamUse,
     task::{joined, spawn_in_fresh_context},
+    task_group::TaskGroup,
 };

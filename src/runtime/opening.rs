@@ -1,4 +1,4 @@
-//! How a frame begins on the server.
+//! How a frame begins on the server. Used by frames, and by the blocks that open them.
 
 use crate::transaction::control::{Control, Name, Settings};
 

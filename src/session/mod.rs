@@ -6,6 +6,7 @@ mod counters;
 mod current;
 mod ending;
 mod flight;
+mod join_set;
 mod lease;
 mod leasing;
 mod registry;
@@ -18,6 +19,7 @@ pub use self::scope::ScopeFuture;
 pub use self::{
     counters::Stats,
     current::{Context, spawn},
+    join_set::{JoinSet, join_set},
     scope::{Scope, ScopeSettings, scope},
 };
 pub(crate) use self::{

@@ -1,7 +1,10 @@
 //! Traces (rule 75): spans for acquire, statement, commit and rollback, and events for the steps that are sent ahead of a
 //! statement. Their target is `nestling`, their level DEBUG. Generic over the session.
 
-use std::{future::Future, time::Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
@@ -243,6 +246,26 @@ pub(super) async fn ending<'s>(
     let result = async { work().await }.instrument(span.span.clone()).await;
     span.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
     result
+}
+
+/// Emits the event of a failed attempt at a transaction, the `made`-th of `most`, which began at `since`. `pause` is what
+/// lies ahead of the next one, if there is one.
+pub(crate) fn attempt(
+    database: usize,
+    name: Option<&str>,
+    (made, most): (u32, u32),
+    error: &Error,
+    since: Instant,
+    pause: Option<Duration>,
+) {
+    if !is_on() {
+        return;
+    }
+    let pause_us = pause.map(|pause| u64::try_from(pause.as_micros()).unwrap_or(u64::MAX));
+    tracing::debug!(
+        target: "nestling", database, step = "retry", depth = 1, name, attempt = made, attempts = most,
+        code = error.code(), pause_us, duration_us = micros(since), outcome = outcome::<()>(&Err(error))
+    );
 }
 
 /// Traces steps that are sent without a statement.

@@ -1,7 +1,7 @@
 //! Contexts: frames are found by their database, a fresh scope hides them, and hidden sessions are still counted.
 
 use super::{
-    super::{Context, Scope},
+    super::{Context, Scope, Session as _, context::Listed as _},
     fake::{Fake, Recorder, current},
 };
 use crate::error::Error;
@@ -135,4 +135,58 @@ async fn a_block_in_one_joined_future_is_not_seen_by_the_other() {
     .await
     .unwrap();
     one.assert_at_rest();
+}
+
+/// rules 1, 28 and 61
+#[tokio::test]
+async fn a_suspended_session_is_not_found_and_still_counted() {
+    let (one, two) = (Recorder::of(1), Recorder::of(2));
+    let suspending = |database| current().unwrap_or_default().suspending(database);
+    let depths = || [&one, &two].map(|recorder| recorder.frame().map_or(0, |frame| frame.depth()));
+    one.atomic(async || {
+        one.atomic(async || {
+            two.atomic(async || {
+                Scope::new(suspending(1), async {
+                    assert_eq!((depths(), count(1), count(2)), ([0, 1], 1, 1));
+                    one.atomic(async || {
+                        assert_eq!((depths(), count(1)), ([1, 1], 2));
+                        // Innermost of both, whichever is asked for first.
+                        let innermost =
+                            current().unwrap().innermost_of(&[2, 1]).map(|frame| frame.session().database());
+                        assert_eq!(innermost, Some(1));
+                        Scope::new(suspending(2), async {
+                            assert_eq!(depths(), [1, 0]);
+                            Scope::new(suspending(1), async {
+                                assert_eq!((depths(), count(1), count(2)), ([0, 0], 2, 1));
+                                assert!(current().unwrap().innermost_of(&[1, 2]).is_none());
+                                assert!(current().unwrap().innermost_of_each().is_empty());
+                            })
+                            .await;
+                            two.atomic(async || {
+                                assert_eq!((depths(), count(2)), ([1, 1], 2));
+                                Ok(())
+                            })
+                            .await
+                        })
+                        .await?;
+                        one.write(1).await
+                    })
+                    .await
+                })
+                .await?;
+                assert_eq!(depths(), [2, 1]);
+                two.write(2).await
+            })
+            .await
+        })
+        .await
+    })
+    .await
+    .unwrap();
+    assert_eq!(depths(), [0, 0]);
+    // Where nothing is open, nothing is suspended.
+    Scope::new(suspending(1), async { assert_eq!(depths(), [0, 0]) }).await;
+    assert_eq!(one.log(), ["BEGIN", "write 1", "COMMIT", "release", "release"]);
+    one.assert_at_rest();
+    two.assert_at_rest();
 }

@@ -14,3 +14,4 @@ mod programs;
 mod races;
 mod scopes;
 mod server;
+mod tasks;

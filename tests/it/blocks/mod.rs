@@ -14,6 +14,8 @@ mod defaults;
 mod entering;
 #[cfg(feature = "full")]
 mod failed_begin;
+#[cfg(feature = "full")]
+mod join_set;
 mod joining;
 mod lazy_begin;
 #[cfg(feature = "full")]
@@ -29,6 +31,10 @@ mod orphans;
 mod panics;
 mod pinned_connection;
 mod programs;
+#[cfg(feature = "full")]
+mod propagation;
+#[cfg(feature = "full")]
+mod retry;
 mod rollback_only;
 mod rolled_back_by_the_server;
 mod round_trips;

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use nestling::{Error, ErrorKind};
+use nestling::ErrorKind;
 
 use super::Diary;
 use crate::harness::insert;
