@@ -3,7 +3,7 @@
 use chrono::Utc;
 use nestling::{Manager, Model as _};
 
-use crate::{
+use super::{
     answer::Refusal,
     jobs::Queue,
     schema::{Account, Entry},

@@ -17,7 +17,7 @@ use nestling::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     accounts,
     answer::Refusal,
     idempotency::{self, Turn},

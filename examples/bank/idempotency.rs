@@ -3,7 +3,7 @@
 
 use nestling::{Manager, Model as _};
 
-use crate::{answer::Refusal, schema::Request};
+use super::{answer::Refusal, schema::Request};
 
 /// What a request with a key does.
 pub(crate) enum Turn {

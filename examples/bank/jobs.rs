@@ -8,7 +8,7 @@ use std::sync::{
 use nestling::{Dialect, Error, Manager, Model as _, scope};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::schema::Job;
+use super::schema::Job;
 
 /// Where jobs are queued.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 
 mod bank;
 mod bank_in_sql;
+mod bank_service;
 mod peewee;
 mod readme;
 mod stored;
