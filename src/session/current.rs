@@ -96,7 +96,7 @@ pub fn scope<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
 
 /// Spawns a future into a task of its own with a fresh context, in the tracing span of the caller.
 ///
-/// The task does not take part in the caller's transaction; see [`Context`] for how it can.
+/// The task does not take part in the caller's transaction; see [`join_set`](crate::join_set) for tasks that do.
 ///
 /// # Panics
 /// Outside a tokio runtime, as [`tokio::spawn`] does.
