@@ -115,6 +115,39 @@ fn scope_around_a_ready_future(bencher: Bencher<'_, '_>) {
     each(bencher, &runtime, || nestling::scope(std::future::ready(black_box(7))));
 }
 
+/// A request without queries: what `AtomicLayer` adds to its service is the difference.
+mod request_without_queries {
+    use divan::Bencher;
+    use http::Response;
+    use nestling::{Database, Error, tower::AtomicLayer};
+    use tower::{Layer, Service, service_fn};
+
+    use super::{each, open};
+
+    async fn handle((): ()) -> Result<Response<()>, Error> {
+        Ok(Response::new(()))
+    }
+
+    fn call<S: Service<(), Response = Response<()>, Error = Error>>(
+        bencher: Bencher<'_, '_>,
+        with: impl FnOnce(&Database) -> S,
+    ) {
+        let (runtime, db) = open();
+        let mut service = with(&db);
+        each(bencher, &runtime, || service.call(()));
+    }
+
+    #[divan::bench]
+    fn by_the_service_alone(bencher: Bencher<'_, '_>) {
+        call(bencher, |_| service_fn(handle));
+    }
+
+    #[divan::bench]
+    fn in_a_transaction(bencher: Bencher<'_, '_>) {
+        call(bencher, |db| AtomicLayer::new(db.clone()).layer(service_fn(handle)));
+    }
+}
+
 #[divan::bench(args = [1, 2, 10, 100])]
 fn empty_blocks_inside_one_another(bencher: Bencher<'_, '_>, depth: u32) {
     let (runtime, db) = open();

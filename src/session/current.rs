@@ -61,7 +61,8 @@ pub(super) fn fresh() -> runtime::Context<DbSession> {
 /// Spawns a future into a task of its own with a fresh context, in the tracing span of the caller.
 ///
 /// The task does not take part in the caller's transaction, and its transactions carry none of the settings that the caller's
-/// [`scope`](crate::scope) has; see [`Context`] for how both can be had.
+/// [`scope`](crate::scope) has; see [`Context`] for how both can be had, and [`join_set`](crate::join_set) for tasks
+/// that take part.
 ///
 /// # Panics
 /// Outside a tokio runtime, as [`tokio::spawn`] does.

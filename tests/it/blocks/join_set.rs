@@ -136,6 +136,29 @@ test_on! {
         backend.settled().await;
     }
 
+    /// rules 3, 5 and 8: a pinned connection is shared as well, without a transaction
+    async fn tasks_share_a_pinned_connection(backend) {
+        let backend = backend.with_items().await.with(|options| options.max_connections(1));
+        let db = &backend.db;
+        let pinned = db.connection(|| async {
+            db.batch("create temporary table seen (number integer)").await?;
+            let mut tasks = join_set();
+            for task in 0..5 {
+                let db = db.clone();
+                tasks.spawn(async move {
+                    assert_eq!(db.depth(), 0);
+                    db.execute("insert into seen values ($1)", params![task]).await?;
+                    db.atomic(|| async { insert(&db, task, &format!("{task}")).await }).await
+                });
+            }
+            join_all(&mut tasks).await?;
+            db.query_one("select count(*) from seen", params![]).await?.get::<i64>(0)
+        });
+        assert_eq!(pinned.await.expect("nothing fails"), 5);
+        assert_eq!(backend.items().await.len(), 5);
+        backend.settled().await;
+    }
+
     /// rules 5 and 6: the end of the block waits for tasks that have not ended, so that what they do is whole
     async fn the_end_of_a_block_waits_for_tasks_that_outlive_its_body(backend) {
         let backend = backend.with_items().await;

@@ -3,7 +3,7 @@
 //! Used by the tests that drop them. It must not know where they are dropped.
 
 use futures_util::future::LocalBoxFuture;
-use nestling::{Context, Database, Dialect, Error, params};
+use nestling::{Context, Database, Dialect, Error, Propagation, Retry, params};
 #[cfg(feature = "full")]
 use nestling::{
     native::mysql_async::prelude::Queryable as _,
@@ -125,6 +125,48 @@ pub(crate) fn native(dialect: Dialect) -> Call {
 
 /// The calls that run a block; each writes the item and a second one, named so with an apostrophe.
 pub(crate) fn blocks() -> Vec<Call> {
+    plain_blocks().into_iter().chain(blocks_with_more()).collect()
+}
+
+/// Blocks with tasks, retries and modes of propagation.
+fn blocks_with_more() -> Vec<Call> {
+    vec![
+        ("tasks of a set", |db, name| {
+            Box::pin(async move {
+                db.atomic(|| async {
+                    let mut tasks = nestling::join_set();
+                    let (one, other, name) = (db.clone(), db.clone(), [name.clone(), name.clone()]);
+                    let [first, second] = name;
+                    tasks.spawn(async move { insert(&one, &first).await });
+                    tasks.spawn(async move { other.atomic(|| insert_second(&other, &second)).await });
+                    while let Some(ended) = tasks.join_next().await {
+                        ended.expect("the task ends")?;
+                    }
+                    Ok(())
+                })
+                .await
+            })
+        }),
+        ("a retry", |db, name| {
+            Box::pin(
+                async move { db.build_transaction().retry(Retry::serialization()).atomic(|| two(&db, &name)).await },
+            )
+        }),
+        ("a mode of propagation", |db, name| {
+            Box::pin(async move {
+                let nested = || db.build_transaction().propagation(Propagation::Nested);
+                nested()
+                    .atomic(|| async {
+                        insert(&db, &name).await?;
+                        nested().retry(Retry::serialization()).atomic(|| insert_second(&db, &name)).await
+                    })
+                    .await
+            })
+        }),
+    ]
+}
+
+fn plain_blocks() -> Vec<Call> {
     vec![
         ("atomic", |db, name| Box::pin(async move { db.atomic(|| two(&db, &name)).await })),
         ("atomic with an empty one inside", |db, name| {
@@ -222,6 +264,28 @@ pub(crate) fn transactions() -> Vec<Call> {
             Box::pin(async move {
                 let inner = db.clone();
                 db.build_transaction().eager().transaction(|| async move { two(&inner, &name).await }).await
+            })
+        }),
+        ("transaction of a retry", |db, name| {
+            Box::pin(async move {
+                let inner = db.clone();
+                let builder = db.build_transaction().propagation(Propagation::Required).retry(Retry::serialization());
+                builder
+                    .transaction(move || {
+                        let (db, name) = (inner.clone(), name.clone());
+                        async move { two(&db, &name).await }
+                    })
+                    .await
+            })
+        }),
+        ("joined by a mode of propagation", |db, name| {
+            Box::pin(async move {
+                db.atomic(|| async {
+                    insert(&db, &name).await?;
+                    let joined = db.build_transaction().propagation(Propagation::Mandatory);
+                    joined.atomic(|| insert_second(&db, &name)).await
+                })
+                .await
             })
         }),
         ("transaction in a scope", |db, name| {
