@@ -1,6 +1,12 @@
 //! Transactions that really meet each other: write skew, deadlocks, a busy database, and a COMMIT that is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use nestling::{
     Database, Error, ErrorKind, Isolation, Retry, TransactionBuilder, native::rusqlite::Connection, params,
@@ -69,19 +75,28 @@ async fn write_skew_without_retry_is_a_typed_error() {
     backend.settled().await;
 }
 
-/// rule 52: with retry all finish, and what each has read stays true
+/// rules 46, 47 and 52: with retry all finish, and what each has read stays true; hooks run once a commit, and those of an attempt
+/// that failed go with it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn write_skew_with_retry_finishes_and_keeps_the_invariant() {
     let backend = accounts().await;
     let barrier = Arc::new(Barrier::new(TASKS));
     let retry = Retry::serialization().attempts(1000).backoff(Duration::from_millis(1), Duration::from_millis(50));
+    let hooks = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let tasks = (0..TASKS as i64).map(|task| {
         let (db, barrier, retry) = (backend.db.clone(), Arc::clone(&barrier), retry.clone());
+        let hooks = Arc::clone(&hooks);
         tokio::spawn(async move {
             let runs = Runs::default();
-            let work = serializable(&db).retry(retry).atomic(|| {
+            let work = serializable(&db).retry(retry).atomic(async || {
                 let first = (runs.next() == 1).then_some(&*barrier);
-                withdraw(&db, task % 2, first)
+                let [committed, undone] = [0, 1].map(|at| {
+                    let hooks = Arc::clone(&hooks);
+                    move || async move { drop(hooks[at].fetch_add(1, Ordering::Relaxed)) }
+                });
+                db.on_commit(committed).await?;
+                db.on_rollback(undone)?;
+                withdraw(&db, task % 2, first).await
             });
             (work.await, runs.count())
         })
@@ -94,6 +109,8 @@ async fn write_skew_with_retry_finishes_and_keeps_the_invariant() {
     }
     assert!(runs > TASKS as u32, "some have met");
     assert_eq!((withdrawn, sum(&backend).await), (2, 0));
+    let [committed, undone] = [0, 1].map(|at| hooks[at].load(Ordering::Relaxed));
+    assert_eq!((committed, undone), (TASKS, runs as usize - TASKS));
     backend.settled().await;
 }
 
