@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::{
-    Block, Opening, Session,
+    Block, Context, Opening, Session,
     block::Stage,
     context::Listed as _,
-    hooks::{TransactionOutcome, run_before_commit},
+    hooks::{Hooks, TransactionOutcome, run_before_commit},
     hooks_behind::HooksBehind,
     lock::{Holder, LockMode, Lockable as _},
     permit::acquire,
@@ -44,19 +44,15 @@ impl<S: Session> Block<S> {
     /// Dropped before the COMMIT is on its way, the block is rolled back; after that the COMMIT runs to its end.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         loop {
-            if let Some(tasks) = self.frame.tasks.get().filter(|tasks| tasks.are_running()) {
-                // Boxed, as there is hardly ever one. Ahead of the lock, which their statements need.
-                Box::pin(tasks.ended(&**self.frame)).await?;
-            }
-            if self.has_hooks_ahead() {
-                // Boxed, as there are seldom any.
-                self = Box::pin(self.run_hooks_ahead()).await?;
+            if self.frame.attached.get().is_some() {
+                // Boxed, as there is seldom anything. Ahead of the lock, which their statements need.
+                self = Box::pin(self.attached_ended()).await?;
             }
             // Statements of other tasks in a captured context may still be under way: they belong to this block.
             if let Some(wait) = acquire(&**self.frame, LockMode::Exclusive(Holder::End))? {
                 wait.await?;
             }
-            if !self.has_hooks_ahead() {
+            if self.hooks_ahead().is_none() {
                 // The lock needs no release, as the frame is closed in any case before anything is awaited again.
                 break;
             }
@@ -109,17 +105,24 @@ impl<S: Session> Block<S> {
         }
     }
 
-    /// Whether a hook is due before the COMMIT: a block that cannot be kept runs none.
-    fn has_hooks_ahead(&self) -> bool {
-        let frame = &self.frame;
-        frame.hooks.has_before_commit() && frame.opening().is_root() && !frame.is_marked() && frame.check().is_ok()
+    /// The hooks of the block, if one is due before the COMMIT: a block that cannot be kept runs none.
+    fn hooks_ahead(&self) -> Option<&Hooks<Context<S>>> {
+        let (frame, attached) = (&self.frame, self.frame.attached.get()?);
+        let is_due = attached.hooks.has_before_commit()
+            && frame.opening().is_root()
+            && !frame.is_marked()
+            && frame.check().is_ok();
+        is_due.then_some(&attached.hooks)
     }
 
-    /// Runs the hooks before the COMMIT, and those that they register. The first that fails rolls the block back.
-    async fn run_hooks_ahead(self) -> Result<Self, Error> {
-        while self.has_hooks_ahead()
-            && let Some(hook) = self.frame.hooks.take_before_commit()
-        {
+    /// Waits for the tasks that take part in the block, and runs the hooks before the COMMIT and those that they register. The
+    /// first hook that fails rolls the block back.
+    async fn attached_ended(self) -> Result<Self, Error> {
+        let frame = Arc::clone(&self.frame);
+        if let Some(attached) = frame.attached.get().filter(|attached| attached.tasks.are_running()) {
+            attached.tasks.ended(&*frame).await?;
+        }
+        while let Some(hook) = self.hooks_ahead().and_then(Hooks::take_before_commit) {
             if let Err(error) = run_before_commit(hook, self.context()).await {
                 self.rollback().await;
                 return Err(error);
@@ -308,7 +311,11 @@ impl<S: Session> Block<S> {
 }
 
 impl<S: Session> Drop for Block<S> {
+    #[inline]
     fn drop(&mut self) {
+        if matches!(self.stage, Stage::Ended) {
+            return;
+        }
         let (hooks, clean_up) = self.undo();
         if let Some(hooks) = hooks {
             hooks.spawn(TransactionOutcome::RolledBack, clean_up);

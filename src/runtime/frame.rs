@@ -11,11 +11,11 @@ use std::{
 
 use super::{
     Opening, Permit, Session, SessionState, StreamUse,
+    attached::Attachment,
     context::{ContextOf, Listed},
-    hooks::{Hook, Hooks},
+    hooks::Hook,
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
     session::TransactionStatus,
-    tasks::Tasks,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -50,10 +50,8 @@ pub(crate) struct Frame<S: Session> {
     pub(super) first_abort_seen: OnceLock<Error>,
     /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
-    /// Added to under the lock of the ledger, and taken with the close.
-    pub(super) hooks: Hooks<Context<S>>,
-    /// The tasks that take part in this block, if any ever did.
-    pub(super) tasks: OnceLock<Arc<Tasks>>,
+    /// Hooks are added under the lock of the ledger, and taken with the close.
+    pub(super) attached: Attachment<Context<S>>,
 }
 
 /// The frame of the same session around a frame.
@@ -95,14 +93,8 @@ impl<S: Session> Frame<S> {
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
-            hooks: Hooks::new(),
-            tasks: OnceLock::new(),
+            attached: Attachment::new(),
         }
-    }
-
-    /// The tasks that take part in this block.
-    pub(super) fn tasks_or_new(&self) -> &Arc<Tasks> {
-        self.tasks.get_or_init(Arc::default)
     }
 
     /// This block's own settings, as a step.
@@ -274,16 +266,15 @@ impl<S: Session> Frame<S> {
     pub(crate) fn register(&self, hook: Hook<Context<S>>) -> Result<(), Error> {
         self.session_state.with_ledger(|_| {
             self.check_open()?;
-            self.hooks.add([hook]);
+            self.attached.get_or_new().hooks.add([hook]);
             Ok(())
         })
     }
 
     /// The block was released: its hooks are its parent's. Called under the lock of the ledger.
     pub(super) fn hand_hooks_on(&self) {
-        let hooks = self.hooks.take();
-        if let Some(parent) = self.parent().filter(|_| !hooks.is_empty()) {
-            parent.hooks.add(hooks);
+        if let (Some(attached), Some(parent)) = (self.attached.get(), self.parent()) {
+            parent.attached.get_or_new().hooks.add(attached.hooks.take());
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     fmt,
     panic::AssertUnwindSafe,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -76,37 +76,39 @@ impl<C> Hook<C> {
     }
 }
 
-/// The hooks of one frame. Made for the first, as there is seldom one.
-pub(super) struct Hooks<C>(OnceLock<Box<Mutex<Vec<Hook<C>>>>>);
+/// The hooks of one frame.
+pub(super) struct Hooks<C>(Mutex<Vec<Hook<C>>>);
 
 impl<C> Hooks<C> {
-    pub(super) fn new() -> Self {
-        Self(OnceLock::new())
-    }
-
-    fn list(&self) -> Option<MutexGuard<'_, Vec<Hook<C>>>> {
-        Some(self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+    fn list(&self) -> MutexGuard<'_, Vec<Hook<C>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn add(&self, hooks: impl IntoIterator<Item = Hook<C>>) {
-        self.0.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner).extend(hooks);
+        self.list().extend(hooks);
     }
 
     /// Takes all: each hook runs once at most (rule 47).
     pub(super) fn take(&self) -> Vec<Hook<C>> {
-        self.list().map_or_else(Vec::new, |mut hooks| std::mem::take(&mut *hooks))
+        std::mem::take(&mut *self.list())
     }
 
     /// Takes the first that runs before the COMMIT.
     pub(super) fn take_before_commit(&self) -> Option<Hook<C>> {
-        let mut hooks = self.list()?;
+        let mut hooks = self.list();
         let before = hooks.iter().enumerate().filter(|(_, hook)| hook.moment == Moment::BeforeCommit);
         let (at, _) = before.min_by_key(|(_, hook)| hook.number)?;
         Some(hooks.remove(at))
     }
 
     pub(super) fn has_before_commit(&self) -> bool {
-        self.list().is_some_and(|hooks| hooks.iter().any(|hook| hook.moment == Moment::BeforeCommit))
+        self.list().iter().any(|hook| hook.moment == Moment::BeforeCommit)
+    }
+}
+
+impl<C> Default for Hooks<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
@@ -126,6 +128,6 @@ impl<C> fmt::Debug for Hook<C> {
 
 impl<C> fmt::Debug for Hooks<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.list().iter().flat_map(|hooks| hooks.iter())).finish()
+        f.debug_list().entries(self.list().iter()).finish()
     }
 }

@@ -22,8 +22,9 @@ pub(super) struct HooksBehind<S: Session> {
 impl<S: Session> HooksBehind<S> {
     /// Those of `frame`, which has ended, and of the frames that have ended with it. Nearly always there are none.
     pub(super) fn of<'f>(frame: &'f Frame<S>, inside: impl Iterator<Item = &'f Frame<S>>) -> Option<Box<Self>> {
-        let mut hooks = frame.hooks.take();
-        inside.for_each(|frame| hooks.append(&mut frame.hooks.take()));
+        let mut hooks = Vec::new();
+        let attached = std::iter::once(frame).chain(inside).filter_map(|frame| frame.attached.get());
+        attached.for_each(|attached| hooks.append(&mut attached.hooks.take()));
         if hooks.is_empty() {
             return None;
         }

@@ -3,6 +3,7 @@
 //! `session` implements it over leased connections; the tests drive it alone against a recording session. It knows no SQL,
 //! no driver and no pool: a session is asked to end a transaction, to stop what runs, and to give its connection back.
 
+mod attached;
 mod block;
 mod clock;
 mod context;

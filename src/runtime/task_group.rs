@@ -38,7 +38,7 @@ impl<S: Session> TaskGroup<S> {
     /// One more task.
     pub(crate) fn begin(&self) -> TaskGuard {
         // All around, as the end of one block does not wait for a block that is rolled back inside it.
-        let blocks = self.context.open().map(|frame| frame.tasks_or_new().begin());
+        let blocks = self.context.open().map(|frame| frame.attached.get_or_new().tasks.begin());
         TaskGuard { _running: blocks.chain([self.own.begin()]).collect() }
     }
 
