@@ -288,12 +288,9 @@ impl<'a, 'd> Attempts<'a, 'd> {
             };
             return ControlFlow::Break(Err(Error::retries_exhausted(self.made, last).into()));
         };
-        // Not across the pause: what the error holds may be much.
-        drop(failure);
-        if !wait.is_zero()
-            && let Err(error) = pause(wait).await
-        {
-            return ControlFlow::Break(Err(error.into()));
+        if !wait.is_zero() && pause(wait).await.is_err() {
+            // There is no runtime any more on which another attempt could run.
+            return ControlFlow::Break(Err(failure.into_error()));
         }
         self.since = Instant::now();
         ControlFlow::Continue(())

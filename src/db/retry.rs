@@ -59,8 +59,8 @@ impl Retry {
 
     /// Retries what a function is true of, and nothing else. Defaults to the classes that this was made for.
     ///
-    /// It is asked about the error of this crate that is found in that of the body. It is never asked about a COMMIT whose
-    /// outcome is unknown, nor where another retry has given up.
+    /// It is asked about the error of this crate that is found in that of the body, and about those of BEGIN and COMMIT. It is
+    /// never asked about a COMMIT whose outcome is unknown, nor where another retry has given up.
     pub fn when(mut self, test: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
         self.test = Test::When(Arc::new(test));
         self

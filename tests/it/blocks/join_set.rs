@@ -300,8 +300,14 @@ test_on! {
         assert_eq!(error.kind(), ErrorKind::NoRow);
         backend.settled().await;
         go.notify_one();
-        let late = join_all(&mut kept.expect("the set was kept")).await.expect_err("its block has ended");
+        let mut tasks = kept.expect("the set was kept");
+        let late = join_all(&mut tasks).await.expect_err("its block has ended");
         assert_eq!(late.kind(), ErrorKind::FrameClosed);
+        // Nor does a task that is spawned behind the end.
+        let own = db.clone();
+        tasks.spawn(async move { insert(&own, 3, "never").await });
+        let later = join_all(&mut tasks).await.expect_err("its block has ended");
+        assert_eq!(later.kind(), ErrorKind::FrameClosed);
         assert!(backend.items().await.is_empty());
     }
 
