@@ -7,7 +7,7 @@ use super::{Database, RowStream, blocks::end, options::BlockOptions};
 use crate::{
     driver::{Answer, Query, Want},
     error::Error,
-    runtime::{Context, Frame},
+    runtime::{Context, Frame, StreamUse},
     session::{DbSession, with_current},
     transaction::control::Settings,
 };
@@ -67,8 +67,17 @@ impl Database {
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
         let block = self.open_block(&BlockOptions::default()).await?;
-        match self.stream_in(Arc::clone(block.frame()), query).await {
-            Ok(rows) => Ok(rows.with_block(block)),
+        let usage = Arc::new(StreamUse::new());
+        let begun = async {
+            let permit = block.frame().stream(&usage).await?;
+            let (answer, lease) = self.in_frame(block.frame(), query, Want::Stream).await?;
+            Ok((answer, lease, permit))
+        };
+        match begun.await {
+            Ok((answer, lease, permit)) => {
+                let of = (Arc::clone(block.frame()), permit);
+                Ok(self.rows_of(answer, lease, usage, of).with_block(block))
+            }
             Err(error) => end(block, Err(error)).await,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream, own_block::Place};
+use super::{Database, RowStream, own_block::Place, row_stream::FramePermit};
 use crate::{
     data::{params::Params, row::Row},
     driver::{Answer, Dialect, Query, Want},
@@ -221,30 +221,38 @@ impl Database {
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        match self.place() {
-            Place::Frame(frame) => self.stream_in(frame, query).await,
-            Place::OwnBlock => Box::pin(self.stream_in_own_block(query)).await,
+        let frame = match self.place() {
+            Place::Frame(frame) => frame,
+            Place::OwnBlock => return Box::pin(self.stream_in_own_block(query)).await,
             Place::Alone { held } => {
                 let (answer, lease) = self.alone(held, query, Want::Stream).await?;
                 let (lease, usage) = (Arc::new(Lease::from(lease)), Arc::new(StreamUse::new()));
-                Ok(RowStream::new(self.shared(), answer, lease, usage, None))
+                return Ok(RowStream::new(self.shared(), answer, lease, usage, None));
             }
-        }
-    }
-
-    /// Runs a query in a block, which the stream has the turn of until it ends.
-    pub(super) async fn stream_in(&self, frame: Arc<Frame<DbSession>>, query: &Query<'_>) -> Result<RowStream, Error> {
+        };
         let usage = Arc::new(StreamUse::new());
         let permit = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
+        Ok(self.rows_of(answer, lease, usage, (frame, permit)))
+    }
+
+    /// The rows of a stream that has its block's turn.
+    pub(super) fn rows_of(
+        &self,
+        answer: Answer,
+        lease: Arc<Lease>,
+        usage: Arc<StreamUse>,
+        of: FramePermit,
+    ) -> RowStream {
+        let frame = Arc::clone(&of.0);
         let session = frame.session_state().session();
-        let rows = RowStream::new(self.shared(), answer, lease, usage, Some((Arc::clone(&frame), permit)));
+        let rows = RowStream::new(self.shared(), answer, lease, usage, Some(of));
         session.keep_stream(rows.source());
         if frame.is_closed() {
             // The block may have ended before its session had the stream.
             session.take_stream();
         }
-        Ok(rows)
+        rows
     }
 
     pub(super) async fn in_frame(

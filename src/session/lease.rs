@@ -259,7 +259,7 @@ async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Can
                 roll_back(connection, owner.as_ref()).await?;
             }
         }
-        if is_reset && connection.state() == State::Idle {
+        if is_reset && !was_condemned && !is_lent && connection.state() == State::Idle {
             prepare_again(pooled).await?;
         }
         Ok::<_, DriverError>(connection.state() == State::Idle)

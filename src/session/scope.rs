@@ -59,7 +59,8 @@ impl<F> Scope<F> {
     /// - A statement outside any block runs in a transaction of its own that carries the setting, as it must not run without:
     ///   it costs the round trip of a COMMIT. The server refuses there what cannot run in a transaction (`VACUUM`).
     /// - A scope inside this one inherits the setting, unless it has its own for the key. A captured
-    ///   [`Context`](crate::Context) has it too. A task that was started by [`spawn`](crate::spawn) or `tokio::spawn` has not.
+    ///   [`Context`](crate::Context) has it too. A task that was started by [`spawn`](crate::spawn) or `tokio::spawn` has not,
+    ///   nor has a thread.
     ///
     /// # Errors
     /// The call that opens a block, or runs a statement, is refused before anything is sent: with `Unsupported` on SQLite,

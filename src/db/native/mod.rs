@@ -59,16 +59,22 @@ impl Database {
     {
         match self.place() {
             Place::Frame(frame) => self.lend_in_frame(&frame, body).await,
-            Place::OwnBlock => {
-                let block = self.open_block(&BlockOptions::default()).await?;
-                let result = self.lend_in_frame(block.frame(), body).await;
-                end(block, result).await
-            }
+            Place::OwnBlock => Box::pin(self.lend_in_own_block(body)).await,
             Place::Alone { held } => {
                 let lease = self.shared().lease(held).await?;
                 body(Arc::new(Lease::from(lease))).await.map_err(|fault| fault.error)?
             }
         }
+    }
+
+    async fn lend_in_own_block<Fut, T, E>(&self, body: impl FnOnce(Arc<Lease>) -> Fut) -> Result<T, E>
+    where
+        Fut: Future<Output = Result<Result<T, E>, DriverError>>,
+        E: From<Error>,
+    {
+        let block = self.open_block(&BlockOptions::default()).await?;
+        let result = self.lend_in_frame(block.frame(), body).await;
+        end(block, result).await
     }
 
     async fn lend_in_frame<Fut, T, E>(

@@ -4,7 +4,7 @@ use super::{
     super::{Context, Scope, Session as _, context::Listed as _},
     fake::{Fake, Recorder, current},
 };
-use crate::error::Error;
+use crate::{error::Error, transaction::control::Settings};
 
 fn fresh() -> Context<Fake> {
     current().unwrap_or_default().fresh()
@@ -189,4 +189,20 @@ async fn a_suspended_session_is_not_found_and_still_counted() {
     assert_eq!(one.log(), ["BEGIN", "write 1", "COMMIT", "release", "release"]);
     one.assert_at_rest();
     two.assert_at_rest();
+}
+
+/// rules 7 and 55
+#[test]
+fn settings_of_transactions_are_inherited_and_overridden() {
+    let of = |value: &str| Settings::default().with_local("app.tenant", value);
+    let plain = Context::<Fake>::default();
+    assert!(plain.settings().is_none() && plain.fresh().settings().is_none());
+    let outer = plain.setting(&of("1").with_local("role", "r"));
+    let inner = outer.fresh().setting(&of("2"));
+    let value =
+        |context: &Context<Fake>, key: &str| context.settings().and_then(|all| all.local(key)).map(str::to_owned);
+    assert_eq!(value(&outer.fresh().fresh(), "app.tenant").as_deref(), Some("1"));
+    assert_eq!(value(&inner, "app.tenant").as_deref(), Some("2"));
+    assert_eq!(value(&inner.fresh(), "role").as_deref(), Some("r"), "what is not overridden stays");
+    assert_eq!(value(&outer, "app.tenant").as_deref(), Some("1"), "outside it is as it was");
 }

@@ -101,6 +101,11 @@ test_on! {
             Ok::<_, Error>(())
         });
         assert_eq!(native.await.is_ok(), backend.is_postgres());
+        let options = backend.builder().before_acquire(|_connection, _info| async { Ok::<_, Error>(true) });
+        let options = options.after_connect(|connection| async move { connection.batch("select 1").await });
+        let other = options.reset_on_return(true).build().unwrap();
+        let scoped = nestling::scope(other.query("select 1", params![])).set_local("app.tenant", "7");
+        assert_eq!(scoped.await.is_ok(), backend.is_postgres());
     }
 
     async fn what_stands_beside_sea_orm_and_diesel_does_what_it_says(backend) {

@@ -1,6 +1,6 @@
 //! `after_connect`: it has run on each connection before anybody uses that, and what it set stays.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use nestling::{Database, Dialect, Error, ErrorKind, PoolConnection, params};
@@ -149,11 +149,11 @@ test_on! {
         let (keep, mut kept) = mpsc::unbounded_channel();
         let backend = backend.with(|options| {
             options.max_connections(1).after_connect(move |connection| {
-                let connection = std::sync::Arc::new(connection);
+                let connection = Arc::new(connection);
                 let keep = keep.clone();
                 async move {
                     connection.batch("select 1").await?;
-                    keep.send(std::sync::Arc::clone(&connection)).expect("the test keeps it");
+                    keep.send(Arc::clone(&connection)).expect("the test keeps it");
                     Ok::<_, Error>(())
                 }
             })
@@ -199,12 +199,12 @@ test_on! {
     /// rule 60
     async fn one_that_does_not_end_is_given_up(backend) {
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_millis(200));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.after_connect(|_connection| std::future::pending::<Result<(), Error>>())
         });
         let error = backend.db.query("select 1", params![]).await.expect_err("its time is over");
         assert_eq!(error.kind(), ErrorKind::Connect);
-        assert!(error.to_string().contains("after_connect did not end within 200ms"), "{error}");
+        assert!(error.to_string().contains("after_connect did not end within 3s"), "{error}");
         no_session_is_left(&backend).await;
         assert_eq!(backend.db.stats().connections, 0);
     }
@@ -253,7 +253,7 @@ test_on! {
     async fn a_statement_of_one_that_is_given_up_is_stopped(backend) {
         let slow = sleeps(backend.db.dialect(), 60.0);
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_millis(700));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.after_connect(move |connection| {
                 let slow = slow.clone();
                 async move { connection.query(&slow, params![]).await.map(drop) }
@@ -346,4 +346,32 @@ async fn what_no_reset_undoes_may_belong_to_the_session() {
         assert_eq!(error.kind(), ErrorKind::Connect, "{sql}: {error:?}");
     }
     backend.sessions_come_to(0).await;
+}
+
+test_on! {
+    [postgres postgres_without_names];
+
+    /// rules 6 and 60: so does one that is kept unpolled, though its answer is here: it might send more
+    async fn a_call_that_is_kept_costs_the_connection(backend) {
+        let (keep, mut kept) = mpsc::unbounded_channel();
+        let backend = backend.with(|options| {
+            options.max_connections(1).after_connect(move |connection| {
+                let (connection, keep) = (Arc::new(connection), keep.clone());
+                async move {
+                    let own = Arc::clone(&connection);
+                    let mut call = Box::pin(async move { own.query("select 1", params![]).await });
+                    assert!(crate::harness::poll_once(call.as_mut()).await.is_pending());
+                    // It is answered behind the other one.
+                    connection.batch("select 2").await?;
+                    keep.send(call).expect("the test keeps it");
+                    Ok::<_, Error>(())
+                }
+            })
+        });
+        let error = backend.db.query("select 1", params![]).await.expect_err("a call is kept");
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert!(error.to_string().contains("left"), "{error}");
+        drop(kept.recv().await.expect("a call"));
+        no_session_is_left(&backend).await;
+    }
 }

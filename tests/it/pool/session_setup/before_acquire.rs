@@ -77,7 +77,7 @@ test_on! {
         let count = Count::default();
         let counted = count.clone();
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_secs(1));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.before_acquire(move |connection, _info| {
                 let number = counted.more();
                 async move {
@@ -163,7 +163,7 @@ test_on! {
         let slow = sleeps(backend.db.dialect(), 60.0);
         let count = Count::default();
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_millis(700));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.before_acquire(move |connection, _info| {
                 let (slow, is_first) = (slow.clone(), count.more() == 1);
                 async move {
