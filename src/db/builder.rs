@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     pool::PoolOptions,
     session::Shared,
+    transaction::limits::RequestedLimits,
 };
 
 /// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
@@ -22,6 +23,7 @@ pub struct DatabaseBuilder {
     turn_timeout: Duration,
     close_timeout: Duration,
     pool: PoolOptions,
+    pub(super) limits: RequestedLimits,
 }
 
 impl Database {
@@ -97,6 +99,7 @@ impl DatabaseBuilder {
             turn_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             pool,
+            limits: RequestedLimits::default(),
         }
     }
 
@@ -212,7 +215,9 @@ impl DatabaseBuilder {
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        Ok(Database::new(Shared::new(driver.into(), self.pool, self.turn_timeout, self.close_timeout)))
+        let limits = self.limits();
+        let shared = Shared::new(driver.into(), self.pool, self.turn_timeout, self.close_timeout);
+        Ok(Database::new(shared.with_limits(limits)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -270,7 +275,7 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool } = self;
+        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, limits } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
@@ -279,6 +284,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("turn_timeout", turn_timeout)
             .field("close_timeout", close_timeout)
             .field("pool", pool)
+            .field("limits", limits)
             .finish()
     }
 }

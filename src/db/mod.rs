@@ -5,6 +5,7 @@ mod blocking;
 mod blocks;
 mod builder;
 mod database;
+mod limited;
 mod manual_block;
 mod native;
 mod options;
@@ -16,6 +17,7 @@ mod row_stream;
 mod status;
 #[cfg(test)]
 mod tests;
+mod time_limits;
 mod writer;
 
 #[cfg(feature = "sea-query")]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::Database;
 use crate::{
     error::Error,
-    transaction::control::{Isolation, Settings},
+    transaction::{
+        control::{Isolation, Settings},
+        limits::RequestedLimits,
+    },
 };
 
 /// The options of a block.
@@ -15,6 +18,8 @@ pub(crate) struct BlockOptions {
     pub(super) durable: bool,
     pub(super) eager: bool,
     pub(super) name: Option<Arc<str>>,
+    /// Boxed, as few blocks have some.
+    pub(super) limits: Option<Box<RequestedLimits>>,
 }
 
 /// Options for a block, from [`Database::build_transaction`].
@@ -25,7 +30,7 @@ pub(crate) struct BlockOptions {
 #[must_use = "nothing is opened before `atomic` or `transaction`"]
 pub struct TransactionBuilder<'d> {
     db: &'d Database,
-    options: BlockOptions,
+    pub(super) options: BlockOptions,
 }
 
 impl Database {

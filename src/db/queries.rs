@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream};
+use super::{Database, RowStream, row_stream::FramePermit};
 use crate::{
     data::{params::Params, row::Row},
     driver::{Answer, Dialect, Query, Want},
@@ -16,7 +16,7 @@ use crate::{
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others are
 /// checked before they are used.
-const REPLAYS: u32 = 3;
+pub(super) const REPLAYS: u32 = 3;
 
 impl Database {
     /// Runs a statement, and returns how many rows it affected.
@@ -212,6 +212,8 @@ impl Database {
     /// nothing else happens, inside one the block can only be rolled back.
     pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
         match self.place() {
+            Ok(frame) if self.limits_statement_in(&frame) => Box::pin(self.dispatch_limited(frame, query, want)).await,
+            Err(held) if self.shared().limits.is_some() => Box::pin(self.dispatch_alone(held, query, want)).await,
             Ok(frame) => {
                 let _permit = frame.statement().await?;
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
@@ -230,6 +232,10 @@ impl Database {
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
         let frame = match self.place() {
+            Ok(frame) if self.limits_statement_in(&frame) => {
+                return Box::pin(self.stream_limited(frame, query)).await;
+            }
+            Err(held) if self.shared().limits.is_some() => return Box::pin(self.stream_alone(held, query)).await,
             Ok(frame) => frame,
             Err(held) => {
                 let (answer, lease) = self.alone(held, query, Want::Stream).await?;
@@ -240,17 +246,28 @@ impl Database {
         let usage = Arc::new(StreamUse::new());
         let permit = frame.stream(&usage).await?;
         let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
-        let session = frame.session_state().session();
+        Ok(self.rows_of(answer, lease, usage, (frame, permit)))
+    }
+
+    /// The stream of a block, which its session has from here on.
+    pub(super) fn rows_of(
+        &self,
+        answer: Answer,
+        lease: Arc<Lease>,
+        usage: Arc<StreamUse>,
+        (frame, permit): FramePermit,
+    ) -> RowStream {
         let rows = RowStream::new(self.shared(), answer, lease, usage, Some((Arc::clone(&frame), permit)));
+        let session = frame.session_state().session();
         session.keep_stream(rows.source());
         if frame.is_closed() {
             // The block may have ended before its session had the stream.
             session.take_stream();
         }
-        Ok(rows)
+        rows
     }
 
-    async fn in_frame(
+    pub(super) async fn in_frame(
         &self,
         frame: &Arc<Frame<DbSession>>,
         query: &Query<'_>,

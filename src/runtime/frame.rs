@@ -13,13 +13,14 @@ use super::{
     Permit, Session, SessionState, StreamUse,
     context::{ContextOf, Listed},
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
-    session::TransactionStatus,
+    session::{TransactionStatus, tells_itself},
 };
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
         control::{Control, Locals, Name, Settings},
-        impact::{CancelScope, DriverError, Impact},
+        impact::CancelScope,
+        limits::Limits,
     },
 };
 
@@ -66,9 +67,11 @@ pub(crate) struct Frame<S: Session> {
     aborted_by: OnceLock<Error>,
     /// The first refusal because of an abort, if it is seen before the error that aborted: of statements in flight together
     /// a later one may be polled first.
-    first_abort_seen: OnceLock<Error>,
+    pub(super) first_abort_seen: OnceLock<Error>,
     /// Whether the block is rolled back although its value is returned (rule 20). Set under the lock of the ledger.
     rollback_only: AtomicBool,
+    /// The time limits of the block, those of the blocks around it included.
+    limits: Option<Arc<Limits>>,
 }
 
 /// The frame of the same session around a frame.
@@ -90,6 +93,12 @@ impl<S: Session> Frame<S> {
         name: Option<Arc<str>>,
     ) -> Self {
         let above = parent.map_or(0, |parent| parent.label.depth);
+        let own = match &opening {
+            Opening::Begin(settings) => settings.limits(),
+            Opening::Savepoint(_) => locals.limits(),
+            Opening::Pin => None,
+        };
+        let limits = own.or_else(|| parent?.limits.as_ref()).cloned();
         let parent = match parent {
             None => Parent::None,
             Some(parent) if outer.head().is_some_and(|head| Arc::ptr_eq(head, parent)) => Parent::Head,
@@ -107,6 +116,7 @@ impl<S: Session> Frame<S> {
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
+            limits,
         }
     }
 
@@ -132,6 +142,12 @@ impl<S: Session> Frame<S> {
             Parent::Head => self.outer.head(),
             Parent::Other(parent) => Some(parent),
         }
+    }
+
+    /// The time limits that hold here; nearly always none.
+    #[inline]
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_deref()
     }
 
     pub(crate) fn opening(&self) -> &Opening {
@@ -172,6 +188,8 @@ impl<S: Session> Frame<S> {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_open()?;
         self.session_state.check()?;
+        // Behind a deadline this is the cause of all else.
+        self.limits().map_or(Ok(()), Limits::check)?;
         match self.aborted_by() {
             Some(cause) => Err(aborted(cause)),
             None => Ok(()),
@@ -233,7 +251,7 @@ impl<S: Session> Frame<S> {
         }
         // What ended the session is a better answer than that the frame has ended with it.
         Err(match self.session_state.status() {
-            TransactionStatus::Lost(error) if error.kind() == ErrorKind::Closed => error,
+            TransactionStatus::Lost(error) if tells_itself(&error) => error,
             _ => self.closed_error(),
         })
     }
@@ -243,7 +261,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// Whether a statement of this frame, or of one that is open in it, may be in flight.
-    pub(super) fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         let mut inside = std::iter::successors(self.open_child(), |frame| frame.open_child());
         self.lock.is_used() || inside.any(|frame| frame.lock.is_used())
     }
@@ -278,7 +296,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// What a cancellation of statements in this frame must leave intact.
-    pub(super) fn cancel_scope(&self) -> CancelScope {
+    pub(crate) fn cancel_scope(&self) -> CancelScope {
         match self.opening {
             Opening::Savepoint(_) => CancelScope::Transaction,
             Opening::Begin(_) if self.parent().is_none() => CancelScope::Nothing,
@@ -338,30 +356,6 @@ impl<S: Session> Frame<S> {
         self.check()?;
         Ok(permit)
     }
-
-    /// Applies the impact of an error of a flight, and returns the error for the caller.
-    pub(crate) fn fail(&self, fault: DriverError) -> Error {
-        let DriverError { error, impact } = fault;
-        match impact {
-            Impact::None => error,
-            // Statements that were in flight together with the first failure fail because of it.
-            Impact::Refused if self.in_transaction() => {
-                aborted(self.aborted_by.get().unwrap_or_else(|| self.first_abort_seen.get_or_init(|| error)))
-            }
-            Impact::Block | Impact::Refused => {
-                self.abort(error.clone());
-                error
-            }
-            Impact::Transaction => {
-                self.decide(TransactionStatus::Gone(error.clone()));
-                error
-            }
-            Impact::Connection | Impact::NotSent => {
-                self.session_state.lose(error.clone());
-                error
-            }
-        }
-    }
 }
 
 impl<S: Session> Listed for Frame<S> {
@@ -392,6 +386,7 @@ impl<S: Session> Lockable for Frame<S> {
     }
 }
 
-fn aborted(cause: &Error) -> Error {
+/// The error of what is refused because of an earlier error.
+pub(super) fn aborted(cause: &Error) -> Error {
     Error::new(ErrorKind::Aborted, "the block was aborted by an earlier error").with_source(cause.clone())
 }

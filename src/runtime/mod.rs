@@ -6,6 +6,7 @@
 mod block;
 mod clock;
 mod context;
+mod failure;
 mod flight;
 mod frame;
 mod lock;
@@ -19,7 +20,8 @@ mod tests;
 
 pub(crate) use self::{
     block::{Block, Opened},
-    clock::{Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
+    clock::{Bounded, DeadlineClock, Waited, require_live_runtime, require_runtime, within, within_unless_stuck},
+    failure::Idle,
     flight::FrameFlight,
     frame::{Context, Frame, Opening},
     permit::Permit,

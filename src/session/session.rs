@@ -30,6 +30,7 @@ use crate::{
     transaction::{
         control::Control,
         impact::{DriverError, Impact},
+        limits::RequestedLimits,
     },
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
     pub(crate) turn_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    /// The time limits that blocks and statements have by default; nearly always none.
+    pub(crate) limits: Option<Arc<RequestedLimits>>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
     pub(super) registry: Arc<Registry<DbSession>>,
@@ -63,17 +66,25 @@ impl Shared {
         let pool = Arc::new(Pool::new(driver, options));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         let blocking_pools = Mutex::default();
-        Self { id: next_id(), dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools }
+        let limits = None;
+        Self { id: next_id(), dialect, turn_timeout, close_timeout, limits, pool, counters, registry, blocking_pools }
+    }
+
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: Option<Arc<RequestedLimits>>) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
     pub(crate) fn with_new_id(&self) -> Self {
-        let Self { id: _, dialect, turn_timeout, close_timeout, pool, counters, registry, blocking_pools: _ } = self;
+        let Self { id: _, dialect, turn_timeout, close_timeout, limits, pool, counters, registry, blocking_pools: _ } =
+            self;
         Self {
             id: next_id(),
             dialect: *dialect,
             turn_timeout: *turn_timeout,
             close_timeout: *close_timeout,
+            limits: limits.clone(),
             pool: Arc::clone(pool),
             counters: Arc::clone(counters),
             registry: Arc::clone(registry),

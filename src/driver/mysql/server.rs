@@ -4,9 +4,9 @@
 use mysql_async::{Conn, Error as Native, Value, consts::MAX_PAYLOAD_LEN, prelude::Queryable as _};
 
 use crate::{
-    driver::Dialect,
+    driver::{Dialect, IDLE_TIME, STATEMENT_TIME},
     error::{Error, ErrorKind},
-    transaction::control::Control,
+    transaction::control::{Control, Locals},
 };
 
 /// The largest number of parameters that the protocol has room for.
@@ -36,6 +36,38 @@ impl Server {
         // The URL may allow less.
         let limit = conn.opts().max_allowed_packet().map_or(limit, |allowed| allowed.min(limit));
         Ok(Self { is_mariadb: version.to_ascii_lowercase().contains("mariadb"), limit })
+    }
+
+    /// Puts the server's own variables for times into the steps that set or restore them.
+    pub(super) fn spell_times(&self, steps: &mut [Control]) {
+        for step in steps {
+            let (Control::Begin(settings)
+            | Control::Set(Locals { settings, .. })
+            | Control::Restore(Locals { settings, .. })) = step
+            else {
+                continue;
+            };
+            for key in [STATEMENT_TIME, IDLE_TIME] {
+                let Some(millis) = settings.local(key) else { continue };
+                let own = self.spelled(key, millis.parse().unwrap_or(u64::MAX));
+                let spelled = std::mem::take(settings).without_local(key);
+                *settings = match own {
+                    // The caller's own value for the variable comes first.
+                    Some((own, value)) if spelled.local(own).is_none() => spelled.with_local(own, value),
+                    _ => spelled,
+                };
+            }
+        }
+    }
+
+    /// The server's variable for a time, and its value.
+    fn spelled(&self, key: &str, millis: u64) -> Option<(&'static str, String)> {
+        match (key, self.is_mariadb) {
+            (STATEMENT_TIME, true) => Some(("max_statement_time", format!("{}.{:03}", millis / 1_000, millis % 1_000))),
+            (STATEMENT_TIME, false) => Some(("max_execution_time", millis.to_string())),
+            (IDLE_TIME, true) => Some(("idle_transaction_timeout", millis.div_ceil(1_000).to_string())),
+            _ => None,
+        }
     }
 
     /// Whether the server takes a text of so many bytes.

@@ -7,9 +7,13 @@ mod closed_frames;
 #[cfg(feature = "full")]
 mod commit_tag;
 mod connection_binding;
+mod deadlines;
+#[cfg(feature = "full")]
+mod deadlines_on_the_wire;
 mod entering;
 #[cfg(feature = "full")]
 mod failed_begin;
+mod idle_transactions;
 mod joining;
 mod lazy_begin;
 #[cfg(feature = "full")]
@@ -34,6 +38,7 @@ mod scopes;
 mod set_local;
 mod stopped_statements;
 mod tasks;
+mod time_limits;
 #[cfg(feature = "full")]
 mod tower_layer;
 mod turns;
