@@ -327,8 +327,7 @@ fn check_inner(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), E
 pub(super) fn check_joined(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), Error> {
     check_inner(options, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());
-    if let Some(RequestedLimits { statement, lock, acquire, idle, transaction: _, deadline: _ }) =
-        options.limits.as_deref()
+    if let Some(RequestedLimits { statement, lock, acquire, idle, .. }) = options.limits.as_deref()
         && (statement.is_some() || lock.is_some() || acquire.is_some() || idle.is_some())
     {
         let text = "a transaction that joins has no limits of its own, save for its time; open a block with `atomic`";

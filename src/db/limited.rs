@@ -8,7 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Database, RowStream, blocks::check_joined, options::BlockOptions, queries::REPLAYS};
+use super::{
+    Database, RowStream,
+    blocks::{check_joined, end},
+    options::BlockOptions,
+    queries::REPLAYS,
+};
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
@@ -77,15 +82,10 @@ impl Database {
             if frame.parent().is_none_or(|parent| !parent.in_transaction()) { IdleWatch::over(&frame) } else { None };
         let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
         match result {
-            Some(Ok(value)) if !deadline.is_some_and(|deadline| deadline.is_over()) => {
-                commit(block, deadline).await?;
-                Ok(value)
+            Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
+                in_time(end(block, result), &frame, deadline).await
             }
-            Some(Err(error)) => {
-                block.rollback().await;
-                Err(error)
-            }
-            Some(Ok(_)) | None => {
+            Some(_) | None => {
                 roll_back_late(block).await;
                 Err(error_of(deadline).into())
             }
@@ -101,6 +101,7 @@ impl Database {
     async fn open_in_time(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let block = self.open_block(options).await?;
         if options.eager {
+            self.lease_limited(block.frame()).await?;
             self.send_owed(block.frame()).await?;
         }
         Ok(block)
@@ -261,7 +262,7 @@ impl Database {
 
     /// The error of a statement outside any transaction, told as the limit that it comes from.
     fn explain_alone(&self, error: Error) -> Error {
-        let limits = RequestedLimits { deadline: None, ..self.shared().limits.as_deref().copied().unwrap_or_default() };
+        let limits = self.shared().limits.as_deref().copied().unwrap_or_default();
         Limits::new(&limits, None, CancelScope::Nothing).explain(error)
     }
 }
@@ -285,27 +286,28 @@ fn until<F, B>(deadline: Option<Deadline>, future: F, is_in_flight: B) -> Bounde
     Bounded::new(deadline.map(|deadline| deadline.at), future, is_in_flight)
 }
 
-/// Commits a block in time. A COMMIT that is on its way runs to its end, and its outcome is told.
-async fn commit(block: Block<DbSession>, deadline: Option<Deadline>) -> Result<(), Error> {
-    let frame = Arc::clone(block.frame());
-    let mut commit = Box::pin(block.commit());
+/// Ends a block in time. A COMMIT that is on its way runs to its end, and its outcome is told.
+async fn in_time<T, E: From<Error>>(
+    end: impl Future<Output = Result<T, E>>,
+    frame: &Frame<DbSession>,
+    deadline: Option<Deadline>,
+) -> Result<T, E> {
     let mut clock = deadline.map(|deadline| DeadlineClock::new(deadline.at));
-    let ended = poll_fn(|cx| {
-        if let Poll::Ready(result) = commit.as_mut().poll(cx) {
-            return Poll::Ready(Some(result));
+    let mut end = Box::pin(end);
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = end.as_mut().poll(cx) {
+            return Poll::Ready(result);
         }
         match &mut clock {
-            // The frame is closed in the poll that sends the COMMIT.
-            Some(clock) if !frame.is_closed() => clock.poll(cx, || false).map(|over| over.err().map(Err)),
+            // The frame is closed in the poll that sends the COMMIT. What is waited for ahead of it are statements of other tasks:
+            // the drop of the block stops them and rolls back.
+            Some(clock) if !frame.is_closed() => {
+                clock.poll(cx, || false).map(|over| Err(over.err().unwrap_or_else(|| error_of(deadline)).into()))
+            }
             _ => Poll::Pending,
         }
-    });
-    match ended.await {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(frame.limits().map_or(error.clone(), |limits| limits.explain(error))),
-        // What was waited for are statements of other tasks: the drop of the block stops them and rolls back.
-        None => Err(error_of(deadline)),
-    }
+    })
+    .await
 }
 
 /// How long the caller of a block that is late waits for its rollback, which goes on without it.

@@ -86,8 +86,8 @@ impl TransactionBuilder<'_> {
     ///
     /// A transaction that is idle for longer is rolled back, and its connection goes back to the pool, even if its body is
     /// never polled again. The body goes on; its statements and its end fail with
-    /// [`ErrorKind::IdleTimeout`](crate::ErrorKind::IdleTimeout). A statement under way, and a stream that is not read to its
-    /// end, are not idle. It has no effect in a block inside another one, nor in blocking calls.
+    /// [`ErrorKind::IdleTimeout`](crate::ErrorKind::IdleTimeout). A statement under way is not
+    /// idle, nor is a stream whose rows the server has not sent yet. It has no effect in a block inside another one, nor in blocking calls.
     pub fn idle_in_transaction_timeout(mut self, time: Duration) -> Self {
         self.limits().idle = Some(time);
         self

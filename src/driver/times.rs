@@ -14,3 +14,16 @@ pub(crate) fn millis(time: Duration) -> u64 {
     let whole = u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     whole.clamp(1, i32::MAX as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_never_none_at_the_server_rule_54() {
+        let micros = [0, 1, 1_000, 1_001, 2_500_000].map(Duration::from_micros);
+        assert_eq!(micros.map(millis), [1, 1, 1, 2, 2_500]);
+        // The largest that PostgreSQL takes.
+        assert_eq!(millis(Duration::MAX), 2_147_483_647);
+    }
+}

@@ -66,6 +66,8 @@ impl<S: Session> Frame<S> {
     /// clock; the caller releases the session.
     pub(crate) fn lose_if_idle(&self, clock: &IdleClock) -> Idle {
         let session_state = self.session_state();
+        // Ahead of the ledger's lock, as it takes that of the lease.
+        let is_at_work = session_state.session().is_at_work();
         let (idle, replaced) = session_state.with_ledger(|ledger| {
             if self.is_closed() {
                 return (Idle::Over, None);
@@ -76,7 +78,7 @@ impl<S: Session> Frame<S> {
             }
             // A future whose statement has ended, and who has not taken the answer yet, may be kept and never polled: it has as
             // much time for that as the transaction may be idle.
-            if self.is_in_use() && (session_state.session().is_at_work() || clock.answers_now()) {
+            if self.is_in_use() && (is_at_work || clock.answers_now()) {
                 return (Idle::For(clock.time()), None);
             }
             let left = clock.left();

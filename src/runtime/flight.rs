@@ -44,7 +44,9 @@ impl<'f, S: Session> FrameFlight<'f, S> {
                 return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
             }
             self.sent.store(true, Ordering::Relaxed);
-            self.touch();
+            if let Some(limits) = self.frame.limits() {
+                limits.touch();
+            }
             Ok(())
         })
     }
@@ -52,14 +54,6 @@ impl<'f, S: Session> FrameFlight<'f, S> {
     /// The answer has come, good or bad: the drop of the flight does nothing from here on.
     pub(crate) fn landed(&self) {
         self.sent.store(false, Ordering::Relaxed);
-        self.touch();
-    }
-
-    /// The transaction is not idle just now.
-    fn touch(&self) {
-        if let Some(limits) = self.frame.limits() {
-            limits.touch();
-        }
     }
 }
 

@@ -384,6 +384,14 @@ impl<S: Session> Lockable for Frame<S> {
     fn turn_timeout(&self) -> Duration {
         self.session_state.session().turn_timeout()
     }
+
+    #[inline]
+    fn releases(&self) {
+        if let Some(limits) = &self.limits {
+            // The transaction is idle from here on.
+            limits.touch();
+        }
+    }
 }
 
 /// The error of what is refused because of an earlier error.

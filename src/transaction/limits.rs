@@ -19,6 +19,8 @@ use crate::error::{Error, ErrorKind, ServerClass};
 pub(crate) struct RequestedLimits {
     pub(crate) transaction: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
+    /// The time to the deadline, for messages.
+    time: Duration,
     pub(crate) statement: Option<Duration>,
     pub(crate) lock: Option<Duration>,
     pub(crate) acquire: Option<Duration>,
@@ -33,6 +35,7 @@ impl RequestedLimits {
         Self {
             transaction: if has_own { self.transaction } else { defaults.transaction },
             deadline: self.deadline,
+            time: self.time,
             statement: self.statement.or(defaults.statement),
             lock: self.lock.or(defaults.lock),
             acquire: self.acquire.or(defaults.acquire),
@@ -44,8 +47,12 @@ impl RequestedLimits {
     pub(crate) fn start(&mut self) {
         let now = Instant::now();
         // A time that is beyond the clock's range is none.
-        let end = self.transaction.take().and_then(|time| now.checked_add(time));
-        self.deadline = self.deadline.into_iter().chain(end).min();
+        let end = self.transaction.take().and_then(|time| Some((now.checked_add(time)?, time)));
+        let given = self.deadline.filter(|_| self.time.is_zero()).map(|at| (at, at.saturating_duration_since(now)));
+        let started = self.deadline.map(|at| (at, self.time)).filter(|_| given.is_none());
+        if let Some((at, time)) = end.into_iter().chain(given).chain(started).min() {
+            (self.deadline, self.time) = (Some(at), time);
+        }
     }
 
     /// What is left of the transaction's time, whichever way it was given.
@@ -112,7 +119,7 @@ impl Limits {
     /// The limits of a block that has asked for these, inside a block with the limits `outer`. A cancellation at its deadline
     /// must leave intact what `scope` says.
     pub(crate) fn new(asked: &RequestedLimits, outer: Option<&Self>, scope: CancelScope) -> Self {
-        let own = asked.deadline.map(|at| Deadline { at, time: at.saturating_duration_since(Instant::now()), scope });
+        let own = asked.deadline.map(|at| Deadline { at, time: asked.time, scope });
         let inherited = outer.and_then(|outer| outer.deadline);
         Self {
             // Of two at the same time the outer one counts.

@@ -160,4 +160,37 @@ mod tests {
         assert!(server.check_text(1022).is_ok());
         assert_eq!(server.check_text(1023).unwrap_err().kind(), ErrorKind::Parameter);
     }
+
+    #[test]
+    fn each_server_has_its_own_variables_for_times_rule_54() {
+        use crate::transaction::control::Settings;
+        let settings = Settings::default()
+            .with_local("tmp_table_size", "1")
+            .with_local(STATEMENT_TIME, "1250")
+            .with_local(IDLE_TIME, "1");
+        let spelled = |server: Server, settings: &Settings| {
+            let mut steps =
+                [Control::Begin(settings.clone()), Control::Set(Locals { depth: 2, settings: settings.clone() })];
+            server.spell_times(&mut steps);
+            assert_eq!(
+                steps[0],
+                Control::Begin(match &steps[1] {
+                    Control::Set(locals) => locals.settings.clone(),
+                    other => panic!("{other:?}"),
+                })
+            );
+            Dialect::Mysql.render(&steps[0]).into_owned()
+        };
+        assert_eq!(
+            spelled(Server::of(true), &settings),
+            "SET SESSION tmp_table_size = 1; SET SESSION max_statement_time = 1.250; \
+             SET SESSION idle_transaction_timeout = 1; START TRANSACTION"
+        );
+        assert_eq!(
+            spelled(Server::of(false), &settings),
+            "SET SESSION tmp_table_size = 1; SET SESSION max_execution_time = 1250; START TRANSACTION"
+        );
+        let own = Settings::default().with_local("max_statement_time", "7").with_local(STATEMENT_TIME, "1250");
+        assert_eq!(spelled(Server::of(true), &own), "SET SESSION max_statement_time = 7; START TRANSACTION");
+    }
 }

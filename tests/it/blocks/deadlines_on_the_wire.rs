@@ -61,10 +61,6 @@ test_on! {
 
     /// rules 38, 54: whoever has asked is gone, or does not look, and no cancel request comes
     async fn the_server_ends_a_statement_whose_client_is_gone(backend) {
-        if backend.is_mysql() && !backend.is_mariadb().await {
-            // MySQL has a time for what only reads, and does not count `sleep`: see docs/limits.md.
-            return;
-        }
         let (backend, proxy) = backend.with_items().await.behind_proxy_with(|b| b.max_connections(1));
         let db = &backend.db;
         insert(db, "warm").await.expect("an item");

@@ -192,13 +192,16 @@ test_on! {
 
     /// rule 54: a statement that takes longer than the transaction may be idle
     async fn a_statement_under_way_is_not_idle(backend) {
-        let idle = Duration::from_secs(1);
+        let idle = Duration::from_secs(2);
         let backend = backend.with_items().await.with(|b| b.max_connections(1).idle_in_transaction_timeout(idle));
         let db = &backend.db;
-        let slow = sleeps(db.dialect(), 3.0);
+        let slow = sleeps(db.dialect(), 4.0);
         let block = db.atomic(|| async {
             insert(db, "kept").await?;
-            db.query(&slow, params![]).await
+            db.query(&slow, params![]).await?;
+            // Its time begins with the end of the statement.
+            sleep(idle / 4).await;
+            statement(db).await
         });
         block.await.expect("the server was at work");
         assert_eq!(backend.items().await, ["kept"]);
