@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Database, Error, params};
+use nestling::{Database, Error, TransactionBuilder, params};
 
 use super::deadlines::{LONG, SOON, is_late, soon};
 use crate::{
@@ -154,4 +154,37 @@ async fn a_statement_that_the_server_stops_costs_no_connection() {
         wire.proxy.reset();
     }
     assert_eq!(wire.proxy.counts().connections, 0);
+}
+
+test_on! {
+    mysql_and_mariadb;
+
+    /// rules 54, 55: all limits ride with BEGIN, and are set back with COMMIT
+    async fn limits_cost_no_round_trip_and_are_gone_for_the_next_user(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy_with(|b| b.max_connections(1));
+        let db = &backend.db;
+        let flights = async |block: TransactionBuilder<'_>| {
+            backend.settled().await;
+            proxy.reset();
+            let body = || async {
+                insert(db, "item").await?;
+                statement(db).await
+            };
+            block.atomic(body).await.expect("in time");
+            let counts = proxy.counts();
+            backend.observer().execute("delete from item", params![]).await.expect("an empty table");
+            (counts.flights, counts.queries().join("; "))
+        };
+        flights(db.build_transaction()).await;
+        let (plain, _) = flights(db.build_transaction()).await;
+        let limited = db.build_transaction().timeout(LONG).lock_timeout(SOON).idle_in_transaction_timeout(LONG);
+        let (bounded, sent) = flights(limited).await;
+        assert_eq!(bounded, plain, "{sent}");
+        let time = if backend.is_mariadb().await { "max_statement_time" } else { "max_execution_time" };
+        for key in [time, "innodb_lock_wait_timeout"] {
+            assert!(sent.contains(&format!("SET SESSION {key} = ")), "{sent}");
+            assert!(sent.contains(&format!("SET SESSION {key} = DEFAULT")), "{sent}");
+        }
+        assert!(sent.contains("innodb_lock_wait_timeout = 1;"), "whole seconds, and at least one: {sent}");
+    }
 }
