@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use crate::{
     dialects::endless,
-    drops::{all_is_well, insert},
+    drops::{all_is_well, drop_at_every_await, drop_at_every_message, insert},
+    harness::Backend,
     wire::statement,
 };
 
@@ -160,5 +161,72 @@ test_on! {
         let waited = tokio::join!(db.atomic(|| statement(db)), statement(db));
         waited.0.and(waited.1).expect("each waited longer than a statement may take");
         holder.await.expect("it does not panic").expect("in time");
+    }
+}
+
+/// A block with all limits there are, none of which is reached, and a nested one.
+async fn limited(db: &Database, name: &str) -> Result<(), Error> {
+    let limits = || db.build_transaction().timeout(LONG).statement_timeout(LONG).lock_timeout(LONG);
+    let nested = format!("{name}'");
+    let body = || async {
+        insert(db, name).await?;
+        limits().atomic(|| insert(db, &nested)).await
+    };
+    limits().acquire_timeout(LONG).idle_in_transaction_timeout(LONG).atomic(body).await
+}
+
+/// Both items of [`limited`], or none.
+async fn is_whole(backend: &Backend, name: &str, must_be_there: bool) {
+    backend.settled().await;
+    let items = backend.items().await;
+    let kept = [items.contains(&name.to_owned()), items.contains(&format!("{name}'"))];
+    assert_eq!(kept[0], kept[1], "{name}: half of the block is kept");
+    assert!(kept[0] || !must_be_there, "{name} has committed");
+    all_is_well(backend, name).await;
+}
+
+test_on! {
+    every_backend;
+
+    /// rules 37 to 40, 54: dropped at every await
+    async fn a_block_with_limits_is_kept_whole_or_not_at_all(backend) {
+        let backend = backend.with_items().await.with(|b| b.max_connections(1));
+        let name = |point: usize| format!("await {point}");
+        drop_at_every_await(
+            |point| {
+                let db = backend.db.clone();
+                async move { limited(&db, &name(point)).await }
+            },
+            async |point, out| {
+                let has_ended = out.map(|out| out.expect("in time")).is_some();
+                is_whole(&backend, &name(point), has_ended).await;
+            },
+        )
+        .await;
+    }
+}
+
+test_on! {
+    every_server;
+
+    /// rules 37 to 40, 54: dropped at every message
+    async fn a_block_with_limits_is_kept_whole_whichever_message_is_held(backend) {
+        let (backend, proxy) = backend.with_items().await.behind_proxy_with(|b| b.max_connections(1));
+        limited(&backend.db, "warm").await.expect("in time");
+        backend.settled().await;
+        let name = |message: usize| format!("message {message}");
+        let dropped = drop_at_every_message(
+            &proxy,
+            |message| {
+                let db = backend.db.clone();
+                async move { limited(&db, &name(message)).await }
+            },
+            async |message, out| {
+                let has_ended = out.map(|out| out.expect("in time")).is_some();
+                is_whole(&backend, &name(message), has_ended).await;
+            },
+        )
+        .await;
+        assert!(dropped > 5, "it was held {dropped} times only");
     }
 }
