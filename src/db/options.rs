@@ -150,7 +150,8 @@ impl TransactionBuilder<'_> {
     ///
     /// # Errors
     /// As [`Database::atomic`]; `NotDurable` for a durable block inside another one, `SettingsMismatch` if the
-    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have.
+    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have; `Timeout` and
+    /// `IdleTimeout` for the times that were asked for.
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].

@@ -29,7 +29,8 @@ impl Database {
     ///
     /// # Errors
     /// `Server` with the server's code and constraint; `Parameter` for a value that does not fit, before anything is
-    /// sent; `ControlStatement` for BEGIN and the like; `Aborted`, `RollbackOnly`, `FrameClosed` and `TurnTimeout` in
+    /// sent; `ControlStatement` for BEGIN and the like; `StatementTimeout`, `LockTimeout`, `Timeout` and `IdleTimeout` where such times
+    /// were asked for; `Aborted`, `RollbackOnly`, `FrameClosed` and `TurnTimeout` in
     /// blocks; `PoolTimeout`, `Connect`, `ConnectionLost` and `Closed` of the connection.
     ///
     /// # Cancel safety
