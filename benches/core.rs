@@ -12,11 +12,18 @@ use divan::Bencher;
 use nestling::{Database, Error, native::rusqlite, params};
 use tokio::runtime::Runtime;
 
+/// What the ledger's settings name.
+#[allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "private modules of the crate")]
+#[path = "../src/error/mod.rs"]
+mod error;
+
 /// The ledger is not public; it stands on its own, so it can be measured on its own.
 #[allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "private modules of the crate")]
 #[path = "../src/transaction"]
 mod transaction {
     pub(crate) mod control;
+    pub(crate) mod impact;
+    pub(crate) mod limits;
     pub(crate) mod name;
     pub(crate) mod settings;
 }

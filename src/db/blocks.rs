@@ -7,6 +7,7 @@ use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
     session::{DbFlight, DbSession, current, examine, trace},
+    transaction::limits::RequestedLimits,
 };
 
 impl Database {
@@ -188,6 +189,9 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        if let Some(limited) = self.limited(options) {
+            return Box::pin(self.run_limited(limited, body)).await;
+        }
         let block = self.open_block(options).await?;
         if options.eager {
             // Boxed, as it is seldom used and all blocks would carry it.
@@ -208,6 +212,9 @@ impl Database {
             None if current().is_some() => self.run_atomic(&options, body).await,
             None => {
                 let db = self.clone();
+                let mut options = options;
+                // The time counts from here on, not from when the task runs.
+                options.limits.iter_mut().for_each(|limits| limits.start());
                 spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&options, body).await }).await?
             }
         }
@@ -225,6 +232,9 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error> + 'static,
     {
+        if options.limits.is_some() {
+            return Box::pin(self.join_limited(options.clone(), Arc::clone(frame), body)).await;
+        }
         check_joined(options, frame)?;
         frame.check()?;
         let around = current().unwrap_or_default();
@@ -338,6 +348,12 @@ fn check_inner(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), E
 pub(super) fn check_joined(options: &BlockOptions, frame: &Frame<DbSession>) -> Result<(), Error> {
     check_inner(options, frame)?;
     let missing = |(key, value): &&(String, String)| frame.local(key) != Some(value.as_str());
+    if let Some(RequestedLimits { statement, lock, acquire, idle, .. }) = options.limits.as_deref()
+        && (statement.is_some() || lock.is_some() || acquire.is_some() || idle.is_some())
+    {
+        let text = "a transaction that joins has no limits of its own, save for its time; open a block with `atomic`";
+        return Err(mismatch(text, frame));
+    }
     match options.settings.locals().iter().find(missing) {
         Some((key, _)) => {
             let text = format!(

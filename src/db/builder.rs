@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     pool::{PoolOptions, SessionOptions},
     session::Shared,
-    transaction::control::Settings,
+    transaction::{control::Settings, limits::RequestedLimits},
 };
 
 /// Options for opening a database. Its `Debug` form leaves out who connects, and by which password.
@@ -24,6 +24,7 @@ pub struct DatabaseBuilder {
     close_timeout: Duration,
     pub(super) pool: PoolOptions,
     pub(super) defaults: Settings,
+    pub(super) limits: RequestedLimits,
 }
 
 impl Database {
@@ -101,6 +102,7 @@ impl DatabaseBuilder {
             close_timeout: Duration::from_secs(5),
             pool,
             defaults: Settings::default(),
+            limits: RequestedLimits::default(),
         }
     }
 
@@ -222,8 +224,9 @@ impl DatabaseBuilder {
             (options.max_connections, options.min_connections) = (1, 0);
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
-        let (turn_timeout, close_timeout) = (self.turn_timeout, self.close_timeout);
-        Ok(Database::new(Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults)))
+        let (limits, turn_timeout, close_timeout) = (self.limits(), self.turn_timeout, self.close_timeout);
+        let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults);
+        Ok(Database::new(shared.with_limits(limits)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -281,7 +284,8 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, defaults } = self;
+        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, defaults, limits } =
+            self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
@@ -291,6 +295,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("close_timeout", close_timeout)
             .field("pool", pool)
             .field("defaults", defaults)
+            .field("limits", limits)
             .finish()
     }
 }

@@ -11,10 +11,20 @@ use super::{
     options::BlockOptions,
 };
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     runtime::{Block, Entered, Frame, joined},
     session::{DbSession, current},
+    transaction::limits::Limits,
 };
+
+/// A body that joins and is called cannot be ended in time.
+fn refuse_time(options: &BlockOptions) -> Result<(), Error> {
+    if options.limits.is_none() {
+        return Ok(());
+    }
+    let text = "a blocking transaction that joins has no time of its own; open a block with `atomic`";
+    Err(Error::new(ErrorKind::SettingsMismatch, text))
+}
 
 /// An open block. Dropped before it was ended, it is rolled back.
 #[derive(Debug)]
@@ -48,7 +58,14 @@ impl ManualBlock {
     /// Ends the block as its body ended.
     pub(crate) async fn end<T, E: From<Error>>(self, result: Result<T, E>) -> Result<T, E> {
         match self {
-            Self::Own(block) => end(block, result).await,
+            // A body that is called cannot be dropped: at its deadline its statements end, and nothing is kept.
+            Self::Own(block) => match (block.frame().limits().map(Limits::check), &result) {
+                (Some(Err(late)), Ok(_)) => {
+                    block.rollback().await;
+                    Err(late.into())
+                }
+                _ => end(block, result).await,
+            },
             Self::Joined(_) | Self::Inside => result,
         }
     }
@@ -64,6 +81,9 @@ impl ManualBlock {
 impl Database {
     /// Opens a root or a savepoint, whichever is due, as [`atomic`](Self::atomic) does.
     pub(crate) async fn manual_atomic(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
+        if let Some(limited) = self.limited(options) {
+            return self.open_limited(&limited).await.map(ManualBlock::Own);
+        }
         let block = self.open_block(options).await?;
         if options.eager {
             self.send_owed(block.frame()).await?;
@@ -76,6 +96,7 @@ impl Database {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
                 check_joined(options, &frame)?;
+                refuse_time(options)?;
                 frame.check()?;
                 Ok(ManualBlock::Joined(frame))
             }

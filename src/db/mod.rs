@@ -7,6 +7,7 @@ mod blocks;
 mod builder;
 mod database;
 mod hooks;
+mod limited;
 mod manual_block;
 mod native;
 mod options;
@@ -24,6 +25,7 @@ mod sessions;
 mod status;
 #[cfg(test)]
 mod tests;
+mod time_limits;
 mod writer;
 
 #[cfg(feature = "sea-query")]

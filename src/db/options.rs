@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{Database, propagation::Propagation};
 use crate::{
     error::Error,
-    transaction::control::{Isolation, Settings},
+    transaction::{
+        control::{Isolation, Settings},
+        limits::RequestedLimits,
+    },
 };
 
 /// The options of a block.
@@ -17,6 +20,8 @@ pub(crate) struct BlockOptions {
     pub(super) name: Option<Arc<str>>,
     /// Defaults to that of the call.
     pub(super) propagation: Option<Propagation>,
+    /// Boxed, as few blocks have some.
+    pub(super) limits: Option<Box<RequestedLimits>>,
 }
 
 /// Options for a block, from [`Database::build_transaction`].
@@ -160,8 +165,8 @@ impl TransactionBuilder<'_> {
     ///
     /// # Errors
     /// As [`Database::atomic`]; `NotDurable` for a durable block inside another one, `SettingsMismatch` if the
-    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have;
-    /// those of its [`Propagation`].
+    /// transaction that is open has other settings, `Unsupported` for settings that the database does not have; `Timeout` and
+    /// `IdleTimeout` for the times that were asked for; those of its [`Propagation`].
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].

@@ -7,7 +7,7 @@ use super::{Database, RowStream, blocks::end, options::BlockOptions};
 use crate::{
     driver::{Answer, Query, Want},
     error::Error,
-    runtime::{Context, Frame, StreamUse},
+    runtime::{Block, Context, Frame, StreamUse},
     session::{DbSession, with_current},
     transaction::control::Settings,
 };
@@ -55,22 +55,39 @@ impl Database {
     /// # Cancel safety
     /// As [`atomic`](Self::atomic).
     pub(super) async fn in_own_block(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
-        let block = self.open_block(&BlockOptions::default()).await?;
+        let block = self.open_own_block().await?;
+        let frame = Arc::clone(block.frame());
         let answer = async {
-            let _permit = block.frame().statement().await?;
-            self.in_frame(block.frame(), query, want).await.map(|(answer, _)| answer)
+            if self.limits_statement_in(&frame) {
+                return self.dispatch_limited(frame, query, want).await;
+            }
+            let _permit = frame.statement().await?;
+            self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
         };
         let answer = answer.await;
         end(block, answer).await
     }
 
+    /// Opens a transaction for one statement, with the time limits of the database.
+    pub(super) async fn open_own_block(&self) -> Result<Block<DbSession>, Error> {
+        let options = BlockOptions::default();
+        match self.limited(&options) {
+            Some(limited) => self.open_limited(&limited).await,
+            None => self.open_block(&options).await,
+        }
+    }
+
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let block = self.open_block(&BlockOptions::default()).await?;
+        let block = self.open_own_block().await?;
         let usage = Arc::new(StreamUse::new());
         let begun = async {
             let permit = block.frame().stream(&usage).await?;
-            let (answer, lease) = self.in_frame(block.frame(), query, Want::Stream).await?;
+            let (answer, lease) = if self.limits_statement_in(block.frame()) {
+                self.in_frame_limited(block.frame(), query, Want::Stream).await?
+            } else {
+                self.in_frame(block.frame(), query, Want::Stream).await?
+            };
             Ok((answer, lease, permit))
         };
         match begun.await {

@@ -16,7 +16,7 @@ use crate::{
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others are
 /// checked before they are used.
-const REPLAYS: u32 = 3;
+pub(super) const REPLAYS: u32 = 3;
 
 impl Database {
     /// Runs a statement, and returns how many rows it affected.
@@ -29,7 +29,8 @@ impl Database {
     ///
     /// # Errors
     /// `Server` with the server's code and constraint; `Parameter` for a value that does not fit, before anything is
-    /// sent; `ControlStatement` for BEGIN and the like; `Aborted`, `RollbackOnly`, `FrameClosed` and `TurnTimeout` in
+    /// sent; `ControlStatement` for BEGIN and the like; `StatementTimeout`, `LockTimeout`, `Timeout` and `IdleTimeout` where such times
+    /// were asked for; `Aborted`, `RollbackOnly`, `FrameClosed` and `TurnTimeout` in
     /// blocks; `PoolTimeout`, `Connect`, `ConnectionLost` and `Closed` of the connection.
     ///
     /// # Cancel safety
@@ -202,6 +203,12 @@ impl Database {
     /// nothing else happens, inside one the block can only be rolled back.
     pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
         match self.place() {
+            Place::Frame(frame) if self.limits_statement_in(&frame) => {
+                Box::pin(self.dispatch_limited(frame, query, want)).await
+            }
+            Place::Alone { held } if self.shared().limits.is_some() => {
+                Box::pin(self.dispatch_alone(held, query, want)).await
+            }
             Place::Frame(frame) => {
                 let _permit = frame.statement().await?;
                 self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
@@ -222,6 +229,12 @@ impl Database {
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
         let frame = match self.place() {
+            Place::Frame(frame) if self.limits_statement_in(&frame) => {
+                return Box::pin(self.stream_limited(frame, query)).await;
+            }
+            Place::Alone { held } if self.shared().limits.is_some() => {
+                return Box::pin(self.stream_alone(held, query)).await;
+            }
             Place::Frame(frame) => frame,
             Place::OwnBlock => return Box::pin(self.stream_in_own_block(query)).await,
             Place::Alone { held } => {

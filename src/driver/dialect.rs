@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::times::{IDLE_TIME, STATEMENT_TIME, millis};
 use crate::{
     error::{Error, ErrorKind},
     sql::tokens::Syntax,
@@ -88,7 +89,11 @@ impl Dialect {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let is_name = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if self == Self::Mysql && !locals.iter().all(|(key, _)| !key.is_empty() && is_name(key)) {
+        if self == Self::Mysql
+            && !locals
+                .iter()
+                .all(|(key, _)| !key.is_empty() && (is_name(key) || [STATEMENT_TIME, IDLE_TIME].contains(&&**key)))
+        {
             let text = "the name of a session variable of MySQL has letters, digits and underscores only";
             return Err(Error::new(ErrorKind::Config, text));
         }
@@ -143,6 +148,7 @@ impl Dialect {
             Control::Restore(locals) => text.push_str(&self.restore(locals)),
             Control::Release(name) => self.write_with(name, "RELEASE SAVEPOINT ", text),
             Control::RollbackTo(name) => self.write_with(name, "ROLLBACK TO SAVEPOINT ", text),
+            Control::Limit(left) => text.push_str(&format!("SET LOCAL statement_timeout = {}", millis(*left))),
             Control::Commit => text.push_str("COMMIT"),
             Control::Rollback => text.push_str("ROLLBACK"),
         }

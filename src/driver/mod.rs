@@ -35,11 +35,13 @@ mod random;
 mod reader;
 #[cfg(all(feature = "tls", feature = "postgres"))]
 mod self_signed;
+mod server_limits;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod session_mark;
 mod sessions;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+mod times;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod url;
 
@@ -51,6 +53,8 @@ use futures_util::{
 };
 
 pub use self::dialect::Dialect;
+#[cfg(feature = "mysql")]
+pub(crate) use self::times::{IDLE_TIME, STATEMENT_TIME};
 pub(crate) use self::{
     capabilities::Capabilities,
     random::random,

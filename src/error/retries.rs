@@ -27,7 +27,9 @@ impl Error {
     /// Whether a retry may run the transaction again, if it retries errors of this class: not where a COMMIT may have taken
     /// effect, and not where another retry has given up, as attempts would multiply.
     pub(crate) fn allows_retry(&self) -> bool {
-        !self.chain().any(|error| matches!(error.0.kind, ErrorKind::CommitUnknown | ErrorKind::RetriesExhausted))
+        !self.chain().any(|error| {
+            matches!(error.0.kind, ErrorKind::CommitUnknown | ErrorKind::HookFailed | ErrorKind::RetriesExhausted)
+        })
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::{
     future::{pending, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant as StdInstant},
 };
 
+use pin_project::pin_project;
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
 use crate::error::{Error, ErrorKind};
@@ -71,6 +72,82 @@ pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Result<Optio
 /// As [`within`].
 pub(crate) async fn pause(time: Duration) -> Result<(), Error> {
     within(time, pending::<()>()).await.map(|_over| ())
+}
+
+/// How long a statement in flight may outlast its limit, so that the server ends it by itself and its connection stays of use.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// The timer of a deadline. It is set when it is first polled, and gone with its drop.
+#[derive(Debug)]
+pub(crate) struct DeadlineClock {
+    at: StdInstant,
+    sleep: Option<Pin<Box<Sleep>>>,
+    is_late: bool,
+}
+
+impl DeadlineClock {
+    pub(crate) fn new(at: StdInstant) -> Self {
+        Self { at, sleep: None, is_late: false }
+    }
+
+    /// Ready when the time is over, and with it, while a statement is in flight, the time for the server's own answer.
+    ///
+    /// # Errors
+    /// `NoRuntime` where there is no clock.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, is_in_flight: impl Fn() -> bool) -> Poll<Result<(), Error>> {
+        loop {
+            if self.is_late && !is_in_flight() {
+                return Poll::Ready(Ok(()));
+            }
+            let sleep = match &mut self.sleep {
+                Some(sleep) => sleep,
+                None => {
+                    require_live_runtime()?;
+                    self.sleep.insert(Box::pin(sleep(self.at.saturating_duration_since(StdInstant::now()))))
+                }
+            };
+            ready!(sleep.as_mut().poll(cx));
+            if self.is_late {
+                return Poll::Ready(Ok(()));
+            }
+            self.is_late = true;
+            let end = sleep.deadline() + GRACE;
+            sleep.as_mut().reset(end);
+        }
+    }
+}
+
+/// A future with a deadline: `None` when the time is over, with what is in flight counted by `is_in_flight`. It drops the
+/// future with itself. No `async fn`: the compiler could not tell that one with the body of a block in it is `Send`.
+#[pin_project]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are polled"]
+pub(crate) struct Bounded<F, B> {
+    #[pin]
+    future: F,
+    clock: Option<DeadlineClock>,
+    is_in_flight: B,
+}
+
+impl<F, B> Bounded<F, B> {
+    /// Without a deadline it waits for as long as the future takes.
+    pub(crate) fn new(at: Option<StdInstant>, future: F, is_in_flight: B) -> Self {
+        Self { future, clock: at.map(DeadlineClock::new), is_in_flight }
+    }
+}
+
+impl<F: Future, B: Fn() -> bool> Future for Bounded<F, B> {
+    /// `NoRuntime` where there is no clock. A future that is ready at once needs none.
+    type Output = Result<Option<F::Output>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match (this.future.poll(cx), this.clock) {
+            (Poll::Ready(out), _) => Poll::Ready(Ok(Some(out))),
+            (Poll::Pending, Some(clock)) => clock.poll(cx, &*this.is_in_flight).map_ok(|()| None),
+            (Poll::Pending, None) => Poll::Pending,
+        }
+    }
 }
 
 /// How long a wait may make no progress before it is taken to be stuck.

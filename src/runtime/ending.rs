@@ -12,7 +12,7 @@ use super::{
     hooks_behind::HooksBehind,
     lock::{Holder, LockMode, Lockable as _},
     permit::acquire,
-    session::TransactionStatus,
+    session::{TransactionStatus, tells_itself},
 };
 use crate::{
     detach_on_drop::DetachOnDrop,
@@ -188,7 +188,7 @@ impl<S: Session> Block<S> {
     fn outcome(&self) -> (bool, Option<Error>) {
         let frame = &self.frame;
         match frame.session_state().status() {
-            TransactionStatus::Lost(cause) if cause.kind() == ErrorKind::Closed => (false, Some(cause)),
+            TransactionStatus::Lost(cause) if tells_itself(&cause) => (false, Some(cause)),
             TransactionStatus::Gone(cause) | TransactionStatus::Lost(cause) => (false, Some(rolled_back(cause))),
             TransactionStatus::RollbackOnly(cause) => (false, Some(unexpected(cause))),
             TransactionStatus::Whole => match frame.aborted_by() {

@@ -44,6 +44,9 @@ impl<'f, S: Session> FrameFlight<'f, S> {
                 return Err(Error::new(ErrorKind::ConnectionLost, "the connection of the transaction was replaced"));
             }
             self.sent.store(true, Ordering::Relaxed);
+            if let Some(limits) = self.frame.limits() {
+                limits.touch();
+            }
             Ok(())
         })
     }

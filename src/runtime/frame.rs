@@ -13,15 +13,15 @@ use super::{
     Opening, Permit, Session, SessionState, StreamUse,
     attached::Attachment,
     context::{ContextOf, Listed},
-    hooks::Hook,
     lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
-    session::TransactionStatus,
+    session::{TransactionStatus, tells_itself},
 };
 use crate::{
     error::{Error, ErrorKind},
     transaction::{
         control::{Locals, Name, Settings},
         impact::CancelScope,
+        limits::Limits,
     },
 };
 
@@ -52,6 +52,8 @@ pub(crate) struct Frame<S: Session> {
     rollback_only: AtomicBool,
     /// Hooks are added under the lock of the ledger, and taken with the close.
     pub(super) attached: Attachment<Context<S>>,
+    /// The time limits of the block, those of the blocks around it included.
+    limits: Option<Arc<Limits>>,
 }
 
 /// The frame of the same session around a frame.
@@ -74,6 +76,12 @@ impl<S: Session> Frame<S> {
     ) -> Self {
         let (above, parent_is_sandboxed) =
             parent.map_or((0, false), |parent| (parent.label.depth, parent.is_sandboxed));
+        let own = match &opening {
+            Opening::Begin(settings) => settings.limits(),
+            Opening::Savepoint(_) | Opening::Sandboxed(_) => locals.limits(),
+            Opening::Pin | Opening::Sandbox => None,
+        };
+        let limits = own.or_else(|| parent?.limits.as_ref()).cloned();
         let parent = match parent {
             None => Parent::None,
             Some(parent) if outer.head().is_some_and(|head| Arc::ptr_eq(head, parent)) => Parent::Head,
@@ -94,6 +102,7 @@ impl<S: Session> Frame<S> {
             first_abort_seen: OnceLock::new(),
             rollback_only: AtomicBool::new(false),
             attached: Attachment::new(),
+            limits,
         }
     }
 
@@ -119,6 +128,12 @@ impl<S: Session> Frame<S> {
             Parent::Head => self.outer.head(),
             Parent::Other(parent) => Some(parent),
         }
+    }
+
+    /// The time limits that hold here; nearly always none.
+    #[inline]
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_deref()
     }
 
     pub(crate) fn opening(&self) -> &Opening {
@@ -164,6 +179,8 @@ impl<S: Session> Frame<S> {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_open()?;
         self.session_state.check()?;
+        // Behind a deadline this is the cause of all else.
+        self.limits().map_or(Ok(()), Limits::check)?;
         match self.aborted_by() {
             Some(cause) => Err(aborted(cause)),
             None => Ok(()),
@@ -225,7 +242,7 @@ impl<S: Session> Frame<S> {
         }
         // What ended the session is a better answer than that the frame has ended with it.
         Err(match self.session_state.status() {
-            TransactionStatus::Lost(error) if error.kind() == ErrorKind::Closed => error,
+            TransactionStatus::Lost(error) if tells_itself(&error) => error,
             _ => self.closed_error(),
         })
     }
@@ -235,7 +252,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// Whether a statement of this frame, or of one that is open in it, may be in flight.
-    pub(super) fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         let mut inside = std::iter::successors(self.open_child(), |frame| frame.open_child());
         self.lock.is_used() || inside.any(|frame| frame.lock.is_used())
     }
@@ -259,25 +276,6 @@ impl<S: Session> Frame<S> {
         })
     }
 
-    /// Registers a hook of this block.
-    ///
-    /// # Errors
-    /// The block has ended (rule 47).
-    pub(crate) fn register(&self, hook: Hook<Context<S>>) -> Result<(), Error> {
-        self.session_state.with_ledger(|_| {
-            self.check_open()?;
-            self.attached.get_or_new().hooks.add([hook]);
-            Ok(())
-        })
-    }
-
-    /// The block was released: its hooks are its parent's. Called under the lock of the ledger.
-    pub(super) fn hand_hooks_on(&self) {
-        if let (Some(attached), Some(parent)) = (self.attached.get(), self.parent()) {
-            parent.attached.get_or_new().hooks.add(attached.hooks.take());
-        }
-    }
-
     /// Whether this block itself is marked (rule 20).
     pub(super) fn is_marked(&self) -> bool {
         self.rollback_only.load(Ordering::Acquire)
@@ -289,7 +287,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// What a cancellation of statements in this frame must leave intact.
-    pub(super) fn cancel_scope(&self) -> CancelScope {
+    pub(crate) fn cancel_scope(&self) -> CancelScope {
         match self.opening {
             Opening::Savepoint(_) | Opening::Sandboxed(_) => CancelScope::Transaction,
             Opening::Begin(_) | Opening::Sandbox if self.parent().is_none() => CancelScope::Nothing,
@@ -376,6 +374,14 @@ impl<S: Session> Lockable for Frame<S> {
 
     fn turn_timeout(&self) -> Duration {
         self.session_state.session().turn_timeout()
+    }
+
+    #[inline]
+    fn releases(&self) {
+        if let Some(limits) = &self.limits {
+            // The transaction is idle from here on.
+            limits.touch();
+        }
     }
 }
 

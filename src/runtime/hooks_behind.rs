@@ -1,4 +1,4 @@
-//! The hooks behind the end of a block: run once its outcome is known, outside it (rules 46, 48, 49 and 51).
+//! The hooks of blocks: where they are registered, and those behind the end of a block, run once its outcome is known, outside it (rules 46, 48, 49 and 51).
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Instrument as _;
@@ -12,6 +12,27 @@ use crate::{
     detach_on_drop::DetachOnDrop,
     error::{Error, ErrorKind},
 };
+
+impl<S: Session> Frame<S> {
+    /// Registers a hook of this block.
+    ///
+    /// # Errors
+    /// The block has ended (rule 47).
+    pub(crate) fn register(&self, hook: Hook<Context<S>>) -> Result<(), Error> {
+        self.session_state().with_ledger(|_| {
+            self.check_open()?;
+            self.attached.get_or_new().hooks.add([hook]);
+            Ok(())
+        })
+    }
+
+    /// The block was released: its hooks are its parent's. Called under the lock of the ledger.
+    pub(super) fn hand_hooks_on(&self) {
+        if let (Some(attached), Some(parent)) = (self.attached.get(), self.parent()) {
+            parent.attached.get_or_new().hooks.add(attached.hooks.take());
+        }
+    }
+}
 
 /// The hooks of a block that has ended, to be run now that its outcome is known.
 pub(super) struct HooksBehind<S: Session> {

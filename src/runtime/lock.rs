@@ -27,6 +27,9 @@ pub(crate) trait Lockable: Sized + Send + Sync {
     fn label(&self) -> &Label;
     fn turn_timeout(&self) -> Duration;
 
+    /// A permit is about to be released.
+    fn releases(&self) {}
+
     /// The error of an acquisition after the close.
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::FrameClosed, format!("the block {} that this belongs to has ended", self.label()))

@@ -28,7 +28,10 @@ mod tests;
 pub use self::hooks::TransactionOutcome;
 pub(crate) use self::{
     block::{Block, Opened},
-    clock::{Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck},
+    clock::{
+        Bounded, DeadlineClock, Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck,
+    },
+    failure::Idle,
     flight::FrameFlight,
     frame::{Context, Frame},
     hooks::{Hook, HookError, Moment},

@@ -117,6 +117,7 @@ where
     H: Deref<Target: Lockable>,
 {
     fn drop(&mut self) {
+        self.frame.releases();
         self.frame.lock().release(self.shared);
     }
 }

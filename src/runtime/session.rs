@@ -40,6 +40,9 @@ pub(crate) trait Session: Debug + Send + Sync + Sized + 'static {
     /// that nothing of a block that has ended waits in line at the driver.
     fn pipelines(&self) -> bool;
 
+    /// Whether an answer is outstanding on the connection.
+    fn is_at_work(&self) -> bool;
+
     /// Whether the server undoes settings with the savepoint that they were made behind; else they are set back.
     fn undoes_settings(&self) -> bool;
 
@@ -68,6 +71,11 @@ pub(super) enum TransactionStatus {
     Gone(Error),
     /// The connection is lost or taken away, and the session with it (rules 33, 34).
     Lost(Error),
+}
+
+/// Whether the reason why a session was taken away is what its users are told, rather than that it is lost.
+pub(super) fn tells_itself(reason: &Error) -> bool {
+    matches!(reason.kind(), ErrorKind::Closed | ErrorKind::IdleTimeout)
 }
 
 /// One session with its ledger, shared by the frames that are open on it.
@@ -196,7 +204,7 @@ impl<S: Session> SessionState<S> {
                 Err(Error::new(ErrorKind::Aborted, "the transaction was rolled back by an earlier error")
                     .with_source(source))
             }
-            TransactionStatus::Lost(source) if source.kind() == ErrorKind::Closed => Err(source),
+            TransactionStatus::Lost(source) if tells_itself(&source) => Err(source),
             TransactionStatus::Lost(source) => {
                 Err(Error::new(ErrorKind::ConnectionLost, "the connection of this transaction is lost")
                     .with_source(source))

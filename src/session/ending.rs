@@ -83,6 +83,10 @@ impl Session for DbSession {
         self.shared().dialect.pipelines()
     }
 
+    fn is_at_work(&self) -> bool {
+        self.taken().is_some_and(|lease| lease.connection().state() == State::Busy)
+    }
+
     fn undoes_settings(&self) -> bool {
         self.shared().dialect.undoes_settings()
     }

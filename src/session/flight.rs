@@ -4,6 +4,7 @@
 use std::{
     any::Any,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use super::{
@@ -12,12 +13,14 @@ use super::{
     trace::{self, Sent, Traced},
 };
 use crate::{
+    driver::Dialect,
     error::{Error, ServerClass},
     pool::Pool,
     runtime::{Frame, FrameFlight, SessionState},
     transaction::{
         control::Control,
-        impact::DriverError,
+        impact::{CancelScope, DriverError},
+        limits::{FlightLimits, TimeLimit},
         owed::{Flight, Owed},
     },
 };
@@ -76,7 +79,11 @@ impl<'f> DbFlight<'f> {
         if !owed.is_empty() {
             self.note(&owed);
         }
-        Ok(owed)
+        match self.frame().and_then(Frame::limits) {
+            // The server counts the rest of the transaction's time with each flight.
+            Some(limits) if self.shared.dialect == Dialect::Postgres => Ok(owed.limited(limits.left())),
+            _ => Ok(owed),
+        }
     }
 
     /// Notes the steps that are sent: for the count of open transactions, and for the traces.
@@ -130,6 +137,21 @@ impl Flight for DbFlight<'_> {
         frame.settings().is_none_or(|settings| settings.read_only() != Some(true))
     }
 
+    fn limits(&self) -> Option<FlightLimits> {
+        let frame = match &self.owner {
+            Owner::Frame(flight) => Some(flight.frame()).filter(|frame| frame.in_transaction()),
+            Owner::None => None,
+            // A COMMIT that is on its way runs to its end.
+            Owner::End(_) => return None,
+        };
+        if let Some(frame) = frame {
+            let limits = frame.limits()?;
+            return Some(FlightLimits { end: limits.of_statement(frame.cancel_scope()), lock: limits.lock });
+        }
+        let at = Instant::now().checked_add(self.shared.limits.as_ref()?.statement?)?;
+        Some(FlightLimits { end: Some(TimeLimit { at, scope: CancelScope::Session }), lock: None })
+    }
+
     fn transaction_name(&self) -> Option<Arc<str>> {
         self.frame()?.root_name().cloned()
     }
@@ -166,7 +188,7 @@ pub(crate) fn examine(pool: &Pool, made: u64, frame: Option<&Frame<DbSession>>, 
     }
     let is_outside = frame.is_none_or(|frame| !frame.in_transaction());
     if (may_not_write && !is_lost) || (is_outside && is_lost) {
-        return DriverError { error: fault.error.without_class(), ..fault };
+        return DriverError { error: fault.error.with_class(ServerClass::Other), ..fault };
     }
     fault
 }

@@ -6,6 +6,7 @@ mod counters;
 mod current;
 mod ending;
 mod flight;
+mod idle_watch;
 mod join_set;
 mod lease;
 mod leasing;
@@ -25,6 +26,7 @@ pub use self::{
 pub(crate) use self::{
     current::{current, held, with_current},
     flight::{DbFlight, examine},
+    idle_watch::IdleWatch,
     lease::{Lease, StatementLease},
     session::{DbSession, RowSource, Shared},
 };

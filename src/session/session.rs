@@ -30,6 +30,7 @@ use crate::{
     transaction::{
         control::{Control, Settings},
         impact::{DriverError, Impact},
+        limits::RequestedLimits,
     },
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) close_timeout: Duration,
     /// What a transaction is that asks for nothing else.
     pub(crate) defaults: Settings,
+    /// The time limits that blocks and statements have by default; nearly always none.
+    pub(crate) limits: Option<Arc<RequestedLimits>>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
     pub(super) registry: Arc<Registry<DbSession>>,
@@ -73,12 +76,18 @@ impl Shared {
             turn_timeout,
             close_timeout,
             defaults,
+            limits: None,
             pool,
             counters,
             registry,
             blocking_pools: Mutex::default(),
             sandbox: OnceLock::new(),
         }
+    }
+
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: Option<Arc<RequestedLimits>>) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
@@ -89,6 +98,7 @@ impl Shared {
             turn_timeout: self.turn_timeout,
             close_timeout: self.close_timeout,
             defaults: self.defaults.clone(),
+            limits: self.limits.clone(),
             pool: Arc::clone(&self.pool),
             counters: Arc::clone(&self.counters),
             registry: Arc::clone(&self.registry),

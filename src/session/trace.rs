@@ -59,7 +59,7 @@ fn step_events(flight: &impl Traced, outcome: &str) {
     for (step, depth) in steps.iter().zip(depths) {
         let name = match step {
             Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
-            Control::Set(_) | Control::Restore(_) => None,
+            Control::Set(_) | Control::Restore(_) | Control::Limit(_) => None,
             Control::Begin(_) | Control::Commit | Control::Rollback => root.map(|name| (**name).to_owned()),
         };
         tracing::debug!(
@@ -81,6 +81,7 @@ fn verb(step: &Control) -> &'static str {
         Control::Release(_) => "release",
         Control::Set(_) => "set",
         Control::Restore(_) => "restore",
+        Control::Limit(_) => "limit",
         Control::RollbackTo(_) => "rollback to savepoint",
         Control::Commit => "commit",
         Control::Rollback => "rollback",
@@ -99,6 +100,7 @@ fn depths(steps: &[Control], after: u32) -> Vec<u32> {
                 Control::Begin(_) | Control::Commit | Control::Rollback => (1, 0),
                 // Behind its savepoint, or ahead of its release: nothing opens or ends with it.
                 Control::Set(locals) | Control::Restore(locals) => (locals.depth, locals.depth),
+                Control::Limit(_) => (open, open),
                 Control::Savepoint(name) => {
                     let depth = level(name).unwrap_or(open);
                     (depth, depth.saturating_sub(1))

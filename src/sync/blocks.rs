@@ -1,6 +1,9 @@
 //! Blocks in blocking form, and the state of the block that the thread has open.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::{Duration, Instant},
+};
 
 use super::{SyncDatabase, thread_scope::ThreadScope};
 use crate::{
@@ -211,6 +214,17 @@ impl SyncTransaction<'_> {
         eager();
         /// As [`TransactionBuilder::name`].
         name(name: &str);
+        /// As [`TransactionBuilder::timeout`]. A body that is called cannot be dropped: its statements end at the deadline, and the
+        /// block is rolled back when it returns.
+        timeout(time: Duration);
+        /// As [`TransactionBuilder::deadline`] and [`timeout`](Self::timeout).
+        deadline(at: Instant);
+        /// As [`TransactionBuilder::statement_timeout`].
+        statement_timeout(time: Duration);
+        /// As [`TransactionBuilder::lock_timeout`].
+        lock_timeout(time: Duration);
+        /// As [`TransactionBuilder::acquire_timeout`].
+        acquire_timeout(wait: Duration);
     }
 
     /// Runs a block, as [`SyncDatabase::atomic`] does.

@@ -3,7 +3,7 @@
 //! Used by `runtime`, which owes and takes steps, and by the drivers, which render them. It knows no SQL text, no connection and
 //! no frame, and is tested against a naive model of a server (`control_tests.rs`).
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use smallvec::SmallVec;
 
@@ -24,6 +24,9 @@ pub(crate) enum Control {
     Restore(Locals),
     Release(Name),
     RollbackTo(Name),
+    /// Behind all others: the time that the statement of this flight may take. It is made for a flight and never owed
+    /// (PostgreSQL).
+    Limit(Duration),
     Commit,
     Rollback,
 }
@@ -42,7 +45,12 @@ impl Control {
     fn opens(&self) -> bool {
         match self {
             Self::Begin(_) | Self::Savepoint(_) | Self::Set(_) => true,
-            Self::Restore(_) | Self::Release(_) | Self::RollbackTo(_) | Self::Commit | Self::Rollback => false,
+            Self::Restore(_)
+            | Self::Release(_)
+            | Self::RollbackTo(_)
+            | Self::Limit(_)
+            | Self::Commit
+            | Self::Rollback => false,
         }
     }
 
@@ -103,7 +111,7 @@ impl Ledger {
             Control::Release(name) => self.release(name),
             Control::RollbackTo(name) => self.roll_back_to(name),
             Control::Rollback => self.owe_rollback(),
-            Control::Commit => debug_assert!(false, "a COMMIT goes out at once"),
+            Control::Commit | Control::Limit(_) => debug_assert!(false, "it goes out at once"),
         }
     }
 

@@ -48,6 +48,7 @@ impl Server {
                 self.settings.local = locals.depth;
             }
             Control::Restore(locals) => self.settings.local = self.settings.saved[&locals.depth],
+            Control::Limit(_) => panic!("{step:?} is never owed"),
             Control::Release(name) => {
                 let at = self.find(name);
                 self.savepoints.truncate(at);

@@ -3,6 +3,7 @@
 
 pub(crate) mod control;
 pub(crate) mod impact;
+pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod owed;
 pub(crate) mod settings;

@@ -7,11 +7,15 @@ use std::{
     any::Any,
     ops::Deref,
     sync::{Arc, MutexGuard},
+    time::Duration,
 };
 
 use crate::{
     error::Error,
-    transaction::control::{Control, Ledger, Steps},
+    transaction::{
+        control::{Control, Ledger, Steps},
+        limits::FlightLimits,
+    },
 };
 
 /// Steps that were taken from a ledger, which stays locked for as long as this lives: no other flight of the session comes
@@ -27,6 +31,12 @@ impl<'l> Owed<'l> {
     /// Steps out of a locked ledger.
     pub(crate) fn new(steps: Steps, ledger: MutexGuard<'l, Ledger>) -> Self {
         Self { steps, _ledger: Some(ledger) }
+    }
+
+    /// Adds the time that the statement behind the steps may take.
+    pub(crate) fn limited(mut self, left: Option<Duration>) -> Self {
+        self.steps.extend(left.map(Control::Limit));
+        self
     }
 
     /// What a flight owes outside any block.
@@ -81,6 +91,12 @@ pub(crate) trait Flight: Send + Sync {
     )]
     fn begins_writing(&self) -> bool {
         false
+    }
+
+    /// The time limits of the flight, if it has some and its work begins now.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite works in this process"))]
+    fn limits(&self) -> Option<FlightLimits> {
+        None
     }
 
     /// What the transaction is called that the flight is part of.

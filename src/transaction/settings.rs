@@ -3,6 +3,8 @@
 
 use std::{fmt, sync::Arc};
 
+use super::limits::Limits;
+
 /// How much of other transactions' work a transaction may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -39,11 +41,13 @@ struct Requested {
     read_only: Option<bool>,
     deferrable: Option<bool>,
     locals: Vec<(String, String)>,
+    /// Kept by the client, whatever the server is told of them.
+    limits: Option<Arc<Limits>>,
 }
 
 impl fmt::Debug for Requested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { isolation, read_only, deferrable, locals } = self;
+        let Self { isolation, read_only, deferrable, locals, limits: _ } = self;
         // A value may be a secret: keys alone.
         let keys: Vec<_> = locals.iter().map(|(key, _)| key).collect();
         write!(f, "Requested({isolation:?}, {read_only:?}, {deferrable:?}, {keys:?})")
@@ -51,9 +55,23 @@ impl fmt::Debug for Requested {
 }
 
 impl Settings {
-    /// Whether nothing was asked for.
+    /// Whether nothing was asked for of the server.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        let is_empty = |asked: &Arc<Requested>| {
+            let Requested { isolation, read_only, deferrable, locals, limits: _ } = &**asked;
+            isolation.is_none() && read_only.is_none() && deferrable.is_none() && locals.is_empty()
+        };
+        self.0.as_ref().is_none_or(is_empty)
+    }
+
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: Arc<Limits>) -> Self {
+        self.change(|asked| asked.limits = Some(limits))
+    }
+
+    /// The time limits of the block.
+    pub(crate) fn limits(&self) -> Option<&Arc<Limits>> {
+        self.0.as_ref()?.limits.as_ref()
     }
 
     #[must_use]
@@ -79,6 +97,12 @@ impl Settings {
             asked.locals.retain(|(known, _)| !known.eq_ignore_ascii_case(&key));
             asked.locals.push((key, value));
         })
+    }
+
+    #[must_use]
+    #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "for a driver that is not built"))]
+    pub(crate) fn without_local(self, key: &str) -> Self {
+        self.change(|asked| asked.locals.retain(|(known, _)| !known.eq_ignore_ascii_case(key)))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Requested)) -> Self {
@@ -107,7 +131,7 @@ impl Settings {
     /// What was not asked for never conflicts. An open transaction that did not ask has an isolation level that we do
     /// not know, so that every level asked for differs from it; it is taken to be read-write and not deferrable.
     pub(crate) fn conflicts_with(&self, open: &Self) -> Option<String> {
-        let Requested { isolation, read_only, deferrable, locals: _ } = self.0.as_deref()?;
+        let Requested { isolation, read_only, deferrable, locals: _, limits: _ } = self.0.as_deref()?;
         if let Some(level) = isolation.filter(|_| *isolation != open.isolation()) {
             let has = open.isolation().map_or("the server's default", Isolation::name);
             return Some(format!("isolation level {} was asked for, the open transaction has {has}", level.name()));
@@ -128,7 +152,7 @@ impl Settings {
     pub(crate) fn or(self, others: &Self) -> Self {
         let Some(theirs) = &others.0 else { return self };
         let Some(ours) = self.0 else { return others.clone() };
-        let Requested { isolation, read_only, deferrable, locals } = Arc::unwrap_or_clone(ours);
+        let Requested { isolation, read_only, deferrable, locals, limits } = Arc::unwrap_or_clone(ours);
         let is_own = |key: &str| locals.iter().any(|(own, _)| own.eq_ignore_ascii_case(key));
         let mut all: Vec<_> = theirs.locals.iter().filter(|(key, _)| !is_own(key)).cloned().collect();
         all.extend(locals);
@@ -137,6 +161,7 @@ impl Settings {
             read_only: read_only.or(theirs.read_only),
             deferrable: deferrable.or(theirs.deferrable),
             locals: all,
+            limits: limits.or_else(|| theirs.limits.clone()),
         })))
     }
 
@@ -146,12 +171,13 @@ impl Settings {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The local settings alone: what a nested block can have of its own.
+    /// The local settings and the limits alone: what a nested block can have of its own.
     #[must_use]
     pub(crate) fn locals_alone(&self) -> Self {
         let alone = |asked: &Arc<Requested>| {
-            (!asked.locals.is_empty())
-                .then(|| Arc::new(Requested { locals: asked.locals.clone(), ..Requested::default() }))
+            let (locals, limits) = (asked.locals.clone(), asked.limits.clone());
+            let has_some = !locals.is_empty() || limits.is_some();
+            has_some.then(|| Arc::new(Requested { locals, limits, ..Requested::default() }))
         };
         Self(self.0.as_ref().and_then(alone))
     }

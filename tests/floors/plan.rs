@@ -61,7 +61,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
     ("lru", &["driver/postgres/statement_cache.rs", "driver/mysql/statement_cache.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs", "model/mod.rs"]),
-    ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/scope.rs", "session/scope.rs"]),
+    ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),
     ("rusqlite", &["driver/sqlite/", "db/native/sqlite.rs", "lib.rs"]),

@@ -8,4 +8,5 @@ mod manager;
 mod memory;
 mod permission;
 mod surroundings;
+mod time_limits;
 mod transactions;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, blocks::end, options::BlockOptions, own_block::Place};
+use super::{Database, blocks::end, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
@@ -72,7 +72,7 @@ impl Database {
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        let block = self.open_block(&BlockOptions::default()).await?;
+        let block = self.open_own_block().await?;
         let result = self.lend_in_frame(block.frame(), body).await;
         end(block, result).await
     }

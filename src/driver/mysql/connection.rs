@@ -156,7 +156,7 @@ impl MysqlConnection {
         // sent alone first.
         let mut is_doubtful = rides && self.status.get() == SessionStatus::Idle && wire.is_long_idle();
         loop {
-            let steps = take(flight, &[])?;
+            let steps = take(flight, &wire.server, &[])?;
             if rides
                 && wire.server.takes_together(&steps, &text.sql)
                 && (steps.is_empty() || !mem::take(&mut is_doubtful))
@@ -222,7 +222,7 @@ impl MysqlConnection {
 
     async fn commit(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), DriverError> {
         let wire = self.lock().await?;
-        let steps = take(flight, steps)?;
+        let steps = take(flight, &wire.server, steps)?;
         if self.status.get() != SessionStatus::Transaction {
             let error = Error::new(ErrorKind::RolledBack, "the transaction had ended before its COMMIT");
             return Err(DriverError::new(
@@ -242,7 +242,7 @@ impl MysqlConnection {
 
     async fn rollback(&self, flight: &dyn Flight) -> Result<(), DriverError> {
         let wire = self.lock().await?;
-        take(flight, &[])?;
+        take(flight, &wire.server, &[])?;
         // On a pinned connection only the transaction ends: the session still belongs to its owner.
         let is_idle = self.status.get() == SessionStatus::Idle;
         let effect = if is_idle { self.status.mark().get() } else { SessionEffect::None };
@@ -266,9 +266,10 @@ fn bound(wire: &mut Wire, query: Query<'_>, want: Want) -> Result<(Arc<Statement
 }
 
 /// The owed steps, and `more`. The guard gives exclusive use of the connection: the steps are sent in this poll.
-fn take(flight: &dyn Flight, more: &[Control]) -> Result<Steps, DriverError> {
+fn take(flight: &dyn Flight, server: &Server, more: &[Control]) -> Result<Steps, DriverError> {
     let mut steps = flight.take().map_err(DriverError::harmless)?.into_steps();
     steps.extend(more.iter().cloned());
+    server.spell_times(&mut steps);
     Ok(steps)
 }
 
@@ -292,7 +293,7 @@ impl Connection for MysqlConnection {
             Some(Control::Rollback) => Box::pin(self.rollback(flight)),
             _ => Box::pin(async move {
                 let wire = self.lock().await?;
-                let steps = take(flight, steps)?;
+                let steps = take(flight, &wire.server, steps)?;
                 if steps.is_empty() {
                     return Ok(());
                 }

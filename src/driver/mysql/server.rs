@@ -4,9 +4,9 @@
 use mysql_async::{Conn, Error as Native, Value, consts::MAX_PAYLOAD_LEN, prelude::Queryable as _};
 
 use crate::{
-    driver::Dialect,
+    driver::{Dialect, IDLE_TIME, STATEMENT_TIME},
     error::{Error, ErrorKind},
-    transaction::control::Control,
+    transaction::control::{Control, Locals},
 };
 
 /// The largest number of parameters that the protocol has room for.
@@ -36,6 +36,38 @@ impl Server {
         // The URL may allow less.
         let limit = conn.opts().max_allowed_packet().map_or(limit, |allowed| allowed.min(limit));
         Ok(Self { is_mariadb: version.to_ascii_lowercase().contains("mariadb"), limit })
+    }
+
+    /// Puts the server's own variables for times into the steps that set or restore them.
+    pub(super) fn spell_times(&self, steps: &mut [Control]) {
+        for step in steps {
+            let (Control::Begin(settings)
+            | Control::Set(Locals { settings, .. })
+            | Control::Restore(Locals { settings, .. })) = step
+            else {
+                continue;
+            };
+            for key in [STATEMENT_TIME, IDLE_TIME] {
+                let Some(millis) = settings.local(key) else { continue };
+                let own = self.spelled(key, millis.parse().unwrap_or(u64::MAX));
+                let spelled = std::mem::take(settings).without_local(key);
+                *settings = match own {
+                    // The caller's own value for the variable comes first.
+                    Some((own, value)) if spelled.local(own).is_none() => spelled.with_local(own, value),
+                    _ => spelled,
+                };
+            }
+        }
+    }
+
+    /// The server's variable for a time, and its value.
+    fn spelled(&self, key: &str, millis: u64) -> Option<(&'static str, String)> {
+        match (key, self.is_mariadb) {
+            (STATEMENT_TIME, true) => Some(("max_statement_time", format!("{}.{:03}", millis / 1_000, millis % 1_000))),
+            (STATEMENT_TIME, false) => Some(("max_execution_time", millis.to_string())),
+            (IDLE_TIME, true) => Some(("idle_transaction_timeout", millis.div_ceil(1_000).to_string())),
+            _ => None,
+        }
     }
 
     /// Whether the server takes a text of so many bytes.
@@ -127,5 +159,38 @@ mod tests {
         let server = Server { is_mariadb: false, limit: 1024 };
         assert!(server.check_text(1022).is_ok());
         assert_eq!(server.check_text(1023).unwrap_err().kind(), ErrorKind::Parameter);
+    }
+
+    #[test]
+    fn each_server_has_its_own_variables_for_times_rule_54() {
+        use crate::transaction::control::Settings;
+        let settings = Settings::default()
+            .with_local("tmp_table_size", "1")
+            .with_local(STATEMENT_TIME, "1250")
+            .with_local(IDLE_TIME, "1");
+        let spelled = |server: Server, settings: &Settings| {
+            let mut steps =
+                [Control::Begin(settings.clone()), Control::Set(Locals { depth: 2, settings: settings.clone() })];
+            server.spell_times(&mut steps);
+            assert_eq!(
+                steps[0],
+                Control::Begin(match &steps[1] {
+                    Control::Set(locals) => locals.settings.clone(),
+                    other => panic!("{other:?}"),
+                })
+            );
+            Dialect::Mysql.render(&steps[0]).into_owned()
+        };
+        assert_eq!(
+            spelled(Server::of(true), &settings),
+            "SET SESSION tmp_table_size = 1; SET SESSION max_statement_time = 1.250; \
+             SET SESSION idle_transaction_timeout = 1; START TRANSACTION"
+        );
+        assert_eq!(
+            spelled(Server::of(false), &settings),
+            "SET SESSION tmp_table_size = 1; SET SESSION max_execution_time = 1250; START TRANSACTION"
+        );
+        let own = Settings::default().with_local("max_statement_time", "7").with_local(STATEMENT_TIME, "1250");
+        assert_eq!(spelled(Server::of(true), &own), "SET SESSION max_statement_time = 7; START TRANSACTION");
     }
 }

@@ -204,7 +204,11 @@ impl Wire {
                 Control::Set(locals) => {
                     self.locals.extend(locals.settings.locals().iter().map(|(key, _)| key.clone()));
                 }
-                Control::Savepoint(_) | Control::Restore(_) | Control::Release(_) | Control::RollbackTo(_) => {}
+                Control::Savepoint(_)
+                | Control::Restore(_)
+                | Control::Release(_)
+                | Control::RollbackTo(_)
+                | Control::Limit(_) => {}
             }
         }
         self.status.set(SessionStatus::Unknown);

@@ -70,6 +70,10 @@ pub(super) fn step(response: ErrorResponse, step: &Control) -> DriverError {
     if response.ends_session() {
         return ended_by(response, "");
     }
+    if let Control::Limit(_) = step {
+        // It has failed as the statement behind it would have.
+        return statement(response, &steps::text(step));
+    }
     // The server may name the settings.
     let names: String = step.locals().iter().flat_map(|(key, _)| [key, " "]).collect();
     DriverError::new(Impact::Transaction, server(&response, &names).with_statement(&steps::text(step)))

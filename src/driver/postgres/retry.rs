@@ -79,7 +79,7 @@ impl PostgresConnection {
         if !self.wire.is_in_transaction() {
             return Some(Vec::new());
         }
-        recovery_of_last(taken.last())
+        recovery_of_last(taken)
     }
 
     fn is_kept_stale(&self, failed: &FailedRequest) -> bool {
@@ -139,15 +139,21 @@ fn recovery_steps(failed: &FailedRequest, in_transaction: bool) -> Option<Vec<Co
     match (by_step, in_transaction) {
         (true, _) => None,
         (false, false) => Some(Vec::new()),
-        (false, true) => recovery_of_last(taken.last()),
+        (false, true) => recovery_of_last(taken),
     }
 }
 
-/// The steps that go back to the beginning of a request's own statement, if the last step that it took along allows it.
-fn recovery_of_last(last: Option<&Control>) -> Option<Vec<Control>> {
-    match last? {
+/// The steps that go back to the beginning of a request's own statement, if the last step that it took along allows it. Its
+/// time limit is made anew with the request.
+fn recovery_of_last(taken: &[Control]) -> Option<Vec<Control>> {
+    match taken.iter().rfind(|step| !matches!(step, Control::Limit(_)))? {
         Control::Savepoint(name) | Control::RollbackTo(name) => Some(vec![Control::RollbackTo(name.clone())]),
         begin @ Control::Begin(_) => Some(vec![Control::Rollback, begin.clone()]),
-        Control::Set(_) | Control::Restore(_) | Control::Release(_) | Control::Commit | Control::Rollback => None,
+        Control::Set(_)
+        | Control::Restore(_)
+        | Control::Release(_)
+        | Control::Limit(_)
+        | Control::Commit
+        | Control::Rollback => None,
     }
 }

@@ -37,6 +37,7 @@ impl SchemaChanges {
                 | Control::Set(_)
                 | Control::Restore(_)
                 | Control::Release(_)
+                | Control::Limit(_)
                 | Control::Commit => {}
             }
         }

@@ -124,9 +124,12 @@ fn commands(step: &Control) -> SmallVec<[(String, Params<'_>); 1]> {
         Control::Begin(settings) => begin(settings),
         Control::Set(locals) => SmallVec::from_iter([set(locals)]),
         Control::Restore(locals) => SmallVec::from_iter([restore(locals)]),
-        Control::Savepoint(_) | Control::Release(_) | Control::RollbackTo(_) | Control::Commit | Control::Rollback => {
-            plain()
-        }
+        Control::Savepoint(_)
+        | Control::Release(_)
+        | Control::RollbackTo(_)
+        | Control::Limit(_)
+        | Control::Commit
+        | Control::Rollback => plain(),
     }
 }
 

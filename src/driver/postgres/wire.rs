@@ -340,7 +340,7 @@ impl Wire {
                 let prepared = steps::write(steps, is_guarded, self.prepares(status), out);
                 preparing = self.prepared_steps.prepare(prepared, status.deallocations);
             }
-            if steps.iter().any(|step| !matches!(step, Control::Begin(_))) {
+            if steps.iter().any(|step| !matches!(step, Control::Begin(_) | Control::Limit(_))) {
                 self.steps_sent.store(status.sent + 1, Ordering::Release);
             }
             out.extend_from_slice(request);

@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     transaction::{
         control::{Control, Steps},
+        limits::TimeLimit,
         owed::{Flight, Owed},
     },
 };
@@ -44,12 +45,15 @@ pub(super) struct WaitLimits {
     pub(super) left: Duration,
     /// It cannot be repeated, and its thread may block: it waits there for the write lock too.
     pub(super) blocks: bool,
+    /// When the work must end.
+    pub(super) end: Option<TimeLimit>,
 }
 
 impl WaitLimits {
-    pub(super) fn of(attempts: &Attempts, patience: Duration, slice: Duration) -> Self {
-        let left = attempts.left(patience);
-        Self { ticket: attempts.ticket.as_ref().map(Ticket::number), slice: slice.min(left), left, blocks: false }
+    pub(super) fn of(attempts: &Attempts, flight: &dyn Flight, patience: Duration, slice: Duration) -> Self {
+        let (end, lock) = flight.limits().map_or((None, None), |limits| (limits.end, limits.lock));
+        let left = attempts.left(lock.unwrap_or(patience));
+        Self { ticket: attempts.ticket.as_ref().map(Ticket::number), slice: slice.min(left), left, blocks: false, end }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -16,8 +16,14 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use super::run_on::{self, CurrentThread};
-use crate::transaction::impact::CancelScope;
+use super::{
+    classify,
+    run_on::{self, CurrentThread},
+};
+use crate::{
+    error::{Error, ServerClass},
+    transaction::{impact::CancelScope, limits::TimeLimit},
+};
 
 /// The time that a dropped write in a savepoint may compute on, so that the transaction around it survives.
 const GRACE_TIME: Duration = Duration::from_secs(3);
@@ -38,6 +44,12 @@ pub(super) struct CancelFlag {
     /// Whether stopping the current work would roll the transaction back, as SQLite does when it interrupts a statement
     /// that writes.
     would_roll_back: AtomicBool,
+    /// When the current work must end, by [`nanos`]; 0 if it may take any time.
+    end: AtomicU64,
+    /// Whether the transaction around the current work must survive that end.
+    spares_transaction: AtomicBool,
+    /// The last work whose time was over.
+    late: AtomicU64,
     /// Wakes those that await a lock when something was cancelled.
     changed: Notify,
     /// How many await a lock, and the highest number that ever did.
@@ -124,8 +136,48 @@ impl CancelFlag {
     /// Whether the current work must end.
     pub(super) fn should_stop(&self) -> bool {
         let number = self.running.load(Ordering::SeqCst);
+        self.check_time(number);
         self.cancelled.load(Ordering::SeqCst) >= number
             || !self.would_roll_back.load(Ordering::SeqCst) && self.is_set(number)
+    }
+
+    /// Cancels the current work if its time is over, as if it were dropped.
+    fn check_time(&self, number: u64) {
+        let end = self.end.load(Ordering::Relaxed);
+        if end == 0 || nanos(Instant::now()) < end {
+            return;
+        }
+        let spares = self.spares_transaction.load(Ordering::Relaxed);
+        let changed = if spares { &self.cancelled_statement } else { &self.cancelled };
+        changed.fetch_max(number, Ordering::SeqCst);
+        self.late.store(number, Ordering::SeqCst);
+    }
+
+    /// Sets when the work must end that runs next.
+    fn set_end(&self, end: Option<TimeLimit>) {
+        match end {
+            // Nearly always there is none, and a load costs less than a store.
+            None if self.end.load(Ordering::Relaxed) == 0 => {}
+            None => self.end.store(0, Ordering::Relaxed),
+            Some(TimeLimit { at, scope }) => {
+                self.spares_transaction.store(scope == CancelScope::Transaction, Ordering::Relaxed);
+                self.end.store(nanos(at).max(1), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Why the work of a number was cancelled.
+    pub(super) fn reason(&self, number: u64) -> Error {
+        if self.late.load(Ordering::SeqCst) == number { classify::late() } else { classify::dropped() }
+    }
+
+    /// The error of the current work, which may have been interrupted as its time was over.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let is_late = self.late.load(Ordering::SeqCst) == self.running.load(Ordering::SeqCst);
+        if is_late && error.class() == ServerClass::Cancelled {
+            return error.with_class(ServerClass::StatementTimeout);
+        }
+        error
     }
 
     /// Whether a dropped write, which runs on so that the transaction around it survives, has used up its time. Called
@@ -165,10 +217,12 @@ impl CancelFlag {
         self: &Arc<Self>,
         number: u64,
         (slice, patience): (Duration, Duration),
+        end: Option<TimeLimit>,
         current_thread: CurrentThread,
         work: impl FnOnce() -> T,
     ) -> T {
         self.running.store(number, Ordering::SeqCst);
+        self.set_end(end);
         self.set_would_roll_back(false);
         let waiting = BusyWait { cancel: Arc::clone(self), slice, patience, since: None, current_thread };
         let outer = BUSY_WAIT.with(|cell| cell.replace(Some(waiting)));
@@ -176,6 +230,12 @@ impl CancelFlag {
         BUSY_WAIT.with(|cell| *cell.borrow_mut() = outer);
         out
     }
+}
+
+/// A moment as a number.
+fn nanos(at: Instant) -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(at.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The state of the busy handler, to which SQLite passes none: that of the work on this thread.

@@ -21,6 +21,12 @@ pub(super) fn dropped() -> Error {
     Error::new(ErrorKind::Cancelled, "the statement was dropped")
 }
 
+/// The error of a statement whose time was over before it was done.
+pub(super) fn late() -> Error {
+    let code = ffi::Error { code: ffi::ErrorCode::OperationInterrupted, extended_code: ffi::SQLITE_INTERRUPT };
+    failure(code, Some("interrupted: its time was over")).with_class(ServerClass::StatementTimeout)
+}
+
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
     let ours = match &error {

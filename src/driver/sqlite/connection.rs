@@ -134,7 +134,7 @@ impl SqliteConnection {
         let result = match attempts.take(flight) {
             Ok(steps) => {
                 let mut taken = TakenSteps::new(steps, more, flight);
-                let waiting = WaitLimits::of(attempts, shared.patience, SLICE);
+                let waiting = WaitLimits::of(attempts, flight, shared.patience, SLICE);
                 shared.work(current_thread, number, &mut taken, waiting, work)
             }
             Err(error) => Err(shared.refused(error).into()),
@@ -151,7 +151,7 @@ impl SqliteConnection {
         work: impl FnOnce(&mut ConnectionState) -> Result<T, WorkError> + Send + 'static,
     ) -> (u64, Result<T, WorkError>) {
         let (permit, number) = self.shared.owned_permit().await;
-        let waiting = WaitLimits::of(attempts, self.shared.patience, Duration::MAX);
+        let waiting = WaitLimits::of(attempts, flight, self.shared.patience, Duration::MAX);
         let taken = attempts.take(flight).map_err(DriverError::harmless);
         let queued =
             taken.and_then(|steps| self.queue(number, permit, TakenSteps::new(steps, more, flight), waiting, work));

@@ -57,6 +57,7 @@ pub(super) fn keeps_transaction(db: &Connection, was_open: bool, sql: &str) -> R
 pub(super) fn stopped(conn: &ConnectionState, was_open: bool, error: StatementError) -> WorkError {
     match error {
         StatementError::Failed(error) => {
+            let error = conn.cancel.explain(error);
             let impact = impact(&conn.db, was_open);
             if conn.may_wait && impact == Impact::None && classify::may_come_free(&error) {
                 return WorkError::Waits(Wait::Other);

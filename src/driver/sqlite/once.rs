@@ -79,8 +79,8 @@ impl SqliteConnection {
         T: Send + 'static,
         W: FnOnce(&mut ConnectionState) -> Result<T, WorkError> + Send + 'static,
     {
-        let waiting =
-            WaitLimits { blocks: true, ..WaitLimits::of(&Attempts::default(), self.shared.patience, Duration::MAX) };
+        let waiting = WaitLimits::of(&Attempts::default(), flight, self.shared.patience, Duration::MAX);
+        let waiting = WaitLimits { blocks: true, ..waiting };
         let steps = flight.take().map_err(DriverError::harmless)?.into_steps();
         let queued = self.queue(number, permit, TakenSteps::new(steps, &[], flight), waiting, work)?;
         let (shared, in_block) = (Arc::clone(&self.shared), flight.needs_transaction());

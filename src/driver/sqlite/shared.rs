@@ -19,7 +19,6 @@ use tokio::{
 use super::{
     attempt::{TakenSteps, WaitLimits},
     cancel_flag::CancelFlag,
-    classify,
     connection_state::ConnectionState,
     open::OpenDatabase,
     run_on::CurrentThread,
@@ -101,7 +100,7 @@ impl Shared {
         current_thread: CurrentThread,
         number: u64,
         taken: &mut TakenSteps,
-        WaitLimits { ticket, slice, left, blocks }: WaitLimits,
+        WaitLimits { ticket, slice, left, blocks, end }: WaitLimits,
         work: impl FnOnce(&mut ConnectionState) -> Result<T, WorkError>,
     ) -> Result<T, WorkError> {
         let mut conn = self.conn();
@@ -110,7 +109,7 @@ impl Shared {
             conn.pending.extend_from_slice(&taken.steps);
             self.update_state(&conn);
             drop(conn);
-            return Err(self.refused(classify::dropped()).into());
+            return Err(self.refused(self.cancel.reason(number)).into());
         }
         // If the work panics, the connection is not used again.
         self.state.store(BROKEN, Ordering::Release);
@@ -118,7 +117,7 @@ impl Shared {
         conn.may_wait = slice < left;
         (conn.write_access.ticket, conn.write_access.name) = (ticket, taken.name.take());
         conn.write_access.blocks = blocks.then_some(left);
-        let out = self.cancel.run(number, (slice, left), current_thread, || {
+        let out = self.cancel.run(number, (slice, left), end, current_thread, || {
             steps::take_steps(&mut conn, &taken.steps)?;
             if taken.needs_transaction {
                 conn.check_open()?;

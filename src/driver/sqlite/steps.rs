@@ -112,9 +112,12 @@ fn take_step(conn: &mut ConnectionState, step: &Control, text: &str) -> rusqlite
             Control::Commit => current_thread.run_timed(commit, || statement.raw_execute())?,
             // A long transaction takes long to undo.
             Control::Rollback | Control::RollbackTo(_) => current_thread.run(|| statement.raw_execute())?,
-            Control::Begin(_) | Control::Savepoint(_) | Control::Release(_) | Control::Set(_) | Control::Restore(_) => {
-                statement.raw_execute()?
-            }
+            Control::Begin(_)
+            | Control::Savepoint(_)
+            | Control::Release(_)
+            | Control::Set(_)
+            | Control::Restore(_)
+            | Control::Limit(_) => statement.raw_execute()?,
         };
     }
     match step {
@@ -124,7 +127,8 @@ fn take_step(conn: &mut ConnectionState, step: &Control, text: &str) -> rusqlite
         | Control::Set(_)
         | Control::Restore(_)
         | Control::Release(_)
-        | Control::RollbackTo(_) => Ok(()),
+        | Control::RollbackTo(_)
+        | Control::Limit(_) => Ok(()),
     }
 }
 

@@ -38,7 +38,8 @@ impl SqliteConnection {
     ) -> Result<(), DriverError> {
         let shared = &*self.shared;
         attempts.since.get_or_insert_with(Instant::now);
-        let left = attempts.left(shared.patience);
+        let patience = flight.limits().and_then(|limits| limits.lock).unwrap_or(shared.patience);
+        let left = attempts.left(patience);
         let Some((lock, connection)) = shared.write_lock.as_ref().filter(|_| wait != Wait::Other) else {
             // It was tried with all of its time, so some is left.
             let nap = pause(attempts.pauses).min(left);
@@ -62,7 +63,7 @@ impl SqliteConnection {
 
 async fn unless_cancelled<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
     match select(pin!(shared.cancel.until_set(number)), pin!(wait)).await {
-        Either::Left(((), _)) => Err(DriverError::harmless(classify::dropped())),
+        Either::Left(((), _)) => Err(DriverError::harmless(shared.cancel.reason(number))),
         Either::Right((out, _)) => Ok(out),
     }
 }

@@ -332,6 +332,10 @@ impl Session for Fake {
         true
     }
 
+    fn is_at_work(&self) -> bool {
+        self.recorder.state().outstanding > 0
+    }
+
     fn undoes_settings(&self) -> bool {
         true
     }

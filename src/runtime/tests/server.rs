@@ -79,7 +79,7 @@ impl Server {
                 self.savepoints.clear();
             }
             Control::Rollback => self.roll_back(),
-            Control::Set(_) | Control::Restore(_) => {}
+            Control::Set(_) | Control::Restore(_) | Control::Limit(_) => {}
         }
     }
 
@@ -111,6 +111,7 @@ pub(super) fn text(step: &Control) -> String {
         Control::Savepoint(name) => format!("SAVEPOINT {name}"),
         Control::Set(locals) => format!("SET {}", locals.depth),
         Control::Restore(locals) => format!("RESTORE {}", locals.depth),
+        Control::Limit(left) => format!("LIMIT {left:?}"),
         Control::Release(name) => format!("RELEASE {name}"),
         Control::RollbackTo(name) => format!("ROLLBACK TO {name}"),
         Control::Commit => "COMMIT".into(),

@@ -9,11 +9,15 @@ mod closed_frames;
 #[cfg(feature = "full")]
 mod commit_tag;
 mod connection_binding;
+mod deadlines;
+#[cfg(feature = "full")]
+mod deadlines_on_the_wire;
 #[cfg(feature = "full")]
 mod defaults;
 mod entering;
 #[cfg(feature = "full")]
 mod failed_begin;
+mod idle_transactions;
 #[cfg(feature = "full")]
 mod join_set;
 mod joining;
@@ -46,6 +50,7 @@ mod scopes;
 mod set_local;
 mod stopped_statements;
 mod tasks;
+mod time_limits;
 #[cfg(feature = "full")]
 mod tower_layer;
 mod turns;

@@ -31,3 +31,16 @@ pub(crate) fn late(dialect: Dialect, value: &str, seconds: f64) -> String {
         _ => format!("select {value} from pg_sleep({seconds})"),
     }
 }
+
+/// A query that takes far longer than any test waits, whose server is busy all the time. It returns one row.
+pub(crate) fn endless(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Mysql => {
+            "with d(d) as (select 1 union all select 2 union all select 3 union all select 4 union all select 5
+                           union all select 6 union all select 7 union all select 8 union all select 9 union all select 10)
+             select max(a.d + b.d * c.d + d.d * e.d + f.d * g.d + h.d * i.d + j.d * k.d + l.d * rand())
+             from d a, d b, d c, d d, d e, d f, d g, d h, d i, d j, d k, d l"
+        }
+        _ => "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n",
+    }
+}

@@ -81,6 +81,14 @@ pub enum ErrorKind {
     RetriesExhausted,
     /// A transaction is open where there must be none.
     TransactionOpen,
+    /// The transaction's time was over; what it did was rolled back.
+    Timeout,
+    /// The statement's time was over. In a block, the block can only be rolled back.
+    StatementTimeout,
+    /// A lock could not be had within the time that was given for it.
+    LockTimeout,
+    /// The transaction sent nothing for longer than it may, and was rolled back.
+    IdleTimeout,
 }
 
 /// What a server said of a statement that failed.
@@ -167,9 +175,9 @@ impl Error {
         self.change(|inner| inner.server = Some(Box::new(server)))
     }
 
-    /// The same error, of no class that the predicates know.
-    pub(crate) fn without_class(self) -> Self {
-        self.change(|inner| inner.server.iter_mut().for_each(|server| server.class = ServerClass::Other))
+    /// The same error, of another class.
+    pub(crate) fn with_class(self, class: ServerClass) -> Self {
+        self.change(|inner| inner.server.iter_mut().for_each(|server| server.class = class))
     }
 
     pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -305,20 +313,21 @@ impl Error {
         self.chain().any(|error| matches!(error.0.kind, ErrorKind::ConnectionLost | ErrorKind::CommitUnknown))
     }
 
-    /// Whether a time ran out: for a connection, a turn, a lock or a statement.
+    /// Whether a time ran out: for a connection, a turn, a lock, a statement or a transaction.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::PoolTimeout | ErrorKind::TurnTimeout)
+        use ErrorKind::{IdleTimeout, LockTimeout, PoolTimeout, StatementTimeout, Timeout, TurnTimeout};
+        matches!(self.0.kind, PoolTimeout | TurnTimeout | Timeout | StatementTimeout | LockTimeout | IdleTimeout)
             || matches!(self.class(), ServerClass::LockTimeout | ServerClass::StatementTimeout | ServerClass::Busy)
     }
 
     /// Whether running the whole transaction once more may succeed: a serialization failure, a deadlock, a busy SQLite
     /// database, or a server that takes no writes any more or ends its sessions, so that the next attempt goes by another
-    /// connection. Never where the outcome of a COMMIT is unknown, nor behind a COMMIT.
+    /// connection. Never behind a COMMIT, nor where its outcome is unknown.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         use ServerClass::{Busy, Deadlock, SerializationFailure, WrongServer};
-        !matches!(self.0.kind, ErrorKind::CommitUnknown | ErrorKind::HookFailed)
+        !self.chain().any(|error| matches!(error.0.kind, ErrorKind::CommitUnknown | ErrorKind::HookFailed))
             && matches!(self.class(), SerializationFailure | Deadlock | Busy | WrongServer)
     }
 
