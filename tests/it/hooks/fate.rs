@@ -1,5 +1,7 @@
 //! Which hooks run when, and which are dropped: rules 46, 47 and 51.
 
+use std::time::Duration;
+
 use nestling::{Context, Database, Error, ErrorKind, TransactionOutcome};
 
 use super::Diary;
@@ -93,6 +95,29 @@ test_on! {
         });
         empty.await.unwrap_err();
         assert_eq!(diary.take(), expected, "it sent nothing");
+        assert!(backend.items().await.is_empty());
+    }
+
+    /// rules 46, 51 and 54: at its deadline the block is rolled back, and its hooks run
+    async fn a_deadline_runs_the_hooks_on_rollback(backend) {
+        let backend = backend.with_items().await;
+        let (db, diary) = (&backend.db, Diary::default());
+        let late = db.build_transaction().timeout(Duration::from_millis(200)).atomic(|| async {
+            insert(db, 1, "undone").await?;
+            register(db, &diary, "root").await?;
+            std::future::pending::<nestling::Result<()>>().await
+        });
+        assert_eq!(late.await.unwrap_err().kind(), ErrorKind::Timeout);
+        diary.settled().await;
+        assert_eq!(diary.take(), ["root rollback", "root RolledBack"]);
+        // Hooks behind a COMMIT have as long as they take.
+        let told = diary.clone();
+        db.build_transaction()
+            .timeout(Duration::from_secs(20))
+            .atomic(|| async { db.on_commit(told.entry("committed")).await })
+            .await
+            .unwrap();
+        assert_eq!(diary.take(), ["committed"]);
         assert!(backend.items().await.is_empty());
     }
 

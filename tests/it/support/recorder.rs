@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tracing::{
@@ -104,6 +105,15 @@ impl Recorder {
         // Spans are known by their place: it must not be used again.
         records.iter_mut().for_each(|record| record.what.clear());
         taken.into_iter().filter(|record| !record.what.is_empty()).collect()
+    }
+
+    /// As [`take`](Self::take), once all spans have ended: the clean-up of a connection may take longer than what is tested.
+    pub(crate) async fn take_ended(&self) -> Vec<Record> {
+        let start = Instant::now();
+        while !self.records().iter().all(|record| record.closed) && start.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.take()
     }
 
     /// The summaries of what was recorded since the last call.

@@ -55,6 +55,8 @@ enum DropOutcome {
     Undone,
     /// A root that is committed, though its caller has not heard of it (rule 40).
     Committed,
+    /// It has no block of its own, and a statement of it was in flight: the block around it is aborted (rule 38).
+    InFlight,
     /// Its task was aborted before it ran at all.
     NotBegun,
 }
@@ -265,6 +267,8 @@ impl Model<'_> {
             outcomes.push(DropOutcome::Undone);
             let is_root = self.frames.is_empty() && matches!(kind, Kind::Atomic | Kind::Transaction);
             outcomes.extend(is_root.then_some(DropOutcome::Committed));
+            let has_no_block = !self.frames.is_empty() && matches!(kind, Kind::Connection | Kind::Transaction);
+            outcomes.extend(has_no_block.then_some(DropOutcome::InFlight));
             outcomes.extend(matches!(way, Way::Abort(_)).then_some(DropOutcome::NotBegun));
         }
         let outcome = outcomes[if outcomes.len() > 1 { self.choices.choose(outcomes.len()) } else { 0 }];
@@ -278,6 +282,13 @@ impl Model<'_> {
                 Flow::Done => Flow::Hangs(0),
                 other => other,
             },
+            DropOutcome::InFlight => {
+                let flow = self.block(step, kind, &[], End::Hangs(0));
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.aborted_by.get_or_insert(Cause::Cancelled);
+                }
+                flow
+            }
             DropOutcome::NotBegun => Flow::Hangs(0),
         }
     }

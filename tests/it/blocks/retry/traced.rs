@@ -27,7 +27,7 @@ test_on! {
         });
         work.await.expect("the third attempt commits");
         let code = backend.choose("40001", "1213", "517");
-        let told = attempts(recorder.take());
+        let told = attempts(recorder.take_ended().await);
         assert_eq!(told.len(), 2, "{told:?}");
         for (number, record) in (1..).zip(told) {
             assert_eq!(record.summary(), "event retry 1 [checkout] Server");
@@ -38,13 +38,13 @@ test_on! {
 
         let work = db.build_transaction().retry(at_once().attempts(2)).atomic(|| conflict(db));
         work.await.expect_err("it never commits");
-        let told = attempts(recorder.take());
+        let told = attempts(recorder.take_ended().await);
         let pauses: Vec<_> = told.iter().map(|record| (record.get("attempt"), record.get("pause_us"))).collect();
         assert_eq!(pauses, [("1", "0"), ("2", "")], "nothing is ahead of the last one");
 
         // What is not retried is no attempt to be told of.
         let work = db.build_transaction().retry(at_once()).atomic(|| insert(db, 1, "the key is taken"));
         work.await.expect_err("the key is taken");
-        assert!(attempts(recorder.take()).is_empty());
+        assert!(attempts(recorder.take_ended().await).is_empty());
     }
 }
