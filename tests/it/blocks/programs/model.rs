@@ -284,9 +284,7 @@ impl Model<'_> {
             },
             DropOutcome::InFlight => {
                 let flow = self.block(step, kind, &[], End::Hangs(0));
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.aborted_by.get_or_insert(Cause::Cancelled);
-                }
+                self.frames.last_mut().map(|frame| frame.aborted_by.get_or_insert(Cause::Cancelled));
                 flow
             }
             DropOutcome::NotBegun => Flow::Hangs(0),
@@ -317,9 +315,8 @@ impl Model<'_> {
                     return Flow::Failed(failure);
                 }
                 let (before, settings_before) = (self.rows.clone(), self.settings);
-                let frame =
-                    Frame { before, settings_before, aborted_by: None, name, rollback_only: false, in_use: false };
-                self.frames.push(frame);
+                let (aborted_by, rollback_only, in_use) = (None, false, false);
+                self.frames.push(Frame { before, settings_before, aborted_by, name, rollback_only, in_use });
                 let flow = self.body(step, body, end);
                 self.leave(flow)
             }
