@@ -123,6 +123,8 @@ impl RowStream {
     /// Releases the connection and the permit as soon as the last row was taken.
     fn end(&mut self) {
         self.source.end();
+        // Ahead of the connection, which may take its time.
+        self.usage.ended();
         self.lease = None;
         self.permit = None;
     }

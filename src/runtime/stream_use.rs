@@ -29,7 +29,8 @@ impl Poller {
 pub(crate) struct StreamUse {
     poller: Mutex<Poller>,
     polls: AtomicU64,
-    /// Its last poll was pending, or it is being opened: a task waits for it.
+    /// Its last poll was pending, or it is being opened: a task waits for it. Or it has ended: its connection is on its way back,
+    /// and nobody need read it on.
     is_awaited: AtomicBool,
 }
 
@@ -55,9 +56,31 @@ impl StreamUse {
         self.is_awaited.store(is_pending, Ordering::Release);
     }
 
+    /// The stream has ended: a wait for what it has held is not in vain, also while it is kept.
+    pub(crate) fn ended(&self) {
+        self.is_awaited.store(true, Ordering::Release);
+    }
+
     /// How often it was polled, if the current task reads it and does not wait for its next row.
     pub(crate) fn idle_here(&self) -> Option<u64> {
         let is_idle = !self.is_awaited.load(Ordering::Acquire) && *self.poller() == Poller::current();
         is_idle.then(|| self.polls.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StreamUse;
+
+    /// rules 2 and 61
+    #[test]
+    fn a_stream_that_has_ended_is_not_waited_for_in_vain() {
+        let usage = StreamUse::new();
+        assert_eq!(usage.idle_here(), None, "it is being opened");
+        usage.opened();
+        usage.polled(false);
+        assert_eq!(usage.idle_here(), Some(2), "it has given a row");
+        usage.ended();
+        assert_eq!(usage.idle_here(), None, "its connection is on its way back");
     }
 }

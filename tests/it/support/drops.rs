@@ -106,6 +106,6 @@ pub(crate) async fn all_is_well(backend: &Backend, what: &str) {
     let answer = answer.unwrap_or_else(|error| panic!("{what}: the next user is harmed: {error:?}"));
     assert_eq!(answer, mine, "{what}: the next user reads another's answer");
     if backend.db.dialect() != Dialect::Sqlite {
-        assert_eq!(backend.locks_at_server().await, 0, "{what}: a lock is left at the server");
+        backend.no_locks_left(what).await;
     }
 }

@@ -93,6 +93,15 @@ impl Backend {
         row.get(0).expect("a count")
     }
 
+    /// Waits until no lock is left: a statement's own is gone somewhat later than its answer is there. Not on SQLite.
+    pub(crate) async fn no_locks_left(&self, what: &str) {
+        let start = Instant::now();
+        while self.locks_at_server().await > 0 {
+            assert!(start.elapsed() < SETTLES, "{what}: a lock is left at the server");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// How many sessions of the database under test run a statement that is like `pattern`. Not on SQLite.
     pub(crate) async fn count_running(&self, pattern: &str) -> i64 {
         if self.is_mysql() {

@@ -1,7 +1,6 @@
 //! The model: what a program must do, said as simply as can be. A savepoint is a copy of the table.
 //!
-//! Used to check the machine. It knows the specification and the two dialects, and nothing of nestling but the names of
-//! its errors.
+//! Used to check the machine. It knows the specification and the dialects, and of nestling the names of its errors alone.
 
 use std::collections::BTreeSet;
 
