@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use nestling::{
-    Database, Error, ErrorKind, Isolation, Manager, Model as _, Status, TransactionOutcome, params, scope, types::Json,
+    Database, Error, ErrorKind, Isolation, Manager, Model as _, Propagation, Status, TransactionOutcome, params, scope,
+    types::Json,
 };
 
 use crate::{
@@ -239,6 +240,32 @@ test_on! {
         })
         .await
         .unwrap();
+    }
+
+    /// rules 28 and 74: what asks for another transaction, or for none, stays in the sandbox, and does not wait for its own task
+    async fn suspended_blocks_stay_in_the_sandbox(backend) {
+        let backend = backend.with(|options| options.max_connections(1)).with_items().await;
+        let db = &backend.db;
+        let by = |propagation| db.build_transaction().propagation(propagation);
+        db.sandbox(|| async {
+            db.atomic(|| async {
+                insert(db, 1, "around").await?;
+                by(Propagation::RequiresNew).atomic(|| insert(db, 2, "of its own")).await?;
+                let undone = by(Propagation::RequiresNew).atomic(|| async {
+                    insert(db, 3, "undone").await?;
+                    insert(db, 3, "twice").await
+                });
+                assert!(undone.await.unwrap_err().is_unique_violation());
+                by(Propagation::NotSupported).atomic(|| insert(db, 3, "in none")).await?;
+                insert(db, 4, "around again").await
+            })
+            .await?;
+            assert_eq!(count(db).await, 4);
+            Ok::<_, Error>(())
+        })
+        .await
+        .unwrap();
+        assert!(backend.items().await.is_empty());
     }
 
     /// rules 62, 63 and 74: a blocking call would be outside
