@@ -4,6 +4,7 @@ mod create_tables;
 mod derives;
 mod long_lists;
 mod manager;
+mod one_handle;
 mod prefetch;
 mod queries;
 mod queries_of_the_own_table;
