@@ -11,10 +11,12 @@ use crate::data::{cell::FromCell, hstore::HStore, json::Json, value::Value};
 /// A Rust type that a field of a model can have.
 ///
 /// Implemented for the types that [`Value`] holds, for `Option` of them (a column that may be NULL), for [`Json`], for
-/// vectors (arrays of PostgreSQL) and [`HStore`], for [`ForeignKey`](crate::ForeignKey), and by `#[derive(TextEnum)]`.
+/// vectors (arrays of PostgreSQL) and [`HStore`], and for [`ForeignKey`](crate::ForeignKey). Enums have it by
+/// `#[derive(TextEnum)]` or `#[derive(IntEnum)]`, newtypes by `#[derive(Field)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a model's field",
-    note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum as text by `#[derive(TextEnum)]`"
+    note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum by `#[derive(TextEnum)]` or `#[derive(IntEnum)]`; a \
+            newtype by `#[derive(Field)]` of `nestling::model`"
 )]
 pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
     /// The SQL type of the column.

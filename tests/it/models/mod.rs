@@ -2,8 +2,10 @@
 
 mod create_tables;
 mod derives;
+mod from_rows;
 mod long_lists;
 mod manager;
+mod newtypes;
 mod one_handle;
 mod prefetch;
 mod queries;
