@@ -157,7 +157,8 @@ pub mod query {
         },
         query::{
             Cardinality, Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One,
-            Optional, Query, Raw, Relation, Returning, Rows, Select, Selection, Union, Update, functions, raw,
+            Optional, Page, PageOf, Query, Raw, Relation, Returning, Rows, Select, Selection, Union, Update, functions,
+            raw,
         },
     };
 }

@@ -7,6 +7,7 @@ mod long_lists;
 mod manager;
 mod newtypes;
 mod one_handle;
+mod pages;
 mod prefetch;
 mod queries;
 mod queries_of_the_own_table;
