@@ -176,7 +176,10 @@ pub mod types {
     pub use crate::data::{
         cell::{Cell, Elements, FromCell, Mismatch, Pairs},
         hstore::{HStore, HStoreText},
+        interval::Interval,
         json::Json,
+        maybe_infinite::MaybeInfinite,
+        network::Network,
         params::Params,
         value::Value,
     };

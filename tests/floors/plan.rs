@@ -34,6 +34,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
         &[
             "data/cell.rs",
             "data/from_cell.rs",
+            "data/interval.rs",
             "data/iso.rs",
             "data/value.rs",
             "model/",

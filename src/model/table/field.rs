@@ -1,12 +1,17 @@
 //! [`Field`]: the Rust types that a field of a model can have.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{column_type::ColumnType, table::Table};
-use crate::data::{cell::FromCell, hstore::HStore, json::Json, value::Value};
+use crate::data::{
+    cell::FromCell, hstore::HStore, interval::Interval, json::Json, maybe_infinite::MaybeInfinite, network::Network,
+    value::Value,
+};
 
 /// A Rust type that a field of a model can have.
 ///
@@ -64,6 +69,35 @@ fields! {
 #[diagnostic::do_not_recommend]
 impl Field for HStore {
     const TYPE: ColumnType = ColumnType::Custom("hstore");
+
+    fn to_value(&self) -> Value {
+        self.clone().into()
+    }
+}
+
+/// `Field` for types that are sent as text.
+macro_rules! texts {
+    ($($type:ty => $column:expr),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Field for $type {
+            const TYPE: ColumnType = $column;
+
+            fn to_value(&self) -> Value {
+                (*self).into()
+            }
+        }
+    )+};
+}
+
+texts! {
+    IpAddr => ColumnType::Inet,
+    Network => ColumnType::Inet,
+    Interval => ColumnType::Custom("interval"),
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Field + Into<Value> + Clone> Field for MaybeInfinite<T> {
+    const TYPE: ColumnType = T::TYPE;
 
     fn to_value(&self) -> Value {
         self.clone().into()
