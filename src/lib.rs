@@ -82,7 +82,8 @@
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
-//! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`](model::TextEnum).
+//! - `derive` (default) has the derive macros [`Model`], [`FromRow`], [`Field`](model::Field),
+//!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `tower` has the module of that name.
 //! - `full` is all of them.
@@ -156,7 +157,8 @@ pub mod query {
         },
         query::{
             Cardinality, Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One,
-            Optional, Query, Raw, Relation, Returning, Rows, Select, Selection, Union, Update, functions, raw,
+            Optional, Page, PageOf, Query, Raw, Relation, Returning, Rows, Select, Selection, Union, Update, functions,
+            raw,
         },
     };
 }
@@ -174,7 +176,10 @@ pub mod types {
     pub use crate::data::{
         cell::{Cell, Elements, FromCell, Mismatch, Pairs},
         hstore::{HStore, HStoreText},
+        interval::Interval,
         json::Json,
+        maybe_infinite::MaybeInfinite,
+        network::Network,
         params::Params,
         value::Value,
     };
@@ -212,12 +217,17 @@ pub mod __private {
         model::{
             derived::{
                 ColumnSettings, begins_with, can_be_auto, column, default_value, index, is_reference, is_text,
-                no_column, read, read_text_enum, reference, stored, table, write,
+                no_column, reference, stored, table, write,
             },
-            expr::Column,
+            derived_reads::{
+                check_int_enum, position, read, read_cell, read_int_enum, read_json, read_json_or_null, read_text_enum,
+                read_try_from,
+            },
+            expr::{Column, Operand},
             query::Select,
             table::{
-                ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, Model, ReferenceAction, Stored, Table, TextEnum,
+                ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, IntEnum, Model, Newtype, ReferenceAction, Stored,
+                Table, TextEnum,
             },
         },
     };

@@ -156,24 +156,36 @@ fn column(ident: &Ident, case: Option<Case>, is_reference: bool) -> String {
     case.map_or_else(|| name.clone(), |case| case.write(&name))
 }
 
-/// The model that a type refers to, if it is written `ForeignKey<…>`, in an `Option` or not.
-fn target(ty: &Type) -> Option<&Type> {
+/// What is in an `Option`, if a type is written as one.
+pub(crate) fn optional(ty: &Type) -> Option<&Type> {
+    let (name, inner) = generic(ty)?;
+    (name == "Option").then_some(inner)
+}
+
+/// The name of a type, and its one parameter.
+fn generic(ty: &Type) -> Option<(&Ident, &Type)> {
     let path = match ty {
         Type::Path(path) => path,
         // So does a macro hand on a type that it was given.
-        Type::Group(group) => return target(&group.elem),
+        Type::Group(group) => return generic(&group.elem),
         _ => return None,
     };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;
     };
-    let Some(GenericArgument::Type(inner)) = arguments.args.first() else {
-        return None;
-    };
-    if last.ident == "ForeignKey" {
+    match arguments.args.first() {
+        Some(GenericArgument::Type(inner)) => Some((&last.ident, inner)),
+        _ => None,
+    }
+}
+
+/// The model that a type refers to, if it is written `ForeignKey<…>`, in an `Option` or not.
+fn target(ty: &Type) -> Option<&Type> {
+    let (name, inner) = generic(ty)?;
+    if name == "ForeignKey" {
         Some(inner)
-    } else if last.ident == "Option" {
+    } else if name == "Option" {
         target(inner)
     } else {
         None

@@ -4,7 +4,9 @@ mod attributes;
 mod case;
 mod field;
 mod from_row;
+mod int_enum;
 mod model;
+mod newtype;
 mod output;
 mod table;
 mod text_enum;
@@ -119,11 +121,17 @@ pub fn model(input: TokenStream) -> TokenStream {
 ///
 /// The columns may be in any order, and there may be more of them. One that is missing is an error of kind `Decode` that
 /// names it. The type of a field is any that implements `FromCell`. Models need no such derive: theirs does the same.
+/// A struct whose fields have no names is read by the order of the columns, as a tuple is.
 ///
 /// # Attributes
 /// | `#[from_row(…)]` | |
 /// |---|---|
 /// | `rename = "count(*)"` | On a field: the name of its column. Defaults to that of the field. |
+/// | `default`, `default = expression` | On a field: what it is where the row has no such column. NULL is no missing column. |
+/// | `json` | On a field: its column is a JSON document, of which serde reads the type of the field. An `Option` is `None` for NULL. |
+/// | `try_from = "i64"` | On a field: its column is read as this type, and converted by `TryFrom`. An error of that is one of kind `Decode`, with it as the source. |
+/// | `flatten` | On a field: its type is one that is read from rows, and is read from the same row, by the names of its own columns. |
+/// | `skip` | On a field: it is not read, but is the default of its type, or that of `default = expression`. |
 /// | `rename_all = "camelCase"` | On the struct: how columns are called, in one of the cases that `#[derive(Model)]` has. |
 /// | `crate = "path"` | On the struct: where the crate `nestling` is, if it goes by another name. |
 ///
@@ -138,10 +146,24 @@ pub fn model(input: TokenStream) -> TokenStream {
 ///     films: i64,
 /// }
 ///
-/// # async fn lines(db: &Database) -> nestling::Result<Vec<Line>> {
-/// let rows = db.query("select count(*), name from movie group by name", params![]).await?;
-/// rows.iter().map(|row| row.to()).collect()
-/// # }
+/// #[derive(Debug, FromRow)]
+/// struct Page {
+///     #[from_row(flatten)]
+///     line: Line,
+///     #[from_row(json)]
+///     tags: Vec<String>,
+///     #[from_row(try_from = "i64")]
+///     year: u16,
+///     #[from_row(default = 1)]
+///     version: i32,
+/// }
+///
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// # let db = Database::open("sqlite::memory:")?;
+/// let sql = r#"select 3 as "count(*)", 'Kurosawa' as name, '["war"]' as tags, 1985 as year"#;
+/// let page: Page = db.query_one(sql, params![]).await?.to()?;
+/// assert_eq!((page.line.films, &*page.tags[0], page.year, page.version), (3, "war", 1985, 1));
+/// # Ok(()) }
 /// ```
 #[proc_macro_derive(FromRow, attributes(from_row))]
 pub fn from_row(input: TokenStream) -> TokenStream {
@@ -180,6 +202,86 @@ pub fn from_row(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(TextEnum, attributes(text_enum))]
 pub fn text_enum(input: TokenStream) -> TokenStream {
     expand(parse_macro_input!(input), text_enum::derive)
+}
+
+/// Makes an enum one that is stored as an integer.
+///
+/// It implements `IntEnum`, and what a field of a model and a parameter of a statement need. The integer of a variant is its
+/// discriminant. An integer that no variant has is an error of kind `Decode`, whose message lists the valid ones. The
+/// variants have no fields. `#[repr(…)]` gives the type of the column: `i16` for `i8`, `u8` and `i16`, `i64` for `u32` and `i64`,
+/// else `i32`. A discriminant that does not fit does not compile.
+///
+/// # Attributes
+/// | `#[int_enum(…)]` | |
+/// |---|---|
+/// | `crate = "path"` | On the enum: where the crate `nestling` is, if it goes by another name. |
+///
+/// # Examples
+/// ```
+/// use nestling::{Value, model::IntEnum};
+///
+/// #[derive(Debug, PartialEq, IntEnum)]
+/// #[repr(i16)]
+/// enum Priority {
+///     Low = 10,
+///     High = 20,
+///     Urgent,
+/// }
+///
+/// assert_eq!(Priority::VALUES, [10, 20, 21]);
+/// assert_eq!(Priority::from_int(21), Some(Priority::Urgent));
+/// assert_eq!(Value::from(Priority::Low), Value::from(10));
+/// ```
+#[proc_macro_derive(IntEnum, attributes(int_enum))]
+pub fn int_enum(input: TokenStream) -> TokenStream {
+    expand(parse_macro_input!(input), int_enum::derive)
+}
+
+/// Makes a newtype one that a field of a model can have: it is stored, read, compared and sent as the type in it is.
+///
+/// The struct has one field, of a type that implements `Field`. As a primary key it derives `Clone`, `Debug`, `PartialEq`, `Eq`
+/// and `Hash` besides; an integer in it is numbered by the database as a bare one is, and a foreign key to its model is
+/// compared with it.
+///
+/// # Attributes
+/// | `#[field(…)]` | |
+/// |---|---|
+/// | `crate = "path"` | Where the crate `nestling` is, if it goes by another name. |
+///
+/// # Examples
+/// ```
+/// use nestling::{Database, ForeignKey, Manager, Model, create_tables, model::Field};
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Field)]
+/// struct UserId(i64);
+///
+/// #[derive(Debug, PartialEq, Field)]
+/// struct Email(String);
+///
+/// #[derive(Debug, Model)]
+/// struct User {
+///     id: UserId,
+///     email: Email,
+/// }
+///
+/// #[derive(Debug, Model)]
+/// struct Post {
+///     id: i64,
+///     author: ForeignKey<User>,
+/// }
+///
+/// # #[tokio::main] async fn main() -> nestling::Result<()> {
+/// let objects = Manager::new(Database::open("sqlite::memory:")?);
+/// create_tables(&objects, &[User::TABLE, Post::TABLE]).await?;
+/// let ada = objects.create([User::EMAIL.set(Email("ada@example.org".into()))]).await?;
+/// assert_eq!(ada.id, UserId(1));
+/// objects.create([Post::AUTHOR.set(ada.id)]).await?;
+/// assert_eq!(objects.count(Post::select().filter(Post::AUTHOR.eq(UserId(1)))).await?, 1);
+/// # Ok(()) }
+/// ```
+#[proc_macro_derive(Field, attributes(field))]
+pub fn field(input: TokenStream) -> TokenStream {
+    expand(parse_macro_input!(input), newtype::derive)
 }
 
 fn expand(input: DeriveInput, make: impl FnOnce(DeriveInput) -> Result<proc_macro2::TokenStream>) -> TokenStream {

@@ -119,7 +119,7 @@ impl Model {
     /// By position if the names are those of the table, in its order; else by name.
     fn reading(&self) -> TokenStream {
         let Self { ident, krate, fields, .. } = self;
-        let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source { ident, ty, column });
+        let fields = fields.iter().map(|Field { ident, ty, column, .. }| from_row::Source::plain(ident, ty, column));
         let read = quote!(#krate::__private::read);
         from_row::implementation(krate, ident, &fields.collect::<Vec<_>>(), &read)
     }

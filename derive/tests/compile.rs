@@ -4,7 +4,11 @@
 
 /// A crate that has names of its own for what everybody imports.
 pub mod strict {
-    use nestling::{ForeignKey, FromRow, Model, model::TextEnum, types::Json};
+    use nestling::{
+        ForeignKey, FromRow, Model,
+        model::{Field, IntEnum, TextEnum},
+        types::Json,
+    };
 
     /// Not the one of the prelude.
     #[derive(Debug)]
@@ -59,6 +63,57 @@ pub mod strict {
         /// How many.
         #[from_row(rename = "count(*)")]
         pub count: i64,
+    }
+
+    /// A row of columns that are made into something else.
+    #[derive(Debug, FromRow)]
+    pub struct Made {
+        /// Several columns.
+        #[from_row(flatten)]
+        pub summary: Summary,
+        /// A document or NULL.
+        #[from_row(json, rename = "doc")]
+        pub document: ::std::option::Option<Vec<String>>,
+        /// Converted.
+        #[from_row(try_from = "i64", default = 5)]
+        pub year: u16,
+        /// Not there.
+        #[from_row(skip)]
+        pub cache: Vec<u8>,
+    }
+
+    /// A row by position.
+    #[derive(Debug, FromRow)]
+    pub struct Pair(
+        /// A number.
+        pub i64,
+        /// A document.
+        #[from_row(json)]
+        pub Vec<String>,
+    );
+
+    /// A key.
+    #[derive(Debug, PartialEq, Eq, Hash, ::core::clone::Clone, Field)]
+    pub struct M(i64);
+
+    /// Levels.
+    #[derive(Debug, IntEnum)]
+    #[repr(i16)]
+    pub enum Level {
+        /// Low.
+        Low = 1,
+        /// High.
+        High,
+    }
+
+    /// What has such fields.
+    #[derive(Debug, Model)]
+    pub struct Leveled {
+        /// The key.
+        pub id: M,
+        /// The level.
+        #[model(default = Level::Low)]
+        pub level: Level,
     }
 
     #[derive(Model)]

@@ -3,7 +3,7 @@
 //! Drivers make cells, borrowed from their row; `from_cell.rs` holds the implementations for the types of Rust. It
 //! knows no driver, and no column: what went wrong is a [`Mismatch`], to which the [`Row`](crate::Row) adds the names.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, net::IpAddr};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
@@ -51,6 +51,27 @@ pub enum Cell<'r> {
     Uuid(Uuid),
     /// The text of a JSON document.
     Json(&'r str),
+    /// A span of time: `interval` of PostgreSQL.
+    Interval {
+        /// Months.
+        months: i32,
+        /// Days.
+        days: i32,
+        /// Microseconds.
+        microseconds: i64,
+    },
+    /// An address with its network: `inet` and `cidr` of PostgreSQL.
+    Network {
+        /// The address.
+        address: IpAddr,
+        /// How many of its bits are the network.
+        prefix: u8,
+    },
+    /// `infinity` or `-infinity` of a day, a moment or an interval on PostgreSQL.
+    Infinity {
+        /// Whether it is `-infinity`.
+        is_negative: bool,
+    },
     /// An array with one dimension.
     Array(Elements<'r>),
     /// A map of text to text or NULL: hstore of PostgreSQL.
@@ -68,6 +89,7 @@ impl Cell<'_> {
         Mismatch(match self {
             Self::Null => Reason::Null,
             Self::Other(_) => Reason::Unreadable,
+            Self::Infinity { .. } => Reason::Fit,
             _ => Reason::Type,
         })
     }
@@ -90,6 +112,9 @@ impl Cell<'_> {
             Self::DateTimeOrUtc(_) => "NaiveDateTime or DateTime<Utc>",
             Self::Uuid(_) => "Uuid",
             Self::Json(_) => "Json",
+            Self::Interval { .. } => "Interval",
+            Self::Network { .. } => "Network",
+            Self::Infinity { .. } => "infinity",
             Self::Array(_) => "an array",
             Self::HStore(_) => "HStore",
             Self::Other(_) => "other",
@@ -202,7 +227,7 @@ impl fmt::Debug for Pairs<'_> {
 /// A type that can be read from a column.
 ///
 /// Reading widens and never narrows silently: an integer is read as any integer type that the value fits into, a
-/// number as a float only if it is exact there. What SQLite stores as text (dates, UUIDs, JSON, decimals) is parsed.
+/// number as a float only if it is exact there, except that of a decimal the nearest `f64` is read. What SQLite stores as text (dates, UUIDs, JSON, decimals) is parsed.
 ///
 /// # Examples
 ///

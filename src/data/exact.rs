@@ -28,6 +28,12 @@ pub(crate) fn int_to_f32(int: i128) -> Option<f32> {
     (int.unsigned_abs() <= u128::from(F32_EXACT) || float as i128 == int).then_some(float)
 }
 
+/// The `f64` that is nearest to a decimal.
+pub(crate) fn decimal_to_nearest_f64(decimal: Decimal) -> Option<f64> {
+    // By its text, which is rounded once: the conversion of rust_decimal rounds at each step.
+    decimal.to_string().parse().ok()
+}
+
 /// The `f64` as `f32`, if it is exact. NaN stays NaN, infinity stays infinity.
 #[inline]
 pub(crate) fn f64_to_f32(float: f64) -> Option<f32> {

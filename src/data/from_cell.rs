@@ -8,7 +8,11 @@ use uuid::Uuid;
 
 use crate::data::{
     cell::{Cell, FromCell, Mismatch},
-    exact, iso,
+    exact,
+    interval::Interval,
+    iso,
+    maybe_infinite::MaybeInfinite,
+    network::Network,
     value::Value,
 };
 
@@ -66,6 +70,8 @@ impl<'r> FromCell<'r> for f64 {
             Cell::F32(value) => Ok(value.into()),
             Cell::I64(value) => exact::int_to_f64(value.into()).ok_or_else(Mismatch::out_of_range),
             Cell::U64(value) => exact::int_to_f64(value.into()).ok_or_else(Mismatch::out_of_range),
+            // An average, mostly: hardly any is exact.
+            Cell::Decimal(value) => exact::decimal_to_nearest_f64(value).ok_or_else(Mismatch::out_of_range),
             other => Err(other.mismatch()),
         }
     }
@@ -229,6 +235,9 @@ impl<'r> FromCell<'r> for Value {
             Cell::DateTime(value) | Cell::DateTimeOrUtc(value) => Self::DateTime(value),
             Cell::DateTimeUtc(value) => Self::DateTimeUtc(value),
             Cell::Uuid(value) => Self::Uuid(value),
+            Cell::Interval { .. } => Interval::from_cell(cell)?.into(),
+            Cell::Network { .. } => Network::from_cell(cell)?.into(),
+            Cell::Infinity { .. } => MaybeInfinite::<Self>::from_cell(cell)?.into(),
             Cell::Json(_) => Self::Json(FromCell::from_cell(cell)?),
             Cell::Array(_) => Self::Array(FromCell::from_cell(cell)?),
             Cell::HStore(_) => Self::HStore(FromCell::from_cell(cell)?),
@@ -272,7 +281,15 @@ mod tests {
         assert_eq!(read::<f32>(Cell::F64(0.1)), None);
         assert_eq!(read::<f32>(Cell::I64(3)), Some(3.0));
         assert!(read::<f32>(Cell::F64(f64::NAN)).is_some_and(f32::is_nan));
-        assert_eq!(read::<f64>(Cell::Decimal(decimal("1.5"))), None);
+        assert_eq!(read::<f32>(Cell::Decimal(decimal("1.5"))), None);
+    }
+
+    #[test]
+    fn of_a_decimal_the_nearest_float_is_read() {
+        assert_eq!(read::<f64>(Cell::Decimal(decimal("1.5"))), Some(1.5));
+        assert_eq!(read::<f64>(Cell::Decimal(decimal("0.1"))), Some(0.1));
+        assert_eq!(read::<f64>(Cell::Decimal(decimal("1.6666666666666667"))), Some(5.0 / 3.0));
+        assert_eq!(read::<f64>(Cell::Decimal(Decimal::MAX)), Some(79_228_162_514_264_337_593_543_950_335.0));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::data::value::Value;
 
 /// The parameters of a statement.
 ///
-/// Where a statement takes parameters, an array or a vector of one type, `()` for none, or [`params!`](crate::params)
-/// for several types will do. The `Debug` form tells the types and never the values.
+/// Where a statement takes parameters, an array of one type, a tuple of up to twelve types (`(1,)` for one value), `()` for
+/// none, or [`params!`](crate::params) for any number will do. The `Debug` form tells the types and never the values.
 ///
 /// # Examples
 ///
@@ -15,6 +15,7 @@ use crate::data::value::Value;
 /// use nestling::{Params, params};
 ///
 /// assert_eq!(Params::from([1, 2]), params![1, 2]);
+/// assert_eq!(Params::from((1, "x", None::<f64>)), params![1, "x", None::<f64>]);
 /// assert_eq!(Params::from(()), params![]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,6 +38,25 @@ impl<T: Into<Value>, const N: usize> From<[T; N]> for Params {
         values.into_iter().map(Into::into).collect()
     }
 }
+
+/// `From` for the tuple of the given types, and for all shorter ones.
+macro_rules! tuples {
+    () => {};
+    ($first:ident $($rest:ident)*) => {
+        tuples!($($rest)*);
+        // A list of all tuples would bury the message for a type that is no parameter.
+        #[diagnostic::do_not_recommend]
+        impl<$first: Into<Value>, $($rest: Into<Value>),*> From<($first, $($rest,)*)> for Params {
+            fn from(values: ($first, $($rest,)*)) -> Self {
+                #[allow(non_snake_case, reason = "the types are all the names that the macro has")]
+                let ($first, $($rest,)*) = values;
+                Self(vec![$first.into(), $($rest.into()),*])
+            }
+        }
+    };
+}
+
+tuples!(A B C D E F G H I J K L);
 
 impl From<Vec<Value>> for Params {
     fn from(values: Vec<Value>) -> Self {

@@ -218,8 +218,9 @@ impl Row {
         Error::new(ErrorKind::Decode, message)
     }
 
+    /// The error of a column that cannot be read.
     #[cold]
-    fn refused(&self, index: usize, mismatch: &Mismatch, rust: &str) -> Error {
+    pub(crate) fn refused(&self, index: usize, mismatch: &Mismatch, rust: &str) -> Error {
         if index >= self.len() {
             return self.unknown(&index);
         }

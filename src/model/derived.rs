@@ -1,19 +1,13 @@
-//! What the output of the derive macros calls: constants of tables, checks of fields, values and rows.
+//! What the output of the derive macros calls: constants of tables, checks of fields and values. `derived_reads.rs` has
+//! what reads rows.
 //!
 //! It is public for that reason alone, as `nestling::__private`, and may change with every version.
 
 use crate::{
-    data::{
-        cell::{Cell, FromCell as _, Mismatch},
-        row::{Row, RowIndex},
-        value::Value,
-    },
-    error::Result,
+    data::{row::Row, value::Value},
     model::{
         expr::{Node, Operand},
-        table::{
-            ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table, TextEnum,
-        },
+        table::{ColumnDef, ColumnType, ColumnWrite, Field, IndexDef, ReferenceAction, ReferenceDef, Stored, Table},
     },
 };
 
@@ -146,32 +140,10 @@ pub fn no_column(table: &Table, column: usize) -> ! {
     panic!("the table of {} has no column {column}, but {}", table.model, table.columns.len())
 }
 
-/// Reads a field of a model. The bound gives the one message that helps where a type is not a field.
-///
-/// # Errors
-/// As [`Row::get`].
-#[inline]
-pub fn read<T: Field>(row: &Row, column: impl RowIndex) -> Result<T> {
-    row.get(column)
-}
-
 /// Whether the first columns of a row are called so.
 #[inline]
 #[must_use]
 pub fn begins_with(row: &Row, names: &[&str]) -> bool {
     let columns = row.columns();
     columns.len() >= names.len() && columns.zip(names).all(|(column, name)| column == *name)
-}
-
-/// Reads the text of an enum.
-///
-/// # Errors
-/// If it is no text, or one that no variant has.
-pub fn read_text_enum<T: TextEnum>(cell: Cell<'_>) -> Result<T, Mismatch> {
-    let text = <&str>::from_cell(cell)?;
-    let unknown = || {
-        let texts: Vec<_> = T::TEXTS.iter().map(|text| format!("{text:?}")).collect();
-        Mismatch::new(format!("the text is none of its variants, which are {}", texts.join(", ")))
-    };
-    T::from_text(text).ok_or_else(unknown)
 }

@@ -9,6 +9,7 @@
 // whose constructors make queries.
 pub(crate) mod catalog;
 pub(crate) mod derived;
+pub(crate) mod derived_reads;
 pub(crate) mod expr;
 pub(crate) mod manager;
 pub(crate) mod prefetch;
@@ -17,7 +18,7 @@ pub(crate) mod schema;
 pub(crate) mod table;
 
 #[cfg(feature = "derive")]
-pub use nestling_derive::{Model, TextEnum};
+pub use nestling_derive::{Field, IntEnum, Model, TextEnum};
 
 pub use self::{
     expr::{Assignment, Column, Columns, Reference},
@@ -25,7 +26,7 @@ pub use self::{
     prefetch::{Children, ChildrenOf, ChildrenWith, Prefetch, PrefetchType, Prefetched},
     schema::{create_statements, create_tables, drop_tables},
     table::{
-        ColumnDef, ColumnType, ColumnWrite, Field, ForeignKey, IndexDef, Key, Model, ReferenceAction, ReferenceDef,
-        Stored, Table, TextEnum,
+        ColumnDef, ColumnType, ColumnWrite, Field, ForeignKey, IndexDef, IntEnum, Key, Model, ReferenceAction,
+        ReferenceDef, Stored, Table, TextEnum,
     },
 };

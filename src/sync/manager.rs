@@ -1,5 +1,7 @@
 //! [`SyncManager`]: the calls of a [`Manager`] in blocking form, and the manager's own `sync` and `allow_sync`.
 
+use std::ops::Deref;
+
 use super::{SyncDatabase, SyncModels};
 use crate::{
     db::Database,
@@ -11,6 +13,9 @@ use crate::{
 };
 
 /// A [`Manager`] for blocking calls, from [`Manager::sync`], [`Manager::allow_sync`] or a [`SyncDatabase`].
+///
+/// It dereferences to its [`SyncDatabase`], which has the blocks and the calls that take SQL. Two names mean models on a
+/// manager: [`execute`](Self::execute) and [`blocking`](Self::blocking).
 ///
 /// # Errors
 /// What the asynchronous call returns, and `SyncNotAllowed` as [`SyncDatabase`] says.
@@ -89,6 +94,14 @@ impl From<SyncDatabase> for SyncManager {
     }
 }
 
+impl Deref for SyncManager {
+    type Target = SyncDatabase;
+
+    fn deref(&self) -> &SyncDatabase {
+        &self.db
+    }
+}
+
 impl SyncManager {
     /// A manager of this database.
     #[must_use]
@@ -143,11 +156,6 @@ impl SyncManager {
         let rows = self.blocking(async |objects| objects.iterate(query).await)?;
         Ok(SyncModels::new(self.db.clone(), rows))
     }
-
-    /// As [`SyncDatabase::close`].
-    pub fn close(&self) {
-        self.db.close();
-    }
 }
 
 /// Defines the blocking form of calls of the [`Manager`].
@@ -181,34 +189,4 @@ calls! {
     fn count(query: impl Rows) -> u64;
     fn scalar<Q: Rows>(query: Q) -> Option<Q::Row>;
     fn prefetch<P: Model, C: Children<P>>(parents: Select<P>, children: C) -> Vec<Prefetched<P, C::Output>>;
-    fn connect() -> ();
-}
-
-/// Forwards blocks to the [`SyncDatabase`].
-macro_rules! blocks {
-    ($($name:ident($($arg:ident: $given:ty)?);)+) => {
-        impl SyncManager {$(
-            #[doc = concat!("As [`SyncDatabase::", stringify!($name), "`].")]
-            ///
-            /// # Errors
-            #[doc = concat!("As [`SyncDatabase::", stringify!($name), "`].")]
-            ///
-            /// # Panics
-            /// With the panic of the body, after the block was rolled back, or the transaction that it had joined was
-            /// marked.
-            pub fn $name<T, E>(&self, $($arg: $given,)? body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
-            where
-                E: From<Error> + 'static,
-            {
-                self.db.$name($($arg,)? body)
-            }
-        )+}
-    };
-}
-
-blocks! {
-    atomic();
-    transaction();
-    savepoint();
-    savepoint_named(name: &str);
 }

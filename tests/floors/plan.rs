@@ -34,6 +34,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
         &[
             "data/cell.rs",
             "data/from_cell.rs",
+            "data/interval.rs",
             "data/iso.rs",
             "data/value.rs",
             "model/",
@@ -91,7 +92,10 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
         ],
     ),
     ("sea_query", &["db/portable.rs", "lib.rs"]),
-    ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/expr/json.rs", "model/table/field.rs"]),
+    (
+        "serde",
+        &["data/json.rs", "driver/postgres/encode.rs", "model/derived_reads.rs", "model/expr/json.rs", "model/table/"],
+    ),
     (
         "serde_json",
         &[

@@ -2,7 +2,7 @@
 //!
 //! Used by the rows. What fits into which Rust type is decided in `from_cell.rs`.
 
-use std::str;
+use std::{net::IpAddr, str};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use postgres_types::{Kind, Type};
@@ -53,10 +53,12 @@ fn reader(ty: &Type) -> Option<ReadElement> {
         Type::NUMERIC => |raw| numeric(raw).map(Cell::Decimal),
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::CHAR => text,
         Type::BYTEA => |raw| Ok(Cell::Bytes(raw)),
-        Type::DATE => |raw| date(raw).map(Cell::Date),
+        Type::DATE => |raw| date(raw),
         Type::TIME => |raw| time(raw).map(Cell::Time),
-        Type::TIMESTAMP => |raw| timestamp(raw).map(Cell::DateTime),
-        Type::TIMESTAMPTZ => |raw| Ok(Cell::DateTimeUtc(timestamp(raw)?.and_utc())),
+        Type::TIMESTAMP => |raw| timestamp(raw, Cell::DateTime),
+        Type::TIMESTAMPTZ => |raw| timestamp(raw, |at| Cell::DateTimeUtc(at.and_utc())),
+        Type::INTERVAL => interval,
+        Type::INET | Type::CIDR => network,
         Type::UUID => |raw| Ok(Cell::Uuid(Uuid::from_bytes(fixed(raw)?))),
         Type::JSON => |raw| utf8(raw).map(Cell::Json),
         Type::JSONB => jsonb,
@@ -96,12 +98,17 @@ fn jsonb(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
     utf8(json).map(Cell::Json)
 }
 
-/// The ends of the range of the integer stand for infinity, here and in timestamps: chrono has no such days.
-fn date(raw: &[u8]) -> Result<NaiveDate, Mismatch> {
-    i32::from_be_bytes(fixed(raw)?)
-        .checked_add(EPOCH_DAYS)
-        .and_then(NaiveDate::from_num_days_from_ce_opt)
-        .ok_or_else(Mismatch::out_of_range)
+/// The ends of the range of the integer stand for infinity, here and in timestamps.
+fn date<'r>(raw: &[u8]) -> Result<Cell<'r>, Mismatch> {
+    let days = i32::from_be_bytes(fixed(raw)?);
+    match days {
+        i32::MAX | i32::MIN => Ok(Cell::Infinity { is_negative: days < 0 }),
+        days => days
+            .checked_add(EPOCH_DAYS)
+            .and_then(NaiveDate::from_num_days_from_ce_opt)
+            .map(Cell::Date)
+            .ok_or_else(Mismatch::out_of_range),
+    }
 }
 
 /// 24:00:00, which the server knows and chrono does not, is out of range.
@@ -114,12 +121,41 @@ fn time(raw: &[u8]) -> Result<NaiveTime, Mismatch> {
         .ok_or_else(Mismatch::out_of_range)
 }
 
-fn timestamp(raw: &[u8]) -> Result<NaiveDateTime, Mismatch> {
-    i64::from_be_bytes(fixed(raw)?)
-        .checked_add(EPOCH_MICROS)
-        .and_then(DateTime::from_timestamp_micros)
-        .map(|moment| moment.naive_utc())
-        .ok_or_else(Mismatch::out_of_range)
+#[inline]
+fn timestamp<'r>(raw: &[u8], make: impl FnOnce(NaiveDateTime) -> Cell<'r>) -> Result<Cell<'r>, Mismatch> {
+    let micros = i64::from_be_bytes(fixed(raw)?);
+    match micros {
+        i64::MAX | i64::MIN => Ok(Cell::Infinity { is_negative: micros < 0 }),
+        micros => micros
+            .checked_add(EPOCH_MICROS)
+            .and_then(DateTime::from_timestamp_micros)
+            .map(|moment| make(moment.naive_utc()))
+            .ok_or_else(Mismatch::out_of_range),
+    }
+}
+
+/// Microseconds, days and months. The ends of all three ranges stand for infinity, from PostgreSQL 17 on.
+fn interval(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    let (microseconds, rest) = raw.split_first_chunk().ok_or_else(Mismatch::invalid)?;
+    let (days, months) = rest.split_first_chunk().ok_or_else(Mismatch::invalid)?;
+    let (days, months) = (i32::from_be_bytes(*days), i32::from_be_bytes(fixed(months)?));
+    let microseconds = i64::from_be_bytes(*microseconds);
+    Ok(match (microseconds, days, months) {
+        (i64::MAX, i32::MAX, i32::MAX) => Cell::Infinity { is_negative: false },
+        (i64::MIN, i32::MIN, i32::MIN) => Cell::Infinity { is_negative: true },
+        (microseconds, days, months) => Cell::Interval { months, days, microseconds },
+    })
+}
+
+/// The family, the bits of the network, whether it is a cidr, the length of the address, and that. 2 is IPv4 and 3 is IPv6.
+fn network(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    let ([family, prefix, _, _], address) = raw.split_first_chunk().ok_or_else(Mismatch::invalid)?;
+    let address = match family {
+        2 => IpAddr::from(fixed::<4>(address)?),
+        3 => IpAddr::from(fixed::<16>(address)?),
+        _ => return Err(Mismatch::invalid()),
+    };
+    Ok(Cell::Network { address, prefix: *prefix })
 }
 
 /// A numeric is digits to the base of 10,000, the exponent of the first, a sign, and the scale to be shown.

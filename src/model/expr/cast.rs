@@ -44,6 +44,7 @@ pub(crate) fn postgres_type(ty: ColumnType) -> Cow<'static, str> {
         ColumnType::DateTime => "timestamp",
         ColumnType::DateTimeUtc => "timestamptz",
         ColumnType::Uuid => "uuid",
+        ColumnType::Inet => "inet",
         ColumnType::Json => "jsonb",
         ColumnType::Array(element) => return format!("{}[]", postgres_type(*element)).into(),
         ColumnType::Custom(name) => name,
@@ -58,7 +59,7 @@ fn mysql(ty: ColumnType) -> Result<&'static str> {
         ColumnType::F32 | ColumnType::F64 => "DOUBLE",
         // The largest precision and scale.
         ColumnType::Decimal => "DECIMAL(65, 30)",
-        ColumnType::Text | ColumnType::Uuid => "CHAR",
+        ColumnType::Text | ColumnType::Uuid | ColumnType::Inet => "CHAR",
         ColumnType::Bytes => "BINARY",
         ColumnType::Date => "DATE",
         ColumnType::Time => "TIME(6)",
@@ -84,6 +85,7 @@ fn sqlite(ty: ColumnType) -> Result<&'static str> {
         | ColumnType::DateTime
         | ColumnType::DateTimeUtc
         | ColumnType::Uuid
+        | ColumnType::Inet
         | ColumnType::Json => "TEXT",
     })
 }

@@ -10,6 +10,7 @@ mod hstore;
 mod in_list;
 mod json;
 mod json_path;
+mod keyset;
 mod literal;
 mod node;
 mod number;
@@ -25,6 +26,7 @@ mod text;
 pub(crate) use self::{
     column::methods,
     compare::{equal, in_list, is_key, is_one_of, key_in},
+    keyset::{behind as rows_behind, columns_of},
     node::{Node, Operation, Qualifier},
     operator::{Operator, listed},
     order::write_order,

@@ -28,7 +28,21 @@ pub trait Operand<T> {
     /// The operand as a node.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "what an expression is made of is nobody's business outside")]
-    fn into_node(self) -> Node;
+    fn into_node(self) -> Node
+    where
+        Self: Sized,
+    {
+        Node::Value(self.into_operand_value())
+    }
+
+    /// The operand as a value: for the derive macros, which have no nodes. An implementation has one of the two methods.
+    #[doc(hidden)]
+    fn into_operand_value(self) -> Value
+    where
+        Self: Sized,
+    {
+        Value::Invalid("`Operand` is implemented by this crate and its derive macros alone")
+    }
 }
 
 /// `Operand` for a type that becomes a value.

@@ -15,7 +15,7 @@ pub(crate) enum Direction {
 
 /// NULLS FIRST or NULLS LAST.
 #[derive(Debug, Clone, Copy)]
-enum Nulls {
+pub(crate) enum Nulls {
     First,
     Last,
 }
@@ -49,6 +49,15 @@ impl Order {
 
     pub(crate) fn node(&self) -> &Node {
         &self.node
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Where NULL is, if that is not left to the database.
+    pub(crate) fn nulls(&self) -> Option<Nulls> {
+        self.nulls
     }
 
     /// The item without its table, for the rows of a union.

@@ -9,7 +9,7 @@ use super::{
     node::Node,
     operand::{Operand, operand},
 };
-use crate::model::table::{ColumnDef, Field, ForeignKey, Model};
+use crate::model::table::{ColumnDef, Field, ForeignKey, Model, Newtype};
 
 /// A column that refers to rows of another model, along which tables are joined.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no foreign key", note = "`join_on` joins on any condition")]
@@ -45,20 +45,34 @@ operand!([M: Model<Key: Field>] &M => Option<ForeignKey<M>>, |model| Node::Value
 operand!([M: Model<Key = String>] &str => ForeignKey<M>, |key| Node::Value(key.into()));
 operand!([M: Model<Key = String>] &str => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
 
-/// Operands of foreign keys are keys, and columns and expressions of keys; and the other way round.
-macro_rules! keys {
+/// Operands of foreign keys are keys. Those of newtypes are made by their derive.
+macro_rules! values_of_keys {
     ($($type:ty),+ $(,)?) => {$(
         operand!([M: Model<Key = $type>] $type => ForeignKey<M>, |key| Node::Value(key.into()));
         operand!([M: Model<Key = $type>] $type => Option<ForeignKey<M>>, |key| Node::Value(key.into()));
-        operand!([A: Model, M: Model<Key = $type>] Column<A, $type> => ForeignKey<M>, |key| key.expr().node);
-        operand!([A: Model, M: Model<Key = $type>] Column<A, $type> => Option<ForeignKey<M>>, |key| key.expr().node);
-        operand!([M: Model<Key = $type>] Expr<$type> => ForeignKey<M>, |key| key.node);
-        operand!([M: Model<Key = $type>] Expr<$type> => Option<ForeignKey<M>>, |key| key.node);
-        operand!([A: Model, M: Model<Key = $type>] Column<A, ForeignKey<M>> => $type, |key| key.expr().node);
-        operand!([A: Model, M: Model<Key = $type>] Column<A, Option<ForeignKey<M>>> => $type, |key| key.expr().node);
-        operand!([M: Model<Key = $type>] Expr<ForeignKey<M>> => $type, |key| key.node);
-        operand!([M: Model<Key = $type>] Expr<Option<ForeignKey<M>>> => $type, |key| key.node);
     )+};
 }
 
-keys!(i16, i32, i64, u32, u64, Uuid, String, Decimal);
+values_of_keys!(i16, i32, i64, u32, u64, Uuid, String, Decimal);
+
+/// Operands of foreign keys are columns and expressions of keys; and the other way round.
+macro_rules! keys {
+    ($([$($generics:tt)*] $type:ty),+ $(,)?) => {$(
+        operand!([A: Model, $($generics)* M: Model<Key = $type>] Column<A, $type> => ForeignKey<M>, |key| key.expr().node);
+        operand!(
+            [A: Model, $($generics)* M: Model<Key = $type>] Column<A, $type> => Option<ForeignKey<M>>,
+            |key| key.expr().node
+        );
+        operand!([$($generics)* M: Model<Key = $type>] Expr<$type> => ForeignKey<M>, |key| key.node);
+        operand!([$($generics)* M: Model<Key = $type>] Expr<$type> => Option<ForeignKey<M>>, |key| key.node);
+        operand!([A: Model, $($generics)* M: Model<Key = $type>] Column<A, ForeignKey<M>> => $type, |key| key.expr().node);
+        operand!(
+            [A: Model, $($generics)* M: Model<Key = $type>] Column<A, Option<ForeignKey<M>>> => $type,
+            |key| key.expr().node
+        );
+        operand!([$($generics)* M: Model<Key = $type>] Expr<ForeignKey<M>> => $type, |key| key.node);
+        operand!([$($generics)* M: Model<Key = $type>] Expr<Option<ForeignKey<M>>> => $type, |key| key.node);
+    )+};
+}
+
+keys!([] i16, [] i32, [] i64, [] u32, [] u64, [] Uuid, [] String, [] Decimal, [T: Newtype,] T);

@@ -1,14 +1,18 @@
 //! [`Manager`]: all that is done with models, as calls on one object that knows the database.
 
-use crate::{
-    db::Database,
-    error::{Error, Result},
-};
+use std::ops::Deref;
+
+use crate::db::Database;
 
 /// A database, and all that is done with models on it.
 ///
 /// It is a handle, as [`Database`] is: clones cost next to nothing. Everything it does takes part in the block that the
 /// task has open.
+///
+/// It dereferences to its [`Database`]: blocks, hooks, streams, statistics are called on it, and `&Manager` is taken where a
+/// `&Database` is, as in [`Select::all`](crate::query::Select::all). Three names mean models on a manager:
+/// [`execute`](Self::execute), [`sync`](Self::sync) and [`allow_sync`](Self::allow_sync). Those of the database are behind
+/// [`database`](Self::database).
 ///
 /// # Examples
 /// ```
@@ -32,7 +36,7 @@ use crate::{
 /// let objects = Manager::new(Database::open("sqlite::memory:")?);
 /// # let schema = "create table author (id integer primary key, name text unique);
 /// #     create table book (id integer primary key, title text, author_id integer references author (id))";
-/// # objects.database().batch(schema).await?;
+/// # objects.batch(schema).await?;
 /// objects
 ///     .atomic(|| async {
 ///         let ann = objects.create([Author::NAME.set("Ann")]).await?;
@@ -46,6 +50,8 @@ use crate::{
 ///     let titles: Vec<&str> = author.children.iter().map(|book| &*book.title).collect();
 ///     assert_eq!((&*author.name, titles), ("Ann", vec!["Snow", "Rain"]));
 /// }
+/// let rain = Book::select().filter(Book::TITLE.eq("Rain")).all(&objects).await?;
+/// assert_eq!(rain.len(), 1);
 /// # Ok(()) }
 /// ```
 ///
@@ -76,6 +82,14 @@ impl From<Database> for Manager {
     }
 }
 
+impl Deref for Manager {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.db
+    }
+}
+
 impl Manager {
     /// A manager of this database.
     #[must_use]
@@ -87,115 +101,5 @@ impl Manager {
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.db
-    }
-
-    /// As [`Database::connect`].
-    ///
-    /// # Errors
-    /// As [`Database::connect`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::connect`].
-    pub async fn connect(&self) -> Result<()> {
-        self.db.connect().await
-    }
-
-    /// As [`Database::close`].
-    ///
-    /// # Cancel safety
-    /// As [`Database::close`].
-    pub async fn close(&self) {
-        self.db.close().await;
-    }
-
-    /// Runs `body` in a transaction, or in a savepoint if the task has one open, as [`Database::atomic`].
-    ///
-    /// # Errors
-    /// As [`Database::atomic`].
-    ///
-    /// # Panics
-    /// With the panic of the body, after this block was rolled back.
-    ///
-    /// # Cancel safety
-    /// As [`Database::atomic`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use nestling::{Database, Error, Manager};
-    /// # #[tokio::main] async fn main() -> Result<(), Error> {
-    /// let objects = Manager::new(Database::open("sqlite::memory:")?);
-    /// objects
-    ///     .atomic(|| async {
-    ///         assert_eq!(objects.database().depth(), 1);
-    ///         objects.savepoint(|| async { assert_eq!(objects.database().depth(), 2); Ok::<_, Error>(()) }).await
-    ///     })
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn atomic<F, Fut, T, E>(&self, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        self.db.atomic(body).await
-    }
-
-    /// Runs `body` in the transaction that the task has open, or in a new one, as [`Database::transaction`].
-    ///
-    /// # Errors
-    /// As [`Database::transaction`].
-    ///
-    /// # Panics
-    /// With the panic of the body, after the transaction was rolled back.
-    ///
-    /// # Cancel safety
-    /// As [`Database::transaction`].
-    pub async fn transaction<F, Fut, T, E>(&self, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.db.transaction(body).await
-    }
-
-    /// Runs `body` in a savepoint of the transaction that the task has open, as [`Database::savepoint`].
-    ///
-    /// # Errors
-    /// As [`Database::savepoint`].
-    ///
-    /// # Panics
-    /// With the panic of the body, after the savepoint was rolled back.
-    ///
-    /// # Cancel safety
-    /// As [`Database::atomic`].
-    pub async fn savepoint<F, Fut, T, E>(&self, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        self.db.savepoint(body).await
-    }
-
-    /// As [`savepoint`](Self::savepoint), with a name for the server, as [`Database::savepoint_named`].
-    ///
-    /// # Errors
-    /// As [`Database::savepoint_named`].
-    ///
-    /// # Panics
-    /// With the panic of the body, after the savepoint was rolled back.
-    ///
-    /// # Cancel safety
-    /// As [`Database::atomic`].
-    pub async fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        self.db.savepoint_named(name, body).await
     }
 }

@@ -7,7 +7,6 @@ mod bulk_create;
 mod create_or_get;
 mod delete;
 mod get_or_create;
-mod hooks;
 mod manager;
 mod read;
 mod recursive;

@@ -13,6 +13,7 @@ mod join;
 mod model_stream;
 mod nested;
 mod on_conflict;
+mod page;
 mod query;
 mod raw;
 mod read_back;
@@ -30,6 +31,7 @@ pub use self::{
     insert::Insert,
     model_stream::ModelStream,
     on_conflict::{ConflictTarget, OnConflict},
+    page::{Page, PageOf},
     query::{Query, Rows},
     raw::{Raw, raw},
     relation::{Optional, Relation},

@@ -105,6 +105,7 @@ impl TypeOf {
             ColumnType::DateTime => "timestamp",
             ColumnType::DateTimeUtc => "timestamptz",
             ColumnType::Uuid => "uuid",
+            ColumnType::Inet => "inet",
             ColumnType::Json => "jsonb",
             ColumnType::Array(element) => {
                 let element = Self { ty: *element, numbered: false, sequence: false, indexed: false, max_length: None };
@@ -138,6 +139,8 @@ impl TypeOf {
             // A TIMESTAMP ends in 2038, and the first one of a table may change with every update.
             ColumnType::DateTime | ColumnType::DateTimeUtc => "datetime(6)",
             ColumnType::Uuid => "char(36)",
+            // The longest address of IPv6 that ends in one of IPv4, and its network.
+            ColumnType::Inet => "varchar(49)",
             ColumnType::Json => "json",
             ColumnType::Array(_) => return None,
             ColumnType::Custom(name) => name,
@@ -165,6 +168,7 @@ impl TypeOf {
             | ColumnType::DateTime
             | ColumnType::DateTimeUtc
             | ColumnType::Uuid
+            | ColumnType::Inet
             | ColumnType::Json => "TEXT",
             ColumnType::Array(_) => return None,
             ColumnType::Custom(name) => name,

@@ -34,6 +34,8 @@ pub enum ColumnType {
     DateTimeUtc,
     /// A UUID.
     Uuid,
+    /// An address, or an address and its network.
+    Inet,
     /// A JSON document.
     Json,
     /// An array, on PostgreSQL.

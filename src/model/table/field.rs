@@ -1,20 +1,27 @@
 //! [`Field`]: the Rust types that a field of a model can have.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{column_type::ColumnType, table::Table};
-use crate::data::{cell::FromCell, hstore::HStore, json::Json, value::Value};
+use crate::data::{
+    cell::FromCell, hstore::HStore, interval::Interval, json::Json, maybe_infinite::MaybeInfinite, network::Network,
+    value::Value,
+};
 
 /// A Rust type that a field of a model can have.
 ///
 /// Implemented for the types that [`Value`] holds, for `Option` of them (a column that may be NULL), for [`Json`], for
-/// vectors (arrays of PostgreSQL) and [`HStore`], for [`ForeignKey`](crate::ForeignKey), and by `#[derive(TextEnum)]`.
+/// vectors (arrays of PostgreSQL) and [`HStore`], and for [`ForeignKey`](crate::ForeignKey). Enums have it by
+/// `#[derive(TextEnum)]` or `#[derive(IntEnum)]`, newtypes by `#[derive(Field)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a model's field",
-    note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum as text by `#[derive(TextEnum)]`"
+    note = "a type of serde is stored as JSON by `Json<{Self}>`; an enum by `#[derive(TextEnum)]` or `#[derive(IntEnum)]`; a \
+            newtype by `#[derive(Field)]` of `nestling::model`"
 )]
 pub trait Field: for<'r> FromCell<'r> + Send + Sync + 'static {
     /// The SQL type of the column.
@@ -62,6 +69,35 @@ fields! {
 #[diagnostic::do_not_recommend]
 impl Field for HStore {
     const TYPE: ColumnType = ColumnType::Custom("hstore");
+
+    fn to_value(&self) -> Value {
+        self.clone().into()
+    }
+}
+
+/// `Field` for types that are sent as text.
+macro_rules! texts {
+    ($($type:ty => $column:expr),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Field for $type {
+            const TYPE: ColumnType = $column;
+
+            fn to_value(&self) -> Value {
+                (*self).into()
+            }
+        }
+    )+};
+}
+
+texts! {
+    IpAddr => ColumnType::Inet,
+    Network => ColumnType::Inet,
+    Interval => ColumnType::Custom("interval"),
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Field + Into<Value> + Clone> Field for MaybeInfinite<T> {
+    const TYPE: ColumnType = T::TYPE;
 
     fn to_value(&self) -> Value {
         self.clone().into()

@@ -1,10 +1,13 @@
 //! [`ForeignKey`]: the field that refers to a row of another model.
 
 use std::{
+    cmp::Ordering,
     fmt,
     future::Future,
     hash::{Hash, Hasher},
 };
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{column_type::ColumnType, field::Field, key::Key, model::Model, table::Table};
 use crate::{
@@ -20,6 +23,19 @@ use crate::{
 ///
 /// A field of this type is a foreign key. The row itself is fetched by [`get`](Self::get), or for many rows at once by
 /// a join or a prefetch.
+///
+/// It behaves as its key does: it is ordered, hashed and printed as the key is, and it is (de)serialized as the bare key.
+///
+/// # Examples
+/// ```
+/// # use nestling::{ForeignKey, Model};
+/// # #[derive(Debug, Model)] struct Director { id: i64, name: String }
+/// let director = ForeignKey::<Director>::new(7);
+/// assert_eq!(director.to_string(), "7");
+/// assert_eq!(serde_json::to_string(&director)?, "7");
+/// assert!(serde_json::from_str::<ForeignKey<Director>>("8")? > director);
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 pub struct ForeignKey<M: Model>(M::Key);
 
 impl<M: Model> ForeignKey<M> {
@@ -100,6 +116,43 @@ impl<M: Model> Eq for ForeignKey<M> {}
 impl<M: Model> Hash for ForeignKey<M> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
+    }
+}
+
+impl<M: Model<Key: PartialOrd>> PartialOrd for ForeignKey<M> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.0.partial_cmp(&other.0)
+    }
+}
+
+impl<M: Model<Key: Ord>> Ord for ForeignKey<M> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl<M: Model<Key: fmt::Display>> fmt::Display for ForeignKey<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<M: Model<Key: Serialize>> Serialize for ForeignKey<M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, M: Model<Key: Deserialize<'de>>> Deserialize<'de> for ForeignKey<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        M::Key::deserialize(deserializer).map(Self)
+    }
+}
+
+/// As a parameter it is its key.
+impl<M: Model<Key: Field>> From<ForeignKey<M>> for Value {
+    fn from(reference: ForeignKey<M>) -> Self {
+        reference.0.to_value()
     }
 }
 

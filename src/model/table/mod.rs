@@ -3,8 +3,10 @@
 mod column_type;
 mod field;
 mod foreign_key;
+mod int_enum;
 mod key;
 mod model;
+mod newtype;
 mod stored;
 mod table;
 mod text_enum;
@@ -13,8 +15,10 @@ pub use self::{
     column_type::ColumnType,
     field::Field,
     foreign_key::ForeignKey,
+    int_enum::IntEnum,
     key::Key,
     model::Model,
+    newtype::Newtype,
     stored::Stored,
     table::{ColumnDef, ColumnWrite, IndexDef, ReferenceAction, ReferenceDef, Table},
     text_enum::TextEnum,

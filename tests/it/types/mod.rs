@@ -5,5 +5,6 @@ mod hstore;
 mod model_fields;
 #[cfg(feature = "full")]
 mod postgres;
+mod spans_and_networks;
 mod stored_forms;
 mod values;

@@ -167,9 +167,11 @@ async fn text_fits_into_every_type_that_is_written_as_text() {
     let many: Vec<Uuid> = echo(&db, "uuid[]", vec![uuid, uuid]).await;
     assert_eq!(many.len(), 2);
     let told = db.query_one("select '10.0.0.1'::inet as host", ()).await.unwrap().get::<String>("host").unwrap_err();
+    assert_eq!(told.to_string(), "column \"host\" of type inet cannot be read as String");
+    let told = db.query_one("select '(1,2)'::point as place", ()).await.unwrap().get::<String>("place").unwrap_err();
     assert_eq!(
         told.to_string(),
-        "column \"host\" of type inet cannot be read in its binary form: cast it to text in the SQL"
+        "column \"place\" of type point cannot be read in its binary form: cast it to text in the SQL"
     );
 }
 
