@@ -77,6 +77,7 @@
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
 //! | [`native`] | the database clients below this crate |
+//! | [`testing`] | errors as a database would give them, for tests |
 //! | `tower` | a scope, or a transaction, for each request of a service |
 //!
 //! # Features
@@ -108,6 +109,7 @@ mod runtime;
 mod session;
 mod sql;
 pub mod sync;
+pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod transaction;

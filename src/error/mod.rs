@@ -4,12 +4,17 @@
 
 mod retries;
 mod retry_error;
+mod server;
 mod shown;
+mod told;
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 pub use self::retry_error::RetryError;
-pub(crate) use self::shown::{VALUES, shown};
+pub(crate) use self::{
+    server::{ServerClass, ServerError},
+    shown::{VALUES, shown},
+};
 
 /// A shorthand for results with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -89,54 +94,7 @@ pub enum ErrorKind {
     LockTimeout,
     /// The transaction sent nothing for longer than it may, and was rolled back.
     IdleTimeout,
-}
-
-/// What a server said of a statement that failed.
-#[derive(Clone, Default)]
-pub(crate) struct ServerError {
-    /// SQLSTATE on PostgreSQL, the extended result code's number on SQLite.
-    pub(crate) code: Option<Box<str>>,
-    /// What the predicates answer from.
-    pub(crate) class: ServerClass,
-    pub(crate) constraint: Option<Box<str>>,
-    pub(crate) table: Option<Box<str>>,
-    pub(crate) column: Option<Box<str>>,
-    pub(crate) detail: Option<Box<str>>,
-    pub(crate) hint: Option<Box<str>>,
-    /// Whether it was raised inside a function, by a statement that is not the caller's.
-    pub(crate) in_routine: bool,
-}
-
-/// The class of a server's error, the same for all back ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
-    allow(dead_code, reason = "not every server tells of every class")
-)]
-pub(crate) enum ServerClass {
-    UniqueViolation,
-    ForeignKeyViolation,
-    NotNullViolation,
-    CheckViolation,
-    /// A text or bytes are longer than their column allows.
-    TooLong,
-    /// A number or a moment is not in the range of its type.
-    OutOfRange,
-    SerializationFailure,
-    Deadlock,
-    /// A lock could not be had in time, or the database is busy.
-    LockTimeout,
-    /// The database is busy, or a snapshot is too old to write: running the transaction again may help (SQLite).
-    Busy,
-    /// The statement's time was over.
-    StatementTimeout,
-    /// The statement was cancelled by request.
-    Cancelled,
-    /// The server has no connection to give for now: its slots are taken, or it is starting up or going down.
-    NoSlot,
-    /// The server is not what it was opened for: it takes no writes any more, or ends its sessions.
-    WrongServer,
-    #[default]
+    /// An error of the program's own, by [`Error::other`], or one of a native client that is of no other kind.
     Other,
 }
 
@@ -155,14 +113,48 @@ struct Inner {
     server: Option<Box<ServerError>>,
     statement: Option<Box<str>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Whether the source is a native client's error, whose `Debug` form may hold values.
+    is_native: bool,
     /// How often a retried transaction ran, if it failed for good.
     attempts: Option<u32>,
 }
 
 impl Error {
+    /// An error of the program's own, of the kind [`Other`](ErrorKind::Other): for bodies whose error type is this one.
+    ///
+    /// Its text is that of `error`, which is its [`source`](StdError::source). An error of this crate is returned as it is.
+    ///
+    /// # Examples
+    /// ```
+    /// # use nestling::{Database, Error, ErrorKind, params};
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # let db = Database::open("sqlite::memory:")?;
+    /// let block = db.atomic(|| async {
+    ///     let day: u32 = "monday".parse().map_err(Error::other)?;
+    ///     db.execute("insert into visit values ($1)", params![day]).await
+    /// });
+    /// let error = block.await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Other);
+    /// assert_eq!(error.to_string(), "invalid digit found in string");
+    /// # Ok(()) }
+    /// ```
+    pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(ours) => *ours,
+            Err(theirs) => Self::new(ErrorKind::Other, theirs.to_string()).with_boxed_source(theirs),
+        }
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into().into();
-        Self(Arc::new(Inner { kind, message, server: None, statement: None, source: None, attempts: None }))
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into().into(),
+            server: None,
+            statement: None,
+            source: None,
+            is_native: false,
+            attempts: None,
+        }))
     }
 
     pub(crate) fn server(message: impl Into<String>, server: ServerError) -> Self {
@@ -189,8 +181,27 @@ impl Error {
         self.change(|inner| inner.source = Some(source.into()))
     }
 
+    /// As [`with_source`](Self::with_source), with the error of a native client, which may hold values.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+        allow(dead_code, reason = "there is no native client")
+    )]
+    pub(crate) fn with_native(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.change(|inner| {
+            inner.source = Some(Arc::new(source));
+            inner.is_native = true;
+        })
+    }
+
     pub(crate) fn with_statement(self, sql: &str) -> Self {
-        self.change(|inner| inner.statement = Some(shown(sql).into()))
+        self.change(|inner| {
+            let text = shown(sql);
+            if let (Cow::Owned(_), Some(server)) = (&text, &mut inner.server) {
+                // It counts characters that are left out.
+                server.position = None;
+            }
+            inner.statement = Some(text.into());
+        })
     }
 
     /// Tells that a value is not in the range of its type, of an error that no server told.
@@ -208,46 +219,6 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
-    }
-
-    /// The server's code of this error: SQLSTATE on PostgreSQL, the number of the error on MySQL and MariaDB, the extended
-    /// result code on SQLite. A connection that the
-    /// server refused or ended has one too.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        self.told(|server| server.code.as_deref())
-    }
-
-    /// The name of the constraint that was violated, where the server tells it.
-    ///
-    /// SQLite tells a name for CHECK constraints only; for UNIQUE it tells `table.column`, which is given here.
-    #[must_use]
-    pub fn constraint(&self) -> Option<&str> {
-        self.told(|server| server.constraint.as_deref())
-    }
-
-    /// The table that the error is about, where the server tells it.
-    #[must_use]
-    pub fn table(&self) -> Option<&str> {
-        self.told(|server| server.table.as_deref())
-    }
-
-    /// The column that the error is about, where the server tells it.
-    #[must_use]
-    pub fn column(&self) -> Option<&str> {
-        self.told(|server| server.column.as_deref())
-    }
-
-    /// What the server adds to its message. It may hold values of rows and parameters, so it is not part of the text.
-    #[must_use]
-    pub fn detail(&self) -> Option<&str> {
-        self.told(|server| server.detail.as_deref())
-    }
-
-    /// The server's hint on how to mend the statement.
-    #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        self.told(|server| server.hint.as_deref())
     }
 
     /// The text of the statement that failed, without its parameters.
@@ -347,19 +318,6 @@ impl Error {
         None
     }
 
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL tells"))]
-    pub(crate) fn is_in_routine(&self) -> bool {
-        self.chain().find_map(|error| error.0.server.as_ref()).is_some_and(|server| server.in_routine)
-    }
-
-    pub(crate) fn class(&self) -> ServerClass {
-        self.chain().find_map(|error| error.0.server.as_ref()).map_or(ServerClass::Other, |server| server.class)
-    }
-
-    fn told<'e, T>(&'e self, tell: impl Fn(&'e ServerError) -> Option<T>) -> Option<T> {
-        self.chain().find_map(|error| error.0.server.as_deref()).and_then(tell)
-    }
-
     /// This error and those of its sources that are errors of this crate too, with errors of others in between.
     fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |error| Self::find_in(error.0.source.as_deref()?))
@@ -374,22 +332,20 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, server, statement, source, attempts: _ } = &*self.0;
+        let Inner { kind, message, server, statement, source, is_native, attempts: _ } = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", kind).field("message", message);
         if let Some(server) = server {
-            // detail and hint may hold values: they are asked for, never printed.
-            let ServerError { code, class: _, constraint, table, column, detail: _, hint: _, in_routine: _ } =
-                &**server;
-            out.field("code", code).field("constraint", constraint).field("table", table).field("column", column);
+            server.show(&mut out);
         }
         if let Some(statement) = statement {
             out.field("statement", statement);
         }
-        if let Some(source) = source {
-            out.field("source", source);
+        match source {
+            Some(_) if *is_native => out.finish_non_exhaustive(),
+            Some(source) => out.field("source", source).finish(),
+            None => out.finish(),
         }
-        out.finish()
     }
 }
 

@@ -156,7 +156,7 @@ impl<S: Session> Block<S> {
             parent.check()?;
             step.into_iter().for_each(|step| ledger.owe(step));
             frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Set(locals)));
-            Ok(())
+            Ok::<_, Error>(())
         })?;
         // It owes its end from here on.
         Ok(Self { frame, stage: Stage::Open })

@@ -18,6 +18,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("model", 5),
     ("tower", 5),
     ("sync", 6),
+    ("testing", 6),
     ("lib", 7),
 ];
 

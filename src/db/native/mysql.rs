@@ -57,13 +57,10 @@ impl Database {
     ///
     /// # Examples
     /// ```no_run
-    /// # use nestling::{Database, Error, native::mysql_async};
-    /// # #[derive(Debug)] enum AppError { Db(Error), Native(mysql_async::Error) }
-    /// # impl From<Error> for AppError { fn from(e: Error) -> Self { Self::Db(e) } }
-    /// # impl From<mysql_async::Error> for AppError { fn from(e: mysql_async::Error) -> Self { Self::Native(e) } }
+    /// # use nestling::{Database, Error};
     /// use nestling::native::mysql_async::prelude::Queryable;
     ///
-    /// # async fn ping(db: &Database) -> Result<(), AppError> {
+    /// # async fn ping(db: &Database) -> Result<(), Error> {
     /// db.with_mysql(|mut client| async move { Ok(client.ping().await?) }).await
     /// # }
     /// ```

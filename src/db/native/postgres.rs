@@ -68,13 +68,9 @@ impl Database {
     /// # Examples
     /// ```no_run
     /// # use nestling::{Database, Error};
-    /// # #[derive(Debug)] enum AppError { Db(Error), Native(nestling::native::tokio_postgres::Error) }
-    /// # impl From<Error> for AppError { fn from(e: Error) -> Self { Self::Db(e) } }
-    /// # impl From<nestling::native::tokio_postgres::Error> for AppError {
-    /// #     fn from(e: nestling::native::tokio_postgres::Error) -> Self { Self::Native(e) }
-    /// # }
-    /// # async fn listen(db: &Database) -> Result<(), AppError> {
+    /// # async fn listen(db: &Database) -> Result<(), Error> {
     /// db.atomic(|| async {
+    ///     // `?` makes an `Error` of the client's, with its class.
     ///     db.with_postgres(|client| async move { Ok(client.batch_execute("lock table ledger").await?) }).await
     /// })
     /// .await

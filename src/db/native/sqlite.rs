@@ -23,11 +23,9 @@ impl Database {
     /// # use nestling::{Database, Error};
     /// # #[tokio::main] async fn main() -> Result<(), Error> {
     /// # let db = Database::open("sqlite::memory:")?;
+    /// // `?` makes an `Error` of the client's, with its class.
     /// let pages: i64 = db
-    ///     .with_sqlite(|sqlite| {
-    ///         let pages = sqlite.query_row("pragma page_count", [], |row| row.get(0));
-    ///         Ok::<i64, Error>(pages.unwrap_or(0))
-    ///     })
+    ///     .with_sqlite(|sqlite| Ok::<_, Error>(sqlite.query_row("pragma page_count", [], |row| row.get(0))?))
     ///     .await?;
     /// assert_eq!(pages, 0);
     /// # Ok(()) }

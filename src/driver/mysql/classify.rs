@@ -74,7 +74,12 @@ fn refusal(told: &Told) -> ServerError {
         1226 if told.message.contains("max_user_connections") => ServerClass::NoSlot,
         _ => ServerClass::Other,
     };
-    ServerError { code: Some(told.code.to_string().into()), class, ..ServerError::default() }
+    said(told, class)
+}
+
+/// What any message says of itself.
+fn said(told: &Told, class: ServerClass) -> ServerError {
+    ServerError::of(told.code.to_string(), class).with_sqlstate(told.state.as_str())
 }
 
 /// Whether the connection is lost with this error.
@@ -105,6 +110,22 @@ fn is_callers(error: &Misuse) -> bool {
 pub(super) fn statement(error: Native, sql: &str) -> Error {
     let ours = match &error {
         Native::Server(told) if !is_lost(&error) => server(told, sql),
+        _ => beside_statement(error),
+    };
+    ours.with_statement(sql)
+}
+
+/// The error of a server, for the native client, which does not tell the statement; and any other that statements may have.
+pub(super) fn native(error: Native) -> Error {
+    match &error {
+        Native::Server(told) if !is_lost(&error) => server(told, "").with_native(error),
+        _ => beside_statement(error),
+    }
+}
+
+/// An error that is not the server's refusal of a statement.
+fn beside_statement(error: Native) -> Error {
+    match &error {
         Native::Driver(Misuse::LocalInfile(_)) => {
             // The server waits for the file forever, so the connection is closed.
             let text = "the statement asks for a file of the client, which is refused";
@@ -115,13 +136,11 @@ pub(super) fn statement(error: Native, sql: &str) -> Error {
         }
         Native::Server(told) => {
             let text = format!("the server ended the connection: {}", told.message);
-            let code = Some(told.code.to_string().into());
-            let told = ServerError { code, ..ServerError::default() };
+            let told = said(told, ServerClass::Other);
             Error::new(ErrorKind::ConnectionLost, text).with_server(told).with_source(error)
         }
         _ => Error::new(ErrorKind::ConnectionLost, "the connection to the MySQL server was lost").with_source(error),
-    };
-    ours.with_statement(sql)
+    }
 }
 
 /// Whether the server cannot prepare such a statement, so that it must go as text.
@@ -166,13 +185,11 @@ fn server(told: &Told, sql: &str) -> Error {
     Error::server(
         without_values(told.code, message, is_known),
         ServerError {
-            code: Some(told.code.to_string().into()),
-            class,
             constraint: constraint.map(Into::into),
             table: table.map(Into::into),
             column: column.map(Into::into),
             detail: Some(message.into()),
-            ..ServerError::default()
+            ..said(told, class)
         },
     )
 }

@@ -17,6 +17,7 @@ mod in_flight;
 mod kill;
 mod lent;
 mod marker;
+mod native_error;
 mod param_type;
 mod placeholders;
 mod prepared;

@@ -29,13 +29,19 @@ pub(super) fn connect(address: &Address, error: tokio_postgres::Error) -> Error 
     }
 }
 
+/// What any message says of itself.
+fn told(response: &ErrorResponse, class: ServerClass) -> ServerError {
+    let severity = Some(response.severity.clone());
+    ServerError { severity, ..ServerError::of(response.code.clone(), class).with_sqlstate(response.code.clone()) }
+}
+
 /// What a server said that refused a connection.
 fn refusal(response: &DbError) -> ServerError {
     let class = match response.code() {
         c if *c == SqlState::TOO_MANY_CONNECTIONS || *c == SqlState::CANNOT_CONNECT_NOW => ServerClass::NoSlot,
         _ => ServerClass::Other,
     };
-    ServerError { code: Some(response.code().code().into()), class, ..ServerError::default() }
+    told(&ErrorResponse::from(response), class)
 }
 
 /// The error of a statement that the server has refused.
@@ -53,6 +59,11 @@ pub(super) fn not_understood(sql: &str) -> DriverError {
                 from or to the client: run it with Database::with_postgres; whether it took effect is not known, and its \
                 connection is thrown away";
     DriverError::new(Impact::Connection, Error::new(ErrorKind::Unsupported, text).with_statement(sql))
+}
+
+/// The error of a server, for the native client, which does not tell the statement.
+pub(super) fn native(response: &ErrorResponse) -> Error {
+    if response.ends_session() { end_of_session(response) } else { server(response, "") }
 }
 
 /// The error of a message that controls the transaction or the session. Deferred constraints fail here, for any
@@ -100,8 +111,7 @@ fn about(error: Error, sql: &str) -> Error {
 /// The error for the message that ends a session.
 fn end_of_session(response: &ErrorResponse) -> Error {
     let text = format!("the server ended the connection: {}", response.message);
-    let server = ServerError { code: Some(response.code.clone()), class: class(response), ..ServerError::default() };
-    Error::new(ErrorKind::ConnectionLost, text).with_server(server)
+    Error::new(ErrorKind::ConnectionLost, text).with_server(told(response, class(response)))
 }
 
 /// Adds the server's fatal error to the error of a lost connection, unless it has that already.
@@ -142,14 +152,15 @@ fn server(response: &ErrorResponse, sql: &str) -> Error {
     Error::server(
         message,
         ServerError {
-            code: Some(response.code.clone()),
-            class: class(response),
             constraint: response.constraint.clone(),
             table: response.table.clone(),
             column: response.column.clone(),
             detail,
             hint: response.hint.clone(),
+            context: response.context.clone(),
+            position: response.position,
             in_routine: response.context.as_deref().is_some_and(|context| parameter(context).is_none()),
+            ..told(response, class(response))
         },
     )
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     driver::{SessionToken, random},
-    error::{Error, ErrorKind, ServerClass, ServerError},
+    error::{Error, ErrorKind, ServerClass},
 };
 
 /// A new session.
@@ -249,9 +249,8 @@ fn all_of(mut errors: Vec<Error>) -> Error {
     let all = Error::new(ErrorKind::Connect, reasons.join("; "));
     match errors.into_iter().nth(telling) {
         Some(error) => {
-            let code = error.code().map(Into::into);
-            let class = error.class();
-            all.with_server(ServerError { code, class, ..ServerError::default() }).with_source(error)
+            let server = error.server_error().cloned().unwrap_or_default();
+            all.with_server(server).with_source(error)
         }
         None => all,
     }

@@ -3,12 +3,12 @@
 
 use std::{error::Error as StdError, fmt};
 
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 /// An error of the server, by its fields.
 #[derive(Clone, Default)]
 pub(super) struct ErrorResponse {
-    severity: Box<str>,
+    pub(super) severity: Box<str>,
     pub(super) code: Box<str>,
     pub(super) message: Box<str>,
     pub(super) detail: Option<Box<str>>,
@@ -20,6 +20,8 @@ pub(super) struct ErrorResponse {
     pub(super) column: Option<Box<str>>,
     pub(super) datatype: Option<Box<str>>,
     pub(super) constraint: Option<Box<str>>,
+    /// The character of the statement, from 1.
+    pub(super) position: Option<u32>,
 }
 
 impl ErrorResponse {
@@ -43,6 +45,7 @@ impl ErrorResponse {
                 b'c' => response.column = Some(text),
                 b'd' => response.datatype = Some(text),
                 b'n' => response.constraint = Some(text),
+                b'P' => response.position = text.parse().ok(),
                 _ => {}
             }
             body = rest.get(end + 1..).unwrap_or_default();
@@ -76,6 +79,10 @@ impl From<&DbError> for ErrorResponse {
             column: text(error.column()),
             datatype: text(error.datatype()),
             constraint: text(error.constraint()),
+            position: match error.position() {
+                Some(ErrorPosition::Original(at)) => Some(*at),
+                _ => None,
+            },
         }
     }
 }
@@ -109,6 +116,8 @@ mod tests {
         assert_eq!((&*response.code, &*response.message, response.constraint.as_deref()), ("57P01", "end", Some("")));
         assert!(response.detail.is_none() && response.context.is_some());
         assert!(!ErrorResponse::parse(b"SERREUR\0VERROR\0C22012").ends_session());
+        assert_eq!(ErrorResponse::parse(b"P17\0").position, Some(17));
+        assert_eq!(ErrorResponse::parse(b"Px\0").position, None);
         assert!(ErrorResponse::parse(b"").code.is_empty());
     }
 }

@@ -20,6 +20,7 @@ mod link;
 mod message;
 mod names;
 mod naming;
+mod native_error;
 mod negotiate;
 mod outcome;
 mod prepare;

@@ -29,16 +29,24 @@ pub(super) fn late() -> Error {
 
 /// The error of a statement.
 pub(super) fn statement(error: rusqlite::Error, sql: &str) -> Error {
-    let ours = match &error {
+    match &error {
+        rusqlite::Error::SqliteFailure(..) | rusqlite::Error::SqlInputError { .. } => message(&error, sql),
+        _ => Error::new(ErrorKind::Server, error.to_string()).with_source(error),
+    }
+    .with_statement(sql)
+}
+
+/// What SQLite says of a statement.
+pub(super) fn message(error: &rusqlite::Error, sql: &str) -> Error {
+    match error {
         rusqlite::Error::SqliteFailure(code, text) => {
             let text = text.as_deref().map(|text| without_values(*code, text, sql));
             let message = text.map_or_else(|| code.to_string(), Cow::into_owned);
             failure(*code, Some(&with_reason(code.extended_code, message)))
         }
         rusqlite::Error::SqlInputError { error: code, msg, .. } => failure(*code, Some(msg)),
-        _ => Error::new(ErrorKind::Server, error.to_string()).with_source(error),
-    };
-    ours.with_statement(sql)
+        _ => Error::new(ErrorKind::Server, error.to_string()),
+    }
 }
 
 /// What functions say of their arguments quotes them: "bad JSON path: 'x'", or ends in them: "no such column: x". What the

@@ -9,6 +9,7 @@ mod connection_state;
 mod decimals;
 mod driver;
 mod job;
+mod native_error;
 mod once;
 mod open;
 mod placeholders;

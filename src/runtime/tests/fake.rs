@@ -298,19 +298,7 @@ fn take(
 }
 
 fn server_error(code: &str) -> Error {
-    Error::server(
-        "the statement failed",
-        ServerError {
-            code: Some(code.into()),
-            class: ServerClass::Other,
-            constraint: None,
-            table: None,
-            column: None,
-            detail: None,
-            hint: None,
-            in_routine: false,
-        },
-    )
+    Error::server("the statement failed", ServerError::of(code, ServerClass::Other))
 }
 
 impl TaskLocal for Fake {

@@ -5,6 +5,8 @@ mod mysql;
 #[cfg(feature = "full")]
 mod native;
 #[cfg(feature = "full")]
+mod native_errors;
+#[cfg(feature = "full")]
 mod native_postgres;
 #[cfg(feature = "full")]
 mod native_sqlite;

@@ -1,0 +1,8 @@
+//! What the tests of a program that uses this crate need.
+
+mod errors;
+
+pub use self::errors::{
+    check_violation, deadlock, error, foreign_key_violation, lock_timeout, not_null_violation, out_of_range,
+    serialization_failure, server_shutdown, statement_timeout, too_long, unique_violation,
+};
