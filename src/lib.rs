@@ -82,7 +82,9 @@
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
+//! - `sqlite-bundled` (default) builds SQLite into the program. Without it, `sqlite` links the library of the system.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
+//! - `tls-native-roots` has [`TlsRoots::System`]: the authorities that the operating system trusts.
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`] and [`TextEnum`](model::TextEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `tower` has the module of that name.
@@ -134,7 +136,7 @@ pub use crate::{
         Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Propagation,
         Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
     },
-    driver::Dialect,
+    driver::{Dialect, TlsMode, TlsRoots},
     error::{Error, ErrorKind, Result, RetryError},
     pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,

@@ -27,6 +27,7 @@ mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -52,14 +53,18 @@ use futures_util::{
     stream::BoxStream,
 };
 
-pub use self::dialect::Dialect;
 #[cfg(feature = "mysql")]
 pub(crate) use self::times::{IDLE_TIME, STATEMENT_TIME};
 pub(crate) use self::{
     capabilities::Capabilities,
+    parts::{ConnectParts, PasswordSource},
     random::random,
     reader::Reader,
     sessions::{SessionToken, SessionTracker},
+};
+pub use self::{
+    dialect::Dialect,
+    parts::{TlsMode, TlsRoots},
 };
 use crate::{
     data::{row::Row, value::Value},

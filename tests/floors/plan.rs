@@ -27,7 +27,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -91,6 +91,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
             "driver/postgres/verifier.rs",
         ],
     ),
+    ("rustls_native_certs", &["driver/certificates.rs"]),
     ("sea_query", &["db/portable.rs", "lib.rs"]),
     ("serde", &["data/json.rs", "driver/postgres/encode.rs", "model/expr/json.rs", "model/table/field.rs"]),
     (

@@ -25,7 +25,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    driver::{SessionToken, random},
+    driver::{PasswordSource, SessionToken, random},
     error::{Error, ErrorKind, ServerClass},
 };
 
@@ -45,6 +45,7 @@ type LoggedIn = (Client, AbortHandle, Arc<Link>);
 /// Connects to the servers of one URL.
 pub(super) struct Connector {
     config: Config,
+    password: Option<PasswordSource>,
     /// Whether to connect without TLS where TLS fails.
     falls_back: bool,
     servers: Servers,
@@ -94,7 +95,7 @@ impl Failure {
 }
 
 impl Connector {
-    pub(super) fn new(config: Config, tls: &Tls) -> Result<Self, Error> {
+    pub(super) fn new(config: Config, tls: &Tls, password: Option<PasswordSource>) -> Result<Self, Error> {
         let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
         let (hosts, addresses, ports) =
             (config.get_hosts().len(), config.get_hostaddrs().len(), config.get_ports().len());
@@ -108,7 +109,7 @@ impl Connector {
             return wrong("the URL of the PostgreSQL database does not have as many ports as hosts");
         }
         let servers = Servers::of(&config, tls.connector()?);
-        Ok(Self { config, falls_back: tls.falls_back(), servers })
+        Ok(Self { config, password, falls_back: tls.falls_back(), servers })
     }
 
     /// The servers of the URL, in their order.
@@ -116,8 +117,18 @@ impl Connector {
         self.servers.addresses().iter()
     }
 
-    /// Connects to the first server that accepts; each has `wait` to do so.
+    /// Connects to the first server that accepts; each has `wait` to do so, and so has the function that gives the password.
     pub(super) async fn connect(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
+        let Some(source) = &self.password else {
+            return self.connect_to_any(wait, session).await;
+        };
+        let (mut config, servers) = (self.config.clone(), self.servers.clone());
+        config.password(source.ask(wait).await?);
+        let now = Self { config, password: None, falls_back: self.falls_back, servers };
+        now.connect_to_any(wait, session).await
+    }
+
+    async fn connect_to_any(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
         let mut addresses: Vec<&Address> = self.servers().collect();
         if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
             addresses.sort_by_cached_key(|_| random());
