@@ -133,10 +133,10 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Propagation,
-        Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
+        Database, DatabaseBuilder, HookResult, ListenEvent, Listener, MySQLDatabase, PostgresqlDatabase,
+        PostgresqlExtDatabase, Propagation, Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
     },
-    driver::{Dialect, TlsMode, TlsRoots},
+    driver::{Dialect, Notification, TlsMode, TlsRoots},
     error::{Error, ErrorKind, Result, RetryError},
     pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,

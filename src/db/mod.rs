@@ -9,6 +9,7 @@ mod connect_parts;
 mod database;
 mod hooks;
 mod limited;
+mod listen;
 mod manual_block;
 mod named;
 mod native;
@@ -37,6 +38,7 @@ pub use self::{
     builder::DatabaseBuilder,
     database::Database,
     hooks::HookResult,
+    listen::{ListenEvent, Listener},
     named::{MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     options::TransactionBuilder,
     propagation::Propagation,

@@ -27,6 +27,7 @@ mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+mod notification;
 mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -57,6 +58,7 @@ use futures_util::{
 pub(crate) use self::times::{IDLE_TIME, STATEMENT_TIME};
 pub(crate) use self::{
     capabilities::Capabilities,
+    notification::Notifications,
     parts::{ConnectParts, PasswordSource},
     random::random,
     reader::Reader,
@@ -64,6 +66,7 @@ pub(crate) use self::{
 };
 pub use self::{
     dialect::Dialect,
+    notification::Notification,
     parts::{TlsMode, TlsRoots},
 };
 use crate::{
@@ -210,6 +213,20 @@ pub(crate) trait Driver: Debug + Send + Sync + 'static {
     /// The servers of the URL, as `host:port`; empty where there is no server.
     fn servers(&self) -> &[String] {
         &[]
+    }
+
+    /// A session that listens to these channels, with nothing missed from here on.
+    ///
+    /// # Errors
+    /// `Unsupported` where there are no notifications.
+    fn listen<'a>(
+        &'a self,
+        _wait: Duration,
+        _session: SessionToken,
+        _channels: &'a [String],
+    ) -> BoxFuture<'a, Result<Notifications, Error>> {
+        let text = "this database has no notifications: LISTEN is PostgreSQL's";
+        Box::pin(std::future::ready(Err(Error::new(ErrorKind::Unsupported, text))))
     }
 
     /// Waits until the server no longer lists these sessions, which the client has closed.

@@ -111,7 +111,10 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
     ),
     ("smallvec", &["transaction/control.rs", "driver/postgres/", "driver/sqlite/", "model/", "runtime/"]),
     ("socket2", &["driver/postgres/socket.rs"]),
-    ("tokio", &["db/database.rs", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "sync/"]),
+    (
+        "tokio",
+        &["db/database.rs", "db/listen.rs", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "sync/"],
+    ),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/tls_connector.rs"]),
     ("tower_layer", &["tower/"]),

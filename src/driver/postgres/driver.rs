@@ -11,11 +11,12 @@ use tokio_postgres::{
 use super::{
     connection::PostgresConnection,
     connector::Connector,
+    listen,
     naming::{NameSupport, Naming},
     tls::Tls,
 };
 use crate::{
-    driver::{ConnectParts, Connection, Dialect, Driver, SessionToken, url},
+    driver::{ConnectParts, Connection, Dialect, Driver, Notifications, SessionToken, url},
     error::{Error, ErrorKind},
 };
 
@@ -116,6 +117,22 @@ impl Driver for PostgresDriver {
                 PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
+        })
+    }
+
+    fn listen<'a>(
+        &'a self,
+        wait: Duration,
+        session: SessionToken,
+        channels: &'a [String],
+    ) -> BoxFuture<'a, Result<Notifications, Error>> {
+        Box::pin(async move {
+            if self.keeps_sessions() {
+                return listen::listen(&self.connector, wait, session, channels).await;
+            }
+            let text = "behind a pooler that gives each transaction another session, nobody can listen: open the database past \
+                        the pooler for it";
+            Err(Error::new(ErrorKind::Unsupported, text))
         })
     }
 
