@@ -82,7 +82,9 @@
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
+//! - `sqlite-system` is SQLite by the library of the system; `sqlite` builds it into the program. Both together are `sqlite`.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
+//! - `tls-native-roots` has [`TlsRoots::System`]: the authorities that the operating system trusts.
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`], [`Field`](model::Field),
 //!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
@@ -92,7 +94,7 @@
 // docs.rs sets this cfg: each item then tells the feature that it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    not(any(feature = "sqlite-system", feature = "postgres", feature = "mysql")),
     allow(dead_code, reason = "without a back end nothing can be opened")
 )]
 
@@ -132,10 +134,10 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, HookResult, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, Propagation,
-        Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
+        Database, DatabaseBuilder, HookResult, ListenEvent, Listener, MySQLDatabase, PostgresqlDatabase,
+        PostgresqlExtDatabase, Propagation, Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
     },
-    driver::Dialect,
+    driver::{Dialect, Notification, TlsMode, TlsRoots},
     error::{Error, ErrorKind, Result, RetryError},
     pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,
@@ -195,7 +197,7 @@ pub mod types {
 pub mod native {
     #[cfg(feature = "mysql")]
     pub use mysql_async;
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sqlite-system")]
     pub use rusqlite;
     #[cfg(feature = "postgres")]
     pub use tokio_postgres;

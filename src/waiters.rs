@@ -50,18 +50,18 @@ impl<T> Waiters<T> {
         mem::take(&mut self.queue)
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sqlite-system")]
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let at = self.at(number)?;
         self.queue.get_mut(at).map(|(_, member)| member)
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sqlite-system")]
     pub(crate) fn first_mut(&mut self) -> Option<&mut T> {
         self.queue.front_mut().map(|(_, member)| member)
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sqlite-system")]
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.queue.iter_mut().map(|(_, member)| member)
     }

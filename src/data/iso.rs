@@ -1,7 +1,7 @@
 //! Dates and times as ISO 8601 text, for databases that store them so, and for columns cast to text.
 //!
 //! Used by the SQLite driver to write and by [`FromCell`](crate::types::FromCell) to read. Pure functions.
-#![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "some serve a driver that is not built"))]
+#![cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "some serve a driver that is not built"))]
 
 use chrono::{
     DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, SecondsFormat, TimeZone, Utc,

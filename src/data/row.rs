@@ -39,7 +39,7 @@ pub(crate) trait NativeRows: Send + Sync {
 
 /// How many rows are kept together at most: one that is held on to holds the others in memory.
 #[cfg_attr(
-    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite-system")),
     allow(dead_code, reason = "serves drivers not built")
 )]
 pub(crate) const ROWS_TOGETHER: usize = 128;
@@ -139,7 +139,7 @@ impl Row {
 
     /// The row of some number among those that were read together.
     #[cfg_attr(
-        not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+        not(any(feature = "postgres", feature = "mysql", feature = "sqlite-system")),
         allow(dead_code, reason = "serves drivers not built")
     )]
     #[inline]

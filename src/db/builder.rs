@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::Database;
 use crate::{
-    driver::Driver,
+    driver::{ConnectParts, Driver},
     error::{Error, ErrorKind},
     pool::{PoolOptions, SessionOptions},
     session::Shared,
@@ -16,6 +16,9 @@ use crate::{
 #[must_use = "nothing is opened before `build`"]
 pub struct DatabaseBuilder {
     url: String,
+    /// Whether the URL is the caller's.
+    is_by_url: bool,
+    pub(super) parts: ConnectParts,
     statement_cache: usize,
     busy_timeout: Duration,
     #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "for a driver that is not built"))]
@@ -28,7 +31,8 @@ pub struct DatabaseBuilder {
 }
 
 impl Database {
-    /// Opens a database by its URL: `sqlite::memory:`, `sqlite://file.db`, `postgres://user@host/name`.
+    /// Opens a database by its URL: `sqlite::memory:`, `sqlite://file.db`, `postgres://user@host/name`. Without a URL it is opened by
+    /// [`postgres`](Self::postgres), [`mysql`](Self::mysql) and [`sqlite`](Self::sqlite).
     ///
     /// Connections are made when they are needed; [`connect`](Self::connect) asks for one at once.
     ///
@@ -82,6 +86,11 @@ impl Database {
 }
 
 impl DatabaseBuilder {
+    /// Options whose URL says nothing but the scheme.
+    pub(super) fn by_parts(base: &str) -> Self {
+        Self { is_by_url: false, ..Self::new(base) }
+    }
+
     fn new(url: &str) -> Self {
         let pool = PoolOptions {
             max_connections: 16,
@@ -95,6 +104,8 @@ impl DatabaseBuilder {
         };
         Self {
             url: url.to_owned(),
+            is_by_url: true,
+            parts: ConnectParts::default(),
             statement_cache: 256,
             busy_timeout: Duration::from_secs(5),
             hstore: true,
@@ -244,23 +255,47 @@ impl DatabaseBuilder {
         }
     }
 
+    /// The parts that were told apart from the URL, as the driver takes them.
+    fn connect_parts(&self, scheme: &str) -> Result<ConnectParts, Error> {
+        self.parts.check()?;
+        let unfit = |what: &str, of: &str| Err(Error::new(ErrorKind::Unsupported, format!("{what} is {of}")));
+        let mut parts = self.parts.clone();
+        match (scheme, parts.of_a_server(), parts.of_an_address()) {
+            ("sqlite", Some(what), _) => unfit(what, "no option of a SQLite database"),
+            ("sqlite", ..) => Ok(parts),
+            _ if !parts.pragmas.is_empty() => unfit("pragma", "an option of SQLite databases alone"),
+            (_, _, Some(what)) if self.is_by_url => Err(Error::new(
+                ErrorKind::Config,
+                format!("the URL tells where the server is: {what} cannot be given beside it"),
+            )),
+            (_, _, address) => {
+                if !self.is_by_url && parts.socket.is_none() && (address.is_none() || parts.host.is_none()) {
+                    parts.host = Some("localhost".into());
+                }
+                Ok(parts)
+            }
+        }
+    }
+
     fn driver(&self) -> Result<Box<dyn Driver>, Error> {
         let scheme = self.url.split(':').next().unwrap_or_default();
         match scheme {
-            #[cfg(feature = "sqlite")]
+            #[cfg(feature = "sqlite-system")]
             "sqlite" => Ok(Box::new(crate::driver::sqlite::SqliteDriver::new(
                 &self.url,
                 self.statement_cache,
                 self.busy_timeout,
+                &self.connect_parts(scheme)?,
             )?)),
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
-                let (cache, hstore) = (self.statement_cache, self.hstore);
-                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, cache, hstore)?))
+                let (cache, hstore, parts) = (self.statement_cache, self.hstore, self.connect_parts(scheme)?);
+                Ok(Box::new(crate::driver::postgres::PostgresDriver::new(&self.url, cache, hstore, &parts)?))
             }
             #[cfg(feature = "mysql")]
             "mysql" | "mariadb" => {
-                Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache)?))
+                let parts = self.connect_parts(scheme)?;
+                Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache, &parts)?))
             }
             // A back end that is not built in.
             known if is_scheme(known) => Err(Error::new(
@@ -284,10 +319,23 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, defaults, limits } =
-            self;
+        let Self {
+            url: _,
+            is_by_url,
+            parts,
+            statement_cache,
+            busy_timeout,
+            hstore,
+            turn_timeout,
+            close_timeout,
+            pool,
+            defaults,
+            limits,
+        } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
+            .field("is_by_url", is_by_url)
+            .field("parts", parts)
             .field("statement_cache", statement_cache)
             .field("busy_timeout", busy_timeout)
             .field("register_hstore", hstore)
@@ -298,61 +346,4 @@ impl fmt::Debug for DatabaseBuilder {
             .field("limits", limits)
             .finish()
     }
-}
-
-/// Constructors under the names that peewee-async has for them.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident, $family:literal, [$($scheme:literal),+]) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name;
-
-        impl $name {
-            /// Opens the database, as [`Database::open`] does.
-            ///
-            /// # Errors
-            /// `Config` if the URL is not valid, or names another sort of database.
-            pub fn open(url: &str) -> Result<Database, Error> {
-                Self::builder(url)?.build()
-            }
-
-            /// Opens the database with options, as [`Database::builder`] does.
-            ///
-            /// # Errors
-            /// `Config` if the URL names another sort of database.
-            pub fn builder(url: &str) -> Result<DatabaseBuilder, Error> {
-                if ![$($scheme),+].iter().any(|scheme| url.starts_with(scheme)) {
-                    let schemes = [$($scheme),+].join(" or ");
-                    let text = format!(concat!("the URL of a ", $family, " database begins with {}"), schemes);
-                    return Err(Error::new(ErrorKind::Config, text));
-                }
-                Ok(Database::builder(url))
-            }
-        }
-    };
-}
-
-named! {
-    /// A PostgreSQL database.
-    PostgresqlDatabase, "PostgreSQL", ["postgres:", "postgresql:"]
-}
-
-named! {
-    /// A PostgreSQL database with its extended types: JSON, arrays and [`HStore`](crate::types::HStore).
-    ///
-    /// They are read and written by every PostgreSQL database of this crate, so that this is another name of
-    /// [`PostgresqlDatabase`]. HStore is on by default, and off by
-    /// [`register_hstore(false)`](DatabaseBuilder::register_hstore); the extension itself may be missing, or be created
-    /// later.
-    PostgresqlExtDatabase, "PostgreSQL", ["postgres:", "postgresql:"]
-}
-
-named! {
-    /// A MySQL or MariaDB database.
-    MySQLDatabase, "MySQL", ["mysql:", "mariadb:"]
-}
-
-named! {
-    /// A SQLite database, in a file or in memory.
-    SqliteDatabase, "SQLite", ["sqlite:"]
 }

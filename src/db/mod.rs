@@ -5,10 +5,13 @@ mod attempts;
 mod blocking;
 mod blocks;
 mod builder;
+mod connect_parts;
 mod database;
 mod hooks;
 mod limited;
+mod listen;
 mod manual_block;
+mod named;
 mod native;
 mod options;
 mod own_block;
@@ -32,9 +35,11 @@ mod writer;
 pub use self::portable::{Outcome, Portable};
 pub use self::{
     attempts::Retrying,
-    builder::{DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
+    builder::DatabaseBuilder,
     database::Database,
     hooks::HookResult,
+    listen::{ListenEvent, Listener},
+    named::{MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase},
     options::TransactionBuilder,
     propagation::Propagation,
     retry::Retry,

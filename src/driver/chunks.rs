@@ -36,7 +36,7 @@ impl ChunkSender {
     }
 
     /// Sends rows, on a thread that may block.
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sqlite-system")]
     pub(super) fn send_blocking(&mut self, rows: Vec<Row>) {
         // An error means that the stream was dropped, which is checked before the next row.
         let _ = self.queue.blocking_send(rows);

@@ -20,16 +20,18 @@
 mod capabilities;
 #[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql")))]
 mod certificates;
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
+#[cfg(any(feature = "sqlite-system", feature = "mysql"))]
 mod chunks;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod detached;
 mod dialect;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+mod notification;
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
 mod quoted;
 mod random;
 mod reader;
@@ -39,10 +41,10 @@ mod server_limits;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod session_mark;
 mod sessions;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlite-system")]
 pub(crate) mod sqlite;
 mod times;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
 mod url;
 
 use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
@@ -52,14 +54,20 @@ use futures_util::{
     stream::BoxStream,
 };
 
-pub use self::dialect::Dialect;
 #[cfg(feature = "mysql")]
 pub(crate) use self::times::{IDLE_TIME, STATEMENT_TIME};
 pub(crate) use self::{
     capabilities::Capabilities,
+    notification::Notifications,
+    parts::{ConnectParts, PasswordSource},
     random::random,
     reader::Reader,
     sessions::{SessionToken, SessionTracker},
+};
+pub use self::{
+    dialect::Dialect,
+    notification::Notification,
+    parts::{TlsMode, TlsRoots},
 };
 use crate::{
     data::{row::Row, value::Value},
@@ -101,7 +109,7 @@ fn wrong_count(given: usize, takes: usize) -> Error {
     Error::new(ErrorKind::Parameter, format!("the statement takes {takes} {noun}, {given} {verb} given"))
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
 /// The error of a transaction that was left open outside any block, where nothing could commit it.
 fn left_open() -> DriverError {
     let text = "a transaction was left open outside any block; it was rolled back";
@@ -205,6 +213,20 @@ pub(crate) trait Driver: Debug + Send + Sync + 'static {
     /// The servers of the URL, as `host:port`; empty where there is no server.
     fn servers(&self) -> &[String] {
         &[]
+    }
+
+    /// A session that listens to these channels, with nothing missed from here on.
+    ///
+    /// # Errors
+    /// `Unsupported` where there are no notifications.
+    fn listen<'a>(
+        &'a self,
+        _wait: Duration,
+        _session: SessionToken,
+        _channels: &'a [String],
+    ) -> BoxFuture<'a, Result<Notifications, Error>> {
+        let text = "this database has no notifications: LISTEN is PostgreSQL's";
+        Box::pin(std::future::ready(Err(Error::new(ErrorKind::Unsupported, text))))
     }
 
     /// Waits until the server no longer lists these sessions, which the client has closed.

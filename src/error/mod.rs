@@ -183,7 +183,7 @@ impl Error {
 
     /// As [`with_source`](Self::with_source), with the error of a native client, which may hold values.
     #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+        not(any(feature = "sqlite-system", feature = "postgres", feature = "mysql")),
         allow(dead_code, reason = "there is no native client")
     )]
     pub(crate) fn with_native(self, source: impl StdError + Send + Sync + 'static) -> Self {

@@ -31,7 +31,7 @@ pub(crate) struct ServerError {
 /// The class of a server's error, the same for all back ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    not(all(feature = "sqlite-system", feature = "postgres", feature = "mysql")),
     allow(dead_code, reason = "not every server tells of every class")
 )]
 pub(crate) enum ServerClass {

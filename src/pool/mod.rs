@@ -3,6 +3,7 @@
 
 mod connection;
 mod generation;
+mod outside;
 mod pool;
 mod pool_connection;
 mod session_options;
@@ -16,6 +17,7 @@ mod wait_queue;
 pub(crate) use self::{
     connection::{PooledConnection, SIGN_OF_LIFE},
     generation::PoolOptions,
+    outside::Outside,
     pool::Pool,
     session_options::SessionOptions,
     usage::Counter,

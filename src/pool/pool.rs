@@ -13,6 +13,7 @@ use futures_util::{
 use super::{
     connection::{Connector, ServerEpoch},
     generation::{Generation, PoolOptions},
+    outside::Outside,
     usage::Usage,
     wait_queue::{Slot, closed},
 };
@@ -109,6 +110,20 @@ impl Pool {
         let generation = self.build();
         current.state = PoolState::Open(Arc::clone(&generation));
         Ok(generation)
+    }
+
+    /// Where connections are made that are none of the pool's, and end with it.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub(crate) fn outside(&self) -> Result<Outside, Error> {
+        let generation = self.generation()?;
+        Ok(Outside {
+            driver: Arc::clone(&self.driver),
+            wait: self.options.connect_timeout,
+            sessions: generation.connector.sessions.clone(),
+            wait_queue: Arc::clone(&generation.wait_queue),
+        })
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -5,7 +5,7 @@
 //! text in every way.
 
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    not(any(feature = "sqlite-system", feature = "postgres", feature = "mysql")),
     allow(dead_code, reason = "without a driver nobody asks")
 )]
 mod session_effect;
@@ -13,7 +13,7 @@ mod session_effect;
 #[cfg(feature = "postgres")]
 pub(crate) use self::session_effect::session_keeps;
 #[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    not(any(feature = "sqlite-system", feature = "postgres", feature = "mysql")),
     allow(unused_imports, reason = "without a driver nobody asks")
 )]
 pub(crate) use self::session_effect::{SessionEffect, session_effect};

@@ -55,7 +55,7 @@ impl Control {
     }
 
     /// Whether this begins a transaction that may write.
-    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for a driver that is not built"))]
+    #[cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "for a driver that is not built"))]
     pub(crate) fn begins_writing(&self) -> bool {
         matches!(self, Self::Begin(settings) if settings.read_only() != Some(true))
     }

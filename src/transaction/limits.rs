@@ -99,7 +99,7 @@ pub(crate) struct Limits {
 
 /// The moment at which a statement must have ended.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite works in this process"))]
+#[cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "only SQLite works in this process"))]
 pub(crate) struct TimeLimit {
     pub(crate) at: Instant,
     pub(crate) scope: CancelScope,
@@ -107,7 +107,7 @@ pub(crate) struct TimeLimit {
 
 /// What a flight has of time, for a driver that works in this process.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite works in this process"))]
+#[cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "only SQLite works in this process"))]
 pub(crate) struct FlightLimits {
     /// When its work must have ended.
     pub(crate) end: Option<TimeLimit>,

@@ -46,7 +46,7 @@ impl<'l> Owed<'l> {
 
     /// The steps alone; the ledger is unlocked. It is for drivers that run one command at a time: the caller MUST have the
     /// connection to itself until the steps are sent, and send them in this poll.
-    #[cfg_attr(not(any(feature = "sqlite", feature = "mysql")), allow(dead_code, reason = "for serial drivers"))]
+    #[cfg_attr(not(any(feature = "sqlite-system", feature = "mysql")), allow(dead_code, reason = "for serial drivers"))]
     pub(crate) fn into_steps(self) -> Steps {
         self.steps
     }
@@ -74,7 +74,7 @@ pub(crate) trait Flight: Send + Sync {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite does work once more"))]
+    #[cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "only SQLite does work once more"))]
     fn take_again(&self) -> Result<Owed<'_>, Error> {
         self.take()
     }
@@ -86,7 +86,7 @@ pub(crate) trait Flight: Send + Sync {
 
     /// Whether the flight would begin a transaction that may write, as far as is known before its steps are taken.
     #[cfg_attr(
-        not(feature = "sqlite"),
+        not(feature = "sqlite-system"),
         allow(dead_code, reason = "only SQLite has a lock that its own tasks wait for")
     )]
     fn begins_writing(&self) -> bool {
@@ -94,14 +94,14 @@ pub(crate) trait Flight: Send + Sync {
     }
 
     /// The time limits of the flight, if it has some and its work begins now.
-    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only SQLite works in this process"))]
+    #[cfg_attr(not(feature = "sqlite-system"), allow(dead_code, reason = "only SQLite works in this process"))]
     fn limits(&self) -> Option<FlightLimits> {
         None
     }
 
     /// What the transaction is called that the flight is part of.
     #[cfg_attr(
-        not(feature = "sqlite"),
+        not(feature = "sqlite-system"),
         allow(dead_code, reason = "only SQLite has a lock that its own tasks wait for")
     )]
     fn transaction_name(&self) -> Option<Arc<str>> {
@@ -111,7 +111,7 @@ pub(crate) trait Flight: Send + Sync {
     /// Whether the task that waits for the flight has a connection of the same database, apart from that of the flight,
     /// of which `is_it` is true: it would wait for itself if it waited for that.
     #[cfg_attr(
-        not(feature = "sqlite"),
+        not(feature = "sqlite-system"),
         allow(dead_code, reason = "only SQLite has a lock that its own tasks wait for")
     )]
     fn task_has(&self, _is_it: &dyn Fn(&(dyn Any + Send + Sync)) -> bool) -> bool {

@@ -27,7 +27,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -92,6 +92,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
             "driver/postgres/verifier.rs",
         ],
     ),
+    ("rustls_native_certs", &["driver/certificates.rs"]),
     ("sea_query", &["db/portable.rs", "lib.rs"]),
     (
         "serde",
@@ -114,7 +115,10 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 29] = [
     ),
     ("smallvec", &["transaction/control.rs", "driver/postgres/", "driver/sqlite/", "model/", "runtime/"]),
     ("socket2", &["driver/postgres/socket.rs"]),
-    ("tokio", &["db/database.rs", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "sync/"]),
+    (
+        "tokio",
+        &["db/database.rs", "db/listen.rs", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "sync/"],
+    ),
     ("tokio_postgres", &["driver/postgres/", "db/native/postgres.rs", "lib.rs"]),
     ("tokio_postgres_rustls", &["driver/postgres/tls_connector.rs"]),
     ("tower_layer", &["tower/"]),

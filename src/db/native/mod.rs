@@ -5,7 +5,7 @@
 mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlite-system")]
 mod sqlite;
 
 use std::sync::Arc;

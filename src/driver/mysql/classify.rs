@@ -55,6 +55,7 @@ pub(super) fn connect(address: &str, user: &str, error: Native) -> Error {
         ),
         Native::Io(error) => error.to_string(),
         Native::Driver(error) => error.to_string(),
+        Native::Other(error) => error.to_string(),
         other => other.to_string(),
     };
     let text = format!("cannot connect to the MySQL server at {address}: {reason}");

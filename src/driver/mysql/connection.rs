@@ -16,7 +16,7 @@ use futures_util::{
     StreamExt as _, TryStreamExt as _,
     future::{BoxFuture, Either, select},
 };
-use mysql_async::{Conn, Opts, Value};
+use mysql_async::{Conn, Value};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     command::Command,
     in_flight::{self, InFlight, WireGuard},
     kill::Killer,
+    login::Login,
     placeholders,
     prepared::Wanted,
     server::Server,
@@ -74,7 +75,7 @@ impl MysqlConnection {
     pub(super) fn new(
         conn: Conn,
         session: SessionToken,
-        opts: Opts,
+        login: Login,
         server: Server,
         statements: StatementCache,
     ) -> Self {
@@ -82,7 +83,7 @@ impl MysqlConnection {
         let id = conn.id();
         Self {
             wire: Arc::new(tokio::sync::Mutex::new(Wire::new(
-                Session::new(conn, session, &status),
+                Session::new(conn, login.clone(), session, &status),
                 Arc::clone(&status),
                 server,
                 statements,
@@ -91,7 +92,7 @@ impl MysqlConnection {
             lock_count: Arc::default(),
             status,
             is_session_killed: Arc::default(),
-            killer: Killer::new(opts, id),
+            killer: Killer::new(login, id),
             runtime: Handle::current(),
         }
     }

@@ -7,14 +7,16 @@ use mysql_async::{Conn, Error as Native, Opts, OptsBuilder, prelude::Queryable a
 #[cfg(feature = "tls")]
 use rustls::crypto::{CryptoProvider, ring};
 
-use super::classify;
 #[cfg(feature = "tls")]
 use super::fallback::Fallback;
+use super::{classify, login::Login};
+use crate::driver::PasswordSource;
 
 /// How to connect.
 #[derive(Debug)]
 pub(super) struct Connector {
     opts: Opts,
+    password: Option<PasswordSource>,
     #[cfg(feature = "tls")]
     fallback: Fallback,
 }
@@ -34,8 +36,9 @@ impl Connector {
         let listed = format!("SELECT 1 FROM information_schema.processlist WHERE id IN ({}) LIMIT 1", ids.join(", "));
         let opts = OptsBuilder::from_opts(self.first()).db_name(None::<String>).setup(Vec::<String>::new());
         let mut wait = FIRST_WAIT;
+        let login = self.login(opts.into());
         let mut helper = loop {
-            match Conn::new(opts.clone()).await {
+            match login.connect().await {
                 // The sessions may have used up all connections of the server.
                 Err(error) if classify::is_for_want_of_slots(&error) => {}
                 made => break made?,
@@ -54,7 +57,7 @@ impl Connector {
 #[cfg(not(feature = "tls"))]
 impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
-        Self { opts }
+        Self { opts, password: None }
     }
 
     fn first(&self) -> Opts {
@@ -62,12 +65,22 @@ impl Connector {
     }
 
     /// Connects, and returns the options that worked: further connections for the same session use them.
-    pub(super) async fn connect(&self) -> Result<(Conn, Opts), Native> {
-        Ok((Conn::new(self.opts.clone()).await?, self.opts.clone()))
+    pub(super) async fn connect(&self) -> Result<(Conn, Login), Native> {
+        let login = self.login(self.opts.clone());
+        Ok((login.connect().await?, login))
     }
 }
 
 impl Connector {
+    /// The same, with a password that a function gives.
+    pub(super) fn with_password_from(self, source: Option<PasswordSource>) -> Self {
+        Self { password: source, ..self }
+    }
+
+    fn login(&self, opts: Opts) -> Login {
+        Login { opts, password: self.password.clone() }
+    }
+
     /// The user name.
     pub(super) fn user(&self) -> &str {
         self.opts.user().unwrap_or_default()
@@ -77,7 +90,7 @@ impl Connector {
 #[cfg(feature = "tls")]
 impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
-        Self { opts, fallback: Fallback::None }
+        Self { opts, password: None, fallback: Fallback::None }
     }
 
     /// The options of the first attempt.
@@ -87,30 +100,31 @@ impl Connector {
 
     /// With TLS, or without it where the server has none.
     pub(super) fn or_plain(opts: Opts, plain: Opts) -> Self {
-        Self { opts, fallback: Fallback::Plain(plain) }
+        Self { opts, password: None, fallback: Fallback::Plain(plain) }
     }
 
     /// With TLS, to a server whose certificate may have any name.
     pub(super) fn by_any_name(opts: Opts) -> Self {
-        Self { opts, fallback: Fallback::Renamed(std::sync::Mutex::default()) }
+        Self { opts, password: None, fallback: Fallback::Renamed(std::sync::Mutex::default()) }
     }
 
     /// Connects, and returns the options that worked: further connections for the same session use them.
-    pub(super) async fn connect(&self) -> Result<(Conn, Opts), Native> {
+    pub(super) async fn connect(&self) -> Result<(Conn, Login), Native> {
         if self.opts.ssl_opts().is_some() {
             settle_provider();
         }
-        let first = self.first();
-        let error = match Conn::new(first.clone()).await {
+        let first = self.login(self.first());
+        let error = match first.connect().await {
             Ok(conn) => return Ok((conn, first)),
             Err(error) => error,
         };
         let Some(opts) = self.fallback.after(&error, &self.opts) else {
             return Err(error);
         };
-        let conn = Conn::new(opts.clone()).await?;
-        self.fallback.remember(&opts);
-        Ok((conn, opts))
+        let second = self.login(opts);
+        let conn = second.connect().await?;
+        self.fallback.remember(&second.opts);
+        Ok((conn, second))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     statement_cache::StatementCache, tls::Tls,
 };
 use crate::{
-    driver::{Connection, Dialect, Driver, SessionToken, url},
+    driver::{ConnectParts, Connection, Dialect, Driver, SessionToken, url},
     error::{Error, ErrorKind},
 };
 
@@ -27,14 +27,16 @@ pub(crate) struct MysqlDriver {
 
 impl MysqlDriver {
     /// Reads `mysql://user:password@host:port/name`, and the same with `mariadb:`.
-    pub(crate) fn new(url: &str, statement_cache: usize) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, statement_cache: usize, parts: &ConnectParts) -> Result<Self, Error> {
         let url = url.strip_prefix("mariadb:").map_or_else(|| url.to_owned(), |rest| format!("mysql:{rest}"));
         let (url, tls) = Tls::take(&url)?;
+        let tls = tls.with(parts)?;
         let given = Opts::from_url(&url).map_err(|source| {
             let error = Error::new(ErrorKind::Config, "the URL of the MySQL database is not valid");
             // It quotes names and values of options, which are parts of a password where that is not escaped.
             if url::is_clear(&url) { error.with_source(source) } else { error }
         })?;
+        let given = with_parts(given, parts)?;
         let allowed = given.max_allowed_packet().unwrap_or(LARGEST_PACKET);
         let host = host(&given);
         // A reset does not change the default database: it is named again with the rest.
@@ -55,8 +57,38 @@ impl MysqlDriver {
             .setup(vec![setup]);
         let opts: Opts = opts.into();
         let servers = [address(&opts)];
-        Ok(Self { connector: tls.connector(opts)?, servers, statement_cache })
+        let connector = tls.connector(opts)?.with_password_from(parts.password_source.clone());
+        Ok(Self { connector, servers, statement_cache })
     }
+}
+
+/// The options with the parts that were told apart from the URL.
+fn with_parts(given: Opts, parts: &ConnectParts) -> Result<Opts, Error> {
+    let ConnectParts { host, port, socket, user, password, password_source: _, database, application_name, .. } = parts;
+    let mut opts = OptsBuilder::from_opts(given);
+    if let Some(host) = host {
+        opts = opts.ip_or_hostname(host);
+    }
+    if let Some(port) = port {
+        opts = opts.tcp_port(*port);
+    }
+    if let Some(path) = socket {
+        let path = path.to_str().ok_or_else(|| Error::new(ErrorKind::Config, "the path of the socket is not UTF-8"))?;
+        opts = opts.socket(Some(path));
+    }
+    if user.is_some() {
+        opts = opts.user(user.clone());
+    }
+    if password.is_some() {
+        opts = opts.pass(password.clone());
+    }
+    if database.is_some() {
+        opts = opts.db_name(database.clone());
+    }
+    if let Some(name) = application_name {
+        opts = opts.connect_attribute("program_name", name);
+    }
+    Ok(opts.into())
 }
 
 /// Where the server is, as errors name it.
@@ -77,10 +109,10 @@ impl Driver for MysqlDriver {
     fn connect(&self, _wait: Duration, session: SessionToken) -> BoxFuture<'_, Result<Box<dyn Connection>, Error>> {
         Box::pin(async move {
             let refused = |error| classify::connect(&self.servers[0], self.connector.user(), error);
-            let (mut conn, opts) = self.connector.connect().await.map_err(refused)?;
+            let (mut conn, login) = self.connector.connect().await.map_err(refused)?;
             let server = Server::ask(&mut conn).await.map_err(refused)?;
             let statements = StatementCache::new(server, self.statement_cache);
-            let connection = MysqlConnection::new(conn, session, opts, server, statements);
+            let connection = MysqlConnection::new(conn, session, login, server, statements);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
         })

@@ -8,9 +8,10 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use mysql_async::{Conn, Error as Native, Opts, prelude::Queryable as _};
+use mysql_async::{Error as Native, prelude::Queryable as _};
 use tokio::time::{Instant, timeout};
 
+use super::login::Login;
 use crate::driver::detached::detach;
 
 /// The pause before a statement is killed again; it doubles each time, up to a limit.
@@ -27,13 +28,13 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// Ends the statements of one session.
 #[derive(Debug, Clone)]
 pub(super) struct Killer {
-    opts: Opts,
+    login: Login,
     id: u32,
 }
 
 impl Killer {
-    pub(super) fn new(opts: Opts, id: u32) -> Self {
-        Self { opts, id }
+    pub(super) fn new(login: Login, id: u32) -> Self {
+        Self { login, id }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -79,7 +80,7 @@ impl Killer {
     }
 
     fn kill_session<T>(&self) -> Option<T> {
-        end_session(self.opts.clone(), self.id);
+        end_session(self.login.clone(), self.id);
         None
     }
 
@@ -100,7 +101,7 @@ impl Killer {
 
     /// Sends KILL QUERY. It may come too late and hit a later statement: the user of the session must absorb it.
     async fn kill(&self, request: &Request) -> Result<(), Native> {
-        let mut helper = within(CONNECT, Conn::new(self.opts.clone())).await?;
+        let mut helper = within(CONNECT, self.login.connect()).await?;
         request.is_sent.store(true, Ordering::Release);
         let answer = within(ANSWER, helper.query_drop(format!("KILL QUERY {}", self.id))).await;
         // An error of the server is an answer too.
@@ -136,10 +137,10 @@ impl Request {
 
 /// Asks the server to end a session whose connection was dropped during a command, so that it does not go on with the
 /// statement and its locks. It does not wait, and needs no runtime, as the runtime may have ended.
-pub(super) fn end_session(opts: Opts, id: u32) {
+pub(super) fn end_session(login: Login, id: u32) {
     detach(async move {
         let ended = async {
-            let mut helper = Conn::new(opts).await?;
+            let mut helper = login.connect().await?;
             helper.query_drop(format!("KILL {id}")).await?;
             helper.disconnect().await
         };

@@ -16,6 +16,7 @@ mod implicit;
 mod in_flight;
 mod kill;
 mod lent;
+mod login;
 mod marker;
 mod native_error;
 mod param_type;

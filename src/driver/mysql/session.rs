@@ -10,7 +10,7 @@ use std::{
 use mysql_async::Conn;
 use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
 
-use super::session_status::StatusCell;
+use super::{login::Login, session_status::StatusCell};
 use crate::driver::SessionToken;
 
 /// The settings of every session: all of Unicode, also after a reset, which goes back to the server's default; strict
@@ -27,6 +27,7 @@ const THERE: &str = "only the drop takes the connection out";
 /// A session, which has its connection until it is dropped.
 pub(super) struct Session {
     conn: Option<Conn>,
+    login: Login,
     token: Option<SessionToken>,
     runtime: Handle,
     sentinel: AbortHandle,
@@ -43,14 +44,19 @@ impl Drop for Sentinel {
 
 impl Session {
     /// A new connection, on the current runtime.
-    pub(super) fn new(conn: Conn, mut token: SessionToken, status: &Arc<StatusCell>) -> Self {
+    pub(super) fn new(conn: Conn, login: Login, mut token: SessionToken, status: &Arc<StatusCell>) -> Self {
         token.set_id(conn.id().into());
         let (runtime, sentinel) = (Handle::current(), Sentinel(Arc::clone(status)));
         let sentinel = runtime.spawn(async move {
             let _there = sentinel;
             std::future::pending::<()>().await;
         });
-        Self { conn: Some(conn), token: Some(token), runtime, sentinel: sentinel.abort_handle() }
+        Self { conn: Some(conn), login, token: Some(token), runtime, sentinel: sentinel.abort_handle() }
+    }
+
+    /// What a helper of this session logs in with.
+    pub(super) fn login(&self) -> &Login {
+        &self.login
     }
 }
 

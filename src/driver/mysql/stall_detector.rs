@@ -10,11 +10,11 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use mysql_async::{Conn, Error as Native, Opts, prelude::Queryable as _};
+use mysql_async::{Error as Native, prelude::Queryable as _};
 use pin_project::pin_project;
 use tokio::time::sleep;
 
-use super::kill::within;
+use super::{kill::within, login::Login, session::Session};
 
 /// The pause before the server is asked for the first time; it doubles each time, up to a limit.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// Tells about one session, over a connection of its own.
 #[derive(Clone)]
 pub(super) struct StallDetector {
-    opts: Opts,
+    login: Login,
     id: u32,
 }
 
@@ -44,8 +44,8 @@ pub(super) struct Guarded<'s, F> {
 }
 
 impl StallDetector {
-    pub(super) fn new(conn: &Conn) -> Self {
-        Self { opts: conn.opts().clone(), id: conn.id() }
+    pub(super) fn new(session: &Session) -> Self {
+        Self { login: session.login().clone(), id: session.id() }
     }
 
     /// Waits for the next result of a text. From time to time it asks the server whether the session is still at work.
@@ -75,7 +75,7 @@ impl StallDetector {
 
     /// Whether the server waits for the session's next command, or has ended it.
     async fn is_at_rest(&self) -> Result<bool, Native> {
-        let mut helper = within(ASK, Conn::new(self.opts.clone())).await?;
+        let mut helper = within(ASK, self.login.connect()).await?;
         let sql = format!("SELECT command FROM information_schema.processlist WHERE id = {}", self.id);
         let command: Option<String> = within(ASK, helper.query_first(sql)).await?;
         within(ASK, helper.disconnect()).await?;

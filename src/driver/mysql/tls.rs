@@ -1,8 +1,6 @@
 //! TLS to MySQL and MariaDB: `ssl-mode` and `ssl-ca` of a URL, with the meaning that MySQL's own clients give them, and
 //! the options of mysql_async for them. Without the feature `tls`, a URL that requires TLS is refused.
 
-use std::path::PathBuf;
-
 use mysql_async::Opts;
 #[cfg(feature = "tls")]
 use mysql_async::{OptsBuilder, SslOpts};
@@ -11,7 +9,7 @@ use super::connector::Connector;
 #[cfg(feature = "tls")]
 use crate::driver::certificates;
 use crate::{
-    driver::url,
+    driver::{ConnectParts, TlsMode, TlsRoots, url},
     error::{Error, ErrorKind},
 };
 
@@ -30,7 +28,7 @@ enum Mode {
 pub(super) struct Tls {
     /// `None` where mysql_async's own options have their say.
     mode: Option<Mode>,
-    ca: Option<PathBuf>,
+    ca: Option<TlsRoots>,
 }
 
 impl Tls {
@@ -49,7 +47,23 @@ impl Tls {
                 return Err(Error::new(ErrorKind::Config, text));
             }
         };
-        Ok((url, Self { mode, ca: ca.map(PathBuf::from) }))
+        Ok((url, Self { mode, ca: ca.map(|file| TlsRoots::File(file.into())) }))
+    }
+
+    /// The same, with what was told apart from the URL.
+    pub(super) fn with(mut self, parts: &ConnectParts) -> Result<Self, Error> {
+        match parts.tls {
+            None => {}
+            Some(TlsMode::Disable) => self.mode = Some(Mode::Disabled),
+            Some(TlsMode::Prefer) => self.mode = Some(Mode::Preferred),
+            Some(TlsMode::Require) => self.mode = Some(Mode::Required),
+            Some(TlsMode::VerifyCa) => self.mode = Some(Mode::VerifyCa),
+            Some(TlsMode::VerifyFull) => self.mode = Some(Mode::VerifyIdentity),
+        }
+        if parts.roots.is_some() {
+            self.ca.clone_from(&parts.roots);
+        }
+        Ok(self)
     }
 
     /// The mode, reconciled with the options that mysql_async has read from the rest of the URL.
@@ -97,8 +111,9 @@ impl Tls {
             .with_danger_accept_invalid_certs(matches!(mode, Mode::Preferred | Mode::Required))
             .with_danger_skip_domain_validation(mode == Mode::VerifyCa);
         match &self.ca {
-            Some(file) if matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity) => {
-                let roots = certificates::read(file)?;
+            Some(TlsRoots::Web) => Ok(ssl),
+            Some(roots) if matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity) => {
+                let roots = certificates::read(roots)?;
                 let roots = roots.iter().map(|certificate| certificate.to_vec().into()).collect();
                 Ok(ssl.with_root_certs(roots).with_disable_built_in_roots(true))
             }

@@ -1,7 +1,7 @@
 //! Makes a session fit for its next user: pings, late cancellations, resets.
 
 use futures_util::future::BoxFuture;
-use mysql_async::{ChangeUserOpts, OkPacket, consts::StatusFlags, prelude::Queryable as _};
+use mysql_async::{ChangeUserOpts, Error as Native, OkPacket, consts::StatusFlags, prelude::Queryable as _};
 
 use super::{classify, session_status::SessionStatus, wire::Wire};
 use crate::{
@@ -135,6 +135,16 @@ impl Wire {
         self.status.set(SessionStatus::Lost);
     }
 
+    /// Logs in anew, as the same user, by the password that is good now.
+    async fn log_in_again(&mut self) -> Result<(), Native> {
+        let password = self.conn.login().new_password().await?;
+        let opts = match password {
+            Some(password) => ChangeUserOpts::default().with_pass(Some(password)),
+            None => ChangeUserOpts::default(),
+        };
+        self.conn.change_user(opts).await
+    }
+
     /// Resets the session for its next user.
     pub(super) async fn reset(&mut self) -> Result<(), DriverError> {
         self.statements.reset();
@@ -143,7 +153,7 @@ impl Wire {
         let reset = if self.conn.opts().db_name().is_some() {
             self.conn.reset().await
         } else {
-            self.conn.change_user(ChangeUserOpts::default()).await.map(|()| true)
+            self.log_in_again().await.map(|()| true)
         };
         match reset {
             Ok(true) => {

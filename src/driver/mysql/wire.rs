@@ -82,7 +82,7 @@ impl Wire {
         self.statements.after_loan();
         if self.conn.is_disconnected() {
             // The server would go on with a command that was dropped.
-            end_session(self.conn.opts().clone(), self.conn.id());
+            end_session(self.conn.login().clone(), self.conn.id());
             self.status.set(SessionStatus::Lost);
         } else if let status @ (SessionStatus::Idle | SessionStatus::Transaction) = self.read_status() {
             self.status.set(status);
@@ -225,7 +225,7 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.status.get() == SessionStatus::Unknown {
-            end_session(self.conn.opts().clone(), self.conn.id());
+            end_session(self.conn.login().clone(), self.conn.id());
         }
     }
 }

@@ -1,16 +1,17 @@
 //! [`Connector`]: connects to one of the servers of a URL. Each is tried by itself, so that an error names it and the
 //! server of a session is known. It treats a URL of several hosts as tokio-postgres does.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::lookup_host,
+    sync::mpsc::Sender,
     task::AbortHandle,
     time::{error::Elapsed, timeout},
 };
 use tokio_postgres::{
-    Client, Config, Connection, SimpleQueryMessage,
+    AsyncMessage, Client, Config, Connection, Notification, SimpleQueryMessage,
     config::{LoadBalanceHosts, TargetSessionAttrs},
     error::SqlState,
     tls::TlsStream,
@@ -25,7 +26,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
-    driver::{SessionToken, random},
+    driver::{PasswordSource, SessionToken, random},
     error::{Error, ErrorKind, ServerClass},
 };
 
@@ -43,8 +44,12 @@ pub(super) struct Connected {
 type LoggedIn = (Client, AbortHandle, Arc<Link>);
 
 /// Connects to the servers of one URL.
+#[derive(Clone)]
 pub(super) struct Connector {
     config: Config,
+    password: Option<PasswordSource>,
+    /// Where the notifications of its sessions go.
+    notifications: Option<Sender<Notification>>,
     /// Whether to connect without TLS where TLS fails.
     falls_back: bool,
     servers: Servers,
@@ -94,7 +99,7 @@ impl Failure {
 }
 
 impl Connector {
-    pub(super) fn new(config: Config, tls: &Tls) -> Result<Self, Error> {
+    pub(super) fn new(config: Config, tls: &Tls, password: Option<PasswordSource>) -> Result<Self, Error> {
         let wrong = |text: &str| Err(Error::new(ErrorKind::Config, text));
         let (hosts, addresses, ports) =
             (config.get_hosts().len(), config.get_hostaddrs().len(), config.get_ports().len());
@@ -108,7 +113,7 @@ impl Connector {
             return wrong("the URL of the PostgreSQL database does not have as many ports as hosts");
         }
         let servers = Servers::of(&config, tls.connector()?);
-        Ok(Self { config, falls_back: tls.falls_back(), servers })
+        Ok(Self { config, password, notifications: None, falls_back: tls.falls_back(), servers })
     }
 
     /// The servers of the URL, in their order.
@@ -116,8 +121,28 @@ impl Connector {
         self.servers.addresses().iter()
     }
 
-    /// Connects to the first server that accepts; each has `wait` to do so.
+    /// Connects to the first server that accepts; each has `wait` to do so, and so has the function that gives the password.
     pub(super) async fn connect(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
+        let Some(source) = &self.password else {
+            return self.connect_to_any(wait, session).await;
+        };
+        let mut now = self.clone();
+        now.config.password(source.ask(wait).await?);
+        now.connect_to_any(wait, session).await
+    }
+
+    /// The same, for a session whose notifications go to `sender`. They hold it up where nobody takes them.
+    pub(super) async fn connect_to_listen(
+        &self,
+        wait: Duration,
+        session: &SessionToken,
+        sender: Sender<Notification>,
+    ) -> Result<Connected, Error> {
+        let listening = Self { notifications: Some(sender), ..self.clone() };
+        listening.connect(wait, session).await
+    }
+
+    async fn connect_to_any(&self, wait: Duration, session: &SessionToken) -> Result<Connected, Error> {
         let mut addresses: Vec<&Address> = self.servers().collect();
         if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
             addresses.sort_by_cached_key(|_| random());
@@ -188,14 +213,14 @@ impl Connector {
                 let config = negotiate::without_tls(&self.config);
                 let (client, connection) = config.connect_raw(link.native_stream(), tokio_postgres::NoTls).await?;
                 link.log_in();
-                (link, client, drive(connection, session.clone()))
+                (link, client, drive(connection, session.clone(), self.notifications.clone()))
             }
             Negotiated::Tls(transport) => {
                 let link = Link::new(transport);
                 let given = negotiate::Given(link.native_stream());
                 let (client, connection) = self.config.connect_raw(negotiate::agreed(), given).await?;
                 link.log_in();
-                (link, client, drive(connection, session.clone()))
+                (link, client, drive(connection, session.clone(), self.notifications.clone()))
             }
         };
         match is_unfit(&client, self.config.get_target_session_attrs()).await? {
@@ -206,14 +231,27 @@ impl Connector {
 }
 
 /// Starts the task that speaks with the server for the client.
-fn drive<S>(connection: Connection<S, impl TlsStream + Unpin + Send + 'static>, session: SessionToken) -> AbortHandle
+fn drive<S>(
+    connection: Connection<S, impl TlsStream + Unpin + Send + 'static>,
+    session: SessionToken,
+    notifications: Option<Sender<Notification>>,
+) -> AbortHandle
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let task = tokio::spawn(async move {
         let mut connection = connection;
-        // The link knows how it ended.
-        let _ = (&mut connection).await;
+        if let Some(sender) = notifications {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    // Nobody takes them any more: the client is gone, and the session ends.
+                    let _ = sender.send(notification).await;
+                }
+            }
+        } else {
+            // The link knows how it ended.
+            let _ = (&mut connection).await;
+        }
         drop(connection);
         // The session has ended.
         drop(session);

@@ -11,11 +11,12 @@ use tokio_postgres::{
 use super::{
     connection::PostgresConnection,
     connector::Connector,
+    listen,
     naming::{NameSupport, Naming},
     tls::Tls,
 };
 use crate::{
-    driver::{Connection, Dialect, Driver, SessionToken, url},
+    driver::{ConnectParts, Connection, Dialect, Driver, Notifications, SessionToken, url},
     error::{Error, ErrorKind},
 };
 
@@ -32,14 +33,16 @@ pub(crate) struct PostgresDriver {
 
 impl PostgresDriver {
     /// Reads a URL, as libpq takes it. `hstore` tells whether values of that type are read and written.
-    pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, statement_cache: usize, hstore: bool, parts: &ConnectParts) -> Result<Self, Error> {
         let (url, support) = take_pooler(url, statement_cache)?;
         let (url, tls) = Tls::take(&url)?;
+        let tls = tls.with(parts);
         let mut config: Config = url.parse().map_err(|source| {
             let error = Error::new(ErrorKind::Config, "the URL of the PostgreSQL database is not valid");
             // It quotes names of options, which are parts of a password where that is not escaped.
             if url::is_clear(&url) { error.with_source(source) } else { error }
         })?;
+        set_parts(&mut config, parts)?;
         config.ssl_mode(tls.mode());
         if config.get_ssl_negotiation() == SslNegotiation::Direct && tls.mode() != SslMode::Require {
             let text = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
@@ -56,11 +59,41 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
-        let connector = Connector::new(config, &tls)?;
+        let connector = Connector::new(config, &tls, parts.password_source.clone())?;
         let servers = connector.servers().map(ToString::to_string).collect();
         let naming = Arc::new(Naming::new(support));
         Ok(Self { connector, servers, statement_cache, naming, hstore, connect_timeout })
     }
+}
+
+/// Sets the parts that were told apart from the URL.
+fn set_parts(config: &mut Config, parts: &ConnectParts) -> Result<(), Error> {
+    let ConnectParts { host, port, socket, user, password, password_source: _, database, application_name, .. } = parts;
+    if let Some(host) = host {
+        config.host(host);
+    }
+    if let Some(port) = port {
+        config.port(*port);
+    }
+    if let Some(folder) = socket {
+        #[cfg(unix)]
+        config.host_path(folder);
+        #[cfg(not(unix))]
+        return Err(Error::new(ErrorKind::Unsupported, format!("there is no unix socket {}", folder.display())));
+    }
+    if let Some(user) = user {
+        config.user(user);
+    }
+    if let Some(password) = password {
+        config.password(password);
+    }
+    if let Some(name) = database {
+        config.dbname(name);
+    }
+    if let Some(name) = application_name {
+        config.application_name(name);
+    }
+    Ok(())
 }
 
 /// Takes the option out of a URL that tells of a pooler, and what is known before the first connection.
@@ -84,6 +117,22 @@ impl Driver for PostgresDriver {
                 PostgresConnection::new(connected, self.statement_cache, Arc::clone(&self.naming), self.hstore);
             let connection: Box<dyn Connection> = Box::new(connection);
             Ok(connection)
+        })
+    }
+
+    fn listen<'a>(
+        &'a self,
+        wait: Duration,
+        session: SessionToken,
+        channels: &'a [String],
+    ) -> BoxFuture<'a, Result<Notifications, Error>> {
+        Box::pin(async move {
+            if self.keeps_sessions() {
+                return listen::listen(&self.connector, wait, session, channels).await;
+            }
+            let text = "behind a pooler that gives each transaction another session, nobody can listen: open the database past \
+                        the pooler for it";
+            Err(Error::new(ErrorKind::Unsupported, text))
         })
     }
 

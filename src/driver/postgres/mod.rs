@@ -17,6 +17,7 @@ mod hstore;
 mod in_flight;
 mod limits;
 mod link;
+mod listen;
 mod message;
 mod names;
 mod naming;

@@ -1,12 +1,10 @@
 //! TLS to PostgreSQL: `sslmode` and `sslrootcert` of a URL, with libpq's meaning. `tls_connector.rs` makes the
 //! connections.
 
-use std::path::PathBuf;
-
 use tokio_postgres::config::SslMode;
 
 use crate::{
-    driver::url,
+    driver::{ConnectParts, TlsMode, TlsRoots, url},
     error::{Error, ErrorKind},
 };
 
@@ -25,7 +23,7 @@ pub(super) enum Mode {
 pub(super) struct Tls {
     pub(super) mode: Mode,
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "without TLS nobody is vouched for"))]
-    pub(super) root: Option<PathBuf>,
+    pub(super) root: Option<TlsRoots>,
 }
 
 impl Tls {
@@ -46,7 +44,24 @@ impl Tls {
         if root.is_some() && mode == Mode::Prefer {
             tracing::warn!(target: "nestling", "sslmode=prefer checks no certificate: sslrootcert is of no use with it");
         }
-        Ok((url, Self { mode, root: root.map(PathBuf::from) }))
+        Ok((url, Self { mode, root: root.map(|file| TlsRoots::File(file.into())) }))
+    }
+
+    /// The same, with what was told apart from the URL.
+    pub(super) fn with(mut self, parts: &ConnectParts) -> Self {
+        if parts.roots.is_some() {
+            self.root.clone_from(&parts.roots);
+        }
+        self.mode = match parts.tls {
+            None if parts.roots.is_some() && self.mode == Mode::Prefer => Mode::VerifyFull,
+            None => self.mode,
+            Some(TlsMode::Disable) => Mode::Disable,
+            Some(TlsMode::Prefer) => Mode::Prefer,
+            Some(TlsMode::Require) => Mode::Require,
+            Some(TlsMode::VerifyCa) => Mode::VerifyCa,
+            Some(TlsMode::VerifyFull) => Mode::VerifyFull,
+        };
+        self
     }
 
     /// The mode for tokio-postgres. The connector checks the certificate.

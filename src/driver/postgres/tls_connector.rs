@@ -1,6 +1,6 @@
 //! [`TlsConnector`]: makes TLS connections to PostgreSQL, by rustls.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -13,7 +13,7 @@ use super::{
     verifier::{Roots, Verifier},
 };
 use crate::{
-    driver::certificates,
+    driver::{TlsRoots, certificates},
     error::{Error, ErrorKind},
 };
 
@@ -27,7 +27,7 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error))?;
-        let roots = || roots(self.root.as_deref());
+        let roots = || roots(self.root.as_ref());
         let (roots, checks_name) = match self.mode {
             Mode::VerifyFull => (Some(roots()?), true),
             Mode::VerifyCa => (Some(roots()?), false),
@@ -59,20 +59,22 @@ fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
 }
 
-/// The trusted authorities: those of a file, or those of browsers.
-fn roots(file: Option<&Path>) -> Result<Roots, Error> {
-    let Some(file) = file else {
+/// The trusted authorities: those that were named, or those of browsers.
+fn roots(given: Option<&TlsRoots>) -> Result<Roots, Error> {
+    let Some(given) = given.filter(|given| **given != TlsRoots::Web) else {
         let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         return Ok(Roots { store, named: Vec::new() });
     };
     let mut store = RootCertStore::empty();
-    let named = certificates::read(file)?;
+    let named = certificates::read(given)?;
     for certificate in &named {
         store.add(certificate.clone()).map_err(|error| {
-            let text = format!("a certificate in {} is not valid", file.display());
+            let text = format!("a certificate of {given:?} is not valid");
             Error::new(ErrorKind::Config, text).with_source(error)
         })?;
     }
+    // What the system trusts are authorities; what the user names may be the server's own.
+    let named = if *given == TlsRoots::System { Vec::new() } else { named };
     Ok(Roots { store, named })
 }
 
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_told_at_once() {
-        let connector = |mode| Tls { mode, root: Some("/nowhere".into()) }.connector().map(drop);
+        let connector = |mode| Tls { mode, root: Some(TlsRoots::File("/nowhere".into())) }.connector().map(drop);
         for mode in [Mode::Require, Mode::VerifyCa, Mode::VerifyFull] {
             assert_eq!(connector(mode).unwrap_err().kind(), ErrorKind::Config, "{mode:?}");
         }

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Pragmas of the caller's, which hold in each session: names and values.
+pub(super) type Pragmas = Arc<[(String, String)]>;
+
 /// An open database, and what SQLite does not tell about it.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
@@ -41,6 +44,7 @@ pub(super) struct ConnectionState {
     pub(super) may_wait: bool,
     /// Whether the session may have been changed and must be reset.
     pub(super) needs_reset: Arc<AtomicBool>,
+    pub(super) pragmas: Pragmas,
 }
 
 impl ConnectionState {
@@ -62,6 +66,7 @@ impl ConnectionState {
         cancel: Arc<CancelFlag>,
         statements: usize,
         lock: Option<Arc<WriteLock>>,
+        pragmas: Pragmas,
     ) -> Self {
         Self {
             db,
@@ -75,6 +80,7 @@ impl ConnectionState {
             lost: None,
             may_wait: false,
             needs_reset: Arc::default(),
+            pragmas,
         }
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{connection::SqliteConnection, open::Setup, url::Target};
 use crate::{
-    driver::{Connection, Dialect, Driver, SessionToken},
+    driver::{ConnectParts, Connection, Dialect, Driver, SessionToken},
     error::Error,
 };
 
@@ -18,8 +18,18 @@ pub(crate) struct SqliteDriver {
 
 impl SqliteDriver {
     /// Reads `sqlite::memory:`, `sqlite://relative.db`, `sqlite:///absolute.db`, with `?mode=ro|rw|rwc`.
-    pub(crate) fn new(url: &str, statement_cache: usize, busy_timeout: Duration) -> Result<Self, Error> {
-        Ok(Self { setup: Setup { target: Target::parse(url)?, statement_cache, busy_timeout } })
+    pub(crate) fn new(
+        url: &str,
+        statement_cache: usize,
+        busy_timeout: Duration,
+        parts: &ConnectParts,
+    ) -> Result<Self, Error> {
+        let target = match &parts.file {
+            Some(path) => Target::of(path)?,
+            None => Target::parse(url)?,
+        };
+        let pragmas = parts.pragmas.as_slice().into();
+        Ok(Self { setup: Setup { target, statement_cache, busy_timeout, pragmas } })
     }
 }
 

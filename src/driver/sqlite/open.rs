@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::{
     cancel_flag::CancelFlag,
     classify,
-    connection_state::ConnectionState,
+    connection_state::{ConnectionState, Pragmas},
     decimals,
     run_on::{self, RunOn},
     url::{Mode, Target},
@@ -28,6 +28,8 @@ pub(super) struct Setup {
     pub(super) target: Target,
     pub(super) statement_cache: usize,
     pub(super) busy_timeout: Duration,
+    /// Names and values, of the caller's.
+    pub(super) pragmas: Pragmas,
 }
 
 /// How long other connections may take to switch a new file to WAL: SQLite refuses some of several at once.
@@ -99,12 +101,21 @@ impl Setup {
             // With WAL, readers and the writer do not wait for each other. The pragma returns the mode.
             db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         }
+        for (name, value) in &*self.pragmas {
+            db.pragma_update(None, name, value)?;
+        }
         // A file without a name cannot be opened by another connection.
         let write_lock = file.and_then(|path| file_id(path).ok()).map(WriteLock::of);
         let cancel = Arc::new(CancelFlag::default());
         cancel.install(&mut db)?;
         Ok(OpenDatabase {
-            conn: ConnectionState::new(db, Arc::clone(&cancel), self.statement_cache, write_lock),
+            conn: ConnectionState::new(
+                db,
+                Arc::clone(&cancel),
+                self.statement_cache,
+                write_lock,
+                Arc::clone(&self.pragmas),
+            ),
             cancel,
             patience: self.busy_timeout,
             in_memory: matches!(self.target, Target::Memory),

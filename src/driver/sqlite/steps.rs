@@ -28,6 +28,9 @@ pub(super) fn reset(conn: &mut ConnectionState) -> Result<(), WorkError> {
     let current_thread = conn.current_thread;
     let set = || {
         conn.db.execute_batch(PRAGMAS)?;
+        for (name, value) in &*conn.pragmas {
+            conn.db.pragma_update(None, name, value)?;
+        }
         conn.query_only = false;
         cancel.install(&mut conn.db)
     };

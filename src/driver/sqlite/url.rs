@@ -1,6 +1,6 @@
 //! [`Target`]: the URL of a SQLite database: the file, and whether it may be written or created.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::OpenFlags;
 
@@ -39,6 +39,15 @@ impl Mode {
 }
 
 impl Target {
+    /// A file by its path, whatever characters it has, or `:memory:`.
+    pub(super) fn of(path: &Path) -> Result<Self, Error> {
+        match path.to_str() {
+            Some("") => Err(Error::new(ErrorKind::Config, "the path of the SQLite database is empty")),
+            Some(":memory:") => Ok(Self::Memory),
+            _ => Ok(Self::File { path: path.to_owned(), mode: Mode::Create }),
+        }
+    }
+
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::new(ErrorKind::Config, format!("the URL of the SQLite database {what}"));
         let rest = url.strip_prefix("sqlite:").ok_or_else(|| wrong("must begin with \"sqlite:\"".into()))?;

@@ -1,6 +1,8 @@
 //! What one database alone has, and the native clients.
 
 #[cfg(feature = "full")]
+mod listen;
+#[cfg(feature = "full")]
 mod mysql;
 #[cfg(feature = "full")]
 mod native;

@@ -2,6 +2,8 @@
 
 mod closing;
 mod closing_with_open_blocks;
+#[cfg(feature = "full")]
+mod connect_parts;
 mod connecting;
 #[cfg(feature = "full")]
 mod demoted_servers;

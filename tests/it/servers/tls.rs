@@ -5,6 +5,7 @@ mod authority;
 mod mysql;
 mod own_root;
 mod postgres;
+mod roots;
 
 use std::time::{Duration, Instant};
 
