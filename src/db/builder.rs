@@ -25,6 +25,7 @@ pub struct DatabaseBuilder {
     pub(super) pool: PoolOptions,
     pub(super) defaults: Settings,
     pub(super) limits: RequestedLimits,
+    pub(super) warn_open: Option<Duration>,
 }
 
 impl Database {
@@ -103,6 +104,7 @@ impl DatabaseBuilder {
             pool,
             defaults: Settings::default(),
             limits: RequestedLimits::default(),
+            warn_open: None,
         }
     }
 
@@ -226,7 +228,7 @@ impl DatabaseBuilder {
         }
         let (limits, turn_timeout, close_timeout) = (self.limits(), self.turn_timeout, self.close_timeout);
         let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults);
-        Ok(Database::new(shared.with_limits(limits)))
+        Ok(Database::new(shared.with_limits(limits).seen(self.warn_open)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -284,8 +286,18 @@ fn is_scheme(text: &str) -> bool {
 
 impl fmt::Debug for DatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, statement_cache, busy_timeout, hstore, turn_timeout, close_timeout, pool, defaults, limits } =
-            self;
+        let Self {
+            url: _,
+            statement_cache,
+            busy_timeout,
+            hstore,
+            turn_timeout,
+            close_timeout,
+            pool,
+            defaults,
+            limits,
+            warn_open,
+        } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
             .field("statement_cache", statement_cache)
@@ -296,6 +308,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("pool", pool)
             .field("defaults", defaults)
             .field("limits", limits)
+            .field("warn_open_longer_than", warn_open)
             .finish()
     }
 }

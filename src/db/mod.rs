@@ -10,6 +10,7 @@ mod hooks;
 mod limited;
 mod manual_block;
 mod native;
+mod open_blocks;
 mod options;
 mod own_block;
 #[cfg(feature = "sea-query")]
@@ -21,6 +22,7 @@ mod reading;
 mod retry;
 mod row_stream;
 mod sandbox;
+mod savepoints;
 mod sessions;
 mod status;
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod shown;
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 pub use self::retry_error::RetryError;
-pub(crate) use self::shown::{VALUES, shown};
+pub(crate) use self::shown::{VALUES, shown, shown_start};
 
 /// A shorthand for results with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -5,6 +5,7 @@ mod connection;
 mod generation;
 mod pool;
 mod pool_connection;
+mod recent;
 mod session_options;
 mod session_setup;
 mod sweep;
@@ -17,8 +18,9 @@ pub(crate) use self::{
     connection::{PooledConnection, SIGN_OF_LIFE},
     generation::PoolOptions,
     pool::Pool,
+    recent::RecentStatements,
     session_options::SessionOptions,
-    usage::Counter,
+    usage::{Counter, Holders},
     wait_queue::{Slot, closed},
 };
 pub use self::{pool_connection::PoolConnection, session_options::ConnectionInfo};

@@ -196,6 +196,7 @@ macro_rules! blocks {
             /// # Panics
             /// With the panic of the body, after the block was rolled back, or the transaction that it had joined was
             /// marked.
+            #[track_caller]
             pub fn $name<T, E>(&self, $($arg: $given,)? body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
             where
                 E: From<Error> + 'static,

@@ -132,13 +132,14 @@ impl Manager {
     ///     .await?;
     /// # Ok(()) }
     /// ```
-    pub async fn atomic<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn atomic<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.db.atomic(body).await
+        self.db.atomic(body)
     }
 
     /// Runs `body` in the transaction that the task has open, or in a new one, as [`Database::transaction`].
@@ -151,14 +152,15 @@ impl Manager {
     ///
     /// # Cancel safety
     /// As [`Database::transaction`].
-    pub async fn transaction<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.db.transaction(body).await
+        self.db.transaction(body)
     }
 
     /// Runs `body` in a savepoint of the transaction that the task has open, as [`Database::savepoint`].
@@ -171,13 +173,14 @@ impl Manager {
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].
-    pub async fn savepoint<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn savepoint<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.db.savepoint(body).await
+        self.db.savepoint(body)
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server, as [`Database::savepoint_named`].
@@ -190,12 +193,13 @@ impl Manager {
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].
-    pub async fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.db.savepoint_named(name, body).await
+        self.db.savepoint_named(name, body)
     }
 }

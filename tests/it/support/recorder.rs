@@ -106,6 +106,11 @@ impl Recorder {
         taken.into_iter().filter(|record| !record.what.is_empty()).collect()
     }
 
+    /// The messages of all events that were recorded so far.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.records().iter().map(|record| record.get("message").to_owned()).collect()
+    }
+
     /// The summaries of what was recorded since the last call.
     pub(crate) fn summaries(&self) -> Vec<String> {
         self.take().iter().map(Record::summary).collect()
