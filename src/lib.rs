@@ -141,7 +141,7 @@ pub use crate::{
     error::{Error, ErrorKind, Result, RetryError},
     pool::{ConnectionInfo, PoolConnection},
     runtime::TransactionOutcome,
-    session::{Context, JoinSet, Scope, ScopeSettings, Stats, join_set, scope, spawn},
+    session::{BlockState, Context, JoinSet, OpenBlock, Scope, ScopeSettings, Stats, join_set, scope, spawn},
     transaction::settings::Isolation,
 };
 

@@ -25,7 +25,7 @@ impl Database {
         let (driver, turn_timeout, close_timeout) = (Arc::clone(driver), shared.turn_timeout, shared.close_timeout);
         let defaults = shared.defaults.clone();
         let blocking = Shared::new(driver, options, turn_timeout, close_timeout, defaults);
-        let blocking = Self::new(blocking.with_limits(shared.limits.clone()));
+        let blocking = Self::new(blocking.with_limits(shared.limits.clone()).seen(shared.longest_open()));
         let mut pools = shared.blocking_pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(blocking.shared()));
@@ -60,11 +60,14 @@ impl Database {
         held(self.id(), None) > 0
     }
 
+    /// The pools of its blocking handles that are there now.
+    pub(super) fn blocking_pools(&self) -> Vec<Arc<Shared>> {
+        let pools = self.shared().blocking_pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().filter_map(Weak::upgrade).collect()
+    }
+
     pub(super) async fn close_blocking_pools(&self) {
-        let pools: Vec<Arc<Shared>> = {
-            let pools = self.shared().blocking_pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.iter().filter_map(Weak::upgrade).collect()
-        };
+        let pools = self.blocking_pools();
         join_all(pools.iter().map(|pool| pool.close())).await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
-    runtime::{Block, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
+    runtime::{Block, CallSite, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
     session::{DbFlight, DbSession, current, examine, trace},
     transaction::limits::RequestedLimits,
 };
@@ -48,13 +48,15 @@ impl Database {
     /// assert_eq!(db.query("select * from gift", params![]).await?.len(), 1);
     /// # Ok(()) }
     /// ```
-    pub async fn atomic<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn atomic<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.run_atomic(&BlockOptions::default(), body).await
+        let options = BlockOptions::here();
+        async move { self.run_atomic(&options, body).await }
     }
 
     /// Runs `body` in the transaction that the current task has open, or in a new one.
@@ -82,14 +84,16 @@ impl Database {
     /// db.transaction(|| async move { inner.batch("create table t (x integer)").await }).await?;
     /// # Ok(()) }
     /// ```
-    pub async fn transaction<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.run_transaction(BlockOptions::default(), body).await
+        let options = BlockOptions::here();
+        async move { self.run_transaction(options, body).await }
     }
 
     /// Runs `body` in a savepoint of the transaction that the current task has open.
@@ -113,13 +117,15 @@ impl Database {
     /// assert_eq!(outside.unwrap_err().kind(), ErrorKind::NoTransaction);
     /// # Ok(()) }
     /// ```
-    pub async fn savepoint<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn savepoint<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.run_savepoint(None, body).await
+        let at = CallSite::here();
+        async move { self.run_savepoint(None, at, body).await }
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server. It is quoted as the database needs it.
@@ -130,13 +136,15 @@ impl Database {
     ///
     /// # Cancel safety
     /// As [`atomic`](Self::atomic).
-    pub async fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn savepoint_named<F, Fut, T, E>(&self, name: &str, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.run_savepoint(Some(name), body).await
+        let at = CallSite::here();
+        async move { self.run_savepoint(Some(name), at, body).await }
     }
 
     /// Runs `body` with one connection for all its queries, outside a transaction: for session settings, advisory locks
@@ -161,26 +169,30 @@ impl Database {
     /// .await?;
     /// # Ok(()) }
     /// ```
-    pub async fn connection<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn connection<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        match self.pin().await? {
-            Some(block) => run(block, body).await,
-            None => body().await,
+        let at = CallSite::here();
+        async move {
+            match self.pin(at)? {
+                Some(block) => run(block, body).await,
+                None => body().await,
+            }
         }
     }
 
     /// Pins a connection to the task, unless it has one.
-    pub(super) async fn pin(&self) -> Result<Option<Block<DbSession>>, Error> {
+    pub(super) fn pin(&self, at: CallSite) -> Result<Option<Block<DbSession>>, Error> {
         if self.frame().is_some() || self.is_sandboxed() {
             return Ok(None);
         }
         require_runtime()?;
         let context = current().unwrap_or_default();
-        Ok(Some(Block::pin(&context, DbSession::new(self.shared()))))
+        Ok(Some(Block::pin(&context, at.into(), DbSession::new(self.shared()))))
     }
 
     pub(crate) async fn run_atomic<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
@@ -241,33 +253,6 @@ impl Database {
         joined(&around, frame, body).await
     }
 
-    async fn run_savepoint<F, Fut, T, E>(&self, name: Option<&str>, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        let block = self.open_savepoint(name).await?;
-        run(block, body).await
-    }
-
-    pub(super) async fn open_savepoint(&self, name: Option<&str>) -> Result<Block<DbSession>, Error> {
-        let Some(frame) = self.frame().filter(|frame| frame.in_transaction()) else {
-            return Err(Error::new(ErrorKind::NoTransaction, "a savepoint needs a transaction around it"));
-        };
-        if let Some(name) = name {
-            self.shared().dialect.check_name(name)?;
-            if !self.shared().dialect.keeps_apart(name, frame.savepoint_names()) {
-                let text = format!(
-                    "a savepoint \"{name}\" is open already, or may be generated, and this server cannot have two of a name"
-                );
-                return Err(Error::new(ErrorKind::Config, text));
-            }
-        }
-        let context = current().unwrap_or_default();
-        Block::savepoint(&context, &frame, name.map(Into::into), None)?.block().await
-    }
-
     /// Opens a root or a savepoint, whichever is due.
     pub(super) async fn open_block(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let context = current().unwrap_or_default();
@@ -280,7 +265,7 @@ impl Database {
                 if !locals.is_empty() {
                     self.shared().dialect.check_settings(&locals)?;
                 }
-                Block::savepoint_with(&context, parent, locals, options.name.clone())?
+                Block::savepoint_with(&context, parent, locals, options.origin())?
             }
             None => {
                 require_runtime()?;
@@ -289,8 +274,8 @@ impl Database {
                 let session = || DbSession::new(self.shared());
                 sandbox = self.sandbox_base(&context)?;
                 match &sandbox {
-                    Some(base) => Block::sandboxed(&context, base, settings.locals_alone(), options.name.clone())?,
-                    None => Block::root(&context, frame, settings, options.name.clone(), session)?,
+                    Some(base) => Block::sandboxed(&context, base, settings.locals_alone(), options.origin())?,
+                    None => Block::root(&context, frame, settings, options.origin(), session)?,
                 }
             }
         };
@@ -372,7 +357,7 @@ fn mismatch(conflict: &str, frame: &Frame<DbSession>) -> Error {
 }
 
 /// Runs the body of a block, and ends the block as the body ended.
-async fn run<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
+pub(super) async fn run<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,

@@ -28,6 +28,7 @@ pub struct DatabaseBuilder {
     pub(super) pool: PoolOptions,
     pub(super) defaults: Settings,
     pub(super) limits: RequestedLimits,
+    pub(super) warn_open: Option<Duration>,
 }
 
 impl Database {
@@ -114,6 +115,7 @@ impl DatabaseBuilder {
             pool,
             defaults: Settings::default(),
             limits: RequestedLimits::default(),
+            warn_open: None,
         }
     }
 
@@ -237,7 +239,7 @@ impl DatabaseBuilder {
         }
         let (limits, turn_timeout, close_timeout) = (self.limits(), self.turn_timeout, self.close_timeout);
         let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults);
-        Ok(Database::new(shared.with_limits(limits)))
+        Ok(Database::new(shared.with_limits(limits).seen(self.warn_open)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -331,6 +333,7 @@ impl fmt::Debug for DatabaseBuilder {
             pool,
             defaults,
             limits,
+            warn_open,
         } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
@@ -344,6 +347,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("pool", pool)
             .field("defaults", defaults)
             .field("limits", limits)
+            .field("warn_open_longer_than", warn_open)
             .finish()
     }
 }

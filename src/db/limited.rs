@@ -245,7 +245,10 @@ impl Database {
             match limits.acquire {
                 None => lease.await,
                 Some(wait) => within(wait, lease).await?.unwrap_or_else(|| {
-                    let text = format!("no connection came free within the {wait:?} that the block has for it");
+                    let text = format!(
+                        "no connection came free within the {wait:?} that the block has for it: {}",
+                        self.shared().pool.describe_use()
+                    );
                     Err(Error::new(ErrorKind::PoolTimeout, text))
                 }),
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    runtime::{Block, Entered, Frame, joined},
+    runtime::{Block, CallSite, Entered, Frame, joined},
     session::{DbSession, current},
     transaction::limits::Limits,
 };
@@ -105,12 +105,12 @@ impl Database {
     }
 
     /// Opens a savepoint.
-    pub(crate) async fn manual_savepoint(&self, name: Option<&str>) -> Result<ManualBlock, Error> {
-        self.open_savepoint(name).await.map(ManualBlock::Own)
+    pub(crate) async fn manual_savepoint(&self, name: Option<&str>, at: CallSite) -> Result<ManualBlock, Error> {
+        self.open_savepoint(name, at).await.map(ManualBlock::Own)
     }
 
     /// Pins a connection, unless the caller has one.
-    pub(crate) async fn manual_connection(&self) -> Result<ManualBlock, Error> {
-        Ok(self.pin().await?.map_or(ManualBlock::Inside, ManualBlock::Own))
+    pub(crate) fn manual_connection(&self, at: CallSite) -> Result<ManualBlock, Error> {
+        Ok(self.pin(at)?.map_or(ManualBlock::Inside, ManualBlock::Own))
     }
 }

@@ -13,6 +13,7 @@ mod listen;
 mod manual_block;
 mod named;
 mod native;
+mod open_blocks;
 mod options;
 mod own_block;
 #[cfg(feature = "sea-query")]
@@ -24,6 +25,7 @@ mod reading;
 mod retry;
 mod row_stream;
 mod sandbox;
+mod savepoints;
 mod sessions;
 mod status;
 #[cfg(test)]

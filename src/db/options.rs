@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Database, propagation::Propagation};
 use crate::{
     error::Error,
+    runtime::{CallSite, Origin},
     transaction::{
         control::{Isolation, Settings},
         limits::RequestedLimits,
@@ -18,10 +19,30 @@ pub(crate) struct BlockOptions {
     pub(super) durable: bool,
     pub(super) eager: bool,
     pub(super) name: Option<Arc<str>>,
+    /// Where the program has asked for it.
+    pub(super) at: CallSite,
     /// Defaults to that of the call.
     pub(super) propagation: Option<Propagation>,
     /// Boxed, as few blocks have some.
     pub(super) limits: Option<Box<RequestedLimits>>,
+}
+
+impl BlockOptions {
+    /// The options of a block that was asked for by the caller of the function that calls this.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        CallSite::here().into()
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { name: self.name.clone(), at: self.at }
+    }
+}
+
+impl From<CallSite> for BlockOptions {
+    fn from(at: CallSite) -> Self {
+        Self { at, ..Self::default() }
+    }
 }
 
 /// Options for a block, from [`Database::build_transaction`].
@@ -55,8 +76,9 @@ impl Database {
     /// assert_eq!(sum, 2);
     /// # Ok(()) }
     /// ```
+    #[track_caller]
     pub fn build_transaction(&self) -> TransactionBuilder<'_> {
-        TransactionBuilder { db: self, options: BlockOptions::default(), runs: () }
+        TransactionBuilder { db: self, options: BlockOptions::here(), runs: () }
     }
 
     /// Runs `body` in a read-only transaction: short for `build_transaction().read_only().atomic(body)`.
@@ -81,14 +103,15 @@ impl Database {
     /// assert!(refused.is_err());
     /// # Ok(()) }
     /// ```
-    pub async fn read_only<F, Fut, T, E>(&self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn read_only<F, Fut, T, E>(&self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
         let options = self.build_transaction().read_only().into_block_options();
-        self.run_atomic(&options, body).await
+        async move { self.run_atomic(&options, body).await }
     }
 }
 
@@ -170,16 +193,20 @@ impl TransactionBuilder<'_> {
     ///
     /// # Cancel safety
     /// As [`Database::atomic`].
-    pub async fn atomic<F, Fut, T, E>(self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn atomic<F, Fut, T, E>(mut self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error> + 'static,
     {
-        match self.options.propagation {
-            None => self.db.run_atomic(&self.options, body).await,
-            // Boxed, as it is seldom used and all blocks would carry it.
-            Some(propagation) => Box::pin(self.db.atomic_by(propagation, &self.options, body)).await,
+        self.options.at = CallSite::here();
+        async move {
+            match self.options.propagation {
+                None => self.db.run_atomic(&self.options, body).await,
+                // Boxed, as it is seldom used and all blocks would carry it.
+                Some(propagation) => Box::pin(self.db.atomic_by(propagation, &self.options, body)).await,
+            }
         }
     }
 
@@ -190,16 +217,20 @@ impl TransactionBuilder<'_> {
     ///
     /// # Cancel safety
     /// As [`Database::transaction`].
-    pub async fn transaction<F, Fut, T, E>(self, body: F) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<F, Fut, T, E>(mut self, body: F) -> impl Future<Output = Result<T, E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        match self.options.propagation {
-            None => self.db.run_transaction(self.options, body).await,
-            Some(propagation) => Box::pin(self.db.transaction_by(propagation, self.options, body)).await,
+        self.options.at = CallSite::here();
+        async move {
+            match self.options.propagation {
+                None => self.db.run_transaction(self.options, body).await,
+                Some(propagation) => Box::pin(self.db.transaction_by(propagation, self.options, body)).await,
+            }
         }
     }
 }

@@ -279,6 +279,7 @@ impl Database {
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
+            lease.note_statement(query.sql);
             let flight = DbFlight::of(self.shared(), frame, lease.epoch());
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use super::Database;
 use crate::{
     error::{Error, ErrorKind},
-    runtime::{Block, Context, Frame, Scope, require_runtime},
+    runtime::{Block, CallSite, Context, Frame, Scope, require_runtime},
     session::{DbSession, current, with_current},
 };
 
@@ -78,16 +78,20 @@ impl Database {
     /// assert!(db.query("select * from account", params![]).await?.is_empty());
     /// # Ok(()) }
     /// ```
-    pub async fn sandbox<F, Fut>(&self, body: F) -> Fut::Output
+    #[track_caller]
+    pub fn sandbox<F, Fut>(&self, body: F) -> impl Future<Output = Fut::Output>
     where
         F: FnOnce() -> Fut,
         Fut: Future,
     {
-        let around = current().unwrap_or_default();
-        let block = Block::sandbox(&around, DbSession::new(self.shared()));
-        let out = Scope::lazy(around.in_sandbox(block.frame()), body).await;
-        block.rollback().await;
-        out
+        let at = CallSite::here();
+        async move {
+            let around = current().unwrap_or_default();
+            let block = Block::sandbox(&around, at.into(), DbSession::new(self.shared()));
+            let out = Scope::lazy(around.in_sandbox(block.frame()), body).await;
+            block.rollback().await;
+            out
+        }
     }
 
     /// Begins a sandbox for all tasks: a handle to this database whose every user works inside one transaction, as in
@@ -126,14 +130,18 @@ impl Database {
     /// assert!(db.query("select * from account", params![]).await?.is_empty());
     /// # Ok(()) }
     /// ```
-    pub async fn begin_sandbox(&self) -> Result<Sandbox, Error> {
-        require_runtime()?;
-        let db = Self::new(self.shared().with_new_id());
-        let block = Block::sandbox(&Context::default(), DbSession::new(db.shared()));
-        let begun = db.shared().sandbox.set(Arc::downgrade(block.frame()));
-        debug_assert!(begun.is_ok(), "the handle is new");
-        db.send_owed(block.frame()).await?;
-        Ok(Sandbox { db, block })
+    #[track_caller]
+    pub fn begin_sandbox(&self) -> impl Future<Output = Result<Sandbox, Error>> {
+        let at = CallSite::here();
+        async move {
+            require_runtime()?;
+            let db = Self::new(self.shared().with_new_id());
+            let block = Block::sandbox(&Context::default(), at.into(), DbSession::new(db.shared()));
+            let begun = db.shared().sandbox.set(Arc::downgrade(block.frame()));
+            debug_assert!(begun.is_ok(), "the handle is new");
+            db.send_owed(block.frame()).await?;
+            Ok(Sandbox { db, block })
+        }
     }
 
     /// Whether code in `context` works in a sandbox of this database.

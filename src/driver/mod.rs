@@ -187,6 +187,11 @@ pub(crate) trait Connection: Debug + Send + Sync + 'static {
     /// The state of the connection.
     fn state(&self) -> State;
 
+    /// Whether a statement waits for a lock now, as far as this process knows: SQLite.
+    fn waits_for_lock(&self) -> bool {
+        false
+    }
+
     /// The time that [`cancel`](Self::cancel) may take before the connection is given up.
     fn cancel_timeout(&self) -> Duration {
         Duration::from_secs(5)

@@ -13,7 +13,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 pub use self::retry_error::RetryError;
 pub(crate) use self::{
     server::{ServerClass, ServerError},
-    shown::{VALUES, shown},
+    shown::{VALUES, shown, shown_start},
 };
 
 /// A shorthand for results with the error of this crate.

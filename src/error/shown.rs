@@ -24,3 +24,17 @@ pub(crate) fn shown(sql: &str) -> Cow<'_, str> {
     }
     text.into()
 }
+
+/// The beginning of a statement's text, up to so many bytes, and not into values that this crate has written into it.
+pub(crate) fn shown_start(sql: &str, most: usize) -> &str {
+    if sql.len() <= most {
+        return sql;
+    }
+    let cut = |end: usize| &sql[..(0..=end).rev().find(|at| sql.is_char_boundary(*at)).unwrap_or_default()];
+    if sql.len() < SHORT {
+        return cut(most);
+    }
+    let [begin, _] = VALUES;
+    let start = cut(most + begin.len());
+    start.find(begin).map_or_else(|| cut(most), |values| &start[..values.min(cut(most).len())])
+}

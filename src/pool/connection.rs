@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use tokio::{runtime::Handle, task::yield_now};
 
 use super::{
+    recent::RecentStatements,
     session_options::{ConnectionInfo, SessionOptions},
     session_setup::SessionSetup,
 };
@@ -87,6 +88,8 @@ pub(crate) struct PoolEntry {
     /// The runtime that it was lent on last.
     handle: Handle,
     setup: Arc<SessionSetup>,
+    /// What the block that has it has sent.
+    pub(crate) recent: RecentStatements,
     /// Whether it is reset at each return.
     resets_on_return: bool,
     // Dropped last: the connection has begun its goodbye by then.
@@ -133,6 +136,7 @@ impl ManageConnection for Factory {
             seen: made,
             handle,
             setup: Arc::clone(&self.setup),
+            recent: RecentStatements::default(),
             resets_on_return: self.setup.resets_on_return(),
             _session: session,
         })

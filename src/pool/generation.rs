@@ -251,13 +251,15 @@ impl Generation {
 
     fn late(&self, held: usize) -> Error {
         let PoolOptions { max_connections, acquire_timeout, .. } = self.options;
+        let used = || self.usage.describe(max_connections as usize);
         let text = match held {
-            0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}"),
+            0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}: {}", used()),
             _ if held >= max_connections as usize => format!(
                 "this task already holds {held} of the {max_connections} connections, and waiting for another would be for ever"
             ),
             _ => format!(
-                "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}"
+                "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}: {}",
+                used()
             ),
         };
         Error::new(ErrorKind::PoolTimeout, text)

@@ -6,6 +6,7 @@ mod generation;
 mod outside;
 mod pool;
 mod pool_connection;
+mod recent;
 mod session_options;
 mod session_setup;
 mod sweep;
@@ -19,8 +20,9 @@ pub(crate) use self::{
     generation::PoolOptions,
     outside::Outside,
     pool::Pool,
+    recent::RecentStatements,
     session_options::SessionOptions,
-    usage::Counter,
+    usage::{Counter, Holders},
     wait_queue::{Slot, closed},
 };
 pub use self::{pool_connection::PoolConnection, session_options::ConnectionInfo};

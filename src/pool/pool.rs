@@ -14,7 +14,7 @@ use super::{
     connection::{Connector, ServerEpoch},
     generation::{Generation, PoolOptions},
     outside::Outside,
-    usage::Usage,
+    usage::{Holders, Usage},
     wait_queue::{Slot, closed},
 };
 use crate::{
@@ -141,6 +141,16 @@ impl Pool {
     /// How many tasks wait for a connection.
     pub(crate) fn waiting(&self) -> u64 {
         self.usage.waiting.get()
+    }
+
+    /// How the pool's errors learn what its blocks hold. Told again, it stays with the first.
+    pub(crate) fn set_look(&self, look: impl Fn() -> Holders + Send + Sync + 'static) {
+        let _ = self.usage.blocks.0.set(Box::new(look));
+    }
+
+    /// What holds the connections now, in words.
+    pub(crate) fn describe_use(&self) -> String {
+        self.usage.describe(self.options.max_connections as usize)
     }
 
     /// A stream of rows has a connection of its own, until its use is dropped.

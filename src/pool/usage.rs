@@ -1,8 +1,12 @@
-//! What the pool counts while it works: the tasks that wait for a connection, and the streams that hold one.
+//! What the pool counts while it works: the tasks that wait for a connection, and the streams that hold one. And what holds its
+//! connections, in the words of its errors.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::runtime::StreamUse;
@@ -13,6 +17,46 @@ pub(super) struct Usage {
     /// Tasks that wait for a connection.
     pub(super) waiting: Counter,
     pub(super) streams: OpenStreams,
+    pub(super) blocks: Blocks,
+}
+
+impl Usage {
+    /// What holds so many connections.
+    pub(super) fn describe(&self, all: usize) -> String {
+        let Holders { blocks, oldest } = self.blocks.0.get().map(|look| look()).unwrap_or_default();
+        let streams = self.streams.count();
+        let statements = all.saturating_sub(blocks + streams);
+        let oldest = oldest.map_or_else(String::new, |oldest| format!(" (oldest {oldest})"));
+        let parts = [
+            (blocks, format!("{blocks} in blocks{oldest}")),
+            (streams, format!("{streams} in streams")),
+            (statements, format!("{statements} in statements")),
+        ];
+        let parts: Vec<String> = parts.into_iter().filter_map(|(count, text)| (count > 0).then_some(text)).collect();
+        parts.join(", ")
+    }
+}
+
+/// What the blocks of a database hold.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    /// How many of them have a connection.
+    pub(crate) blocks: usize,
+    /// The oldest of these, in words.
+    pub(crate) oldest: Option<String>,
+}
+
+/// A look at the blocks of a database, which the pool does not know.
+pub(super) type Look = Box<dyn Fn() -> Holders + Send + Sync>;
+
+/// How the pool is told of blocks.
+#[derive(Default)]
+pub(super) struct Blocks(pub(super) OnceLock<Look>);
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks").finish_non_exhaustive()
+    }
 }
 
 /// Streams of rows outside blocks: each holds a connection until its task has read it to its end.
@@ -29,6 +73,11 @@ impl OpenStreams {
         let mut streams = self.streams();
         streams.retain(|usage| usage.strong_count() > 0);
         streams.push(Arc::downgrade(usage));
+    }
+
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.streams().iter().filter(|usage| usage.strong_count() > 0).count()
     }
 
     /// How many the current task reads and does not read on just now, and how often these were polled.

@@ -9,6 +9,7 @@ use super::{
     Context, Frame, Opening, Session, SessionState,
     context::Listed as _,
     lock::{Holder, LockMode, Lockable as _},
+    origin::Origin,
     permit::acquire,
 };
 use crate::{
@@ -74,12 +75,12 @@ impl<S: Session> Block<S> {
         around: &Context<S>,
         pinned: Option<&'p Arc<Frame<S>>>,
         settings: Settings,
-        name: Option<Arc<str>>,
+        origin: Origin,
         session: impl FnOnce() -> S,
     ) -> Result<Opened<'p, S>, Error> {
         match pinned {
-            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), name, Settings::default()),
-            None => Ok(Opened::Now(Self::outermost(around, Opening::Begin(settings), name, session()))),
+            Some(pinned) => Self::inside(around, pinned, Opening::Begin(settings), origin, Settings::default()),
+            None => Ok(Opened::Now(Self::outermost(around, Opening::Begin(settings), origin, session()))),
         }
     }
 
@@ -88,10 +89,10 @@ impl<S: Session> Block<S> {
         around: &Context<S>,
         parent: &'p Arc<Frame<S>>,
         given: Option<Arc<str>>,
-        name: Option<Arc<str>>,
+        origin: Origin,
     ) -> Result<Opened<'p, S>, Error> {
         let savepoint = given.map_or_else(|| parent.next_savepoint(), Name::Given);
-        Self::inside(around, parent, Opening::Savepoint(savepoint), name, Settings::default())
+        Self::inside(around, parent, Opening::Savepoint(savepoint), origin, Settings::default())
     }
 
     /// As [`savepoint`](Self::savepoint), with settings of its own, which hold until it ends.
@@ -99,14 +100,14 @@ impl<S: Session> Block<S> {
         around: &Context<S>,
         parent: &'p Arc<Frame<S>>,
         locals: Settings,
-        name: Option<Arc<str>>,
+        origin: Origin,
     ) -> Result<Opened<'p, S>, Error> {
-        Self::inside(around, parent, Opening::Savepoint(parent.next_savepoint()), name, locals)
+        Self::inside(around, parent, Opening::Savepoint(parent.next_savepoint()), origin, locals)
     }
 
     /// Opens the transaction of a sandbox, on a session of its own.
-    pub(crate) fn sandbox(around: &Context<S>, session: S) -> Self {
-        Self::outermost(around, Opening::Sandbox, None, session)
+    pub(crate) fn sandbox(around: &Context<S>, origin: Origin, session: S) -> Self {
+        Self::outermost(around, Opening::Sandbox, origin, session)
     }
 
     /// Opens an outermost block in a sandbox, whose transaction is `parent`, or a block of the caller's own task that a scope hides.
@@ -114,20 +115,20 @@ impl<S: Session> Block<S> {
         around: &Context<S>,
         parent: &'p Arc<Frame<S>>,
         locals: Settings,
-        name: Option<Arc<str>>,
+        origin: Origin,
     ) -> Result<Opened<'p, S>, Error> {
-        Self::inside(around, parent, Opening::Sandboxed(parent.next_savepoint()), name, locals)
+        Self::inside(around, parent, Opening::Sandboxed(parent.next_savepoint()), origin, locals)
     }
 
     /// Pins a session to the task, outside a transaction.
-    pub(crate) fn pin(around: &Context<S>, session: S) -> Self {
-        Self::outermost(around, Opening::Pin, None, session)
+    pub(crate) fn pin(around: &Context<S>, origin: Origin, session: S) -> Self {
+        Self::outermost(around, Opening::Pin, origin, session)
     }
 
     /// A block with a session of its own.
-    fn outermost(around: &Context<S>, opening: Opening, name: Option<Arc<str>>, session: S) -> Self {
+    fn outermost(around: &Context<S>, opening: Opening, origin: Origin, session: S) -> Self {
         let session_state = Arc::new(SessionState::new(session, opening.step()));
-        let frame = Frame::new(session_state, None, around.clone(), opening, Settings::default(), name);
+        let frame = Frame::new(session_state, None, around.clone(), opening, Settings::default(), origin);
         Self { frame: OwnFrame(Arc::new(frame)), stage: Stage::Open }
     }
 
@@ -135,12 +136,12 @@ impl<S: Session> Block<S> {
         around: &Context<S>,
         parent: &'p Arc<Frame<S>>,
         opening: Opening,
-        name: Option<Arc<str>>,
+        origin: Origin,
         locals: Settings,
     ) -> Result<Opened<'p, S>, Error> {
         let step = opening.step();
         let session_state = Arc::clone(parent.session_state());
-        let frame = Arc::new(Frame::new(session_state, Some(parent), around.clone(), opening, locals, name));
+        let frame = Arc::new(Frame::new(session_state, Some(parent), around.clone(), opening, locals, origin));
         match acquire(&**parent, LockMode::Exclusive(Holder::Child(Arc::downgrade(&frame))))? {
             None => Self::entered(parent, OwnFrame(frame), step).map(Opened::Now),
             Some(wait) => Ok(Opened::Later(Box::pin(async move {

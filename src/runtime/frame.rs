@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,8 @@ use super::{
     Opening, Permit, Session, SessionState, StreamUse,
     attached::Attachment,
     context::{ContextOf, Listed},
-    lock::{Closed, FrameLock, Holder, Label, LockMode, Lockable},
+    lock::{Closed, FrameLock, Holder, LockMode, Lockable, STATEMENT},
+    origin::{Label, Origin},
     session::{TransactionStatus, tells_itself},
 };
 use crate::{
@@ -39,10 +40,12 @@ pub(crate) struct Frame<S: Session> {
     /// A savepoint's own settings, which hold until it ends.
     locals: Settings,
     label: Label,
+    /// The number of the outermost frame, given to it once it is asked for.
+    pub(super) number: AtomicU64,
     is_sandboxed: bool,
     /// Closed once, under the lock of the ledger: nothing of this frame is sent after it (rule 6). It knows the child block
     /// that is open, which may outlive this one: another task can have opened it, or its future is kept unpolled.
-    lock: FrameLock<Self>,
+    pub(super) lock: FrameLock<Self>,
     /// The first error that aborted this frame (rule 31).
     pub(super) aborted_by: OnceLock<Error>,
     /// The first refusal because of an abort, if it is seen before the error that aborted: of statements in flight together
@@ -72,7 +75,7 @@ impl<S: Session> Frame<S> {
         outer: Context<S>,
         opening: Opening,
         locals: Settings,
-        name: Option<Arc<str>>,
+        Origin { name, at }: Origin,
     ) -> Self {
         let (above, parent_is_sandboxed) =
             parent.map_or((0, false), |parent| (parent.label.depth, parent.is_sandboxed));
@@ -95,7 +98,8 @@ impl<S: Session> Frame<S> {
             outer,
             opening,
             locals,
-            label: Label { name, depth: above + u32::from(is_block) },
+            label: Label { name, depth: above + u32::from(is_block), opened_at: at },
+            number: AtomicU64::new(0),
             is_sandboxed,
             lock: FrameLock::new(),
             aborted_by: OnceLock::new(),
@@ -226,7 +230,7 @@ impl<S: Session> Frame<S> {
     }
 
     /// This frame and those of its session around it.
-    fn lineage(&self) -> impl Iterator<Item = &Self> {
+    pub(super) fn lineage(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |frame| frame.parent().map(|parent| &**parent))
     }
 
@@ -247,7 +251,7 @@ impl<S: Session> Frame<S> {
         })
     }
 
-    fn open_child(&self) -> Option<Arc<Self>> {
+    pub(super) fn open_child(&self) -> Option<Arc<Self>> {
         self.lock.child().filter(|child| !child.is_closed())
     }
 
@@ -321,7 +325,7 @@ impl<S: Session> Frame<S> {
         // Outside a transaction a failure aborts nothing, so that the cancellation of a dropped statement must not hit those
         // that were sent behind it: each waits for the one before.
         let is_shared = self.in_transaction() && self.session_state.session().pipelines();
-        let mode = if is_shared { LockMode::Shared } else { LockMode::Exclusive(Holder::Named("a statement")) };
+        let mode = if is_shared { LockMode::Shared } else { LockMode::Exclusive(Holder::Named(STATEMENT)) };
         let permit = Permit::acquire(self, mode).await?;
         self.check()?;
         Ok(permit)
@@ -374,6 +378,10 @@ impl<S: Session> Lockable for Frame<S> {
 
     fn turn_timeout(&self) -> Duration {
         self.session_state.session().turn_timeout()
+    }
+
+    fn id(&self) -> u64 {
+        self.number()
     }
 
     #[inline]

@@ -14,7 +14,7 @@ use std::{
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::StreamUse;
+use super::{StreamUse, origin::Label};
 use crate::{
     error::{Error, ErrorKind},
     primitives::{AtomicBool, Mutex, MutexGuard, sequential},
@@ -27,6 +27,9 @@ pub(crate) trait Lockable: Sized + Send + Sync {
     fn label(&self) -> &Label;
     fn turn_timeout(&self) -> Duration;
 
+    /// The number of the transaction that this is part of.
+    fn id(&self) -> u64;
+
     /// A permit is about to be released.
     fn releases(&self) {}
 
@@ -36,21 +39,8 @@ pub(crate) trait Lockable: Sized + Send + Sync {
     }
 }
 
-/// A block in messages: its name if it has one, and its depth.
-#[derive(Debug, Clone)]
-pub(crate) struct Label {
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) depth: u32,
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "\"{name}\" at depth {}", self.depth),
-            None => write!(f, "at depth {}", self.depth),
-        }
-    }
-}
+/// The holder that is a statement, where statements do not share the lock.
+pub(super) const STATEMENT: &str = "a statement";
 
 /// How the lock is held: by several statements, or by one holder.
 pub(super) enum LockMode<F> {
@@ -98,7 +88,7 @@ impl<F> Clone for LockMode<F> {
 impl<F: Lockable> fmt::Display for LockMode<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shared => f.write_str("a statement"),
+            Self::Shared => f.write_str(STATEMENT),
             Self::Exclusive(holder) => holder.fmt(f),
         }
     }
@@ -279,6 +269,17 @@ impl<F> FrameLock<F> {
     pub(super) fn is_used(&self) -> bool {
         let state = self.state();
         state.sharing > 0 || matches!(state.holder, Some(Holder::Named(_) | Holder::Stream(_) | Holder::End))
+    }
+
+    /// Whether a statement holds the lock.
+    pub(super) fn has_statement(&self) -> bool {
+        let state = self.state();
+        state.sharing > 0 || matches!(state.holder, Some(Holder::Named(STATEMENT)))
+    }
+
+    /// Whether anything waits for the lock.
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.state().has_no_waiters()
     }
 
     /// The child block that holds the lock.

@@ -14,7 +14,9 @@ mod frame;
 mod hooks;
 mod hooks_behind;
 mod lock;
+mod observed;
 mod opening;
+mod origin;
 mod permit;
 mod scope;
 mod session;
@@ -36,7 +38,9 @@ pub(crate) use self::{
     frame::{Context, Frame},
     hooks::{Hook, HookError, Moment},
     hooks_behind::run_at_once,
+    observed::Observed,
     opening::Opening,
+    origin::{CallSite, Label, Origin},
     permit::Permit,
     scope::{Entered, Scope, TaskLocal, ThreadContext},
     session::{Session, SessionState},

@@ -74,16 +74,21 @@ fn late<F: Lockable>(frame: &F, mode: &LockMode<F>) -> Error {
     let (holder, wait) = (frame.lock().describe_holder(), frame.turn_timeout());
     Error::new(
         ErrorKind::TurnTimeout,
-        format!("{mode} waited {wait:?} for its turn in the block {}, which {holder} holds", frame.label()),
+        format!(
+            "{mode} waited {wait:?} for its turn in the block {} of #{}, which {holder} holds",
+            frame.label(),
+            frame.id()
+        ),
     )
 }
 
 /// The task waits for a stream that it would have to read on by itself.
 fn stuck<F: Lockable>(frame: &F, mode: &LockMode<F>) -> Error {
     let text = format!(
-        "{mode} cannot have a turn in the block {}: a stream of rows of the same task holds it, and is not read on \
+        "{mode} cannot have a turn in the block {} of #{}: a stream of rows of the same task holds it, and is not read on \
          meanwhile; read it to its end or drop it first",
-        frame.label()
+        frame.label(),
+        frame.id()
     );
     Error::new(ErrorKind::TurnTimeout, text)
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     driver::{Connection, State},
-    pool::{PooledConnection, Slot},
+    pool::{PooledConnection, RecentStatements, Slot},
     transaction::{
         control::Control,
         impact::{CancelScope, DriverError},
@@ -104,6 +104,9 @@ pub(super) struct Owner {
 
 impl From<StatementLease> for Lease {
     fn from(mut lease: StatementLease) -> Self {
+        if let Some(pooled) = lease.slot.as_mut().and_then(|slot| slot.pooled.as_mut()) {
+            pooled.recent.clear();
+        }
         let pooled = lease.pooled();
         Self {
             connection: Arc::clone(&pooled.connection),
@@ -144,6 +147,20 @@ impl Lease {
     /// Whether the pool was closed since the connection was requested.
     pub(crate) fn is_late(&self) -> bool {
         self.slot().as_ref().is_none_or(Slot::is_late)
+    }
+
+    /// A statement is sent over it now.
+    pub(crate) fn note_statement(&self, sql: &str) {
+        if let Some(pooled) = self.slot().as_mut().and_then(|slot| slot.pooled.as_mut()) {
+            pooled.recent.note(sql);
+        }
+    }
+
+    /// Looks at what was sent over it.
+    pub(super) fn with_recent(&self, look: impl FnOnce(&RecentStatements)) {
+        if let Some(pooled) = self.slot().as_ref().and_then(|slot| slot.pooled.as_ref()) {
+            look(&pooled.recent);
+        }
     }
 
     /// The native client is lent from here on, until the returned value is dropped.

@@ -176,15 +176,18 @@ impl DbSession {
 /// Leases a connection for the session of a block.
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
     let shared = frame.session_state().session().shared();
+    let waiting = shared.registry.enter_waiting(&frame);
     let slot = trace::acquire(shared.id, Some(&*frame), shared.pool.lease(held)).await;
+    drop(waiting);
     settle_lease(&frame, slot.map(|slot| StatementLease::from(slot).into()))
 }
 
 /// Hands the outcome of the wait for a connection to the session of a block.
-fn settle_lease(frame: &Frame<DbSession>, lease: Result<Lease, Error>) -> Result<(), Error> {
+fn settle_lease(frame: &Arc<Frame<DbSession>>, lease: Result<Lease, Error>) -> Result<(), Error> {
     let session_state = frame.session_state();
     let session = session_state.session();
-    let registration = session.shared().registry.enter(session_state);
+    let registration = session.shared().registry.enter(frame);
+    session.shared().watch_open();
     let (outcome, unused) = {
         let mut lease_state = session.lease_state();
         match lease {

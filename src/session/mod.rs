@@ -10,6 +10,8 @@ mod idle_watch;
 mod join_set;
 mod lease;
 mod leasing;
+mod open_block;
+mod open_watch;
 mod registry;
 mod scope;
 mod session;
@@ -21,6 +23,7 @@ pub use self::{
     counters::Stats,
     current::{Context, spawn},
     join_set::{JoinSet, join_set},
+    open_block::{BlockState, OpenBlock},
     scope::{Scope, ScopeSettings, scope},
 };
 pub(crate) use self::{

@@ -1,10 +1,10 @@
 //! The registry of a database: its sessions that have a connection, so that a close can wait for them, and end them in the
-//! end.
+//! end; and those that wait for one. It tells what is open.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
@@ -12,11 +12,38 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     error::Error,
-    runtime::{Session, SessionState},
+    runtime::{Frame, Session, SessionState},
 };
 
 /// How long the rollback of a session that is ended may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A session that has a connection, or waits for one.
+#[derive(Debug)]
+pub(super) struct Member<S: Session> {
+    session_state: Weak<SessionState<S>>,
+    outermost: Weak<Frame<S>>,
+    since: Instant,
+}
+
+impl<S: Session> Member<S> {
+    fn new(frame: &Arc<Frame<S>>) -> Self {
+        Self {
+            session_state: Arc::downgrade(frame.session_state()),
+            outermost: Arc::downgrade(frame.outermost()),
+            since: Instant::now(),
+        }
+    }
+}
+
+/// A session that is open, by its outermost frame.
+#[derive(Debug)]
+pub(super) struct OpenSession<S: Session> {
+    pub(super) outermost: Arc<Frame<S>>,
+    /// Since when it has its connection, or waits for it.
+    pub(super) since: Instant,
+    pub(super) is_waiting: bool,
+}
 
 /// The sessions that have a connection.
 #[derive(Debug)]
@@ -28,23 +55,58 @@ pub(crate) struct Registry<S: Session> {
 #[derive(Debug)]
 struct Members<S: Session> {
     next: u64,
-    open: HashMap<u64, Weak<SessionState<S>>>,
+    open: HashMap<u64, Member<S>>,
+    /// Those that wait for a connection. A close does not wait for them: their wait ends with the pool.
+    waiting: HashMap<u64, Member<S>>,
 }
 
 impl<S: Session> Default for Registry<S> {
     fn default() -> Self {
-        Self { members: Mutex::new(Members { next: 0, open: HashMap::new() }), left: Notify::new() }
+        Self {
+            members: Mutex::new(Members { next: 0, open: HashMap::new(), waiting: HashMap::new() }),
+            left: Notify::new(),
+        }
     }
 }
 
 impl<S: Session> Registry<S> {
     /// Enters a session until the returned value is dropped.
-    pub(super) fn enter(self: &Arc<Self>, session_state: &Arc<SessionState<S>>) -> Registration<S> {
+    pub(super) fn enter(self: &Arc<Self>, frame: &Arc<Frame<S>>) -> Registration<S> {
+        let member = Member::new(frame);
         let mut members = self.members();
         let number = members.next;
         members.next += 1;
-        members.open.insert(number, Arc::downgrade(session_state));
+        members.open.insert(number, member);
         Registration { registry: Arc::clone(self), number }
+    }
+
+    /// Enters a session that waits for a connection, until the returned value is dropped.
+    pub(super) fn enter_waiting(self: &Arc<Self>, frame: &Arc<Frame<S>>) -> WaitingEntry<S> {
+        let member = Member::new(frame);
+        let mut members = self.members();
+        let number = members.next;
+        members.next += 1;
+        members.waiting.insert(number, member);
+        WaitingEntry { registry: Arc::clone(self), number }
+    }
+
+    /// How many sessions have a connection.
+    pub(super) fn count(&self) -> usize {
+        self.members().open.len()
+    }
+
+    /// The sessions that are open now, the oldest first.
+    pub(super) fn look(&self) -> Vec<OpenSession<S>> {
+        let mut found: Vec<_> = {
+            let members = self.members();
+            let of = |member: &Member<S>, is_waiting| {
+                Some(OpenSession { outermost: member.outermost.upgrade()?, since: member.since, is_waiting })
+            };
+            let open = members.open.values().filter_map(|member| of(member, false));
+            open.chain(members.waiting.values().filter_map(|member| of(member, true))).collect()
+        };
+        found.sort_by_key(|session| session.since);
+        found
     }
 
     fn members(&self) -> MutexGuard<'_, Members<S>> {
@@ -68,8 +130,9 @@ impl<S: Session> Registry<S> {
     }
 
     fn open(&self, snapshot: Snapshot) -> Vec<Arc<SessionState<S>>> {
-        let named =
-            |(number, session_state): (&u64, &Weak<_>)| snapshot.contains(*number).then(|| session_state.upgrade())?;
+        let named = |(number, member): (&u64, &Member<S>)| {
+            snapshot.contains(*number).then(|| member.session_state.upgrade())?
+        };
         self.members().open.iter().filter_map(named).collect()
     }
 
@@ -116,5 +179,18 @@ impl<S: Session> Drop for Registration<S> {
     fn drop(&mut self) {
         self.registry.members().open.remove(&self.number);
         self.registry.left.notify_waiters();
+    }
+}
+
+/// The entry of a session that waits for a connection. Its drop takes it out.
+#[derive(Debug)]
+pub(super) struct WaitingEntry<S: Session> {
+    registry: Arc<Registry<S>>,
+    number: u64,
+}
+
+impl<S: Session> Drop for WaitingEntry<S> {
+    fn drop(&mut self) {
+        self.registry.members().waiting.remove(&self.number);
     }
 }

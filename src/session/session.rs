@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::{
     counters::Counters,
     lease::{Cancellation, Lease},
+    open_watch::OpenWatch,
     registry::{Registration, Registry},
 };
 use crate::{
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
     pub(super) registry: Arc<Registry<DbSession>>,
+    /// The watch over what is open for too long, if that was asked for.
+    pub(super) open_watch: Option<Arc<OpenWatch>>,
     /// Pools of their own to the same database, for its blocking handles. They are closed along with this one.
     pub(crate) blocking_pools: Mutex<Vec<Weak<Self>>>,
     /// The transaction of the sandbox that all users of this handle work in, if it is one.
@@ -80,6 +83,7 @@ impl Shared {
             pool,
             counters,
             registry,
+            open_watch: None,
             blocking_pools: Mutex::default(),
             sandbox: OnceLock::new(),
         }
@@ -102,6 +106,7 @@ impl Shared {
             pool: Arc::clone(&self.pool),
             counters: Arc::clone(&self.counters),
             registry: Arc::clone(&self.registry),
+            open_watch: self.open_watch.clone(),
             blocking_pools: Mutex::default(),
             sandbox: OnceLock::new(),
         }

@@ -9,6 +9,7 @@ use super::{SyncDatabase, thread_scope::ThreadScope};
 use crate::{
     db::{BlockOptions, Database, ManualBlock, Status, TransactionBuilder},
     error::{Error, ErrorKind},
+    runtime::CallSite,
     transaction::control::Isolation,
 };
 
@@ -38,11 +39,13 @@ impl SyncDatabase {
     /// assert_eq!(db.query("select * from gift", params![])?.len(), 1);
     /// # Ok(()) }
     /// ```
+    #[track_caller]
     pub fn atomic<T, E>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_atomic(&BlockOptions::default()).await, body)
+        let options = BlockOptions::here();
+        self.block(async |db| db.manual_atomic(&options).await, body)
     }
 
     /// Runs `body` in the transaction that the current thread has open, or in a new one.
@@ -55,11 +58,13 @@ impl SyncDatabase {
     ///
     /// # Panics
     /// With the panic of the body, after the transaction was rolled back, or marked.
+    #[track_caller]
     pub fn transaction<T, E>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_transaction(&BlockOptions::default()).await, body)
+        let options = BlockOptions::here();
+        self.block(async |db| db.manual_transaction(&options).await, body)
     }
 
     /// Runs `body` in a savepoint of the transaction that the current thread has open.
@@ -69,11 +74,13 @@ impl SyncDatabase {
     ///
     /// # Panics
     /// As [`atomic`](Self::atomic).
+    #[track_caller]
     pub fn savepoint<T, E>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_savepoint(None).await, body)
+        let at = CallSite::here();
+        self.block(async |db| db.manual_savepoint(None, at).await, body)
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server.
@@ -83,11 +90,13 @@ impl SyncDatabase {
     ///
     /// # Panics
     /// As [`atomic`](Self::atomic).
+    #[track_caller]
     pub fn savepoint_named<T, E>(&self, name: &str, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_savepoint(Some(name)).await, body)
+        let at = CallSite::here();
+        self.block(async |db| db.manual_savepoint(Some(name), at).await, body)
     }
 
     /// Runs `body` with one connection for all its queries, outside a transaction, as [`Database::connection`] does.
@@ -97,11 +106,13 @@ impl SyncDatabase {
     ///
     /// # Panics
     /// With the panic of the body.
+    #[track_caller]
     pub fn connection<T, E>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         E: From<Error> + 'static,
     {
-        self.block(async |db| db.manual_connection().await, body)
+        let at = CallSite::here();
+        self.block(async |db| db.manual_connection(at), body)
     }
 
     /// Options for a block, as [`Database::build_transaction`] has them.
@@ -116,6 +127,7 @@ impl SyncDatabase {
     /// assert_eq!(sum, 2);
     /// # Ok(()) }
     /// ```
+    #[track_caller]
     pub fn build_transaction(&self) -> SyncTransaction<'_> {
         SyncTransaction { sync: self, options: self.db().build_transaction() }
     }

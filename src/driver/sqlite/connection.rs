@@ -250,6 +250,10 @@ impl Connection for SqliteConnection {
         }
     }
 
+    fn waits_for_lock(&self) -> bool {
+        self.shared.waits_for_lock.load(Ordering::Acquire)
+    }
+
     fn cancel_timeout(&self) -> Duration {
         PATIENCE
     }

@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) patience: Duration,
     pub(super) in_memory: bool,
     pub(super) state: AtomicU8,
+    /// Whether work waits for a lock: there is one piece of work at a time.
+    pub(super) waits_for_lock: AtomicBool,
     /// Whether the session may have been changed.
     pub(super) needs_reset: Arc<AtomicBool>,
 }
@@ -62,6 +64,7 @@ impl Shared {
             patience,
             in_memory,
             state: AtomicU8::new(IDLE),
+            waits_for_lock: AtomicBool::new(false),
         }
     }
 

@@ -61,7 +61,24 @@ impl SqliteConnection {
     }
 }
 
+/// Work waits for a lock until this is dropped.
+struct WaitsForLock<'s>(&'s Shared);
+
+impl<'s> WaitsForLock<'s> {
+    fn on(shared: &'s Shared) -> Self {
+        shared.waits_for_lock.store(true, Ordering::Release);
+        Self(shared)
+    }
+}
+
+impl Drop for WaitsForLock<'_> {
+    fn drop(&mut self) {
+        self.0.waits_for_lock.store(false, Ordering::Release);
+    }
+}
+
 async fn unless_cancelled<T>(shared: &Shared, number: u64, wait: impl Future<Output = T>) -> Result<T, DriverError> {
+    let _waits = WaitsForLock::on(shared);
     match select(pin!(shared.cancel.until_set(number)), pin!(wait)).await {
         Either::Left(((), _)) => Err(DriverError::harmless(shared.cancel.reason(number))),
         Either::Right((out, _)) => Ok(out),

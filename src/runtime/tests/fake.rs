@@ -11,7 +11,9 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    super::{Block, Context, Frame, FrameFlight, Scope, Session, SessionState, TaskLocal, ThreadContext, joined},
+    super::{
+        Block, Context, Frame, FrameFlight, Origin, Scope, Session, SessionState, TaskLocal, ThreadContext, joined,
+    },
     server::{Keys, Server, text},
 };
 use crate::{
@@ -140,10 +142,10 @@ impl Recorder {
 
     async fn open(&self) -> Result<Block<Fake>, Error> {
         let context = current().unwrap_or_default();
-        let frame = context.innermost(self.database);
+        let (frame, origin) = (context.innermost(self.database), Origin::default());
         let block = match frame.filter(|frame| frame.in_transaction()) {
-            Some(parent) => Block::savepoint(&context, parent, None, None)?.block().await?,
-            None => Block::root(&context, frame, Settings::default(), None, || self.session())?.block().await?,
+            Some(parent) => Block::savepoint(&context, parent, None, origin)?.block().await?,
+            None => Block::root(&context, frame, Settings::default(), origin, || self.session())?.block().await?,
         };
         self.watch(&block);
         Ok(block)
@@ -164,7 +166,7 @@ impl Recorder {
     where
         Fut: Future<Output = Result<T, Error>>,
     {
-        let block = Block::pin(&current().unwrap_or_default(), self.session());
+        let block = Block::pin(&current().unwrap_or_default(), Origin::default(), self.session());
         self.watch(&block);
         run(block, body).await
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Block, Context, FrameFlight, Scope, session::TransactionStatus},
+    super::{Block, Context, FrameFlight, Origin, Scope, session::TransactionStatus},
     fake::{Recorder, current},
 };
 use crate::{
@@ -47,11 +47,16 @@ async fn a_pin_is_no_block_and_depths_count_from_the_root() {
 async fn the_settings_of_the_root_are_those_of_all_its_frames() {
     let recorder = Recorder::of(1);
     let settings = Settings::default().with_isolation(Isolation::Serializable);
-    let pin = Block::pin(&Context::default(), recorder.session());
+    let pin = Block::pin(&Context::default(), Origin::default(), recorder.session());
     assert!(pin.frame().settings().is_none());
     let (context, pinned) = (pin.context(), Some(pin.frame()));
-    let root = Block::root(&context, pinned, settings.clone(), None, || unreachable!()).unwrap().block().await.unwrap();
-    let inner = Block::savepoint(&root.context(), root.frame(), None, None).unwrap().block().await.unwrap();
+    let root = Block::root(&context, pinned, settings.clone(), Origin::default(), || unreachable!())
+        .unwrap()
+        .block()
+        .await
+        .unwrap();
+    let inner =
+        Block::savepoint(&root.context(), root.frame(), None, Origin::default()).unwrap().block().await.unwrap();
     assert_eq!(inner.frame().settings(), Some(&settings));
     assert_eq!(root.frame().settings(), Some(&settings));
     drop((inner, root, pin));
@@ -62,7 +67,7 @@ async fn the_settings_of_the_root_are_those_of_all_its_frames() {
 #[tokio::test]
 async fn the_gravest_reason_is_the_one_that_is_told() {
     let recorder = Recorder::of(1);
-    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+    let root = Block::root(&Context::default(), None, Settings::default(), Origin::default(), || recorder.session())
         .unwrap()
         .block()
         .await
@@ -89,7 +94,7 @@ async fn the_gravest_reason_is_the_one_that_is_told() {
 #[tokio::test]
 async fn a_closed_database_is_a_better_answer_than_a_closed_block() {
     let recorder = Recorder::of(1);
-    let root = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+    let root = Block::root(&Context::default(), None, Settings::default(), Origin::default(), || recorder.session())
         .unwrap()
         .block()
         .await
@@ -147,16 +152,17 @@ async fn statements_in_flight_with_the_first_failure_are_told_of_it() {
 #[tokio::test]
 async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     let recorder = Recorder::of(1);
-    let pin = Block::pin(&Context::default(), recorder.session());
+    let pin = Block::pin(&Context::default(), Origin::default(), recorder.session());
     let open_root = async || {
-        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!())
+        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), Origin::default(), || unreachable!())
             .unwrap()
             .block()
             .await
             .unwrap()
     };
     let root = open_root().await;
-    let orphan = Block::savepoint(&root.context(), root.frame(), None, None).unwrap().block().await.unwrap();
+    let orphan =
+        Block::savepoint(&root.context(), root.frame(), None, Origin::default()).unwrap().block().await.unwrap();
     let context = orphan.context();
     let write = |key| Scope::new(context.clone(), recorder.write(key));
     write(1).await.unwrap();
@@ -164,7 +170,8 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
     // Never autocommit on the pinned connection, nor into the transaction that is open there next.
     assert_eq!(write(2).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     let next = open_root().await;
-    let same_name = Block::savepoint(&next.context(), next.frame(), None, None).unwrap().block().await.unwrap();
+    let same_name =
+        Block::savepoint(&next.context(), next.frame(), None, Origin::default()).unwrap().block().await.unwrap();
     Scope::new(same_name.context(), recorder.write(3)).await.unwrap();
     assert_eq!(write(4).await.unwrap_err().kind(), ErrorKind::FrameClosed);
     assert_eq!(orphan.frame().set_rollback_only(false).unwrap_err().kind(), ErrorKind::FrameClosed);
@@ -183,8 +190,11 @@ async fn a_block_that_another_task_has_opened_ends_with_the_block_around_it() {
 async fn a_flight_of_a_block_that_ends_before_it_is_sent_takes_nothing() {
     let recorder = Recorder::of(1);
     let session = || recorder.session();
-    let root =
-        Block::root(&Context::default(), None, Settings::default(), None, session).unwrap().block().await.unwrap();
+    let root = Block::root(&Context::default(), None, Settings::default(), Origin::default(), session)
+        .unwrap()
+        .block()
+        .await
+        .unwrap();
     let frame = Arc::clone(root.frame());
     let turn = frame.statement().await.unwrap();
     // The turn is there, and a connection is waited for, when the block is dropped.

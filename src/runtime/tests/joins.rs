@@ -5,7 +5,7 @@ use std::{error::Error as _, panic::AssertUnwindSafe};
 use futures_util::FutureExt as _;
 
 use super::{
-    super::{Block, Context, Scope, joined},
+    super::{Block, Context, Origin, Scope, joined},
     fake::{Recorder, current, poll_and_drop, poll_once},
 };
 use crate::{
@@ -104,9 +104,9 @@ async fn what_marked_the_root_is_told_whatever_its_type() {
 #[tokio::test]
 async fn what_comes_too_late_does_not_hit_the_next_transaction_of_a_pinned_session() {
     let recorder = Recorder::of(1);
-    let pin = Block::pin(&Context::default(), recorder.session());
+    let pin = Block::pin(&Context::default(), Origin::default(), recorder.session());
     let open_root = async || {
-        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), None, || unreachable!())
+        Block::root(&pin.context(), Some(pin.frame()), Settings::default(), Origin::default(), || unreachable!())
             .unwrap()
             .block()
             .await

@@ -6,7 +6,7 @@ use futures_util::future::{join, join3};
 
 use super::{
     super::{
-        Block, Context, Frame,
+        Block, Context, Frame, Origin,
         lock::{LockMode, Lockable as _},
         permit::Permit,
     },
@@ -16,7 +16,7 @@ use crate::{error::ErrorKind, runtime::Scope, transaction::control::Settings};
 
 async fn named(recorder: &Recorder, name: &str) -> Block<Fake> {
     let session = || recorder.session();
-    Block::root(&Context::default(), None, Settings::default(), Some(name.into()), session)
+    Block::root(&Context::default(), None, Settings::default(), Origin::named(name), session)
         .unwrap()
         .block()
         .await
@@ -98,22 +98,28 @@ async fn turns_come_in_order_of_arrival() {
 async fn a_turn_that_does_not_come_ends_in_an_error_that_names_both_blocks() {
     let recorder = Recorder::of(1);
     let root = named(&recorder, "outer").await;
-    let label = |name: &str| Some(name.into());
-    let child = Block::savepoint(&root.context(), root.frame(), None, label("stuck")).unwrap().block().await.unwrap();
+    let child =
+        Block::savepoint(&root.context(), root.frame(), None, Origin::named("stuck")).unwrap().block().await.unwrap();
     let before = tokio::time::Instant::now();
     let late = root.frame().statement().await.unwrap_err();
     assert_eq!(before.elapsed().as_secs(), TURN_TIMEOUT.as_secs());
     assert_eq!(late.kind(), ErrorKind::TurnTimeout);
+    let id = root.frame().observe().id;
     let holder = "which the block \"stuck\" at depth 2 holds";
     assert_eq!(
         late.to_string(),
-        format!("a statement waited 7s for its turn in the block \"outer\" at depth 1, {holder}")
+        format!("a statement waited 7s for its turn in the block \"outer\" at depth 1 of #{id}, {holder}")
     );
-    let sibling =
-        Block::savepoint(&root.context(), root.frame(), None, label("late")).unwrap().block().await.unwrap_err();
+    let sibling = Block::savepoint(&root.context(), root.frame(), None, Origin::named("late"))
+        .unwrap()
+        .block()
+        .await
+        .unwrap_err();
     assert_eq!(
         sibling.to_string(),
-        format!("the block \"late\" at depth 2 waited 7s for its turn in the block \"outer\" at depth 1, {holder}")
+        format!(
+            "the block \"late\" at depth 2 waited 7s for its turn in the block \"outer\" at depth 1 of #{id}, {holder}"
+        )
     );
     drop(child);
     // The parent is none the worse for it, and whoever is late next is told of what holds it now.
@@ -150,7 +156,7 @@ async fn waiters_that_are_dropped_leave_no_trace() {
     let frame = root.frame();
     let held = frame.statement().await.unwrap();
     let context = root.context();
-    let mut child = Box::pin(Block::savepoint(&context, frame, None, None).unwrap().block());
+    let mut child = Box::pin(Block::savepoint(&context, frame, None, Origin::default()).unwrap().block());
     let mut behind = Box::pin(frame.statement());
     assert!(poll_once(&mut child).is_pending() && poll_once(&mut behind).is_pending());
     drop(child);

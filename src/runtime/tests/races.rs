@@ -16,7 +16,7 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    super::{Block, Context, Frame, session::TransactionStatus},
+    super::{Block, Context, Frame, Origin, session::TransactionStatus},
     fake::{Fake, Recorder},
 };
 use crate::{
@@ -52,7 +52,8 @@ fn race(attack: Attack) {
     let (mut accepted, mut wait) = (0, 0_isize);
     for round in 0..ROUNDS {
         let recorder = Recorder::of(1);
-        let opened = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session());
+        let opened =
+            Block::root(&Context::default(), None, Settings::default(), Origin::default(), || recorder.session());
         let block = opened.unwrap().block().now_or_never().unwrap().unwrap();
         recorder.write_in(block.frame(), 1).now_or_never().unwrap().unwrap();
         give.send((Arc::clone(block.frame()), wait)).unwrap();
@@ -119,7 +120,8 @@ fn a_waker_may_drop_its_future_and_use_the_session_when_a_block_ends() {
     for drops in [false, true] {
         within_a_while(move || {
             let recorder = Recorder::of(1);
-            let opened = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session());
+            let opened =
+                Block::root(&Context::default(), None, Settings::default(), Origin::default(), || recorder.session());
             let block = opened.unwrap().block().now_or_never().unwrap().unwrap();
             let frame = Arc::clone(block.frame());
             let turn = frame.alone("a test").now_or_never().expect("it is free").unwrap();

@@ -8,14 +8,14 @@ use std::{
 };
 
 use super::{
-    super::{Block, Context, Scope},
+    super::{Block, Context, Origin, Scope},
     fake::{Fake, Recorder, current, poll_once},
 };
 use crate::transaction::control::Settings;
 
 /// The context of a block that is left open, with the block.
 async fn opened(recorder: &Recorder) -> (Block<Fake>, Context<Fake>) {
-    let block = Block::root(&Context::default(), None, Settings::default(), None, || recorder.session())
+    let block = Block::root(&Context::default(), None, Settings::default(), Origin::default(), || recorder.session())
         .unwrap()
         .block()
         .await

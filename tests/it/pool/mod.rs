@@ -12,6 +12,7 @@ mod health;
 mod limits;
 #[cfg(feature = "full")]
 mod not_sent_twice;
+mod open_blocks;
 #[cfg(feature = "full")]
 mod refused_connections;
 #[cfg(feature = "full")]

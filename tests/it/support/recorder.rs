@@ -116,6 +116,11 @@ impl Recorder {
         self.take()
     }
 
+    /// The messages of all events that were recorded so far.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.records().iter().map(|record| record.get("message").to_owned()).collect()
+    }
+
     /// The summaries of what was recorded since the last call.
     pub(crate) fn summaries(&self) -> Vec<String> {
         self.take().iter().map(Record::summary).collect()
