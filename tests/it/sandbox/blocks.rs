@@ -181,7 +181,11 @@ test_on! {
             durable.atomic(|| insert(db, 1, "durable")).await?;
             let inside = db.atomic(|| db.build_transaction().durable().atomic(|| async { Ok::<_, Error>(()) }));
             assert_eq!(inside.await.unwrap_err().kind(), ErrorKind::NotDurable);
-            db.read_only(|| async { Ok::<_, Error>(assert_eq!(count(db).await, 1)) }).await
+            db.read_only(|| async {
+                assert_eq!(count(db).await, 1);
+                Ok::<_, Error>(())
+            })
+            .await
         })
         .await
         .unwrap();

@@ -92,7 +92,9 @@ async fn write_skew_with_retry_finishes_and_keeps_the_invariant() {
                 let first = (runs.next() == 1).then_some(&*barrier);
                 let [committed, undone] = [0, 1].map(|at| {
                     let hooks = Arc::clone(&hooks);
-                    move || async move { drop(hooks[at].fetch_add(1, Ordering::Relaxed)) }
+                    move || async move {
+                        hooks[at].fetch_add(1, Ordering::Relaxed);
+                    }
                 });
                 db.on_commit(committed).await?;
                 db.on_rollback(undone)?;
