@@ -2,6 +2,7 @@
 //!
 //! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
 
+mod in_row;
 mod retries;
 mod retry_error;
 mod shown;
@@ -9,7 +10,10 @@ mod shown;
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 pub use self::retry_error::RetryError;
-pub(crate) use self::shown::{VALUES, shown};
+pub(crate) use self::{
+    in_row::short,
+    shown::{VALUES, shown},
+};
 
 /// A shorthand for results with the error of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

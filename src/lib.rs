@@ -76,6 +76,7 @@
 //! | [`row`] | rows, and streams of them |
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
+//! | [`testing`] | what the code under test has sent |
 //! | [`native`] | the database clients below this crate |
 //! | `tower` | a scope, or a transaction, for each request of a service |
 //!
@@ -108,6 +109,7 @@ mod runtime;
 mod session;
 mod sql;
 pub mod sync;
+pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod transaction;
@@ -152,8 +154,8 @@ pub mod query {
     pub use crate::db::{Outcome, Portable};
     pub use crate::model::{
         expr::{
-            Document, Expr, InOperand, JsonPath, JsonStep, Number, Operand, Order, Ordered, RowOperand, RowParts,
-            RowValue, Text,
+            Condition, Document, Expr, InOperand, JsonPath, JsonStep, Number, Operand, Order, Ordered, RowOperand,
+            RowParts, RowValue, Text,
         },
         query::{
             Cardinality, Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One,
@@ -210,6 +212,7 @@ pub mod __private {
     pub use crate::{
         data::{
             cell::{Cell, FromCell, Mismatch},
+            params::parameter,
             row::{FromRow, Row},
             value::Value,
         },

@@ -16,6 +16,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("session", 3),
     ("db", 4),
     ("model", 5),
+    ("testing", 5),
     ("tower", 5),
     ("sync", 6),
     ("lib", 7),
