@@ -76,6 +76,7 @@
 //! | [`row`] | rows, and streams of them |
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
+//! | [`testing`] | what the code under test has sent |
 //! | [`native`] | the database clients below this crate |
 //! | [`testing`] | errors as a database would give them, for tests |
 //! | `tower` | a scope, or a transaction, for each request of a service |
@@ -156,8 +157,8 @@ pub mod query {
     pub use crate::db::{Outcome, Portable};
     pub use crate::model::{
         expr::{
-            Document, Expr, InOperand, JsonPath, JsonStep, Number, Operand, Order, Ordered, RowOperand, RowParts,
-            RowValue, Text,
+            Condition, Document, Expr, InOperand, JsonPath, JsonStep, Number, Operand, Order, Ordered, RowOperand,
+            RowParts, RowValue, Text,
         },
         query::{
             Cardinality, Compound, ConflictTarget, Delete, Insert, Many, Maybe, ModelStream, Named, OnConflict, One,
@@ -214,6 +215,7 @@ pub mod __private {
     pub use crate::{
         data::{
             cell::{Cell, FromCell, Mismatch},
+            params::parameter,
             row::{FromRow, Row},
             value::Value,
         },

@@ -37,9 +37,9 @@ enum Read {
     /// By its type.
     Cell,
     /// As JSON; an `Option` is NULL for `None`.
-    Json { inner: Option<Type> },
+    Json { inner: Option<Box<Type>> },
     /// As another type, which is converted.
-    TryFrom(Type),
+    TryFrom(Box<Type>),
 }
 
 impl Source {
@@ -85,8 +85,8 @@ impl Source {
                     (Some(flag), Some(_)) => {
                         return Err(Error::new(flag.span, "`json` and `try_from` exclude each other"));
                     }
-                    (Some(_), None) => Read::Json { inner: field::optional(&ty).cloned() },
-                    (None, Some(text)) => Read::TryFrom(text.parse()?),
+                    (Some(_), None) => Read::Json { inner: field::optional(&ty).cloned().map(Box::new) },
+                    (None, Some(text)) => Read::TryFrom(Box::new(text.parse()?)),
                     (None, None) => Read::Cell,
                 };
                 Form::Column { name: renamed.unwrap_or_else(|| name(at, ident.as_ref(), case)), read, default }

@@ -250,7 +250,8 @@ impl fmt::Debug for Pairs<'_> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a column cannot be read as `{Self}`",
-    note = "implement `FromCell` for it, or read it as `Json<{Self}>` if serde knows it"
+    note = "implement `FromCell` for it, or read it as `Json<{Self}>` if serde knows it",
+    note = "if it is `!` or `()`, the type is told nowhere: tell it, as in `row.get::<i64>(0)?`"
 )]
 pub trait FromCell<'r>: Sized {
     /// Makes the value of a cell.

@@ -43,7 +43,7 @@ impl<T> From<T> for MaybeInfinite<T> {
     }
 }
 
-impl<T: Into<Value>> From<MaybeInfinite<T>> for Value {
+impl<T: Into<Self>> From<MaybeInfinite<T>> for Value {
     fn from(value: MaybeInfinite<T>) -> Self {
         match value {
             MaybeInfinite::NegInfinity => NEG_INFINITY.into(),

@@ -93,9 +93,28 @@ impl IntoIterator for Params {
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        // Not `Value::from`: generic code often has `Into<Value>` as its bound.
-        $crate::Params::from(::std::vec![$(::std::convert::Into::<$crate::Value>::into($value)),*] as ::std::vec::Vec<$crate::Value>)
+        $crate::Params::from(::std::vec![$($crate::__private::parameter($value)),*] as ::std::vec::Vec<$crate::Value>)
     };
+}
+
+/// What [`params!`](crate::params) takes: all that converts into a [`Value`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a statement",
+    label = "no value of SQL",
+    note = "a type of serde is given as `Json(value)`; a newtype has `#[derive(Field)]` and an enum `#[derive(TextEnum)]` or \
+            `#[derive(IntEnum)]`, all of `nestling::model`; any other type has an `impl From<{Self}> for Value`",
+    note = "a duration is given as a number, `duration.as_secs_f64()`, or on PostgreSQL as a `nestling::types::Interval`"
+)]
+pub trait Parameter: Into<Value> {}
+
+// The message of the trait says what to do; the bound of this implementation would bury it.
+#[diagnostic::do_not_recommend]
+impl<T: Into<Value>> Parameter for T {}
+
+/// A parameter as a value. `Into` rather than `From`, as generic code often has that as its bound.
+#[inline]
+pub fn parameter(value: impl Parameter) -> Value {
+    value.into()
 }
 
 #[cfg(test)]

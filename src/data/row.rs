@@ -7,7 +7,7 @@ use std::{any, fmt, sync::Arc};
 
 use crate::{
     data::cell::{Cell, FromCell, Mismatch, ReadElement},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, short},
 };
 
 /// A row of a driver.
@@ -235,15 +235,6 @@ impl fmt::Debug for Row {
         let Self { rows, at: _ } = self;
         f.debug_tuple("Row").field(&rows.columns().names().collect::<Vec<_>>()).finish()
     }
-}
-
-/// The name of a type without the paths: `Option<String>` for `core::option::Option<alloc::string::String>`.
-fn short(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for part in name.split_inclusive(['<', '>', ',', ' ', '&', '(', ')', '[', ']']) {
-        out.push_str(part.rsplit("::").next().unwrap_or(part));
-    }
-    out
 }
 
 /// What a column of a row is found by: its name or its number.

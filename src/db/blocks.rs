@@ -63,7 +63,8 @@ impl Database {
     ///
     /// Inside a transaction it joins: nothing is sent, and an `Err` of the body marks the whole transaction, which then
     /// can only be rolled back. Outside any [`scope`](crate::scope) the whole body, with BEGIN and COMMIT, runs in a new
-    /// tokio task; inside one it runs in place.
+    /// tokio task; inside one it runs in place. For that `body` owns what it uses, as in `|| async move { .. }` with a clone of
+    /// the database: it cannot borrow. [`atomic`](Self::atomic) may borrow.
     ///
     /// # Errors
     /// As [`atomic`](Self::atomic).

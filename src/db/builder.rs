@@ -300,10 +300,16 @@ impl DatabaseBuilder {
                 Ok(Box::new(crate::driver::mysql::MysqlDriver::new(&self.url, self.statement_cache, &parts)?))
             }
             // A back end that is not built in.
-            known if is_scheme(known) => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("this build has no driver for \"{scheme}:\"; enable the feature of the crate for it"),
-            )),
+            known if is_scheme(known) => {
+                let feature = match known {
+                    "sqlite" => "sqlite",
+                    "mysql" | "mariadb" => "mysql",
+                    _ => "postgres",
+                };
+                let text =
+                    format!("this build has no driver for \"{scheme}:\"; enable the feature \"{feature}\" of nestling");
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
             // The text is not repeated: it may be no URL at all, but options with a password among them.
             _ => {
                 let text = "the URL of a database begins with \"sqlite:\", \"postgres:\" or \"mysql:\", as in \

@@ -100,6 +100,6 @@ impl Database {
         let reader: Arc<dyn Reader> = Arc::<Reading<R>>::clone(&reading);
         let query = Query { reader: Some(&reader), ..Query::new(sql, params.as_slice()) };
         let answer = self.dispatch(&query, Want::Rows).await?;
-        reading.finish(&answer.rows)
+        reading.finish(&answer.rows).map_err(|error| error.in_row_of::<R>(sql))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
 
+mod in_row;
 mod retries;
 mod retry_error;
 mod server;
@@ -12,6 +13,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 pub use self::retry_error::RetryError;
 pub(crate) use self::{
+    in_row::short,
     server::{ServerClass, ServerError},
     shown::{VALUES, shown, shown_start},
 };

@@ -395,5 +395,6 @@ impl<S: Session> Lockable for Frame<S> {
 
 /// The error of what comes behind the one that aborted the block.
 pub(super) fn aborted(cause: &Error) -> Error {
-    Error::new(ErrorKind::Aborted, "the block was aborted by an earlier error").with_source(cause.clone())
+    Error::new(ErrorKind::Aborted, format!("the block was aborted by an earlier error: {cause}"))
+        .with_source(cause.clone())
 }

@@ -201,8 +201,8 @@ impl<S: Session> SessionState<S> {
                 Err(Error::new(ErrorKind::RollbackOnly, "the transaction is marked for rollback").with_source(source))
             }
             TransactionStatus::Gone(source) => {
-                Err(Error::new(ErrorKind::Aborted, "the transaction was rolled back by an earlier error")
-                    .with_source(source))
+                let text = format!("the transaction was rolled back by an earlier error: {source}");
+                Err(Error::new(ErrorKind::Aborted, text).with_source(source))
             }
             TransactionStatus::Lost(source) if tells_itself(&source) => Err(source),
             TransactionStatus::Lost(source) => {

@@ -8,6 +8,7 @@ use super::{error_response::ErrorResponse, servers::Address, steps};
 use crate::{
     driver::quoted,
     error::{Error, ErrorKind, ServerClass, ServerError},
+    sql::tokens::{Syntax, Tokens},
     transaction::{
         control::Control,
         impact::{DriverError, Impact},
@@ -149,6 +150,11 @@ fn server(response: &ErrorResponse, sql: &str) -> Error {
         Some(number) => format!("parameter ${number}: {message}"),
         None => message,
     };
+    let placeholder = (&*response.code == "42601" && has_question_mark(sql)).then_some(PLACEHOLDERS);
+    let message = match placeholder {
+        Some(hint) => format!("{message}: {hint}"),
+        None => message,
+    };
     Error::server(
         message,
         ServerError {
@@ -156,13 +162,25 @@ fn server(response: &ErrorResponse, sql: &str) -> Error {
             table: response.table.clone(),
             column: response.column.clone(),
             detail,
-            hint: response.hint.clone(),
+            hint: response.hint.clone().or_else(|| placeholder.map(Into::into)),
             context: response.context.clone(),
             position: response.position,
             in_routine: response.context.as_deref().is_some_and(|context| parameter(context).is_none()),
             ..told(response, class(response))
         },
     )
+}
+
+const PLACEHOLDERS: &str = "parameters are $1, $2 and so on, not ?";
+
+/// Whether a statement has a question mark outside of quotes and comments.
+fn has_question_mark(sql: &str) -> bool {
+    let mut found = false;
+    Syntax::Postgres.each_reading(|reading| {
+        found = Tokens::new(sql, reading).any(|token| token.is_mark(b"?"));
+        None
+    });
+    found
 }
 
 /// Whether this is a data exception, which quotes a value, even if the statement's text has the same.

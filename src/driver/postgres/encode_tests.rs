@@ -186,7 +186,7 @@ fn infinite_dates_are_told_and_not_wrapped() {
         (Type::TIME, &86_400_000_000_i64.to_be_bytes()),
         (Type::TIME, &(-1_i64).to_be_bytes()),
     ] {
-        let mismatch = cell(&ty, Some(raw)).unwrap_err();
+        let mismatch = cell(&ty, Some(raw)).and_then(NaiveDate::from_cell).unwrap_err();
         assert_eq!(mismatch.to_string(), "the value does not fit", "{ty}");
     }
 }
@@ -269,11 +269,15 @@ fn numerics_are_read_with_their_scale_or_refused() {
 
 #[test]
 fn what_cannot_be_read_says_so() {
-    let interval = cell(&Type::INTERVAL, Some(&[0; 16])).unwrap();
-    let message = String::from_cell(interval).unwrap_err().to_string();
+    let point = cell(&Type::POINT, Some(&[0; 16])).unwrap();
+    let message = String::from_cell(point).unwrap_err().to_string();
     assert_eq!(message, "the type cannot be read in its binary form");
     assert!(Option::<i32>::from_cell(cell(&Type::VOID, Some(&[])).unwrap()).unwrap().is_none());
     assert!(cell(&Type::INT4, Some(&[1])).is_err());
+    assert!(cell(&Type::INTERVAL, Some(&[0; 15])).is_err() && cell(&Type::INTERVAL, Some(&[0; 17])).is_err());
+    for address in [&[2, 32, 0][..], &[2, 32, 0, 4, 1, 2, 3], &[3, 128, 0, 4, 1, 2, 3, 4], &[4, 32, 0, 4, 1, 2, 3, 4]] {
+        assert!(cell(&Type::INET, Some(address)).is_err(), "{address:?}");
+    }
     assert!(cell(&Type::TEXT, Some(&[0xFF])).is_err());
     let plane = cell(&Type::INT4_ARRAY, Some(&[0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 23])).unwrap();
     assert!(Vec::<i32>::from_cell(plane).is_err());

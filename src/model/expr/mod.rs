@@ -5,6 +5,7 @@ mod aggregate;
 mod cast;
 mod column;
 mod compare;
+mod condition;
 mod expr;
 mod hstore;
 mod in_list;
@@ -34,6 +35,7 @@ pub(crate) use self::{
 };
 pub use self::{
     column::{Assignment, Column, Columns},
+    condition::Condition,
     expr::Expr,
     json::Document,
     json_path::{JsonPath, JsonStep},

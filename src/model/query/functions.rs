@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::select::Select;
 use crate::model::{
-    expr::{Expr, Node, Operand, Operation, RowParts, RowValue, SubQuery},
+    expr::{Condition, Expr, Node, Operand, Operation, RowParts, RowValue, SubQuery},
     table::{Field, Model, Stored},
 };
 
@@ -109,7 +109,7 @@ pub struct Case<T> {
 
 impl<T: Field> Case<T> {
     /// The value, if the condition holds and none before it.
-    pub fn when(mut self, condition: impl Into<Expr<bool>>, value: impl Operand<T>) -> Self {
+    pub fn when(mut self, condition: impl Condition, value: impl Operand<T>) -> Self {
         self.nodes.extend([condition.into().node, value.into_node().typed(T::TYPE)]);
         self
     }

@@ -16,7 +16,7 @@ use crate::{
     driver::Dialect,
     error::{Error, Result},
     model::{
-        expr::Expr,
+        expr::Condition,
         table::{Key, Model},
     },
 };
@@ -139,7 +139,7 @@ impl<M: Model, W: Cardinality, R> Insert<M, W, R> {
     /// assert_eq!(put(1).run_on(&db).await?, None, "what is there is newer");
     /// # Ok(()) }
     /// ```
-    pub fn on_conflict_if(self, update: OnConflict<M>, condition: impl Into<Expr<bool>>) -> Insert<M, W::Ignoring, R> {
+    pub fn on_conflict_if(self, update: OnConflict<M>, condition: impl Condition) -> Insert<M, W::Ignoring, R> {
         let OnConflict { target, set, .. } = update;
         let filter = Some(condition.into().node);
         let plan = InsertPlan { conflict: Conflict::Update(Box::new(Upsert { target, set, filter })), ..self.plan };

@@ -6,7 +6,7 @@ use super::{
     select_ast::{FromItem, Join, JoinKind, SelectAst},
 };
 use crate::model::{
-    expr::{Expr, Node, Qualifier, Reference, equal},
+    expr::{Condition, Expr, Node, Qualifier, Reference, equal},
     table::{ColumnDef, Model, Table},
 };
 
@@ -110,17 +110,17 @@ impl<M: Model, R> Select<M, R> {
     /// assert!(pairs.sql(Dialect::Sqlite)?.0.ends_with(r#"ON "later"."year" > "movie"."year""#));
     /// # Ok::<_, nestling::Error>(())
     /// ```
-    pub fn join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+    pub fn join_on<J: Model>(self, relation: &Relation<J>, on: impl Condition) -> Self {
         self.join_by(JoinKind::Inner, relation, on.into())
     }
 
     /// As [`join_on`](Self::join_on), but a LEFT JOIN.
-    pub fn left_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+    pub fn left_join_on<J: Model>(self, relation: &Relation<J>, on: impl Condition) -> Self {
         self.join_by(JoinKind::Left, relation, on.into())
     }
 
     /// As [`join_on`](Self::join_on), but a FULL OUTER JOIN, which MySQL and MariaDB do not have.
-    pub fn full_join_on<J: Model>(self, relation: &Relation<J>, on: impl Into<Expr<bool>>) -> Self {
+    pub fn full_join_on<J: Model>(self, relation: &Relation<J>, on: impl Condition) -> Self {
         self.join_by(JoinKind::Full, relation, on.into())
     }
 

@@ -21,11 +21,17 @@ use crate::{
 pub struct ModelStream<R> {
     rows: RowStream,
     read: fn(&Row) -> Result<R>,
+    /// The statement, for the error of a row that cannot be read.
+    sql: Box<str>,
 }
 
 impl<R> ModelStream<R> {
-    pub(crate) fn new(rows: RowStream, read: fn(&Row) -> Result<R>) -> Self {
-        Self { rows, read }
+    pub(crate) fn new(rows: RowStream, read: fn(&Row) -> Result<R>, sql: String) -> Self {
+        Self { rows, read, sql: sql.into() }
+    }
+
+    fn read(&self, row: Result<Row>) -> Result<R> {
+        (self.read)(&row?).map_err(|error| error.in_row_of::<R>(&self.sql))
     }
 
     /// The next row; `None` at the end, and after an error of the server.
@@ -33,7 +39,8 @@ impl<R> ModelStream<R> {
     /// # Cancel safety
     /// Dropped, it loses no row.
     pub async fn next(&mut self) -> Option<Result<R, Error>> {
-        Some(self.rows.next().await?.and_then(|row| (self.read)(&row)))
+        let row = self.rows.next().await?;
+        Some(self.read(row))
     }
 }
 
@@ -41,14 +48,13 @@ impl<R> Stream for ModelStream<R> {
     type Item = Result<R, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let read = self.read;
-        Pin::new(&mut self.rows).poll_next(cx).map(|row| row.map(|row| row.and_then(|row| read(&row))))
+        Pin::new(&mut self.rows).poll_next(cx).map(|row| row.map(|row| self.read(row)))
     }
 }
 
 impl<R> fmt::Debug for ModelStream<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, read: _ } = self;
+        let Self { rows, read: _, sql: _ } = self;
         f.debug_struct("ModelStream").field("rows", rows).finish_non_exhaustive()
     }
 }

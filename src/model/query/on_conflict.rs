@@ -4,7 +4,7 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use super::insert_plan::Target;
 use crate::model::{
-    expr::{Assignment, Columns, Expr, Node},
+    expr::{Assignment, Columns, Condition, Expr, Node},
     table::Model,
 };
 
@@ -85,7 +85,7 @@ impl<M: Model> ConflictTarget<M> {
     /// assert!(user.sql(Dialect::Sqlite)?.0.contains(r#"ON CONFLICT ("email") WHERE "deleted" IS NULL DO UPDATE"#));
     /// # Ok::<_, nestling::Error>(())
     /// ```
-    pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
+    pub fn filter(mut self, condition: impl Condition) -> Self {
         let before = self.0.condition.take().map(Expr::new);
         self.0.condition = Some(Expr::both(before, condition.into()).node);
         self

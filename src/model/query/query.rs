@@ -1,7 +1,12 @@
 //! [`Query`]: a typed statement that can be run; [`Rows`]: one that returns rows; and the methods that fetch them.
 
 use super::model_stream::ModelStream;
-use crate::{data::params::Params, db::Database, driver::Dialect, error::Result};
+use crate::{
+    data::params::Params,
+    db::Database,
+    driver::Dialect,
+    error::{Error, Result},
+};
 
 /// A typed statement that a [`Database`] or a `Manager` runs.
 ///
@@ -62,6 +67,16 @@ pub trait Rows: Query {
     fn stream_on(self, db: &Database) -> impl Future<Output = Result<ModelStream<Self::Row>>> + Send;
 }
 
+/// The error of a row that cannot be read, with what it was read as and the statement.
+#[cold]
+pub(super) fn unread<R>(error: Error, query: &impl Query, dialect: Dialect) -> Error {
+    match query.sql(dialect) {
+        Ok((sql, _)) => error.in_row_of::<R>(&sql),
+        // It was written before, so this does not happen.
+        Err(_) => error,
+    }
+}
+
 /// The methods that fetch rows, and `Rows`. The type has a field `read`, and the methods `rows`, `read_all`,
 /// `row_stream`, `single` and `no_row_message`.
 macro_rules! fetches {
@@ -86,7 +101,8 @@ macro_rules! fetches {
             /// # Cancel safety
             /// As [`Database::execute`]. The stream itself can be dropped at any point.
             pub async fn stream(self, db: &Database) -> Result<ModelStream<R>> {
-                Ok(ModelStream::new(self.row_stream(db).await?, self.read))
+                let (rows, sql) = self.row_stream(db).await?;
+                Ok(ModelStream::new(rows, self.read, sql))
             }
 
             /// The first row, or `None`.
@@ -98,7 +114,10 @@ macro_rules! fetches {
             /// As [`Database::execute`].
             pub async fn first(self, db: &Database) -> Result<Option<R>> {
                 let this = self.single();
-                this.rows(db).await?.first().map(this.read).transpose()
+                match this.rows(db).await?.first() {
+                    Some(row) => (this.read)(row).map(Some).map_err(|error| unread::<R>(error, &this, db.dialect())),
+                    None => Ok(None),
+                }
             }
 
             /// The first row, which must be there.
@@ -112,7 +131,7 @@ macro_rules! fetches {
                 let this = self.single();
                 let rows = this.rows(db).await?;
                 match rows.first() {
-                    Some(row) => (this.read)(row),
+                    Some(row) => (this.read)(row).map_err(|error| unread::<R>(error, &this, db.dialect())),
                     None => Err(Error::new(ErrorKind::NoRow, this.no_row_message()).with_statement(&this.sql(db.dialect())?.0)),
                 }
             }

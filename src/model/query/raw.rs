@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     model_stream::ModelStream,
-    query::{Query, Rows, fetches},
+    query::{Query, Rows, fetches, unread},
 };
 use crate::{
     data::{
@@ -72,8 +72,8 @@ impl<R: Send + 'static> Raw<R> {
         db.read(&self.sql, &self.params, self.read).await
     }
 
-    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
-        db.stream(&self.sql, self.params.clone()).await
+    async fn row_stream(&self, db: &Database) -> Result<(RowStream, String)> {
+        Ok((db.stream(&self.sql, self.params.clone()).await?, self.sql.clone()))
     }
 
     /// The caller's SQL is not changed: it is up to the caller to limit the rows.

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use super::{
     model_stream::ModelStream,
-    query::{Query, Rows, fetches},
+    query::{Query, Rows, fetches, unread},
     select_ast::{Distinct, FromItem, Lock, LockKind, LockWait, SelectAst},
     selection::Selection,
 };
@@ -17,7 +17,7 @@ use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     model::{
-        expr::{Expr, Node, Order, SubQuery},
+        expr::{Condition, Expr, Node, Order, SubQuery},
         table::Model,
     },
 };
@@ -72,7 +72,7 @@ impl<M: Model> Select<M> {
 
 impl<M: Model, R> Select<M, R> {
     /// Adds a condition to WHERE. Several calls are joined by AND.
-    pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
+    pub fn filter(mut self, condition: impl Condition) -> Self {
         self.ast.filter = Some(Expr::both(self.ast.filter, condition.into()));
         self
     }
@@ -128,7 +128,7 @@ impl<M: Model, R> Select<M, R> {
     }
 
     /// Adds a condition to HAVING. Several calls are joined by AND.
-    pub fn having(mut self, condition: impl Into<Expr<bool>>) -> Self {
+    pub fn having(mut self, condition: impl Condition) -> Self {
         self.ast.having = Some(Expr::both(self.ast.having, condition.into()));
         self
     }
@@ -260,9 +260,9 @@ impl<M: Model, R: Send + 'static> Select<M, R> {
         db.read(&sql, &params, self.read).await
     }
 
-    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
+    async fn row_stream(&self, db: &Database) -> Result<(RowStream, String)> {
         let (sql, params) = self.sql(db.dialect())?;
-        db.send_stream(&sql, &params).await
+        Ok((db.send_stream(&sql, &params).await?, sql))
     }
 
     #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every kind of query")]

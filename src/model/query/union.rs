@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     model_stream::ModelStream,
-    query::{Query, Rows, fetches},
+    query::{Query, Rows, fetches, unread},
     select::{Select, count_rows, render},
     select_text::write_window,
 };
@@ -268,9 +268,9 @@ impl<R: Send + 'static> Union<R> {
         db.read(&sql, &params, self.read).await
     }
 
-    async fn row_stream(&self, db: &Database) -> Result<RowStream> {
+    async fn row_stream(&self, db: &Database) -> Result<(RowStream, String)> {
         let (sql, params) = self.sql(db.dialect())?;
-        db.send_stream(&sql, &params).await
+        Ok((db.send_stream(&sql, &params).await?, sql))
     }
 
     #[expect(clippy::unused_self, reason = "the calls that fetch rows are the same for every operator of query")]

@@ -13,7 +13,7 @@ use crate::{
     driver::Dialect,
     error::{Error, ErrorKind, Result},
     model::{
-        expr::{Assignment, Expr, Node},
+        expr::{Assignment, Condition, Expr, Node},
         table::{Model, Table},
     },
 };
@@ -77,7 +77,7 @@ macro_rules! writes {
 
         impl<M: Model> $name<M> {
             #[doc = concat!("Only rows for which the condition holds are ", $what, ". Called again, both must hold.")]
-            pub fn filter(mut self, condition: impl Into<Expr<bool>>) -> Self {
+            pub fn filter(mut self, condition: impl Condition) -> Self {
                 self.filter = Some(Expr::both(self.filter, condition.into()));
                 self
             }

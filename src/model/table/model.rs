@@ -39,6 +39,10 @@ use crate::{
 /// assert_eq!(grace.key(), 2);
 /// # Ok(()) }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    note = "a struct with `#[derive(Model)]` is one: a foreign key refers to such a struct, not to the type of its key"
+)]
 pub trait Model: FromRow + Send + Sync + 'static {
     /// The type of the primary key: that of its field, or a tuple for several.
     type Key: Key;

@@ -83,7 +83,7 @@ async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
             recorder.write(1).await?;
             // What a refusal comes from is told, should it be known: here it is not.
             let told = match impact {
-                Impact::Refused => "the block was aborted by an earlier error".into(),
+                Impact::Refused => format!("the block was aborted by an earlier error: {}", by_request(impact)),
                 _ => by_request(impact),
             };
             assert_eq!(recorder.write(2).await.unwrap_err().to_string(), told);

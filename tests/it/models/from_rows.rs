@@ -102,7 +102,7 @@ async fn a_struct_without_names_is_read_by_position(backend) {
 /// rule 73
 async fn a_conversion_that_fails_names_the_column_and_not_the_value(backend) {
     let db = &backend.db;
-    let error = raw::<Pair>("select 'a', 25600 as size", ()).one(db).await.unwrap_err();
+    let error = raw::<Pair>("select 'a', 12800 * 2 as size", ()).one(db).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
     assert!(error.source().is_some_and(|source| source.is::<TryFromIntError>()), "{error:?}");
     assert!(error.to_string().contains("cannot be read as u8: its `TryFrom` has refused the value"), "{error}");

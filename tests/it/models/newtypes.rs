@@ -117,7 +117,7 @@ async fn newtypes_and_integer_enums_come_back_as_they_went(backend) {
     assert_eq!(of_ada.one(&objects).await.unwrap(), rex);
     let joined = Pet::select().join(Pet::OWNER).filter(Owner::ID.eq(Pet::OWNER)).columns(Owner::NAME);
     assert_eq!(joined.all(&objects).await.unwrap(), [name("ada")]);
-    assert_eq!(ada.pets().all(&objects).await.unwrap(), [rex.clone()]);
+    assert_eq!(ada.pets().one(&objects).await.unwrap(), rex);
     let sql = "select pet.owner_id, owner.level from pet, owner where owner.id = pet.owner_id and owner_id = $1 and level = $2";
     let row = objects.query_one(sql, params![rex.owner, Level::Mid]).await.unwrap();
     assert_eq!(row.get::<OwnerId>("owner_id").unwrap(), ada.id);

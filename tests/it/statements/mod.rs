@@ -2,6 +2,7 @@
 
 #[cfg(feature = "full")]
 mod calls;
+mod counted;
 mod empty_texts;
 mod errors;
 #[cfg(feature = "full")]
@@ -18,6 +19,7 @@ mod stale_statements;
 mod statement_memory;
 mod stream_memory;
 mod streams;
+mod texts_of_errors;
 #[cfg(feature = "full")]
 mod unexpected_answers;
 mod violated_columns;
