@@ -101,6 +101,7 @@ test_on! {
             Ok::<_, Error>(())
         });
         assert_eq!(native.await.is_ok(), backend.is_postgres());
+        assert_eq!(db.listen(["news"]).await.is_ok(), backend.is_postgres());
         let options = backend.builder().before_acquire(|_connection, _info| async { Ok::<_, Error>(true) });
         let options = options.after_connect(|connection| async move { connection.batch("select 1").await });
         let other = options.reset_on_return(true).build().unwrap();

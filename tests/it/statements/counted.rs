@@ -10,7 +10,8 @@ test_on! { every_backend;
 
 /// rule 56
 async fn what_a_block_sends_is_counted(backend) {
-    let db = backend.with(|options| options.max_connections(1)).db;
+    let backend = backend.with(|options| options.max_connections(1));
+    let db = &backend.db;
     db.batch("create table counted (name varchar(9))").await.unwrap();
     let block = || async {
         db.atomic(|| async {
@@ -22,13 +23,13 @@ async fn what_a_block_sends_is_counted(backend) {
         .await
     };
     block().await.unwrap();                          // the server has prepared the statement
-    let (done, counts) = counted(&db, block).await;
+    let (done, counts) = counted(db, block).await;
     done.unwrap();
     // BEGIN, twice SAVEPOINT and RELEASE, of which the last is void, and COMMIT.
     assert_eq!((counts.statements, counts.steps), (2, 5), "{counts}");
-    assert_statements(&db, 2, block).await.unwrap();
-    assert_flights(&db, counts.flights, block).await.unwrap();
-    assert_flights(&db, 0, || async { db.atomic(|| async { Ok::<_, Error>(()) }).await }).await.unwrap();
+    assert_statements(db, 2, block).await.unwrap();
+    assert_flights(db, counts.flights, block).await.unwrap();
+    assert_flights(db, 0, || async { db.atomic(|| async { Ok::<_, Error>(()) }).await }).await.unwrap();
 }
 
 /// rule 56
