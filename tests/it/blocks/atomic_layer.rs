@@ -231,9 +231,11 @@ test_on! {
             }
         }));
         let mut request = Box::pin(service.oneshot(()));
+        // In this order: told so, the request is not polled again before its COMMIT can be held.
         tokio::select! {
-            out = &mut request => panic!("it yields: {out:?}"),
+            biased;
             inside = reached => inside.unwrap(),
+            out = &mut request => panic!("it yields: {out:?}"),
         }
         proxy.reset();
         proxy.stall_at(1);
