@@ -134,8 +134,8 @@ impl<F: Listed> ContextOf<F> {
         }
     }
 
-    /// A context in which nothing is open, for hooks in a task of their own. Settings are inherited.
-    pub(super) fn without_blocks(&self) -> Self {
+    /// A context in which nothing is open, for a task of its own. Settings are inherited, and so is a sandbox.
+    pub(crate) fn without_blocks(&self) -> Self {
         Self { head: None, hidden: None, notes: self.notes.clone() }
     }
 

@@ -6,7 +6,7 @@ use tokio::task::{AbortHandle, JoinError};
 use tracing::Instrument as _;
 
 use super::{current::current, session::DbSession};
-use crate::runtime::{Context, Scope, TaskGroup};
+use crate::runtime::{Scope, TaskGroup};
 
 /// A set of tasks that take part in the blocks in which it was made, from [`join_set`].
 ///
@@ -23,7 +23,8 @@ use crate::runtime::{Context, Scope, TaskGroup};
 ///   statement. What may be given up half-way belongs into a block of its own, within the task.
 /// - In a block that is rolled back the statement under way is stopped, and later ones fail with `FrameClosed`.
 ///
-/// Made where no block is open, it is a set of tasks with fresh contexts, as [`spawn`](crate::spawn) makes them.
+/// Made where no block is open, its tasks have none either; the settings of a [`scope`](crate::scope) and a sandbox hold in them all the
+/// same, unlike in those of [`spawn`](crate::spawn).
 #[must_use = "the tasks are aborted when it is dropped"]
 pub struct JoinSet<T> {
     /// Ahead of the tasks, so that they are dropped behind it, and count as running until then.
@@ -69,7 +70,8 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         let context = match self.group.context() {
-            context if context.is_empty() => Context::default(),
+            // A scope's settings and a sandbox hold for its tasks as well.
+            context if context.is_empty() => context.without_blocks(),
             context => context.clone(),
         };
         let (guard, task) = (self.group.begin(), Scope::new(context, future));

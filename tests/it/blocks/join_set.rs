@@ -370,3 +370,15 @@ fn a_runtime_that_ends_takes_its_tasks_along() {
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     assert!(other.block_on(backend.items()).is_empty());
 }
+
+/// rules 5 and 55: with no block open, the settings of a scope hold for the tasks of a set: a tenant is not lost by accident
+#[tokio::test]
+async fn tasks_of_a_set_carry_the_settings_of_their_scope() {
+    let db = Backend::postgres().await.db;
+    let tenant = nestling::scope(async {
+        let (mut tasks, db) = (join_set(), db.clone());
+        tasks.spawn(async move { db.query_one("select current_setting('app.tenant', true)", params![]).await });
+        tasks.join_next().await.expect("one task").expect("it does not panic")?.get::<String>(0)
+    });
+    assert_eq!(tenant.set_local("app.tenant", "7").await.expect("a setting"), "7");
+}

@@ -41,6 +41,27 @@ test_on! {
         backend.settled().await;
     }
 
+    /// rules 5 and 74: with no block open, the tasks of a set are inside as well
+    async fn tasks_of_a_set_work_inside(backend) {
+        let backend = backend.with_items().await;
+        let db = &backend.db;
+        db.sandbox(|| async {
+            let mut tasks = nestling::join_set();
+            for id in 0..4 {
+                let db = db.clone();
+                let name = format!("item {id}");
+                tasks.spawn(async move { db.atomic(|| insert(&db, id, &name)).await });
+            }
+            while let Some(task) = tasks.join_next().await {
+                task.unwrap().unwrap();
+            }
+            let count: i64 = db.query_one("select count(*) from item", params![]).await.unwrap().get(0).unwrap();
+            assert_eq!(count, 4);
+        })
+        .await;
+        assert!(backend.items().await.is_empty());
+    }
+
     /// rules 9 and 74: a block of one task waits for that of another, and sees what that has kept
     async fn blocks_of_tasks_take_turns(backend) {
         let backend = backend.with_items().await;
