@@ -5,6 +5,7 @@
 mod bank;
 mod bank_in_sql;
 mod bank_service;
+mod jobs;
 mod peewee;
 mod readme;
 mod stored;
