@@ -30,13 +30,27 @@ fn prose(page: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What the links of a page lead to. Code in a line may look like one.
+/// What the links of a page lead to: those in the text, and the definitions of labels. Code in a line may look like one.
 fn links(page: &str) -> Vec<String> {
+    let definitions = prose(page);
+    let definitions = definitions.lines().filter_map(definition).map(|(_, target)| target.to_owned());
     let text: Vec<_> = prose(page).split('`').step_by(2).map(str::to_owned).collect();
     // Code within a link's text leaves its end in the next part.
     let text = text.join("code");
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-    targets.map(|(target, _)| target.to_owned()).collect()
+    targets.map(|(target, _)| target.to_owned()).chain(definitions).collect()
+}
+
+/// The label and the target of a line that defines one: `[limits]: limits.md`.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix('[')?.split_once("]: ")
+}
+
+/// The labels that a page defines and does not use.
+fn unused(page: &str) -> Vec<String> {
+    let text = prose(page);
+    let labels = text.lines().filter_map(definition).map(|(label, _)| format!("[{label}]"));
+    labels.filter(|label| text.matches(label).count() < 2).collect()
 }
 
 /// The anchors of the headings of a page, as hosts of repositories make them.
@@ -80,6 +94,7 @@ fn what_pages_link_to_is_there() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         wrong.extend(links(&text).iter().filter_map(|target| broken(&page, target)));
+        wrong.extend(unused(&text).iter().map(|label| format!("{} has no use of {label}", page.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -115,6 +130,8 @@ fn each_page_is_in_its_index() {
 fn pages_are_read_rightly() {
     let page = "# A `b`: c, d\nSee [one](one.md#x) and [`two`](two.md), `[no](no.md)`.\n```\n[no](no.md) `src/no/no.rs`\n```\n`src/a/b.rs`, `b.rs`, `c/*.rs`";
     assert_eq!(links(page), ["one.md#x", "two.md"]);
+    assert_eq!(links("See [x] and [a `b`][y].\n\n[x]: x.md\n[y]: y.md#z\n"), ["x.md", "y.md#z"]);
+    assert_eq!(unused("[x]\n\n[x]: x.md\n[y]: y.md\n"), ["[y]"]);
     assert_eq!(anchors(page), ["a-b-c-d"]);
     assert_eq!(files(page), ["src/a/b.rs"]);
     let missing = root().join("docs/README.md");
