@@ -5,6 +5,7 @@
 mod bank;
 mod bank_in_sql;
 mod bank_service;
+mod deployment;
 mod peewee;
 mod readme;
 mod stored;
@@ -14,7 +15,7 @@ mod web;
 use std::{fs, path::Path};
 
 /// The pages, and the files with the code that they show.
-const PAGES: [(&str, &[&str]); 6] = [
+const PAGES: [(&str, &[&str]); 7] = [
     (
         "docs/peewee-async.md",
         &["guide/peewee.rs", "guide/peewee/blocks.rs", "guide/peewee/databases.rs", "guide/peewee/manager.rs"],
@@ -23,6 +24,7 @@ const PAGES: [(&str, &[&str]); 6] = [
     ("docs/from-sea-orm.md", &["guide/bank.rs", "guide/stored.rs"]),
     ("docs/from-diesel-async.md", &["guide/bank.rs"]),
     ("docs/axum.md", &["guide/web.rs"]),
+    ("docs/deployment.md", &["guide/deployment.rs"]),
     ("README.md", &["guide/readme.rs"]),
 ];
 
