@@ -41,9 +41,9 @@ fn links(page: &str) -> Vec<String> {
     targets.map(|(target, _)| target.to_owned()).chain(definitions).collect()
 }
 
-/// The label and the target of a line that defines one: `[limits]: limits.md`.
+/// The label and the target of a line that defines one: `[limits]: limits.md`. A footnote has a text instead.
 fn definition(line: &str) -> Option<(&str, &str)> {
-    line.strip_prefix('[')?.split_once("]: ")
+    line.strip_prefix('[')?.split_once("]: ").filter(|(label, _)| !label.starts_with('^'))
 }
 
 /// The labels that a page defines and does not use.
