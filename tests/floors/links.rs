@@ -125,6 +125,38 @@ fn each_page_is_in_its_index() {
     }
 }
 
+/// The pages that are modules on docs.rs lead to each other there too: by labels alone, each of which has a target in the list of
+/// `src/guide.rs`.
+#[test]
+fn links_of_guides_lead_somewhere_on_docs_rs() {
+    let guide = fs::read_to_string(root().join("src/guide.rs")).unwrap();
+    let included: Vec<_> = guide.split("\"../").skip(1).filter_map(|rest| rest.split_once('"')).collect();
+    assert!(included.len() > 5, "{included:?}");
+    let (mut wrong, mut used) = (Vec::new(), Vec::new());
+    for (page, _) in included {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let defined: Vec<_> = text.lines().filter_map(definition).filter(|(_, to)| !to.contains("://")).collect();
+        let targets: Vec<_> = defined.iter().map(|(_, target)| (*target).to_owned()).collect();
+        for target in links(&text).iter().filter(|link| link.contains(".md") && !link.contains("://")) {
+            if !targets.contains(target) {
+                wrong.push(format!("{page} leads to {target} by no label"));
+            }
+        }
+        for (label, _) in defined {
+            if !guide.contains(&format!("[{label}]: ")) {
+                wrong.push(format!("src/guide.rs does not know the label [{label}] of {page}"));
+            }
+            used.push(label.to_owned());
+        }
+    }
+    for (label, _) in guide.lines().map(|line| line.trim_start_matches([' ', '"'])).filter_map(definition) {
+        if !used.iter().any(|used| used == label) {
+            wrong.push(format!("no page uses the label [{label}] of src/guide.rs"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The reading itself: a check that sees nothing finds nothing.
 #[test]
 fn pages_are_read_rightly() {
