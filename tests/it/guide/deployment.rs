@@ -54,6 +54,28 @@ test_on! {
     }
 }
 
+test_on! {
+    every_server;
+
+    /// Options that the tests' servers can have.
+    async fn options_of_the_page_work_together(backend) {
+        let options = backend.choose(
+            "keepalives=1&keepalives_idle=60&keepalives_interval=10&keepalives_retries=3&tcp_user_timeout=30&connect_timeout=3\
+             &target_session_attrs=read-write&load_balance_hosts=disable&channel_binding=prefer&sslmode=prefer&sslnegotiation=postgres",
+            "tcp_keepalive=60000&tcp_nodelay=true&compression=fast&max_allowed_packet=1048576&secure_auth=true\
+             &enable_cleartext_plugin=false&prefer_socket=false&ssl-mode=PREFERRED&pool_max=10&client_found_rows=true",
+            "",
+        );
+        // A server that is not there stands ahead of the one that is; MySQL's URLs have one host.
+        let url = backend.url().to_owned();
+        let url = if backend.is_postgres() { url.replace("@127.0.0.1", "@127.0.0.1:1,127.0.0.1") } else { url };
+        let join = if url.contains('?') { '&' } else { '?' };
+        let db = Database::open(&format!("{url}{join}{options}")).unwrap();
+        let two = db.atomic(|| async { db.query_one("select 1 + 1", params![]).await?.get::<i64>(0) });
+        assert_eq!(two.await.unwrap(), 2);
+    }
+}
+
 /// The options in the table of a back end: `name=value`, as code in its first column.
 fn listed<'p>(page: &'p str, scheme: &str) -> Vec<(&'p str, &'p str)> {
     let sections = page.split("\n### ").skip(1);
