@@ -19,6 +19,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("tower", 5),
     ("sync", 6),
     ("testing", 6),
+    ("guide", 6),
     ("lib", 7),
 ];
 
