@@ -25,6 +25,7 @@ macro_rules! links {
 [rule 74]: crate::guide::semantics#74-a-sandbox-undoes-all-that-a-test-did
 [semantics]: crate::guide::semantics
 [testing]: crate::guide::testing
+[values of sqlx]: crate::guide::from_sqlx#values-that-are-there-already
 [after-a-cancel-request]: https://docs.rs/crate/nestling/latest/source/docs/decisions/after-a-cancel-request.md
 [backend]: https://docs.rs/crate/nestling/latest/source/docs/adding-a-backend.md
 [benchmarks]: https://docs.rs/crate/nestling/latest/source/docs/benchmarks.md

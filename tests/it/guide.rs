@@ -22,7 +22,7 @@ const PAGES: [(&str, &[&str]); 7] = [
         &["guide/peewee.rs", "guide/peewee/blocks.rs", "guide/peewee/databases.rs", "guide/peewee/manager.rs"],
     ),
     ("docs/from-sqlx.md", &["guide/bank_in_sql.rs", "guide/stored.rs"]),
-    ("docs/from-sea-orm.md", &["guide/bank.rs", "guide/stored.rs"]),
+    ("docs/from-sea-orm.md", &["guide/bank.rs"]),
     ("docs/from-diesel-async.md", &["guide/bank.rs"]),
     ("docs/axum.md", &["guide/web.rs"]),
     ("docs/deployment.md", &["guide/deployment.rs"]),
