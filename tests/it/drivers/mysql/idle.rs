@@ -33,20 +33,28 @@ test_on! {
     /// rule 60: each of the calls, on a connection that was killed
     async fn a_connection_that_was_killed_while_idle_is_replaced_unseen(backend) {
         let backend = backend.with_items().await.with_put().await.with(|options| options.max_connections(1));
-        let db = &backend.db;
-        for (what, call) in statements().into_iter().chain(blocks()).chain(transactions()) {
-            // Once with nothing prepared, and once with all of it.
-            for round in 0..2 {
-                let before = session(db).await;
-                kill(&backend, before, LONG).await;
+        // Each has a connection of its own, and all of them lie idle at the same time.
+        let one = || backend.builder().max_connections(1).build().expect("valid options");
+        let calls: Vec<_> = statements().into_iter().chain(blocks()).chain(transactions()).map(|call| (one(), call)).collect();
+        // Once with nothing prepared, and once with all of it.
+        for round in 0..2 {
+            let mut sessions = Vec::new();
+            for (db, _) in &calls {
+                sessions.push(session(db).await);
+                backend.observer().batch(&format!("kill {}", sessions[sessions.len() - 1])).await.expect("the session ends");
+            }
+            backend.sessions_come_to(0).await;
+            sleep(LONG).await;
+            for ((db, (what, call)), before) in calls.iter().zip(sessions) {
                 let name = format!("{what} {round}");
                 call(db.clone(), name.clone()).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 assert_eq!(backend.items().await.iter().filter(|item| **item == name).count(), 1, "{name}");
                 assert_ne!(session(db).await, before, "{name}");
             }
         }
+        let most = calls.len().try_into().expect("a few");
         backend.settled().await;
-        backend.sessions_come_to(1).await;
+        backend.sessions_come_to(most).await;
     }
 
     /// rule 60: a block may always begin anew, so that it needs no sign of life
