@@ -9,11 +9,11 @@ use crate::{
 };
 
 /// How long each text is.
-const SIZE: usize = 2 << 20;
+const SIZE: usize = 1 << 20;
 /// How many are run before it is measured, and how many behind that.
 const ROUNDS: [usize; 2] = [4, 24];
-/// The most that the process may grow by. All the texts together are 48 MiB.
-const LIMIT_KB: i64 = 24_000;
+/// The most that the process may grow by. All the texts together are 24 MiB.
+const LIMIT_KB: i64 = 12_000;
 
 /// Runs texts that differ, one after the other, and tells by how much the process grew behind the first of them.
 async fn growth(run: impl AsyncFn(String) -> Result<(), Error>) -> i64 {

@@ -112,7 +112,7 @@ async fn agrees(backend: &Backend, number: i64, said: &[(Step, Said)]) -> Result
 }
 
 async fn cuts(backend: Backend) {
-    let cases = Cases::new(150);
+    let cases = Cases::new(60);
     let table = "create table entry (conversation bigint not null, step bigint not null, part bigint not null)";
     backend.observer().batch(table).await.expect("the table of the test");
     let backend = Arc::new(backend);
