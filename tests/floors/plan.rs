@@ -27,7 +27,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 31] = [
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -38,6 +38,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
             "data/interval.rs",
             "data/iso.rs",
             "data/value.rs",
+            "db/migrations.rs",
             "model/",
             "driver/self_signed.rs",
             "driver/postgres/",
@@ -66,6 +67,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
     ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),
+    ("refinery_core", &["db/migrations.rs", "lib.rs"]),
     ("rusqlite", &["driver/sqlite/", "db/native/sqlite.rs", "lib.rs"]),
     (
         "rust_decimal",
