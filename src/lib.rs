@@ -96,6 +96,7 @@
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`], [`Field`](model::Field),
 //!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
+//! - `refinery` has `Database::migrate`, which runs the migrations of that crate. It needs Rust 1.92, as that crate does.
 //! - `tower` has the module of that name.
 //! - `full` is all of them.
 
@@ -199,7 +200,7 @@ pub mod types {
     };
 }
 
-/// The database clients below this crate: handles to those that a [`Database`] lends, and their crates.
+/// The database clients below this crate: handles to those that a [`Database`] lends, and their crates; and that of migrations.
 ///
 /// The crates are re-exported so that a program names the very version that this crate uses. A new major version of one of
 /// them is a breaking change of this module alone, and comes with a new minor version of this crate while it is `0.x`, with
@@ -207,6 +208,8 @@ pub mod types {
 pub mod native {
     #[cfg(feature = "mysql")]
     pub use mysql_async;
+    #[cfg(feature = "refinery")]
+    pub use refinery_core;
     #[cfg(feature = "sqlite-system")]
     pub use rusqlite;
     #[cfg(feature = "postgres")]

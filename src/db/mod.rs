@@ -11,6 +11,8 @@ mod hooks;
 mod limited;
 mod listen;
 mod manual_block;
+#[cfg(feature = "refinery")]
+mod migrations;
 mod named;
 mod native;
 mod open_blocks;

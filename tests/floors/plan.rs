@@ -39,6 +39,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
             "data/interval.rs",
             "data/iso.rs",
             "data/value.rs",
+            "db/migrations.rs",
             "model/",
             "driver/self_signed.rs",
             "driver/postgres/",
@@ -67,6 +68,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),
+    ("refinery_core", &["db/migrations.rs", "lib.rs"]),
     ("rusqlite", &["driver/sqlite/", "db/native/sqlite.rs", "lib.rs"]),
     (
         "rust_decimal",

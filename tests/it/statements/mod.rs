@@ -6,6 +6,8 @@ mod counted;
 mod empty_texts;
 mod errors;
 #[cfg(feature = "full")]
+mod migrations;
+#[cfg(feature = "full")]
 mod own_schema_changes;
 mod parameters;
 #[cfg(feature = "full")]

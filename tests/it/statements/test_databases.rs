@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    future::poll_fn,
     process::{Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -152,7 +153,7 @@ test_on! {
             let (runs, fingerprint) = (Arc::default(), format!("{} dropped {polls}", backend.name()));
             let mut creation = Box::pin(counted(&url, &fingerprint, &runs));
             let mut left = polls;
-            let until = std::future::poll_fn(|cx| {
+            let until = poll_fn(|cx| {
                 if left == 0 {
                     return Poll::Ready(());
                 }
