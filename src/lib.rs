@@ -90,6 +90,7 @@
 //!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `tower` has the module of that name.
+//! - `metrics` gives the figures of each database to the recorder of the crate `metrics`: `Database::record_metrics`.
 //! - `full` is all of them.
 
 // docs.rs sets this cfg: each item then tells the feature that it needs.
@@ -104,6 +105,7 @@ mod db;
 mod detach_on_drop;
 mod driver;
 mod error;
+mod instruments;
 pub mod model;
 mod pool;
 mod primitives;
@@ -140,7 +142,7 @@ pub use crate::{
     },
     driver::{Dialect, Notification, TlsMode, TlsRoots},
     error::{Error, ErrorKind, Result, RetryError},
-    pool::{ConnectionInfo, PoolConnection},
+    pool::{ConnectionInfo, PoolConnection, Timings},
     runtime::TransactionOutcome,
     session::{BlockState, Context, JoinSet, OpenBlock, Scope, ScopeSettings, Stats, join_set, scope, spawn},
     transaction::settings::Isolation,
@@ -244,6 +246,10 @@ pub mod __private {
 mod documents {
     #[doc = include_str!("../docs/migrations.md")]
     struct Migrations;
+
+    #[cfg(feature = "metrics")]
+    #[doc = include_str!("../docs/observability.md")]
+    struct Observability;
 
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;

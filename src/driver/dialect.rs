@@ -33,6 +33,15 @@ impl fmt::Display for Dialect {
 }
 
 impl Dialect {
+    /// The name of the system by OpenTelemetry's conventions. MariaDB is known by its protocol here, which is MySQL's.
+    pub(crate) fn system_name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgresql",
+            Self::Mysql => "mysql",
+            Self::Sqlite => "sqlite",
+        }
+    }
+
     /// The syntax of its statements.
     pub(crate) fn syntax(self) -> Syntax {
         match self {

@@ -23,10 +23,10 @@ impl RecentStatements {
         (self.count, self.since) = (0, None);
     }
 
-    /// A statement is sent now.
-    pub(crate) fn note(&mut self, sql: &str) {
+    /// A statement is sent `now`.
+    pub(crate) fn note(&mut self, sql: &str, now: Instant) {
         self.count += 1;
-        self.since = Some(Instant::now());
+        self.since = Some(now);
         let start = shown_start(sql, KEPT);
         self.text.clear();
         self.text.push_str(start);

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{
@@ -16,7 +16,7 @@ use futures_util::{
 use tokio::time::timeout;
 
 use super::{
-    counters::Counters,
+    counters::{Counters, Stats, TransactionEnd},
     lease::{Cancellation, Lease},
     open_watch::OpenWatch,
     registry::{Registration, Registry},
@@ -25,6 +25,7 @@ use crate::{
     data::row::Row,
     driver::{Dialect, Driver},
     error::{Error, ErrorKind},
+    instruments::Instruments,
     pool::{Pool, PoolOptions},
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
@@ -69,12 +70,14 @@ impl Shared {
         turn_timeout: Duration,
         close_timeout: Duration,
         defaults: Settings,
+        instruments: Option<Instruments>,
     ) -> Self {
-        let dialect = driver.dialect();
-        let pool = Arc::new(Pool::new(driver, options));
+        let (id, dialect) = (next_id(), driver.dialect());
+        let instruments = instruments.unwrap_or_else(|| Instruments::new(dialect.system_name(), &pool_name(id)));
+        let pool = Arc::new(Pool::new(driver, options, instruments));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {
-            id: next_id(),
+            id,
             dialect,
             turn_timeout,
             close_timeout,
@@ -113,6 +116,28 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// What the database has done, and does now.
+    pub(crate) fn stats(&self) -> Stats {
+        let open = self.registry.look();
+        let ages = open.iter().filter_map(|open| open.outermost.session_state().session().age_since(open.since));
+        self.counters.stats(&self.pool, ages.max())
+    }
+
+    /// Counts an error on its way to the caller.
+    #[cold]
+    pub(crate) fn count_error(&self, error: Error) -> Error {
+        self.counters.errors.add(1);
+        self.pool.instruments().failed(error.kind());
+        error
+    }
+}
+
+/// The name by which the pool of a database is told from others.
+fn pool_name(id: usize) -> String {
+    id.to_string()
+}
+
 fn next_id() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -143,8 +168,16 @@ pub(crate) struct DbSession {
     pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
-    /// The name of that transaction, for the traces.
-    name: Mutex<Option<Arc<str>>>,
+    begun: Mutex<Begun>,
+}
+
+/// The transaction that was begun last.
+#[derive(Default)]
+struct Begun {
+    /// Its name, for the traces.
+    name: Option<Arc<str>>,
+    /// Since when it is open; `None` if it has had the session from the beginning, whose age is known.
+    since: Option<Instant>,
 }
 
 impl DbSession {
@@ -156,7 +189,7 @@ impl DbSession {
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
-            name: Mutex::default(),
+            begun: Mutex::default(),
         }
     }
 
@@ -195,7 +228,7 @@ impl DbSession {
                 drop(lease_state);
                 drop(old);
                 lease.condemn();
-                self.ended();
+                self.uncount();
                 true
             }
             // Another statement of the same flight was faster.
@@ -276,12 +309,14 @@ impl DbSession {
         for step in steps {
             match step {
                 Control::Begin(_) => {
-                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
+                    // On a pinned connection.
+                    let since = frame.root().filter(|root| root.parent().is_some()).map(|_| Instant::now());
+                    *self.begun() = Begun { name: frame.root_name().cloned(), since };
                     if !self.counted.swap(true, Ordering::AcqRel) {
                         self.shared.counters.transactions.add(1);
                     }
                 }
-                Control::Rollback => self.ended(),
+                Control::Rollback => self.ended(TransactionEnd::RolledBack),
                 _ => {}
             }
         }
@@ -289,21 +324,40 @@ impl DbSession {
 
     /// The name of the transaction that was begun last.
     pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.begun().name.clone()
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The age of the transaction that is open at the server, if one is; the session is leased since some moment.
+    fn age_since(&self, leased: Instant) -> Option<Duration> {
+        self.counted.load(Ordering::Acquire).then(|| self.begun().since.unwrap_or(leased).elapsed())
     }
 
     /// The server has no transaction open any more.
-    pub(super) fn ended(&self) {
-        if self.counted.swap(false, Ordering::AcqRel) {
+    pub(super) fn ended(&self, end: TransactionEnd) {
+        if self.uncount() {
+            self.shared.counters.count_end(end);
+            self.shared.pool.instruments().transaction_ended(end.as_str());
+        }
+    }
+
+    /// Whether the server had a transaction open, which it has no more.
+    fn uncount(&self) -> bool {
+        let was_open = self.counted.swap(false, Ordering::AcqRel);
+        if was_open {
             self.shared.counters.transactions.sub(1);
         }
+        was_open
     }
 }
 
 impl Drop for DbSession {
     fn drop(&mut self) {
-        // At the end of a runtime a transaction may be dropped without its end having been awaited.
-        self.ended();
+        // At the end of a runtime a transaction may be dropped without its end having been awaited: it ends with its connection.
+        self.ended(TransactionEnd::RolledBack);
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("revocable", 0),
     ("waiters", 0),
     ("driver", 1),
+    ("instruments", 1),
     ("runtime", 1),
     ("pool", 2),
     ("session", 3),
@@ -27,7 +28,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
+pub(crate) const FOREIGN: [(&str, &[&str]); 31] = [
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -61,6 +62,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 30] = [
     ("http", &["tower/request_transaction.rs"]),
     ("loom", &["primitives.rs"]),
     ("lru", &["driver/postgres/statement_cache.rs", "driver/mysql/statement_cache.rs"]),
+    ("metrics", &["instruments/recorded.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs", "model/mod.rs"]),
     ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
