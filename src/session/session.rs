@@ -168,16 +168,10 @@ pub(crate) struct DbSession {
     pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
-    begun: Mutex<Begun>,
-}
-
-/// The transaction that was begun last.
-#[derive(Default)]
-struct Begun {
-    /// Its name, for the traces.
-    name: Option<Arc<str>>,
-    /// Since when it is open; `None` if it has had the session from the beginning, whose age is known.
-    since: Option<Instant>,
+    /// The name of that transaction, for the traces.
+    name: Mutex<Option<Arc<str>>>,
+    /// When it was begun, on a pinned connection: elsewhere it is as old as the lease.
+    begun: Mutex<Option<Instant>>,
 }
 
 impl DbSession {
@@ -189,6 +183,7 @@ impl DbSession {
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
+            name: Mutex::default(),
             begun: Mutex::default(),
         }
     }
@@ -309,9 +304,10 @@ impl DbSession {
         for step in steps {
             match step {
                 Control::Begin(_) => {
-                    // On a pinned connection.
-                    let since = frame.root().filter(|root| root.parent().is_some()).map(|_| Instant::now());
-                    *self.begun() = Begun { name: frame.root_name().cloned(), since };
+                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
+                    if frame.root().is_some_and(|root| root.parent().is_some()) {
+                        *self.begun() = Some(Instant::now());
+                    }
                     if !self.counted.swap(true, Ordering::AcqRel) {
                         self.shared.counters.transactions.add(1);
                     }
@@ -324,16 +320,16 @@ impl DbSession {
 
     /// The name of the transaction that was begun last.
     pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.begun().name.clone()
+        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn begun(&self) -> MutexGuard<'_, Begun> {
+    fn begun(&self) -> MutexGuard<'_, Option<Instant>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The age of the transaction that is open at the server, if one is; the session is leased since some moment.
     fn age_since(&self, leased: Instant) -> Option<Duration> {
-        self.counted.load(Ordering::Acquire).then(|| self.begun().since.unwrap_or(leased).elapsed())
+        self.counted.load(Ordering::Acquire).then(|| self.begun().unwrap_or(leased).elapsed())
     }
 
     /// The server has no transaction open any more.

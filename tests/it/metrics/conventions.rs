@@ -51,7 +51,7 @@ const SYSTEMS: [&str; 4] = ["mariadb", "mysql", "postgresql", "sqlite"];
 const STATES: [&str; 2] = ["idle", "used"];
 
 /// The page that is the contract.
-const PAGE: &str = include_str!("../../../docs/observability.md");
+pub(crate) const PAGE: &str = include_str!("../../../docs/observability.md");
 
 #[derive(Debug, Default)]
 struct Metric {

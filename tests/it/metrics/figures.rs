@@ -227,6 +227,34 @@ test_on! {
         assert_eq!((seen.gauge("db.client.connection.max", &[]), stats.max_connections), (3.0, 3));
     }
 
+    /// rule 77: a blocking handle has connections of its own, and is part of its database
+    async fn a_blocking_handle_reports_under_the_name_of_its_database(backend) {
+        let backend = backend.with(|options| options.max_connections(2).min_connections(1).acquire_timeout(LONG));
+        let (db, (recorder, _guard)) = (&backend.db, recorder());
+        statement(db).await.unwrap();
+        let sync = db.sync();
+        let sync = tokio::task::spawn_blocking(move || {
+            sync.query("select 1", ()).unwrap();
+            sync
+        });
+        let sync = sync.await.unwrap();
+        let of_both = [db.stats(), sync.stats().unwrap()];
+        let seen = Seen::of(recorder, db);
+        let sum = |figure: fn(&Stats) -> u64| of_both.iter().map(figure).sum::<u64>() as f64;
+        assert_eq!((seen.gauge("db.client.connection.max", &[]), sum(|stats| stats.max_connections)), (4.0, 4.0));
+        assert_eq!((seen.gauge("db.client.connection.idle.min", &[]), sum(|stats| stats.min_idle)), (1.0, 1.0));
+        let idle = seen.gauge("db.client.connection.count", &[("db.client.connection.state", "idle")]);
+        assert!(idle >= 2.0 && of_both[1].connections == 1, "{idle}, {of_both:?}");
+        drop(sync);
+        // It ends with its thread.
+        let gone = async {
+            while Seen::of(recorder, db).gauge("db.client.connection.max", &[]) > 2.0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, gone).await.expect("it is gone");
+    }
+
     /// rule 77: a pinned connection is no transaction, and its age is none of one's
     async fn the_oldest_transaction_on_a_pinned_connection_is_as_old_as_itself(backend) {
         let backend = one_connection(backend);

@@ -2,6 +2,7 @@
 
 mod conventions;
 mod figures;
+pub(crate) mod grafana;
 mod lost;
 
 use metrics::{Key, LocalRecorderGuard, set_default_local_recorder};
