@@ -76,10 +76,17 @@
 //! | [`row`] | rows, and streams of them |
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
-//! | [`testing`] | what the code under test has sent |
 //! | [`native`] | the database clients below this crate |
-//! | [`testing`] | errors as a database would give them, for tests |
+//! | [`testing`] | for tests: counts of what was sent, and errors as a database would give them |
 //! | `tower` | a scope, or a transaction, for each request of a service |
+//!
+//! # Guides
+//! - What exactly happens, by [rules](guide::semantics); what is true when a future is [dropped](guide::cancellation); known
+//!   [limits](guide::limits).
+//! - A transaction for each request of a service with [axum](guide::axum); [testing](guide::testing);
+//!   [deployment](guide::deployment); [migrations](guide::migrations).
+//! - What it has, and has not, [beside others](guide::compare); how to come from [sqlx](guide::from_sqlx),
+//!   [SeaORM](guide::from_sea_orm), [diesel-async](guide::from_diesel_async) and [peewee-async](guide::from_peewee_async).
 //!
 //! # Features
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
@@ -105,6 +112,8 @@ mod db;
 mod detach_on_drop;
 mod driver;
 mod error;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod instruments;
 pub mod model;
 mod pool;
@@ -239,18 +248,4 @@ pub mod __private {
             },
         },
     };
-}
-
-/// The examples of the documents are compiled and run as tests.
-#[cfg(doctest)]
-mod documents {
-    #[doc = include_str!("../docs/migrations.md")]
-    struct Migrations;
-
-    #[cfg(feature = "metrics")]
-    #[doc = include_str!("../docs/observability.md")]
-    struct Observability;
-
-    #[doc = include_str!("../docs/testing.md")]
-    struct Testing;
 }

@@ -27,11 +27,14 @@ use crate::{
 
 impl Database {
     /// The options of a block that has time limits, its own or those of the database, with their time running.
+    #[inline]
     pub(super) fn limited(&self, options: &BlockOptions) -> Option<Box<BlockOptions>> {
         let defaults = self.shared().limits.as_deref();
-        if options.limits.is_none() && defaults.is_none() {
-            return None;
-        }
+        if options.limits.is_none() && defaults.is_none() { None } else { self.limited_by(options, defaults) }
+    }
+
+    #[cold]
+    fn limited_by(&self, options: &BlockOptions, defaults: Option<&RequestedLimits>) -> Option<Box<BlockOptions>> {
         let frame = self.frame();
         let outer = frame.as_ref().filter(|frame| frame.in_transaction());
         let own = options.limits.as_deref().copied();

@@ -32,6 +32,14 @@ impl fmt::Display for Dialect {
     }
 }
 
+macro_rules! levels {
+    ($command:literal: $($level:literal)*) => { [$(concat!($command, " _n", $level)),*] };
+}
+
+/// The texts of the first levels: more are seldom open.
+const SAVEPOINTS: [&str; 6] = levels!("SAVEPOINT": 0 1 2 3 4 5);
+const RELEASES: [&str; 6] = levels!("RELEASE SAVEPOINT": 0 1 2 3 4 5);
+
 impl Dialect {
     /// The name of the system by OpenTelemetry's conventions. MariaDB is known by its protocol here, which is MySQL's.
     pub(crate) fn system_name(self) -> &'static str {
@@ -123,6 +131,8 @@ impl Dialect {
             Control::Begin(settings) if settings.is_empty() => self.plain_begin().into(),
             Control::Commit => "COMMIT".into(),
             Control::Rollback => "ROLLBACK".into(),
+            Control::Savepoint(Name::Level(at @ 0..=5)) => SAVEPOINTS[*at as usize].into(),
+            Control::Release(Name::Level(at @ 0..=5)) => RELEASES[*at as usize].into(),
             _ => {
                 let mut text = String::with_capacity(USUAL);
                 self.write(step, &mut text);
@@ -363,7 +373,11 @@ mod tests {
     fn names_are_quoted_and_never_cut_rule_21() {
         let given = |name: &str| Control::Savepoint(Name::Given(name.into()));
         assert_eq!(Dialect::Postgres.render(&given("a\"; DROP TABLE x; --")), "SAVEPOINT \"a\"\"; DROP TABLE x; --\"");
-        assert_eq!(Dialect::Sqlite.render(&Control::Savepoint(Name::Level(3))), "SAVEPOINT _n3");
+        for level in 0..12 {
+            let [open, keep] = [Control::Savepoint, Control::Release].map(|step| step(Name::Level(level)));
+            assert_eq!(Dialect::Sqlite.render(&open), format!("SAVEPOINT {PREFIX}{level}"));
+            assert_eq!(Dialect::Sqlite.render(&keep), format!("RELEASE SAVEPOINT {PREFIX}{level}"));
+        }
         let release = Control::Release(Name::Given("a`\"`".into()));
         assert_eq!(Dialect::Mysql.render(&release), "RELEASE SAVEPOINT `a``\"```");
         let undo = Control::RollbackTo(Name::Level(10));
@@ -371,10 +385,8 @@ mod tests {
             Dialect::Mysql.render_all(&[undo, release]),
             "ROLLBACK TO SAVEPOINT _n10; RELEASE SAVEPOINT `a``\"```"
         );
-        assert!(Dialect::Postgres.check_name(&"ü".repeat(31)).is_ok());
-        assert!(Dialect::Postgres.check_name(&"ü".repeat(32)).is_err());
-        assert!(Dialect::Sqlite.check_name("").is_err());
-        assert!(Dialect::Sqlite.check_name("a\0b").is_err());
+        assert_eq!([31, 32].map(|length| Dialect::Postgres.check_name(&"ü".repeat(length)).is_ok()), [true, false]);
+        assert_eq!(["", "a\0b"].map(|name| Dialect::Sqlite.check_name(name).is_ok()), [false; 2]);
     }
 
     #[test]

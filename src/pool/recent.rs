@@ -24,13 +24,15 @@ impl RecentStatements {
     }
 
     /// A statement is sent `now`.
+    #[inline]
     pub(crate) fn note(&mut self, sql: &str, now: Instant) {
         self.count += 1;
         self.since = Some(now);
-        let start = shown_start(sql, KEPT);
         self.text.clear();
-        self.text.push_str(start);
-        if start.len() < sql.len() {
+        if sql.len() <= KEPT {
+            self.text.push_str(sql);
+        } else {
+            self.text.push_str(shown_start(sql, KEPT));
             self.text.push('…');
         }
     }

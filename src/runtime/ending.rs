@@ -52,7 +52,7 @@ impl<S: Session> Block<S> {
             if let Some(wait) = acquire(&**self.frame, LockMode::Exclusive(Holder::End))? {
                 wait.await?;
             }
-            if self.hooks_ahead().is_none() {
+            if self.frame.attached.get().is_none() || self.hooks_ahead().is_none() {
                 // The lock needs no release, as the frame is closed in any case before anything is awaited again.
                 break;
             }
@@ -144,8 +144,9 @@ impl<S: Session> Block<S> {
     /// block of a sandbox; those of others are the parent's from here on.
     fn release(&mut self, name: Name) -> (Result<(), Error>, Option<Box<HooksBehind<S>>>) {
         let frame = &self.frame;
+        let is_root = frame.opening().is_root();
         let (kept, closed, hooks) = frame.session_state().with_ledger(|ledger| {
-            if let Some(undone) = self.not_kept() {
+            if let Some(undone) = self.not_kept(is_root) {
                 return (undone, None, None);
             }
             let closed = frame.close_alone();
@@ -155,7 +156,7 @@ impl<S: Session> Block<S> {
             }
             frame.locals().into_iter().for_each(|locals| ledger.owe(Control::Restore(locals)));
             ledger.owe(Control::Release(name));
-            if frame.opening().is_root() {
+            if is_root {
                 return (Ok(()), Some(closed), HooksBehind::of(frame, std::iter::empty()));
             }
             frame.hand_hooks_on();
@@ -168,9 +169,9 @@ impl<S: Session> Block<S> {
     }
 
     /// What the caller of a savepoint gets, if the block is not kept.
-    fn not_kept(&self) -> Option<Result<(), Error>> {
+    fn not_kept(&self, is_root: bool) -> Option<Result<(), Error>> {
         let frame = &self.frame;
-        if frame.opening().is_root() {
+        if is_root {
             let (commit, error) = self.outcome();
             return if commit { None } else { Some(error.map_or(Ok(()), Err)) };
         }

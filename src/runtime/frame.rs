@@ -79,10 +79,12 @@ impl<S: Session> Frame<S> {
     ) -> Self {
         let (above, parent_is_sandboxed) =
             parent.map_or((0, false), |parent| (parent.label.depth, parent.is_sandboxed));
-        let own = match &opening {
-            Opening::Begin(settings) => settings.limits(),
-            Opening::Savepoint(_) | Opening::Sandboxed(_) => locals.limits(),
-            Opening::Pin | Opening::Sandbox => None,
+        // Matched once, as every block comes by.
+        let (own, is_block, is_sandbox) = match &opening {
+            Opening::Begin(settings) => (settings.limits(), true, false),
+            Opening::Savepoint(_) | Opening::Sandboxed(_) => (locals.limits(), true, false),
+            Opening::Pin => (None, false, false),
+            Opening::Sandbox => (None, false, true),
         };
         let limits = own.or_else(|| parent?.limits.as_ref()).cloned();
         let parent = match parent {
@@ -90,8 +92,6 @@ impl<S: Session> Frame<S> {
             Some(parent) if outer.head().is_some_and(|head| Arc::ptr_eq(head, parent)) => Parent::Head,
             Some(parent) => Parent::Other(Arc::clone(parent)),
         };
-        let is_block = !matches!(opening, Opening::Pin | Opening::Sandbox);
-        let is_sandboxed = matches!(opening, Opening::Sandbox) || parent_is_sandboxed;
         Self {
             session_state,
             parent,
@@ -100,7 +100,7 @@ impl<S: Session> Frame<S> {
             locals,
             label: Label { name, depth: above + u32::from(is_block), opened_at: at },
             number: AtomicU64::new(0),
-            is_sandboxed,
+            is_sandboxed: is_sandbox || parent_is_sandboxed,
             lock: FrameLock::new(),
             aborted_by: OnceLock::new(),
             first_abort_seen: OnceLock::new(),

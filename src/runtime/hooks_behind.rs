@@ -43,9 +43,9 @@ pub(super) struct HooksBehind<S: Session> {
 impl<S: Session> HooksBehind<S> {
     /// Those of `frame`, which has ended, and of the frames that have ended with it. Nearly always there are none.
     pub(super) fn of<'f>(frame: &'f Frame<S>, inside: impl Iterator<Item = &'f Frame<S>>) -> Option<Box<Self>> {
-        let mut hooks = Vec::new();
-        let attached = std::iter::once(frame).chain(inside).filter_map(|frame| frame.attached.get());
-        attached.for_each(|attached| hooks.append(&mut attached.hooks.take()));
+        let mut attached = std::iter::once(frame).chain(inside).filter_map(|frame| frame.attached.get()).peekable();
+        attached.peek()?;
+        let mut hooks: Vec<_> = attached.flat_map(|attached| attached.hooks.take()).collect();
         if hooks.is_empty() {
             return None;
         }

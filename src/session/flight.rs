@@ -182,8 +182,9 @@ impl Flight for DbFlight<'_> {
             Owner::End(_) => return None,
         };
         if let Some(frame) = frame {
-            let limits = frame.limits()?;
-            return Some(FlightLimits { end: limits.of_statement(frame.cancel_scope()), lock: limits.lock });
+            return frame
+                .limits()
+                .map(|limits| FlightLimits { end: limits.of_statement(frame.cancel_scope()), lock: limits.lock });
         }
         let at = Instant::now().checked_add(self.shared.limits.as_ref()?.statement?)?;
         Some(FlightLimits { end: Some(TimeLimit { at, scope: CancelScope::Session }), lock: None })

@@ -2,12 +2,12 @@
 //! end; and those that wait for one. It tells what is open.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
+use slab::Slab;
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
@@ -21,19 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A session that has a connection, or waits for one.
 #[derive(Debug)]
 pub(super) struct Member<S: Session> {
-    session_state: Weak<SessionState<S>>,
+    /// How many have entered before.
+    number: u64,
+    /// It lives as long as any block of the session, which it is around.
     outermost: Weak<Frame<S>>,
     since: Instant,
-}
-
-impl<S: Session> Member<S> {
-    fn new(frame: &Arc<Frame<S>>) -> Self {
-        Self {
-            session_state: Arc::downgrade(frame.session_state()),
-            outermost: Arc::downgrade(frame.outermost()),
-            since: Instant::now(),
-        }
-    }
 }
 
 /// A session that is open, by its outermost frame.
@@ -55,39 +47,37 @@ pub(crate) struct Registry<S: Session> {
 #[derive(Debug)]
 struct Members<S: Session> {
     next: u64,
-    open: HashMap<u64, Member<S>>,
+    open: Slab<Member<S>>,
     /// Those that wait for a connection. A close does not wait for them: their wait ends with the pool.
-    waiting: HashMap<u64, Member<S>>,
+    waiting: Slab<Member<S>>,
+}
+
+impl<S: Session> Members<S> {
+    fn next(&mut self, frame: &Arc<Frame<S>>) -> Member<S> {
+        self.next += 1;
+        Member { number: self.next - 1, outermost: Arc::downgrade(frame.outermost()), since: Instant::now() }
+    }
 }
 
 impl<S: Session> Default for Registry<S> {
     fn default() -> Self {
-        Self {
-            members: Mutex::new(Members { next: 0, open: HashMap::new(), waiting: HashMap::new() }),
-            left: Notify::new(),
-        }
+        Self { members: Mutex::new(Members { next: 0, open: Slab::new(), waiting: Slab::new() }), left: Notify::new() }
     }
 }
 
 impl<S: Session> Registry<S> {
     /// Enters a session until the returned value is dropped.
     pub(super) fn enter(self: &Arc<Self>, frame: &Arc<Frame<S>>) -> Registration<S> {
-        let member = Member::new(frame);
         let mut members = self.members();
-        let number = members.next;
-        members.next += 1;
-        members.open.insert(number, member);
-        Registration { registry: Arc::clone(self), number }
+        let member = members.next(frame);
+        Registration { registry: Arc::clone(self), place: members.open.insert(member) }
     }
 
     /// Enters a session that waits for a connection, until the returned value is dropped.
     pub(super) fn enter_waiting(self: &Arc<Self>, frame: &Arc<Frame<S>>) -> WaitingEntry<S> {
-        let member = Member::new(frame);
         let mut members = self.members();
-        let number = members.next;
-        members.next += 1;
-        members.waiting.insert(number, member);
-        WaitingEntry { registry: Arc::clone(self), number }
+        let member = members.next(frame);
+        WaitingEntry { registry: Arc::clone(self), place: members.waiting.insert(member) }
     }
 
     /// How many sessions have a connection.
@@ -102,8 +92,8 @@ impl<S: Session> Registry<S> {
             let of = |member: &Member<S>, is_waiting| {
                 Some(OpenSession { outermost: member.outermost.upgrade()?, since: member.since, is_waiting })
             };
-            let open = members.open.values().filter_map(|member| of(member, false));
-            open.chain(members.waiting.values().filter_map(|member| of(member, true))).collect()
+            let open = members.open.iter().filter_map(|(_, member)| of(member, false));
+            open.chain(members.waiting.iter().filter_map(|(_, member)| of(member, true))).collect()
         };
         found.sort_by_key(|session| session.since);
         found
@@ -122,7 +112,7 @@ impl<S: Session> Registry<S> {
     pub(super) async fn empty(&self, snapshot: Snapshot) {
         loop {
             let left = self.left.notified();
-            if !self.members().open.keys().any(|number| snapshot.contains(*number)) {
+            if !self.members().open.iter().any(|(_, member)| snapshot.contains(member.number)) {
                 return;
             }
             left.await;
@@ -130,10 +120,11 @@ impl<S: Session> Registry<S> {
     }
 
     fn open(&self, snapshot: Snapshot) -> Vec<Arc<SessionState<S>>> {
-        let named = |(number, member): (&u64, &Member<S>)| {
-            snapshot.contains(*number).then(|| member.session_state.upgrade())?
-        };
-        self.members().open.iter().filter_map(named).collect()
+        let open =
+            |(_, member): (usize, &Member<S>)| snapshot.contains(member.number).then(|| member.outermost.upgrade())?;
+        // Dropped outside the lock: with a frame that is the last of its session, the session leaves.
+        let frames: Vec<_> = self.members().open.iter().filter_map(open).collect();
+        frames.iter().map(|frame| Arc::clone(frame.session_state())).collect()
     }
 
     /// Lets nothing more be sent by any session of the snapshot: their blocks end in `error`.
@@ -172,12 +163,12 @@ impl Snapshot {
 #[derive(Debug)]
 pub(super) struct Registration<S: Session> {
     registry: Arc<Registry<S>>,
-    number: u64,
+    place: usize,
 }
 
 impl<S: Session> Drop for Registration<S> {
     fn drop(&mut self) {
-        self.registry.members().open.remove(&self.number);
+        drop(self.registry.members().open.try_remove(self.place));
         self.registry.left.notify_waiters();
     }
 }
@@ -186,11 +177,11 @@ impl<S: Session> Drop for Registration<S> {
 #[derive(Debug)]
 pub(super) struct WaitingEntry<S: Session> {
     registry: Arc<Registry<S>>,
-    number: u64,
+    place: usize,
 }
 
 impl<S: Session> Drop for WaitingEntry<S> {
     fn drop(&mut self) {
-        self.registry.members().waiting.remove(&self.number);
+        drop(self.registry.members().waiting.try_remove(self.place));
     }
 }

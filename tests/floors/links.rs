@@ -30,13 +30,27 @@ fn prose(page: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What the links of a page lead to. Code in a line may look like one.
+/// What the links of a page lead to: those in the text, and the definitions of labels. Code in a line may look like one.
 fn links(page: &str) -> Vec<String> {
+    let definitions = prose(page);
+    let definitions = definitions.lines().filter_map(definition).map(|(_, target)| target.to_owned());
     let text: Vec<_> = prose(page).split('`').step_by(2).map(str::to_owned).collect();
     // Code within a link's text leaves its end in the next part.
     let text = text.join("code");
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-    targets.map(|(target, _)| target.to_owned()).collect()
+    targets.map(|(target, _)| target.to_owned()).chain(definitions).collect()
+}
+
+/// The label and the target of a line that defines one: `[limits]: limits.md`. A footnote has a text instead.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix('[')?.split_once("]: ").filter(|(label, _)| !label.starts_with('^'))
+}
+
+/// The labels that a page defines and does not use.
+fn unused(page: &str) -> Vec<String> {
+    let text = prose(page);
+    let labels = text.lines().filter_map(definition).map(|(label, _)| format!("[{label}]"));
+    labels.filter(|label| text.matches(label).count() < 2).collect()
 }
 
 /// The anchors of the headings of a page, as hosts of repositories make them.
@@ -80,6 +94,7 @@ fn what_pages_link_to_is_there() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         wrong.extend(links(&text).iter().filter_map(|target| broken(&page, target)));
+        wrong.extend(unused(&text).iter().map(|label| format!("{} has no use of {label}", page.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -110,11 +125,45 @@ fn each_page_is_in_its_index() {
     }
 }
 
+/// The pages that are modules on docs.rs lead to each other there too: by labels alone, each of which has a target in the list of
+/// `src/guide.rs`.
+#[test]
+fn links_of_guides_lead_somewhere_on_docs_rs() {
+    let guide = fs::read_to_string(root().join("src/guide.rs")).unwrap();
+    let included: Vec<_> = guide.split("\"../").skip(1).filter_map(|rest| rest.split_once('"')).collect();
+    assert!(included.len() > 5, "{included:?}");
+    let (mut wrong, mut used) = (Vec::new(), Vec::new());
+    for (page, _) in included {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let defined: Vec<_> = text.lines().filter_map(definition).filter(|(_, to)| !to.contains("://")).collect();
+        let targets: Vec<_> = defined.iter().map(|(_, target)| (*target).to_owned()).collect();
+        for target in links(&text).iter().filter(|link| link.contains(".md") && !link.contains("://")) {
+            if !targets.contains(target) {
+                wrong.push(format!("{page} leads to {target} by no label"));
+            }
+        }
+        for (label, _) in defined {
+            if !guide.contains(&format!("[{label}]: ")) {
+                wrong.push(format!("src/guide.rs does not know the label [{label}] of {page}"));
+            }
+            used.push(label.to_owned());
+        }
+    }
+    for (label, _) in guide.lines().map(|line| line.trim_start_matches([' ', '"'])).filter_map(definition) {
+        if !used.iter().any(|used| used == label) {
+            wrong.push(format!("no page uses the label [{label}] of src/guide.rs"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The reading itself: a check that sees nothing finds nothing.
 #[test]
 fn pages_are_read_rightly() {
     let page = "# A `b`: c, d\nSee [one](one.md#x) and [`two`](two.md), `[no](no.md)`.\n```\n[no](no.md) `src/no/no.rs`\n```\n`src/a/b.rs`, `b.rs`, `c/*.rs`";
     assert_eq!(links(page), ["one.md#x", "two.md"]);
+    assert_eq!(links("See [x] and [a `b`][y].\n\n[x]: x.md\n[y]: y.md#z\n"), ["x.md", "y.md#z"]);
+    assert_eq!(unused("[x]\n\n[x]: x.md\n[y]: y.md\n"), ["[y]"]);
     assert_eq!(anchors(page), ["a-b-c-d"]);
     assert_eq!(files(page), ["src/a/b.rs"]);
     let missing = root().join("docs/README.md");

@@ -20,6 +20,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("tower", 5),
     ("sync", 6),
     ("testing", 6),
+    ("guide", 6),
     ("lib", 7),
 ];
 
@@ -28,7 +29,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 
 /// Where a foreign crate may be named, as the beginnings of paths below `src`. A crate that is not here has no place yet.
-pub(crate) const FOREIGN: [(&str, &[&str]); 31] = [
+pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
     (
@@ -115,6 +116,7 @@ pub(crate) const FOREIGN: [(&str, &[&str]); 31] = [
             "driver/mysql/values.rs",
         ],
     ),
+    ("slab", &["session/registry.rs"]),
     ("smallvec", &["transaction/control.rs", "driver/postgres/", "driver/sqlite/", "model/", "runtime/"]),
     ("socket2", &["driver/postgres/socket.rs"]),
     (

@@ -5,22 +5,27 @@
 mod bank;
 mod bank_in_sql;
 mod bank_service;
+mod deployment;
+mod jobs;
 mod peewee;
 mod readme;
 mod stored;
 mod tables;
+mod web;
 
 use std::{fs, path::Path};
 
 /// The pages, and the files with the code that they show.
-const PAGES: [(&str, &[&str]); 5] = [
+const PAGES: [(&str, &[&str]); 7] = [
     (
         "docs/peewee-async.md",
         &["guide/peewee.rs", "guide/peewee/blocks.rs", "guide/peewee/databases.rs", "guide/peewee/manager.rs"],
     ),
     ("docs/from-sqlx.md", &["guide/bank_in_sql.rs", "guide/stored.rs"]),
-    ("docs/from-sea-orm.md", &["guide/bank.rs", "guide/stored.rs"]),
+    ("docs/from-sea-orm.md", &["guide/bank.rs"]),
     ("docs/from-diesel-async.md", &["guide/bank.rs"]),
+    ("docs/axum.md", &["guide/web.rs"]),
+    ("docs/deployment.md", &["guide/deployment.rs"]),
     ("README.md", &["guide/readme.rs"]),
 ];
 

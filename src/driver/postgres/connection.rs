@@ -166,8 +166,7 @@ impl PostgresConnection {
     ) -> Result<BytesMut, Refused> {
         let mut request = self.scratch.take();
         encode::bind(name, query.params, &prepared.params, &mut request)?;
-        message::execute(&mut request);
-        message::sync(&mut request);
+        message::execute_and_sync(&mut request);
         Ok(request)
     }
 

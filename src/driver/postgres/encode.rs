@@ -15,8 +15,7 @@ use uuid::Uuid;
 
 use super::{
     array::{Array, Element},
-    hstore, limits,
-    message::message,
+    hstore, limits, message,
     type_info::{EPOCH_DAYS, EPOCH_MICROS, is_out_of_range, type_name},
 };
 use crate::{
@@ -40,24 +39,15 @@ pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut Byte
     if values.len() != types.len() {
         return Err(wrong_count());
     }
-    let count = u16::try_from(values.len()).map_err(|_| wrong_count())?.to_be_bytes();
-    let mut written = Ok(());
-    message(b'B', out, |out| {
-        out.put_u8(0);
-        out.put_slice(name);
-        out.put_u8(0);
-        out.put_slice(&count);
-        let formats = out.len();
-        out.put_bytes(0, 2 * values.len());
-        out.put_slice(&count);
-        written = values.iter().zip(types).enumerate().try_for_each(|(at, (value, ty))| {
-            let is_text = put(at, value, ty, out)?;
-            out[formats + 2 * at + 1] = (!is_text).into();
-            Ok(())
-        });
-        out.put_slice(&[0, 1, 0, 1]);
-    });
-    written
+    let count = u16::try_from(values.len()).map_err(|_| wrong_count())?;
+    let start = out.len();
+    let formats = message::bind(name, count, out);
+    for (at, (value, ty)) in values.iter().zip(types).enumerate() {
+        let is_text = put(at, value, ty, out)?;
+        out[formats + 2 * at + 1] = (!is_text).into();
+    }
+    message::bound(start, out);
+    Ok(())
 }
 
 /// Why parameters are not sent: [`ErrorKind::Parameter`]. The message names the parameter and both types, never the

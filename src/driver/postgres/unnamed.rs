@@ -52,8 +52,7 @@ impl PostgresConnection {
         message::parse(b"", query.sql, &prepared.params, &mut request);
         encode::bind(b"", query.params, &prepared.params, &mut request)?;
         message::describe_bound(&mut request);
-        message::execute(&mut request);
-        message::sync(&mut request);
+        message::execute_and_sync(&mut request);
         Ok(request)
     }
 

@@ -50,6 +50,7 @@ pub(super) struct WaitLimits {
 }
 
 impl WaitLimits {
+    #[inline]
     pub(super) fn of(attempts: &Attempts, flight: &dyn Flight, patience: Duration, slice: Duration) -> Self {
         let (end, lock) = flight.limits().map_or((None, None), |limits| (limits.end, limits.lock));
         let left = attempts.left(lock.unwrap_or(patience));

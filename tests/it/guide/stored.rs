@@ -64,8 +64,7 @@ async fn the_programs_about_stored_values_do_what_they_say() -> Result<(), Error
         let row = Converted::select().filter(Converted::ID.eq(id) & Converted::STARTED.eq(moment(at))).one(db).await?;
         assert_eq!(row, Converted { id, started: moment(at) });
     }
-    let guides = ["docs/from-sqlx.md", "docs/from-sea-orm.md"].map(super::read);
-    assert!(guides.iter().all(|guide| guide.contains(CONVERT.trim_end())));
+    assert!(super::read("docs/from-sqlx.md").contains(CONVERT.trim_end()));
     db.execute("update session set started = replace(started, ' ', 'T') || '+00:00'", params![]).await?;
     assert_eq!(delete_before(db, moment(rows[1].1)).await?, 1);
     Ok(())

@@ -124,6 +124,8 @@ test_on! {
         let in_list = all().filter(Account::BALANCE.in_([16, 25])).columns((Account::NAME, Account::BALANCE));
         assert_eq!(objects.execute(in_list).await.unwrap(), [("ada".into(), 16), ("bob".into(), 25)]);
         assert_eq!(objects.count(all().limit(2).offset(2)).await.unwrap(), 1);
+        let page = objects.execute(all().page(1, 1)).await.unwrap();
+        assert_eq!(objects.execute(all().after(&page.rows[0])).await.unwrap().len(), 2);
         assert_eq!(Account::raw("select * from account where id = $1", params![1]).one(db).await.unwrap().balance, 16);
 
         let joined = Payment::select().join(Payment::ACCOUNT).columns((Payment::relation(), Account::relation()));
@@ -134,6 +136,9 @@ test_on! {
         let notes = Note::PAYMENT.children(Note::select());
         let tree = objects.prefetch(all(), Payment::ACCOUNT.children(Payment::select()).with(notes)).await.unwrap();
         assert_eq!(tree[0].children[0].children[0].text, "rent");
+
+        assert_eq!(db.sandbox(|| objects.execute(Note::delete())).await.unwrap(), 1);
+        assert_eq!(objects.count(Note::select()).await.unwrap(), 1, "it was undone");
 
         let ada = || [Account::NAME.set("ada"), Account::BALANCE.set(1)];
         let error = objects.create(ada()).await.unwrap_err();

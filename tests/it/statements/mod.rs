@@ -21,6 +21,8 @@ mod stale_statements;
 mod statement_memory;
 mod stream_memory;
 mod streams;
+#[cfg(feature = "full")]
+mod test_databases;
 mod texts_of_errors;
 #[cfg(feature = "full")]
 mod unexpected_answers;
