@@ -41,15 +41,6 @@ const SAVEPOINTS: [&str; 6] = levels!("SAVEPOINT": 0 1 2 3 4 5);
 const RELEASES: [&str; 6] = levels!("RELEASE SAVEPOINT": 0 1 2 3 4 5);
 
 impl Dialect {
-    /// The name of the system by OpenTelemetry's conventions. MariaDB is known by its protocol here, which is MySQL's.
-    pub(crate) fn system_name(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgresql",
-            Self::Mysql => "mysql",
-            Self::Sqlite => "sqlite",
-        }
-    }
-
     /// The syntax of its statements.
     pub(crate) fn syntax(self) -> Syntax {
         match self {

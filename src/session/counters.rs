@@ -14,8 +14,8 @@ use crate::{
 /// The counters of one database.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) transactions: Counter,
-    pub(crate) statements: Counter,
+    pub(super) transactions: Counter,
+    pub(super) statements: Counter,
     pub(super) flights: Counter,
     steps_owed: Counter,
     steps_cancelled: Counter,

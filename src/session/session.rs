@@ -73,7 +73,8 @@ impl Shared {
         instruments: Option<Instruments>,
     ) -> Self {
         let (id, dialect) = (next_id(), driver.dialect());
-        let instruments = instruments.unwrap_or_else(|| Instruments::new(dialect.system_name(), &pool_name(id)));
+        let instruments =
+            instruments.unwrap_or_else(|| Instruments::new(dialect.capabilities().system, &pool_name(id)));
         let pool = Arc::new(Pool::new(driver, options, instruments));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {
