@@ -16,6 +16,7 @@ macro_rules! links {
 [futures that are kept]: crate::guide::cancellation#futures-that-are-kept
 [limits]: crate::guide::limits
 [migrations]: crate::guide::migrations
+[observability]: crate::guide::observability
 [peewee-async]: crate::guide::from_peewee_async
 [rule 5]: crate::guide::semantics#5-a-spawned-task-is-outside
 [rule 34]: crate::guide::semantics#34-close-waits-for-open-transactions
@@ -71,5 +72,6 @@ pages! {
     semantics = "../docs/semantics.md";
     run
     migrations = "../docs/migrations.md"
+    observability = "../docs/observability.md"
     testing = "../docs/testing.md"
 }

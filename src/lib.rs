@@ -98,6 +98,7 @@
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
 //! - `refinery` has `Database::migrate`, which runs the migrations of that crate. It needs Rust 1.92, as that crate does.
 //! - `tower` has the module of that name.
+//! - `metrics` gives the figures of each database to the recorder of the crate `metrics`: `Database::record_metrics`.
 //! - `full` is all of them.
 
 // docs.rs sets this cfg: each item then tells the feature that it needs.
@@ -114,6 +115,7 @@ mod driver;
 mod error;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod instruments;
 pub mod model;
 mod pool;
 mod primitives;
@@ -150,7 +152,7 @@ pub use crate::{
     },
     driver::{Dialect, Notification, TlsMode, TlsRoots},
     error::{Error, ErrorKind, Result, RetryError},
-    pool::{ConnectionInfo, PoolConnection},
+    pool::{ConnectionInfo, PoolConnection, Timings},
     runtime::TransactionOutcome,
     session::{BlockState, Context, JoinSet, OpenBlock, Scope, ScopeSettings, Stats, join_set, scope, spawn},
     transaction::settings::Isolation,

@@ -10,6 +10,7 @@ mod answer;
 mod app;
 mod idempotency;
 mod jobs;
+mod metrics;
 mod schema;
 
 use std::{env, io, process::ExitCode};
@@ -47,12 +48,15 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(database: &str, listen: &str) -> Result<(), Box<dyn std::error::Error>> {
+    // Ahead of what it measures.
+    let prometheus = metrics::exporter()?.install_recorder()?;
     schema::create(database).await?;
     let objects = Manager::new(schema::open(database)?);
     let listener = TcpListener::bind(listen).await?;
     introduce(&listener.local_addr()?.to_string());
     let worker = jobs::Worker::start(&objects);
-    axum::serve(listener, app::router(&objects, worker.queue())).with_graceful_shutdown(interrupted()).await?;
+    let router = app::router(&objects, worker.queue()).merge(metrics::router(objects.database(), prometheus));
+    axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
     // Requests have ended; the jobs that they have queued are done before the last connection goes.
     println!("stopping: {} jobs done", worker.stop().await);
     objects.close().await;
@@ -75,6 +79,7 @@ fn introduce(address: &str) {
   curl -X POST http://{address}/accounts -H 'x-tenant: acme' --json '{{\"owner\": \"grace\", \"balance\": 0}}'
   curl -X POST http://{address}/transfers -H 'x-tenant: acme' -H 'idempotency-key: 1' --json '{{\"from\": 1, \"to\": 2, \"amount\": 30}}'
   curl 'http://{address}/accounts/1/entries?limit=10' -H 'x-tenant: acme'
+  curl 'http://{address}/metrics'
 "
     );
 }

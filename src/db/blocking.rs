@@ -24,7 +24,8 @@ impl Database {
         let options = PoolOptions { min_connections: 0, autoconnect: Some(true), ..shared.pool.options().clone() };
         let (driver, turn_timeout, close_timeout) = (Arc::clone(driver), shared.turn_timeout, shared.close_timeout);
         let defaults = shared.defaults.clone();
-        let blocking = Shared::new(driver, options, turn_timeout, close_timeout, defaults);
+        let instruments = Some(shared.pool.instruments().clone());
+        let blocking = Shared::new(driver, options, turn_timeout, close_timeout, defaults, instruments);
         let blocking = Self::new(blocking.with_limits(shared.limits.clone()).seen(shared.longest_open()));
         let mut pools = shared.blocking_pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);

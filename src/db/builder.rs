@@ -238,7 +238,7 @@ impl DatabaseBuilder {
             (options.idle_timeout, options.max_lifetime) = (None, None);
         }
         let (limits, turn_timeout, close_timeout) = (self.limits(), self.turn_timeout, self.close_timeout);
-        let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults);
+        let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults, None);
         Ok(Database::new(shared.with_limits(limits).seen(self.warn_open)))
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+#[cfg(feature = "metrics")]
+use crate::instruments::Gauges;
 use crate::{
     driver::{Dialect, Want},
     error::{Error, ErrorKind},
@@ -75,7 +77,7 @@ impl Database {
     /// # Cancel safety
     /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
     pub async fn connect(&self) -> Result<(), Error> {
-        self.shared.pool.connect().await
+        self.shared.pool.connect().await.map_err(|error| self.shared.count_error(error))
     }
 
     /// Makes sure that the database answers: one round trip on a connection of the pool, or on a new one where none is idle.
@@ -104,6 +106,10 @@ impl Database {
         if self.is_sandboxed() {
             return self.dispatch(&SIGN_OF_LIFE, Want::Batch).await.map(|_| ());
         }
+        self.answers().await.map_err(|error| self.shared.count_error(error))
+    }
+
+    async fn answers(&self) -> Result<(), Error> {
         let (pool, wait) = (&self.shared.pool, self.shared.pool.options().connect_timeout);
         let mut retries = 0;
         loop {
@@ -151,9 +157,49 @@ impl Database {
         self.shared.dialect
     }
 
-    /// What the database has done since it was opened, and what it does now.
+    /// What the database has done since it was opened, and what it does now. Its blocking handles have
+    /// [figures of their own](crate::sync::SyncDatabase::stats).
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.counters.stats(&self.shared.pool)
+        self.shared.stats()
+    }
+
+    /// Sets the gauges of this database in the recorder of the crate `metrics`: connections, requests that wait for one, and
+    /// transactions that are open. Counters and times reach the recorder by themselves.
+    ///
+    /// Call it where metrics are read, as in the handler of `/metrics`, or at an interval where they are sent: nothing here runs
+    /// on its own, and a figure such as the age of the oldest transaction is out of date as soon as it is told. It also
+    /// describes all metrics, with their units. Without a recorder it does nothing.
+    ///
+    /// The names, units and labels are in `docs/observability.md`. Blocking handles report under the name of their database.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main] async fn main() -> nestling::Result<()> {
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    /// use nestling::Database;
+    ///
+    /// let prometheus = PrometheusBuilder::new().install_recorder().expect("it is the first recorder");
+    /// let db = Database::open("sqlite::memory:")?;
+    /// db.ping().await?;
+    ///
+    /// db.record_metrics();
+    /// let page = prometheus.render();
+    /// assert!(page.contains("db_client_connection_max{db_system_name=\"sqlite\""), "{page}");
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn record_metrics(&self) {
+        let mut gauges = Gauges::default();
+        for stats in std::iter::once(self.stats()).chain(self.blocking_pools().iter().map(|pool| pool.stats())) {
+            gauges.connections += stats.connections;
+            gauges.idle += stats.idle;
+            gauges.most += stats.max_connections;
+            gauges.least_idle += stats.min_idle;
+            gauges.waiting += stats.waiting;
+            gauges.transactions += stats.transactions;
+            gauges.oldest = gauges.oldest.max(stats.oldest_transaction.unwrap_or_default());
+        }
+        self.shared.pool.instruments().set(gauges);
     }
 }

@@ -90,11 +90,11 @@ impl Database {
         let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
         match result {
             Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
-                in_time(end(block, result), &frame, deadline).await
+                self.in_time(end(block, result), &frame, deadline).await
             }
             Some(_) | None => {
                 roll_back_late(block).await;
-                Err(error_of(deadline).into())
+                Err(self.late(deadline).into())
             }
         }
     }
@@ -102,7 +102,7 @@ impl Database {
     /// Opens a block with time limits, by its deadline.
     pub(super) async fn open_limited(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let deadline = own_deadline(options);
-        until(deadline, self.open_in_time(options), || false).await?.unwrap_or_else(|| Err(error_of(deadline)))
+        until(deadline, self.open_in_time(options), || false).await?.unwrap_or_else(|| Err(self.late(deadline)))
     }
 
     async fn open_in_time(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
@@ -134,7 +134,7 @@ impl Database {
             deadline_of(limits)
         });
         let result = until(deadline, joined(&around, &frame, body), || frame.is_in_use()).await?;
-        result.unwrap_or_else(|| Err(error_of(deadline).into()))
+        result.unwrap_or_else(|| Err(self.late(deadline).into()))
     }
 
     /// Whether a statement has time limits.
@@ -189,15 +189,15 @@ impl Database {
         query: &Query<'_>,
         want: Want,
     ) -> Result<(Answer, StatementLease), Error> {
-        self.shared().counters.statements.add(1);
         let mut replays = 0;
         loop {
             let lease = self.shared().lease(held).await?;
-            let flight = DbFlight::alone(self.shared());
+            let mut flight = DbFlight::alone(self.shared()).with(query, want, lease.since());
             let work = trace::statement(&flight, query, || lease.connection().run(&flight, *query, want));
             let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
                 return Err(late_statement(self.statement_time(None)).with_statement(query.sql));
             };
+            flight.answered(&result);
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: it may go over another connection.
@@ -248,6 +248,7 @@ impl Database {
             match limits.acquire {
                 None => lease.await,
                 Some(wait) => within(wait, lease).await?.unwrap_or_else(|| {
+                    self.shared().pool.timed_out();
                     let text = format!(
                         "no connection came free within the {wait:?} that the block has for it: {}",
                         self.shared().pool.describe_use()
@@ -275,6 +276,37 @@ impl Database {
         let limits = self.shared().limits.as_deref().copied().unwrap_or_default();
         Limits::new(&limits, None, CancelScope::Nothing).explain(error)
     }
+
+    /// The error of a block at its deadline, on its way to the caller.
+    fn late(&self, deadline: Option<Deadline>) -> Error {
+        self.shared()
+            .count_error(deadline.map(|deadline| deadline.error()).expect("only a deadline ends a block early"))
+    }
+
+    /// Ends a block in time. A COMMIT that is on its way runs to its end, and its outcome is told.
+    async fn in_time<T, E: From<Error>>(
+        &self,
+        end: impl Future<Output = Result<T, E>>,
+        frame: &Frame<DbSession>,
+        deadline: Option<Deadline>,
+    ) -> Result<T, E> {
+        let mut clock = deadline.map(|deadline| DeadlineClock::new(deadline.at));
+        let mut end = Box::pin(end);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = end.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            match &mut clock {
+                // The frame is closed in the poll that sends the COMMIT. What is waited for ahead of it are statements of other tasks:
+                // the drop of the block stops them and rolls back.
+                Some(clock) if !frame.is_closed() => {
+                    clock.poll(cx, || false).map(|over| Err(over.err().unwrap_or_else(|| self.late(deadline)).into()))
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
 }
 
 fn deadline_of(limits: &RequestedLimits) -> Option<Deadline> {
@@ -287,37 +319,9 @@ fn own_deadline(options: &BlockOptions) -> Option<Deadline> {
     options.settings.limits()?.deadline.filter(|deadline| deadline.at == own)
 }
 
-fn error_of(deadline: Option<Deadline>) -> Error {
-    deadline.map(|deadline| deadline.error()).expect("only a deadline ends a block early")
-}
-
 /// Waits for a future until a deadline, if there is one; `None` when it is over.
 fn until<F, B>(deadline: Option<Deadline>, future: F, is_in_flight: B) -> Bounded<F, B> {
     Bounded::new(deadline.map(|deadline| deadline.at), future, is_in_flight)
-}
-
-/// Ends a block in time. A COMMIT that is on its way runs to its end, and its outcome is told.
-async fn in_time<T, E: From<Error>>(
-    end: impl Future<Output = Result<T, E>>,
-    frame: &Frame<DbSession>,
-    deadline: Option<Deadline>,
-) -> Result<T, E> {
-    let mut clock = deadline.map(|deadline| DeadlineClock::new(deadline.at));
-    let mut end = Box::pin(end);
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = end.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        match &mut clock {
-            // The frame is closed in the poll that sends the COMMIT. What is waited for ahead of it are statements of other tasks:
-            // the drop of the block stops them and rolls back.
-            Some(clock) if !frame.is_closed() => {
-                clock.poll(cx, || false).map(|over| Err(over.err().unwrap_or_else(|| error_of(deadline)).into()))
-            }
-            _ => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// How long the caller of a block that is late waits for its rollback, which goes on without it.

@@ -55,7 +55,7 @@ impl Database {
     /// # Cancel safety
     /// As [`atomic`](Self::atomic).
     pub(super) async fn in_own_block(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
-        let block = self.open_own_block().await?;
+        let block = self.open_own_block().await.map_err(|error| self.shared().count_error(error))?;
         let frame = Arc::clone(block.frame());
         let answer = async {
             if self.limits_statement_in(&frame) {
@@ -64,7 +64,8 @@ impl Database {
             let _permit = frame.statement().await?;
             self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
         };
-        let answer = answer.await;
+        // An error of the COMMIT is counted where it is sent.
+        let answer = answer.await.map_err(|error| self.shared().count_error(error));
         end(block, answer).await
     }
 
@@ -79,7 +80,7 @@ impl Database {
 
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let block = self.open_own_block().await?;
+        let block = self.open_own_block().await.map_err(|error| self.shared().count_error(error))?;
         let usage = Arc::new(StreamUse::new());
         let begun = async {
             let permit = block.frame().stream(&usage).await?;
@@ -95,7 +96,7 @@ impl Database {
                 let of = (Arc::clone(block.frame()), permit);
                 Ok(self.rows_of(answer, lease, usage, of).with_block(block))
             }
-            Err(error) => end(block, Err(error)).await,
+            Err(error) => end(block, Err(self.shared().count_error(error))).await,
         }
     }
 }

@@ -202,33 +202,44 @@ impl Database {
     /// Dropped before it is sent, it leaves no trace. Dropped in flight, the server is asked to stop it: outside a block
     /// nothing else happens, inside one the block can only be rolled back.
     pub(super) async fn dispatch(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
-        match self.place() {
+        let answer = match self.place() {
             Place::Frame(frame) if self.limits_statement_in(&frame) => {
                 Box::pin(self.dispatch_limited(frame, query, want)).await
             }
             Place::Alone { held } if self.shared().limits.is_some() => {
                 Box::pin(self.dispatch_alone(held, query, want)).await
             }
-            Place::Frame(frame) => {
-                let _permit = frame.statement().await?;
-                self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
-            }
+            Place::Frame(frame) => match frame.statement().await {
+                Ok(_permit) => self.in_frame(&frame, query, want).await.map(|(answer, _)| answer),
+                Err(error) => Err(error),
+            },
             // Boxed, as all statements would carry it.
-            Place::OwnBlock => Box::pin(self.in_own_block(query, want)).await,
-            Place::Alone { held } => {
-                let (answer, lease) = self.alone(held, query, want).await?;
-                if let Some(under_way) = lease.give_back() {
-                    // It ends early only at the end of its runtime, and this task with it.
-                    let _ = under_way.await;
+            Place::OwnBlock => return Box::pin(self.in_own_block(query, want)).await,
+            Place::Alone { held } => match self.alone(held, query, want).await {
+                Ok((answer, lease)) => {
+                    if let Some(under_way) = lease.give_back() {
+                        // It ends early only at the end of its runtime, and this task with it.
+                        let _ = under_way.await;
+                    }
+                    Ok(answer)
                 }
-                Ok(answer)
-            }
-        }
+                Err(error) => Err(error),
+            },
+        };
+        answer.map_err(|error| self.shared().count_error(error))
     }
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let frame = match self.place() {
+        let place = self.place();
+        if matches!(place, Place::OwnBlock) {
+            return Box::pin(self.stream_in_own_block(query)).await;
+        }
+        self.stream_at(place, query).await.map_err(|error| self.shared().count_error(error))
+    }
+
+    async fn stream_at(&self, place: Place, query: &Query<'_>) -> Result<RowStream, Error> {
+        let frame = match place {
             Place::Frame(frame) if self.limits_statement_in(&frame) => {
                 return Box::pin(self.stream_limited(frame, query)).await;
             }
@@ -274,16 +285,15 @@ impl Database {
         query: &Query<'_>,
         want: Want,
     ) -> Result<(Answer, Arc<Lease>), Error> {
-        self.shared().counters.statements.add(1);
         let session = frame.session_state().session();
         let mut replays = 0;
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
-            lease.note_statement(query.sql);
-            let flight = DbFlight::of(self.shared(), frame, lease.epoch());
+            let since = lease.note_statement(query.sql);
+            let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, since);
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
-            flight.landed();
+            flight.answered(&result);
             // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), Some(frame), fault)) {
@@ -322,7 +332,6 @@ impl Database {
     /// Runs a statement on a connection that is leased for it alone, which the caller gives back (rule 2). The task holds
     /// `held` connections of the database.
     async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, StatementLease), Error> {
-        self.shared().counters.statements.add(1);
         let mut replays = 0;
         loop {
             let lease = match self.shared().try_lease(held) {
@@ -330,9 +339,10 @@ impl Database {
                 // Boxed, as a statement that need not wait would carry it.
                 None => Box::pin(self.shared().lease(held)).await?,
             };
-            let flight = DbFlight::alone(self.shared());
+            let mut flight = DbFlight::alone(self.shared()).with(query, want, lease.since());
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, work).await;
+            flight.answered(&result);
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: it may go over another connection.

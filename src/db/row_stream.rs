@@ -114,10 +114,11 @@ impl RowStream {
             Some(lease) => examine(&self.shared.pool, lease.made(), frame.map(|frame| &**frame), fault),
             None => fault,
         };
-        match frame {
+        let error = match frame {
             Some(frame) => frame.check_open().err().unwrap_or_else(|| frame.fail(fault)),
             None => fault.error,
-        }
+        };
+        self.shared.count_error(error)
     }
 
     /// Releases the connection and the permit as soon as the last row was taken.

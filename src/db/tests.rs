@@ -19,7 +19,7 @@ fn database(max_connections: u32) -> (Database, Arc<FakeDriver>) {
     let driver = Arc::new(FakeDriver::default());
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let wait = Duration::from_secs(30);
-    (Database::new(Shared::new(shared, options(max_connections, 0), wait, wait, Settings::default())), driver)
+    (Database::new(Shared::new(shared, options(max_connections, 0), wait, wait, Settings::default(), None)), driver)
 }
 
 /// The frame of the block that is open, and its connection, over which nothing was sent.

@@ -19,6 +19,7 @@ use super::{
     recent::RecentStatements,
     session_options::{ConnectionInfo, SessionOptions},
     session_setup::SessionSetup,
+    usage::Usage,
 };
 use crate::{
     driver::{Connection, Driver, Query, SessionToken, SessionTracker, State, Want},
@@ -76,6 +77,8 @@ pub(crate) struct PoolEntry {
     /// Its user has just seen that it is idle, and gives it back.
     pub(crate) was_seen_idle: bool,
     pub(super) idle_since: Instant,
+    /// Since when its user has it.
+    lent_at: Option<Instant>,
     /// Whether it was lent before, or had been idle for long.
     was_used: bool,
     /// Whether that was so when it was lent last: it had been idle, rather than being made for its user.
@@ -88,6 +91,7 @@ pub(crate) struct PoolEntry {
     /// The runtime that it was lent on last.
     handle: Handle,
     setup: Arc<SessionSetup>,
+    usage: Arc<Usage>,
     /// What the block that has it has sent.
     pub(crate) recent: RecentStatements,
     /// Whether it is reset at each return.
@@ -103,6 +107,7 @@ struct Factory {
     epoch: Arc<ServerEpoch>,
     sessions: SessionTracker,
     setup: Arc<SessionSetup>,
+    usage: Arc<Usage>,
 }
 
 impl ManageConnection for Factory {
@@ -110,7 +115,7 @@ impl ManageConnection for Factory {
     type Error = Error;
 
     async fn connect(&self) -> Result<PoolEntry, Error> {
-        let (made, session) = (self.epoch.current(), self.sessions.token());
+        let (start, made, session) = (Instant::now(), self.epoch.current(), self.sessions.token());
         let (wait, servers) = (self.connect_timeout, self.driver.servers());
         let all = wait.saturating_mul(servers.len().max(1).try_into().unwrap_or(u32::MAX));
         let connection: Arc<dyn Connection> = match within(all, self.driver.connect(wait, session.clone())).await? {
@@ -124,11 +129,13 @@ impl ManageConnection for Factory {
         };
         self.setup.prepare(&connection).await?;
         let (now, handle) = (Instant::now(), Handle::current());
+        self.usage.created(now.duration_since(start));
         Ok(PoolEntry {
             connection,
             condemned: false,
             was_seen_idle: false,
             idle_since: now,
+            lent_at: None,
             was_used: false,
             was_at_rest: false,
             born: now,
@@ -136,6 +143,7 @@ impl ManageConnection for Factory {
             seen: made,
             handle,
             setup: Arc::clone(&self.setup),
+            usage: Arc::clone(&self.usage),
             recent: RecentStatements::default(),
             resets_on_return: self.setup.resets_on_return(),
             _session: session,
@@ -168,10 +176,12 @@ impl Connector {
         connect_timeout: Duration,
         options: SessionOptions,
         epoch: Arc<ServerEpoch>,
+        usage: Arc<Usage>,
     ) -> Self {
         let sessions = SessionTracker::default();
         let setup = Arc::new(SessionSetup::new(options, driver.dialect(), connect_timeout));
-        let factory = Factory { driver, connect_timeout, epoch: Arc::clone(&epoch), sessions: sessions.clone(), setup };
+        let factory =
+            Factory { driver, connect_timeout, epoch: Arc::clone(&epoch), sessions: sessions.clone(), setup, usage };
         // Without timeouts and without a minimum bb8 starts no task, which would be bound to the runtime of its start.
         let bb8 = bb8::Pool::builder()
             .max_size(most)
@@ -209,9 +219,24 @@ impl PoolEntry {
         is_idle && !self.condemned
     }
 
-    /// Whether it can be used without a check while it is idle: it was used just now, and none was found dead since.
-    pub(super) fn is_fresh(&self, epoch: &ServerEpoch) -> bool {
-        self.seen == epoch.current() && Instant::now() <= self.idle_since + FRESH
+    /// The present moment, if it can be used without a check while it is idle: it was used just now, and none was found dead
+    /// since.
+    pub(super) fn fresh_at(&self, epoch: &ServerEpoch) -> Option<Instant> {
+        let now = (self.seen == epoch.current()).then(Instant::now)?;
+        (now <= self.idle_since + FRESH).then_some(now)
+    }
+
+    /// Since when its user has it, or how old it is where it has none.
+    pub(crate) fn lent_at(&self) -> Instant {
+        self.lent_at.unwrap_or(self.born)
+    }
+
+    /// Its user is gone, and it is idle from `now` on or ends.
+    pub(super) fn left(&mut self, now: Instant) {
+        self.idle_since = now;
+        if let Some(lent_at) = self.lent_at.take() {
+            self.usage.used(now.duration_since(lent_at));
+        }
     }
 
     /// The connection goes back: it is reset first, if that is asked for.
@@ -285,7 +310,8 @@ impl PooledConnection {
     }
 
     /// Lends it to a user, maybe on another runtime than before.
-    pub(super) fn lend(&mut self, handle: Option<Handle>) {
+    pub(super) fn lend(&mut self, handle: Option<Handle>, now: Instant) {
+        self.lent_at = Some(now);
         if let Some(handle) = handle {
             self.handle = handle;
         }

@@ -71,10 +71,10 @@ impl Generation {
             return None;
         }
         let handle = Handle::try_current().ok()?;
-        let mut slot = self.wait_queue.take_recent()?;
+        let (mut slot, now) = self.wait_queue.take_recent()?;
         let pooled = slot.pooled.as_mut()?;
         if pooled.connection.state() == State::Idle {
-            return Some(slot.lent(Some(handle)));
+            return Some(slot.lent(Some(handle), now));
         }
         pooled.condemned = true;
         None
@@ -107,7 +107,7 @@ impl Generation {
         match self.wait_queue.ask() {
             Request::Granted(slot) => match self.fresh(slot) {
                 Ok(slot) => Ok(slot),
-                Err(slot) => Box::pin(self.fill(slot, self.options.acquire_timeout)).await,
+                Err(slot) => Box::pin(self.fill(slot, self.options.acquire_timeout, Instant::now())).await,
             },
             Request::Later(waiting) => Box::pin(self.queue(waiting, held)).await,
             Request::Closed => Err(closed()),
@@ -116,13 +116,10 @@ impl Generation {
 
     /// The slot, if a connection has come with it that can be used without a check.
     fn fresh(&self, slot: Slot) -> Result<Slot, Slot> {
-        match &slot.pooled {
-            Some(pooled)
-                if pooled.is_fresh(&self.connector.epoch)
-                    && pooled.connection.state() == State::Idle
-                    && !self.options.session.checks() =>
-            {
-                Ok(slot.lent(Handle::try_current().ok()))
+        let pooled = slot.pooled.as_ref().filter(|_| !self.options.session.checks());
+        match pooled.and_then(|pooled| Some((pooled, pooled.fresh_at(&self.connector.epoch)?))) {
+            Some((pooled, now)) if pooled.connection.state() == State::Idle => {
+                Ok(slot.lent(Handle::try_current().ok(), now))
             }
             _ => Err(slot),
         }
@@ -141,25 +138,37 @@ impl Generation {
         // By reference, as a future that is moved into another one takes room in both.
         let slot = match within_unless_stuck(wait, &mut waiting, all_here).await? {
             Waited::Ready(slot) => slot.ok_or_else(closed)?,
-            Waited::Late => return Err(self.late(held)),
+            Waited::Late => {
+                self.usage.timed_out();
+                return Err(self.late(held));
+            }
             Waited::Stuck => return Err(self.stuck(held)),
         };
         drop(counted);
         match self.fresh(slot) {
             Ok(slot) if slot.is_late() => Err(closed()),
-            Ok(slot) => Ok(slot),
+            Ok(slot) => {
+                self.usage.waited(start.elapsed());
+                Ok(slot)
+            }
             // Boxed again, as it is large and of no use while the caller waits in the queue.
-            Err(slot) => Box::pin(self.fill(slot, wait.saturating_sub(start.elapsed()))).await,
+            Err(slot) => Box::pin(self.fill(slot, wait.saturating_sub(start.elapsed()), start)).await,
         }
     }
 
-    /// Finds a connection for a slot: an idle one, maybe the one that has come with it, or else a new one.
-    async fn fill(&self, mut slot: Slot, left: Duration) -> Result<Slot, Error> {
+    /// Finds a connection for a slot: an idle one, maybe the one that has come with it, or else a new one. The caller has
+    /// waited since `start`.
+    async fn fill(&self, mut slot: Slot, left: Duration, start: Instant) -> Result<Slot, Error> {
         let mut refusal = None;
         let found = within(left, self.checkout(&mut slot, &mut refusal)).await?;
         found.ok_or_else(|| self.slow(refusal))??;
         // Closed while it was made: the close did not wait for this one.
-        if slot.is_late() { Err(closed()) } else { Ok(slot.lent(Handle::try_current().ok())) }
+        if slot.is_late() {
+            return Err(closed());
+        }
+        let now = Instant::now();
+        self.usage.waited(now.duration_since(start));
+        Ok(slot.lent(Handle::try_current().ok(), now))
     }
 
     /// Puts a usable connection into a slot. A server that refuses one for now is asked again.
@@ -231,6 +240,7 @@ impl Generation {
 
     /// There was room for a connection, but none was made in time.
     fn slow(&self, refusal: Option<Error>) -> Error {
+        self.usage.timed_out();
         let wait = self.options.acquire_timeout;
         let slow = |why| Error::new(ErrorKind::PoolTimeout, format!("no new connection was made within {wait:?}{why}"));
         match refusal {

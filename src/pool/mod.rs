@@ -12,6 +12,7 @@ mod session_setup;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timings;
 mod usage;
 mod wait_queue;
 
@@ -22,7 +23,7 @@ pub(crate) use self::{
     pool::Pool,
     recent::RecentStatements,
     session_options::SessionOptions,
-    usage::{Counter, Holders},
+    usage::{Counter, Holders, PoolFigures},
     wait_queue::{Slot, closed},
 };
-pub use self::{pool_connection::PoolConnection, session_options::ConnectionInfo};
+pub use self::{pool_connection::PoolConnection, session_options::ConnectionInfo, timings::Timings};

@@ -14,12 +14,13 @@ use super::{
     connection::{Connector, ServerEpoch},
     generation::{Generation, PoolOptions},
     outside::Outside,
-    usage::{Holders, Usage},
+    usage::{Holders, PoolFigures, Usage},
     wait_queue::{Slot, closed},
 };
 use crate::{
     driver::{Driver, SessionTracker},
     error::{Error, ErrorKind},
+    instruments::Instruments,
     runtime::{StreamUse, require_runtime},
 };
 
@@ -52,11 +53,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(driver: Arc<dyn Driver>, options: PoolOptions) -> Self {
+    pub(crate) fn new(driver: Arc<dyn Driver>, options: PoolOptions, instruments: Instruments) -> Self {
         Self {
             driver,
             options,
-            usage: Arc::default(),
+            usage: Arc::new(Usage::new(instruments)),
             server_epoch: Arc::default(),
             current: Arc::new(Mutex::new(Current { state: PoolState::New, epoch: 0 })),
             attempt: Mutex::default(),
@@ -70,7 +71,8 @@ impl Pool {
     fn build(&self) -> Arc<Generation> {
         let (driver, server_epoch) = (Arc::clone(&self.driver), Arc::clone(&self.server_epoch));
         let PoolOptions { max_connections, connect_timeout, ref session, .. } = self.options;
-        let connector = Connector::new(driver, max_connections, connect_timeout, session.clone(), server_epoch);
+        let (session, usage) = (session.clone(), Arc::clone(&self.usage));
+        let connector = Connector::new(driver, max_connections, connect_timeout, session, server_epoch, usage);
         Arc::new(Generation::new(self.options.clone(), Arc::clone(&self.usage), connector))
     }
 
@@ -138,9 +140,20 @@ impl Pool {
         }
     }
 
-    /// How many tasks wait for a connection.
-    pub(crate) fn waiting(&self) -> u64 {
-        self.usage.waiting.get()
+    /// What it has done, and does now.
+    pub(crate) fn figures(&self) -> PoolFigures {
+        let PoolOptions { max_connections, min_connections, .. } = self.options;
+        self.usage.figures(self.connections(), (max_connections, min_connections))
+    }
+
+    /// What it is measured by.
+    pub(crate) fn instruments(&self) -> &Instruments {
+        &self.usage.instruments
+    }
+
+    /// A block did not get a connection within the time that it has for that, which is less than that of the pool.
+    pub(crate) fn timed_out(&self) {
+        self.usage.timed_out();
     }
 
     /// How the pool's errors learn what its blocks hold. Told again, it stays with the first.

@@ -23,11 +23,11 @@ impl RecentStatements {
         (self.count, self.since) = (0, None);
     }
 
-    /// A statement is sent now.
+    /// A statement is sent `now`.
     #[inline]
-    pub(crate) fn note(&mut self, sql: &str) {
+    pub(crate) fn note(&mut self, sql: &str, now: Instant) {
         self.count += 1;
-        self.since = Some(Instant::now());
+        self.since = Some(now);
         self.text.clear();
         if sql.len() <= KEPT {
             self.text.push_str(sql);

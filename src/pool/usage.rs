@@ -1,5 +1,5 @@
-//! What the pool counts while it works: the tasks that wait for a connection, and the streams that hold one. And what holds its
-//! connections, in the words of its errors.
+//! What the pool counts and measures while it works: the tasks that wait for a connection, the streams that hold one, how long
+//! connections are made, waited for and used. And what holds its connections, in the words of its errors.
 
 use std::{
     fmt,
@@ -7,20 +7,93 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use crate::runtime::StreamUse;
+use super::timings::{Times, Timings};
+use crate::{instruments::Instruments, runtime::StreamUse};
 
 /// The use of one pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Usage {
     /// Tasks that wait for a connection.
     pub(super) waiting: Counter,
     pub(super) streams: OpenStreams,
     pub(super) blocks: Blocks,
+    pub(super) instruments: Instruments,
+    timeouts: Counter,
+    created: Times,
+    waits: Times,
+    uses: Times,
+}
+
+/// What a pool has done, and what it does now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolFigures {
+    pub(crate) connections: u64,
+    pub(crate) idle: u64,
+    pub(crate) most: u64,
+    pub(crate) least_idle: u64,
+    pub(crate) waiting: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) created: Timings,
+    pub(crate) waits: Timings,
+    pub(crate) uses: Timings,
 }
 
 impl Usage {
+    pub(super) fn new(instruments: Instruments) -> Self {
+        Self {
+            waiting: Counter::default(),
+            streams: OpenStreams::default(),
+            blocks: Blocks::default(),
+            instruments,
+            timeouts: Counter::default(),
+            created: Times::default(),
+            waits: Times::default(),
+            uses: Times::default(),
+        }
+    }
+
+    /// The figures of the pool, which has so many connections and idle ones, and may have so many.
+    pub(super) fn figures(&self, (connections, idle): (u64, u64), (most, least_idle): (u32, u32)) -> PoolFigures {
+        PoolFigures {
+            connections,
+            idle,
+            most: most.into(),
+            least_idle: least_idle.into(),
+            waiting: self.waiting.get(),
+            timeouts: self.timeouts.get(),
+            created: self.created.get(),
+            waits: self.waits.get(),
+            uses: self.uses.get(),
+        }
+    }
+
+    /// A connection was made.
+    pub(super) fn created(&self, time: Duration) {
+        self.created.add(time);
+        self.instruments.created(time);
+    }
+
+    /// A connection was had that was not at hand.
+    pub(super) fn waited(&self, time: Duration) {
+        self.waits.add(time);
+        self.instruments.waited(time);
+    }
+
+    /// A connection is given back.
+    pub(super) fn used(&self, time: Duration) {
+        self.uses.add(time);
+        self.instruments.used(time);
+    }
+
+    /// No connection was had in time.
+    pub(super) fn timed_out(&self) {
+        self.timeouts.add(1);
+        self.instruments.timed_out();
+    }
+
     /// What holds so many connections.
     pub(super) fn describe(&self, all: usize) -> String {
         let Holders { blocks, oldest } = self.blocks.0.get().map(|look| look()).unwrap_or_default();

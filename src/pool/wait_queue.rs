@@ -114,17 +114,15 @@ impl WaitQueue {
         Request::Later(Waiting { wait_queue: Arc::clone(self), number: Some(number), handed })
     }
 
-    /// A slot with the connection that was used last, if that is fresh and there is no waiter.
-    pub(super) fn take_recent(self: &Arc<Self>) -> Option<Slot> {
+    /// A slot with the connection that was used last, if that is fresh and there is no waiter, and the present moment.
+    pub(super) fn take_recent(self: &Arc<Self>) -> Option<(Slot, Instant)> {
         let mut state = self.state();
         let is_free = state.free > 0 && state.short == 0 && !self.is_closed();
-        if !is_free || !state.ready.last().is_some_and(|pooled| pooled.is_fresh(&self.epoch)) {
-            return None;
-        }
+        let now = state.ready.last().filter(|_| is_free)?.fresh_at(&self.epoch)?;
         state.free -= 1;
         let pooled = state.ready.pop();
         self.restock(state);
-        Some(Slot { wait_queue: Arc::clone(self), pooled })
+        Some((Slot { wait_queue: Arc::clone(self), pooled }, now))
     }
 
     /// A slot for a connection that is made ahead of its use, if the policy asks for more idle ones and a slot is free.
@@ -172,7 +170,7 @@ impl WaitQueue {
     /// Whether a returned connection may go to the next user.
     fn keeps(&self, pooled: &mut PooledConnection) -> bool {
         let now = Instant::now();
-        pooled.idle_since = now;
+        pooled.left(now);
         let is_old =
             self.idle_policy.max_lifetime.and_then(|most| pooled.born.checked_add(most)).is_some_and(|end| end <= now);
         pooled.condemned |= is_old || self.epoch.is_stale(pooled.made);
@@ -299,11 +297,11 @@ impl Slot {
         self.wait_queue.is_closed()
     }
 
-    /// Lends its connection to a user on the runtime of `handle`, if there is one.
+    /// Lends its connection `now` to a user on the runtime of `handle`, if there is one.
     #[must_use]
-    pub(super) fn lent(mut self, handle: Option<Handle>) -> Self {
+    pub(super) fn lent(mut self, handle: Option<Handle>, now: Instant) -> Self {
         if let Some(pooled) = &mut self.pooled {
-            pooled.lend(handle);
+            pooled.lend(handle, now);
         }
         self
     }

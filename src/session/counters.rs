@@ -1,8 +1,10 @@
 //! What a database counts while it works, and the snapshot of it that a program can ask for.
 
+use std::time::Duration;
+
 use crate::{
     error::Error,
-    pool::{Counter, Pool},
+    pool::{Counter, Pool, PoolFigures, Timings},
     transaction::{
         control::Tally,
         owed::{Flight, Owed},
@@ -12,15 +14,44 @@ use crate::{
 /// The counters of one database.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) transactions: Counter,
-    pub(crate) statements: Counter,
+    pub(super) transactions: Counter,
+    pub(super) statements: Counter,
     pub(super) flights: Counter,
     steps_owed: Counter,
     steps_cancelled: Counter,
     steps_sent: Counter,
+    ended: [Counter; 4],
+    pub(super) errors: Counter,
+}
+
+/// What has become of a transaction that was begun at the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransactionEnd {
+    Committed,
+    RolledBack,
+    /// The connection broke during COMMIT.
+    Unknown,
+    /// The connection broke before.
+    Lost,
+}
+
+impl TransactionEnd {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::RolledBack => "rolled_back",
+            Self::Unknown => "unknown",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 impl Counters {
+    /// A transaction has ended.
+    pub(super) fn count_end(&self, end: TransactionEnd) {
+        self.ended[end as usize].add(1);
+    }
+
     pub(super) fn count(&self, tally: Tally) {
         let Tally { owed, cancelled, sent } = tally;
         self.steps_owed.add(owed);
@@ -28,14 +59,29 @@ impl Counters {
         self.steps_sent.add(sent);
     }
 
-    pub(crate) fn stats(&self, pool: &Pool) -> Stats {
-        let Self { transactions, statements, flights, steps_owed, steps_cancelled, steps_sent } = self;
-        let (connections, idle) = pool.connections();
+    /// The snapshot, with the age of the oldest transaction.
+    pub(super) fn stats(&self, pool: &Pool, oldest_transaction: Option<Duration>) -> Stats {
+        let Self { transactions, statements, flights, steps_owed, steps_cancelled, steps_sent, ended, errors } = self;
+        let PoolFigures { connections, idle, most, least_idle, waiting, timeouts, created, waits, uses } =
+            pool.figures();
+        let ended = |end: TransactionEnd| ended[end as usize].get();
         Stats {
             connections,
             idle,
-            waiting: pool.waiting(),
+            max_connections: most,
+            min_idle: least_idle,
+            waiting,
+            timeouts,
+            created,
+            waits,
+            uses,
             transactions: transactions.get(),
+            oldest_transaction,
+            committed: ended(TransactionEnd::Committed),
+            rolled_back: ended(TransactionEnd::RolledBack),
+            unknown: ended(TransactionEnd::Unknown),
+            lost: ended(TransactionEnd::Lost),
+            errors: errors.get(),
             statements: statements.get(),
             flights: flights.get(),
             steps_owed: steps_owed.get(),
@@ -67,11 +113,37 @@ pub struct Stats {
     pub connections: u64,
     /// Connections that are not in use.
     pub idle: u64,
+    /// How many connections there may be.
+    pub max_connections: u64,
+    /// How many idle connections are kept ready.
+    pub min_idle: u64,
     /// Tasks that wait for a connection.
     pub waiting: u64,
+    /// Requests for a connection that had none in time.
+    pub timeouts: u64,
+    /// Connections made, with what `after_connect` runs on them.
+    pub created: Timings,
+    /// Requests for a connection that had one after a wait: for another user to give it back, for a check, or for a new one to
+    /// be made. A connection that is at hand is no wait.
+    pub waits: Timings,
+    /// Uses of connections that have ended, from their lending to their return, clean-up included.
+    pub uses: Timings,
     /// Transactions that are open at the server.
     pub transactions: u64,
-    /// Statements sent, control statements not counted.
+    /// The age of the oldest of these, since it got its connection; in a pinned connection since its BEGIN was sent.
+    pub oldest_transaction: Option<Duration>,
+    /// Transactions that were committed. Blocks that sent nothing are no transactions; nor are savepoints.
+    pub committed: u64,
+    /// Transactions that were rolled back, for whatever reason.
+    pub rolled_back: u64,
+    /// Transactions of which nobody knows whether they were committed, as the connection broke during COMMIT.
+    pub unknown: u64,
+    /// Transactions whose connection broke before COMMIT.
+    pub lost: u64,
+    /// Errors of statements, of connections, of ends of transactions, and of deadlines.
+    pub errors: u64,
+    /// Statements that were sent, once for each time that they were; a batch is one, and so is a stream. What begins and ends
+    /// blocks is not counted, nor what native clients send.
     pub statements: u64,
     /// Messages sent whose answer was awaited: statements, first-time preparations, COMMITs and ROLLBACKs.
     pub flights: u64,

@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    counters::CountedFlight,
+    counters::{CountedFlight, TransactionEnd},
     current,
     flight::{DbFlight, examine},
     lease::{Cancellation, Owner},
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     driver::State,
     error::{Error, ErrorKind},
+    instruments::Timer,
     pool::closed,
     runtime::{Session, SessionState, TaskLocal, ThreadContext, require_live_runtime, within},
     transaction::{
@@ -58,6 +59,8 @@ impl Session for DbSession {
         };
         session.cancelled(&lease).await?;
         let flight = DbFlight::ending(session.shared(), &session_state);
+        let is_commit = matches!(steps.last(), Some(Control::Commit));
+        let mut timer = Timer::of_end(is_commit);
         let name = session.name();
         let work = || lease.connection().control(&flight, &steps);
         let work = trace::ending(session.shared().id, name.as_deref(), &steps, work);
@@ -75,8 +78,14 @@ impl Session for DbSession {
         } else {
             work.await
         };
-        session.ended();
-        result.map_err(|fault| examine(&session.shared().pool, lease.made(), None, fault))
+        let error = result.as_ref().err();
+        timer.end(session.shared().pool.instruments(), error.map(|fault| &fault.error));
+        session.ended(end_of(is_commit, error));
+        result.map_err(|fault| {
+            let mut fault = examine(&session.shared().pool, lease.made(), None, fault);
+            fault.error = session.shared().count_error(fault.error);
+            fault
+        })
     }
 
     fn pipelines(&self) -> bool {
@@ -122,7 +131,8 @@ impl Session for DbSession {
 
     fn release(&self) -> Option<JoinHandle<()>> {
         let left = self.leave();
-        self.ended();
+        let is_lost = left.as_ref().is_some_and(|(lease, _)| lease.connection().state() == State::Broken);
+        self.ended(if is_lost { TransactionEnd::Lost } else { TransactionEnd::RolledBack });
         let (lease, registration) = left?;
         self.take_stream();
         // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
@@ -137,6 +147,16 @@ impl Session for DbSession {
 
     fn count(&self, tally: Tally) {
         self.shared().counters.count(tally);
+    }
+}
+
+/// What has become of a transaction by the answer to its last step.
+fn end_of(is_commit: bool, error: Option<&DriverError>) -> TransactionEnd {
+    match error {
+        None if is_commit => TransactionEnd::Committed,
+        Some(fault) if fault.error.kind() == ErrorKind::CommitUnknown => TransactionEnd::Unknown,
+        Some(fault) if fault.is_lost() => TransactionEnd::Lost,
+        None | Some(_) => TransactionEnd::RolledBack,
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::{
     any::Any,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -13,13 +16,14 @@ use super::{
     trace::{self, Sent, Traced},
 };
 use crate::{
-    driver::Dialect,
-    error::{Error, ServerClass},
+    driver::{Dialect, Query, Want},
+    error::{Error, ErrorKind, ServerClass},
+    instruments::Timer,
     pool::Pool,
     runtime::{Frame, FrameFlight, SessionState},
     transaction::{
         control::Control,
-        impact::{CancelScope, DriverError},
+        impact::{CancelScope, DriverError, Impact},
         limits::{FlightLimits, TimeLimit},
         owed::{Flight, Owed},
     },
@@ -31,6 +35,9 @@ pub(crate) struct DbFlight<'f> {
     shared: &'f Shared,
     /// For a tracing subscriber; boxed, as there is seldom one, and all statements would carry it.
     sent: Mutex<Option<Box<Sent>>>,
+    /// Whether it carries a statement that it has not sent yet.
+    is_unsent: AtomicBool,
+    timer: Timer,
 }
 
 /// Which block's steps a flight takes along.
@@ -45,7 +52,15 @@ enum Owner<'f> {
 
 impl<'f> DbFlight<'f> {
     fn new(shared: &'f Shared, owner: Owner<'f>) -> Self {
-        Self { owner, shared, sent: Mutex::default() }
+        Self { owner, shared, sent: Mutex::default(), is_unsent: AtomicBool::new(false), timer: Timer::default() }
+    }
+
+    /// The same flight, with a statement that was begun some time ago.
+    #[must_use]
+    pub(crate) fn with(mut self, query: &Query<'_>, want: Want, since: Instant) -> Self {
+        self.is_unsent = AtomicBool::new(true);
+        self.timer = Timer::of_statement(query.sql, want == Want::Batch, since);
+        self
     }
 
     /// A flight outside any block.
@@ -68,6 +83,23 @@ impl<'f> DbFlight<'f> {
         if let Owner::Frame(flight) = &self.owner {
             flight.landed();
         }
+    }
+
+    /// The answer to its statement has come, as for [`landed`](Self::landed).
+    pub(crate) fn answered<T>(&mut self, result: &Result<T, DriverError>) {
+        self.landed();
+        let fault = result.as_ref().err();
+        let is_refused = |fault: &DriverError| {
+            // By a connection that turned out to be dead; or behind its preparation, as its parameters do not fit.
+            fault.impact == Impact::NotSent || fault.error.kind() == ErrorKind::Parameter
+        };
+        if *self.is_unsent.get_mut() {
+            self.timer = Timer::default();
+        } else if fault.is_some_and(is_refused) {
+            self.shared.counters.statements.sub(1);
+            self.timer = Timer::default();
+        }
+        self.timer.end(self.shared.pool.instruments(), fault.map(|fault| &fault.error));
     }
 
     fn take_steps(&self) -> Result<Owed<'_>, Error> {
@@ -121,6 +153,11 @@ impl Flight for DbFlight<'_> {
     fn take(&self) -> Result<Owed<'_>, Error> {
         let owed = self.take_steps()?;
         self.shared.counters.flights.add(1);
+        // One task alone takes.
+        if self.is_unsent.load(Ordering::Relaxed) {
+            self.is_unsent.store(false, Ordering::Relaxed);
+            self.shared.counters.statements.add(1);
+        }
         Ok(owed)
     }
 
@@ -167,6 +204,9 @@ impl Drop for DbFlight<'_> {
         // Steps that are not traced yet went with a flight that was dropped.
         if self.sent.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
             trace::dropped(self);
+        }
+        if !*self.is_unsent.get_mut() {
+            self.timer.cancel(self.shared.pool.instruments());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
@@ -53,6 +53,11 @@ impl StatementLease {
     /// The epoch of the server in which the connection was made.
     pub(crate) fn made(&self) -> u64 {
         self.pooled().made
+    }
+
+    /// Since when it is lent.
+    pub(crate) fn since(&self) -> Instant {
+        self.pooled().lent_at()
     }
 
     /// Gives the connection back, as [`Lease::give_back`] does.
@@ -149,11 +154,13 @@ impl Lease {
         self.slot().as_ref().is_none_or(Slot::is_late)
     }
 
-    /// A statement is sent over it now.
-    pub(crate) fn note_statement(&self, sql: &str) {
+    /// A statement is sent over it now, at the returned moment.
+    pub(crate) fn note_statement(&self, sql: &str) -> Instant {
+        let now = Instant::now();
         if let Some(pooled) = self.slot().as_mut().and_then(|slot| slot.pooled.as_mut()) {
-            pooled.recent.note(sql);
+            pooled.recent.note(sql, now);
         }
+        now
     }
 
     /// Looks at what was sent over it.

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{
@@ -16,7 +16,7 @@ use futures_util::{
 use tokio::time::timeout;
 
 use super::{
-    counters::Counters,
+    counters::{Counters, Stats, TransactionEnd},
     lease::{Cancellation, Lease},
     open_watch::OpenWatch,
     registry::{Registration, Registry},
@@ -25,6 +25,7 @@ use crate::{
     data::row::Row,
     driver::{Dialect, Driver},
     error::{Error, ErrorKind},
+    instruments::Instruments,
     pool::{Pool, PoolOptions},
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
@@ -69,12 +70,15 @@ impl Shared {
         turn_timeout: Duration,
         close_timeout: Duration,
         defaults: Settings,
+        instruments: Option<Instruments>,
     ) -> Self {
-        let dialect = driver.dialect();
-        let pool = Arc::new(Pool::new(driver, options));
+        let (id, dialect) = (next_id(), driver.dialect());
+        let instruments =
+            instruments.unwrap_or_else(|| Instruments::new(dialect.capabilities().system, &pool_name(id)));
+        let pool = Arc::new(Pool::new(driver, options, instruments));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {
-            id: next_id(),
+            id,
             dialect,
             turn_timeout,
             close_timeout,
@@ -113,6 +117,28 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// What the database has done, and does now.
+    pub(crate) fn stats(&self) -> Stats {
+        let open = self.registry.look();
+        let ages = open.iter().filter_map(|open| open.outermost.session_state().session().age_since(open.since));
+        self.counters.stats(&self.pool, ages.max())
+    }
+
+    /// Counts an error on its way to the caller.
+    #[cold]
+    pub(crate) fn count_error(&self, error: Error) -> Error {
+        self.counters.errors.add(1);
+        self.pool.instruments().failed(error.kind());
+        error
+    }
+}
+
+/// The name by which the pool of a database is told from others.
+fn pool_name(id: usize) -> String {
+    id.to_string()
+}
+
 fn next_id() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -145,6 +171,8 @@ pub(crate) struct DbSession {
     counted: AtomicBool,
     /// The name of that transaction, for the traces.
     name: Mutex<Option<Arc<str>>>,
+    /// When it was begun, on a pinned connection: elsewhere it is as old as the lease.
+    begun: Mutex<Option<Instant>>,
 }
 
 impl DbSession {
@@ -157,6 +185,7 @@ impl DbSession {
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             name: Mutex::default(),
+            begun: Mutex::default(),
         }
     }
 
@@ -195,7 +224,7 @@ impl DbSession {
                 drop(lease_state);
                 drop(old);
                 lease.condemn();
-                self.ended();
+                self.uncount();
                 true
             }
             // Another statement of the same flight was faster.
@@ -277,11 +306,14 @@ impl DbSession {
             match step {
                 Control::Begin(_) => {
                     *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
+                    if frame.root().is_some_and(|root| root.parent().is_some()) {
+                        *self.begun() = Some(Instant::now());
+                    }
                     if !self.counted.swap(true, Ordering::AcqRel) {
                         self.shared.counters.transactions.add(1);
                     }
                 }
-                Control::Rollback => self.ended(),
+                Control::Rollback => self.ended(TransactionEnd::RolledBack),
                 _ => {}
             }
         }
@@ -292,18 +324,37 @@ impl DbSession {
         self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn begun(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The age of the transaction that is open at the server, if one is; the session is leased since some moment.
+    fn age_since(&self, leased: Instant) -> Option<Duration> {
+        self.counted.load(Ordering::Acquire).then(|| self.begun().unwrap_or(leased).elapsed())
+    }
+
     /// The server has no transaction open any more.
-    pub(super) fn ended(&self) {
-        if self.counted.swap(false, Ordering::AcqRel) {
+    pub(super) fn ended(&self, end: TransactionEnd) {
+        if self.uncount() {
+            self.shared.counters.count_end(end);
+            self.shared.pool.instruments().transaction_ended(end.as_str());
+        }
+    }
+
+    /// Whether the server had a transaction open, which it has no more.
+    fn uncount(&self) -> bool {
+        let was_open = self.counted.swap(false, Ordering::AcqRel);
+        if was_open {
             self.shared.counters.transactions.sub(1);
         }
+        was_open
     }
 }
 
 impl Drop for DbSession {
     fn drop(&mut self) {
-        // At the end of a runtime a transaction may be dropped without its end having been awaited.
-        self.ended();
+        // At the end of a runtime a transaction may be dropped without its end having been awaited: it ends with its connection.
+        self.ended(TransactionEnd::RolledBack);
     }
 }
 

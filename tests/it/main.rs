@@ -20,6 +20,8 @@ mod drivers;
 #[cfg(feature = "full")]
 mod guide;
 mod hooks;
+#[cfg(feature = "full")]
+mod metrics;
 mod models;
 mod peewee_async;
 mod pool;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     driver::Driver,
     error::{Error, ErrorKind},
+    instruments::Instruments,
 };
 
 /// Longer than a connection is trusted without a look at it.
@@ -24,8 +25,10 @@ fn generation(max_connections: u32, min_connections: u32) -> (Arc<Generation>, A
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let options = options(max_connections, min_connections);
     let (wait, session) = (options.connect_timeout, options.session.clone());
-    let connector = Connector::new(shared, max_connections, wait, session, Arc::new(ServerEpoch::default()));
-    (Arc::new(Generation::new(options, Arc::<Usage>::default(), connector)), driver)
+    let usage = Arc::new(Usage::new(Instruments::new("none", "test")));
+    let connector =
+        Connector::new(shared, max_connections, wait, session, Arc::new(ServerEpoch::default()), Arc::clone(&usage));
+    (Arc::new(Generation::new(options, usage, connector)), driver)
 }
 
 fn entry(lease: &Slot) -> &PoolEntry {

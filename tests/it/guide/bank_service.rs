@@ -14,8 +14,12 @@ mod hang_ups;
 mod idempotency;
 #[path = "../../../examples/bank/jobs.rs"]
 mod jobs;
+#[path = "../../../examples/bank/metrics.rs"]
+mod metrics;
 #[path = "../../../examples/bank/schema.rs"]
 mod schema;
+#[path = "bank_service/scraped.rs"]
+mod scraped;
 
 use std::collections::HashSet;
 

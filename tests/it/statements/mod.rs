@@ -15,6 +15,8 @@ mod protocol_limits;
 mod reading_rows;
 mod secret_values;
 mod secrets_in_messages;
+#[cfg(feature = "full")]
+mod sent;
 mod server_errors;
 #[cfg(feature = "full")]
 mod stale_statements;
