@@ -282,7 +282,7 @@ impl Database {
             lease.note_statement(query.sql);
             let flight = DbFlight::of(self.shared(), frame, lease.epoch());
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, work).await;
+            let result = trace::statement(&flight, query, want, work).await;
             flight.landed();
             // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
@@ -332,7 +332,7 @@ impl Database {
             };
             let flight = DbFlight::alone(self.shared());
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, work).await;
+            let result = trace::statement(&flight, query, want, work).await;
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: it may go over another connection.

@@ -58,9 +58,8 @@ impl Session for DbSession {
         };
         session.cancelled(&lease).await?;
         let flight = DbFlight::ending(session.shared(), &session_state);
-        let name = session.name();
         let work = || lease.connection().control(&flight, &steps);
-        let work = trace::ending(session.shared().id, name.as_deref(), &steps, work);
+        let work = trace::ending(session.labels(), session.take_transaction(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As for a block that is dropped: a transaction that is not rolled back in time ends with its connection.
             match Box::pin(within(PATIENCE, work)).await {
@@ -128,7 +127,8 @@ impl Session for DbSession {
         // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
         // on, as their block has ended.
         let shared = self.shared();
-        let owner = Owner { database: shared.id, counters: Arc::clone(&shared.counters), name: self.name() };
+        let (counters, labels) = (Arc::clone(&shared.counters), Arc::clone(&shared.labels));
+        let owner = Owner { labels, counters, transaction: self.take_transaction() };
         let cancellation = self.cancelling().take();
         let clean_up = lease.give_back(Some(owner), cancellation);
         drop(registration);
@@ -144,7 +144,8 @@ impl DbSession {
     /// Ends all that is open on the connection, and takes it away: it is thrown away as soon as no statement uses it. The
     /// session is lost already, so that its frames send nothing any more.
     fn end_now(&self) -> BoxFuture<'static, ()> {
-        let (database, counters, name) = (self.shared().id, Arc::clone(&self.shared().counters), self.name());
+        let (labels, counters) = (Arc::clone(self.labels()), Arc::clone(&self.shared().counters));
+        let transaction = self.take_transaction();
         let left = self.leave();
         self.take_stream();
         Box::pin(async move {
@@ -158,7 +159,7 @@ impl DbSession {
             let steps = [Control::Rollback];
             let flight = CountedFlight(&counters);
             // Should it fail, the connection is closed all the same.
-            let _ = trace::ending(database, name.as_deref(), &steps, || connection.control(&flight, &steps)).await;
+            let _ = trace::ending(&labels, transaction, &steps, || connection.control(&flight, &steps)).await;
             drop(lease.give_back(None, None));
         })
     }

@@ -17,9 +17,12 @@ use tokio::time::timeout;
 
 use super::{
     counters::Counters,
+    labels::{Labels, TraceOptions},
     lease::{Cancellation, Lease},
+    open_transaction::OpenTransaction,
     open_watch::OpenWatch,
     registry::{Registration, Registry},
+    trace,
 };
 use crate::{
     data::row::Row,
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Option<Arc<RequestedLimits>>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
+    /// What logs and spans tell of the database.
+    pub(crate) labels: Arc<Labels>,
     pub(super) registry: Arc<Registry<DbSession>>,
     /// The watch over what is open for too long, if that was asked for.
     pub(super) open_watch: Option<Arc<OpenWatch>>,
@@ -71,6 +76,7 @@ impl Shared {
         defaults: Settings,
     ) -> Self {
         let dialect = driver.dialect();
+        let labels = Labels::new(options.name.clone(), Arc::clone(&driver), TraceOptions::default());
         let pool = Arc::new(Pool::new(driver, options));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {
@@ -82,6 +88,7 @@ impl Shared {
             limits: None,
             pool,
             counters,
+            labels: Arc::new(labels),
             registry,
             open_watch: None,
             blocking_pools: Mutex::default(),
@@ -92,6 +99,13 @@ impl Shared {
     #[must_use]
     pub(crate) fn with_limits(self, limits: Option<Arc<RequestedLimits>>) -> Self {
         Self { limits, ..self }
+    }
+
+    /// What logs and spans tell of the database.
+    #[must_use]
+    pub(crate) fn traced(self, options: TraceOptions) -> Self {
+        let labels = Labels::new(self.pool.options().name.clone(), Arc::clone(self.pool.driver()), options);
+        Self { labels: Arc::new(labels), ..self }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
@@ -105,6 +119,7 @@ impl Shared {
             limits: self.limits.clone(),
             pool: Arc::clone(&self.pool),
             counters: Arc::clone(&self.counters),
+            labels: Arc::clone(&self.labels),
             registry: Arc::clone(&self.registry),
             open_watch: self.open_watch.clone(),
             blocking_pools: Mutex::default(),
@@ -143,8 +158,8 @@ pub(crate) struct DbSession {
     pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
-    /// The name of that transaction, for the traces.
-    name: Mutex<Option<Arc<str>>>,
+    /// That transaction, if somebody listens to its end.
+    transaction: Mutex<Option<Box<OpenTransaction>>>,
 }
 
 impl DbSession {
@@ -156,12 +171,16 @@ impl DbSession {
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
-            name: Mutex::default(),
+            transaction: Mutex::default(),
         }
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(super) fn labels(&self) -> &Arc<Labels> {
+        &self.shared.labels
     }
 
     pub(super) fn lease_state(&self) -> MutexGuard<'_, LeaseState> {
@@ -196,6 +215,9 @@ impl DbSession {
                 drop(old);
                 lease.condemn();
                 self.ended();
+                if let Some(mut transaction) = self.take_transaction() {
+                    transaction.forget();
+                }
                 true
             }
             // Another statement of the same flight was faster.
@@ -271,25 +293,46 @@ impl DbSession {
         self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to know their names.
-    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) {
+    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to tell of them. Returns the one that
+    /// is over with them, which is told when no lock is held any more.
+    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) -> Option<Box<OpenTransaction>> {
+        let mut over = None;
         for step in steps {
             match step {
                 Control::Begin(_) => {
-                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
+                    if trace::listens() {
+                        let begun = OpenTransaction::begun(self.labels(), frame);
+                        over = self.transaction().replace(begun).or(over);
+                    }
                     if !self.counted.swap(true, Ordering::AcqRel) {
                         self.shared.counters.transactions.add(1);
                     }
                 }
-                Control::Rollback => self.ended(),
+                Control::Rollback => {
+                    self.ended();
+                    over = self.take_transaction();
+                }
                 _ => {}
             }
         }
+        over
     }
 
-    /// The name of the transaction that was begun last.
-    pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn transaction(&self) -> MutexGuard<'_, Option<Box<OpenTransaction>>> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts something for the transaction that the server has open, if somebody listens to its end.
+    #[cold]
+    pub(super) fn count_in_transaction(&self, count: impl FnOnce(&mut OpenTransaction)) {
+        if let Some(transaction) = &mut *self.transaction() {
+            count(transaction);
+        }
+    }
+
+    /// The transaction that the server has open, for the one that ends it.
+    pub(super) fn take_transaction(&self) -> Option<Box<OpenTransaction>> {
+        self.transaction().take()
     }
 
     /// The server has no transaction open any more.
