@@ -84,7 +84,12 @@ impl ManualBlock {
     /// Rolls the block back after its body panicked.
     pub(crate) async fn abandon(self) {
         if let Self::Own(block, span) = self {
-            span.in_scope(|| block.rollback()).await;
+            let frame = Arc::clone(block.frame());
+            let rolled_back = async {
+                block.rollback().await;
+                Err(())
+            };
+            let _panic_goes_on: Result<(), ()> = span.around(&frame, rolled_back).await;
         }
     }
 }

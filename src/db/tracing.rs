@@ -7,6 +7,26 @@ use super::DatabaseBuilder;
 impl DatabaseBuilder {
     /// The name of the database in logs and spans, in [`Database::open_blocks`](crate::Database::open_blocks) and in the error of a pool
     /// that has no connection to give. Defaults to the name that the server knows it by, or to that of the file.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use nestling::{Database, Error, params};
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// let db = Database::builder("sqlite::memory:")
+    ///     .name("orders")
+    ///     .slow_statement_threshold(Duration::from_millis(200))
+    ///     .build()?;
+    /// db.atomic(|| async {
+    ///     db.query("select 1", params![]).await?;
+    ///     assert_eq!(db.open_blocks()[0].database, "orders");
+    ///     Ok::<_, Error>(())
+    /// })
+    /// .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn name(mut self, name: &str) -> Self {
         self.pool.name = Some(name.into());
         self

@@ -172,6 +172,21 @@ test_on! {
     }
 }
 
+/// rules 16, 75: a COMMIT that the server refuses
+#[tokio::test]
+async fn a_refused_commit_is_a_warning_with_its_code() {
+    let backend = crate::harness::Backend::postgres().await.with_items().await;
+    let db = &backend.db;
+    db.batch("create table gift (item bigint references item deferrable initially deferred)").await.expect("a table");
+    let (recorder, _guard) = Recorder::start();
+    let refused = db.atomic(|| db.execute("insert into gift values ($1)", params![1])).await;
+    assert!(refused.expect_err("there is no such item").is_foreign_key_violation());
+    let records = recorder.take();
+    let told = one(records.into_iter().filter(|record| record.what == "transaction ended").collect());
+    assert_eq!((told.level, told.get("nestling.transaction.outcome")), (Some(Level::WARN), "rolled back"));
+    assert_eq!((told.get("db.response.status_code"), told.get("error.type")), ("23503", "23503"));
+}
+
 test_on! {
     every_server_on_one_thread;
 
