@@ -1,6 +1,6 @@
 //! [`Labels`]: what logs and spans tell of a database: its name, where it is, and what was asked of them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use crate::driver::{Dialect, Driver};
 
@@ -19,8 +19,7 @@ impl Default for TraceOptions {
     }
 }
 
-/// What is told of a database.
-#[derive(Debug)]
+/// What is told of a database. Its `Debug` form leaves out the driver, which knows secrets.
 pub(crate) struct Labels {
     name: Option<Arc<str>>,
     pub(super) driver: Arc<dyn Driver>,
@@ -48,5 +47,12 @@ impl Labels {
             Some((host, port)) => (Some(host.trim_matches(['[', ']'])), Some(port)),
             None => (Some(server), None),
         }
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, driver: _, options } = self;
+        f.debug_struct("Labels").field("name", name).field("options", options).finish_non_exhaustive()
     }
 }
