@@ -13,7 +13,7 @@ use super::{Database, Propagation, options::BlockOptions, options::TransactionBu
 use crate::{
     error::{Error, ErrorKind, RetryError},
     runtime::pause,
-    session::trace,
+    session::{Labels, trace},
 };
 
 /// What a [`TransactionBuilder`] knows whose body may run several times, from [`TransactionBuilder::retry`].
@@ -229,7 +229,7 @@ impl<T> Kept<T> {
 
 /// The attempts at one transaction.
 struct Attempts<'a, 'd> {
-    database: usize,
+    labels: Arc<Labels>,
     name: Option<Arc<str>>,
     runs: &'a Retrying<'d>,
     made: u32,
@@ -238,7 +238,13 @@ struct Attempts<'a, 'd> {
 
 impl<'a, 'd> Attempts<'a, 'd> {
     fn new(db: &Database, options: &BlockOptions, runs: &'a Retrying<'d>) -> Self {
-        Self { database: db.id(), name: options.name.clone(), runs, made: 0, since: Instant::now() }
+        Self {
+            labels: Arc::clone(&db.shared().labels),
+            name: options.name.clone(),
+            runs,
+            made: 0,
+            since: Instant::now(),
+        }
     }
 
     /// What follows from the end of an attempt: the end of all, or another attempt, behind a pause.
@@ -279,7 +285,7 @@ impl<'a, 'd> Attempts<'a, 'd> {
             Failure::Block(error) => Some(error),
         };
         if let Some(error) = found {
-            trace::attempt(self.database, self.name.as_deref(), (self.made, retry.most()), error, since, wait);
+            trace::attempt(&self.labels, self.name.as_deref(), (self.made, retry.most()), error, since, wait);
         }
         let Some(wait) = wait else {
             let last = match failure {

@@ -26,7 +26,9 @@ impl Database {
         let defaults = shared.defaults.clone();
         let instruments = Some(shared.pool.instruments().clone());
         let blocking = Shared::new(driver, options, turn_timeout, close_timeout, defaults, instruments);
-        let blocking = Self::new(blocking.with_limits(shared.limits.clone()).seen(shared.longest_open()));
+        let blocking = Self::new(
+            blocking.with_limits(shared.limits.clone()).seen(shared.longest_open()).traced(shared.labels.options),
+        );
         let mut pools = shared.blocking_pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(blocking.shared()));

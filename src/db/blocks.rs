@@ -6,7 +6,7 @@ use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
-    session::{DbFlight, DbSession, current, examine, trace},
+    session::{DbFlight, DbSession, TransactionSpan, current, examine, trace},
     transaction::limits::RequestedLimits,
 };
 
@@ -364,8 +364,23 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
+    if trace::is_on() {
+        // Boxed, so that blocks that are not traced do not carry it.
+        return Box::pin(run_traced(block, body)).await;
+    }
     let result = Scope::lazy(block.context(), body).await;
     end(block, result).await
+}
+
+async fn run_traced<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    let frame = Arc::clone(block.frame());
+    let body = Scope::lazy(block.context(), body);
+    TransactionSpan::of(&frame).around(&frame, async { end(block, body.await).await }).await
 }
 
 /// Ends a block as its body ended.

@@ -7,7 +7,7 @@ use crate::{
     driver::{ConnectParts, Driver},
     error::{Error, ErrorKind},
     pool::{PoolOptions, SessionOptions},
-    session::Shared,
+    session::{Shared, TraceOptions},
     transaction::{control::Settings, limits::RequestedLimits},
 };
 
@@ -29,6 +29,7 @@ pub struct DatabaseBuilder {
     pub(super) defaults: Settings,
     pub(super) limits: RequestedLimits,
     pub(super) warn_open: Option<Duration>,
+    pub(super) trace: TraceOptions,
 }
 
 impl Database {
@@ -102,6 +103,7 @@ impl DatabaseBuilder {
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             autoconnect: None,
             session: SessionOptions::default(),
+            name: None,
         };
         Self {
             url: url.to_owned(),
@@ -116,6 +118,7 @@ impl DatabaseBuilder {
             defaults: Settings::default(),
             limits: RequestedLimits::default(),
             warn_open: None,
+            trace: TraceOptions::default(),
         }
     }
 
@@ -239,7 +242,7 @@ impl DatabaseBuilder {
         }
         let (limits, turn_timeout, close_timeout) = (self.limits(), self.turn_timeout, self.close_timeout);
         let shared = Shared::new(driver.into(), self.pool, turn_timeout, close_timeout, self.defaults, None);
-        Ok(Database::new(shared.with_limits(limits).seen(self.warn_open)))
+        Ok(Database::new(shared.with_limits(limits).seen(self.warn_open).traced(self.trace)))
     }
 
     /// The URL without its user and options, which may be secret. Of a text that is no clear URL hardly anything is left.
@@ -340,6 +343,7 @@ impl fmt::Debug for DatabaseBuilder {
             defaults,
             limits,
             warn_open,
+            trace,
         } = self;
         f.debug_struct("DatabaseBuilder")
             .field("url", &self.shown_url())
@@ -354,6 +358,7 @@ impl fmt::Debug for DatabaseBuilder {
             .field("defaults", defaults)
             .field("limits", limits)
             .field("warn_open_longer_than", warn_open)
+            .field("trace", trace)
             .finish()
     }
 }

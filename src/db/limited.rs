@@ -18,7 +18,7 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Block, Bounded, DeadlineClock, Frame, Scope, StreamUse, joined, within},
-    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, current, examine, trace},
+    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, TransactionSpan, current, examine, trace},
     transaction::{
         impact::{CancelScope, Impact},
         limits::{Deadline, Limits, RequestedLimits, late_statement},
@@ -87,16 +87,19 @@ impl Database {
         } else {
             None
         };
-        let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
-        match result {
-            Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
-                self.in_time(end(block, result), &frame, deadline).await
+        let body_and_end = async {
+            let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
+            match result {
+                Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
+                    self.in_time(end(block, result), &frame, deadline).await
+                }
+                Some(_) | None => {
+                    roll_back_late(block).await;
+                    Err(self.late(deadline).into())
+                }
             }
-            Some(_) | None => {
-                roll_back_late(block).await;
-                Err(self.late(deadline).into())
-            }
-        }
+        };
+        TransactionSpan::of(&frame).around(&frame, body_and_end).await
     }
 
     /// Opens a block with time limits, by its deadline.
@@ -193,7 +196,7 @@ impl Database {
         loop {
             let lease = self.shared().lease(held).await?;
             let mut flight = DbFlight::alone(self.shared()).with(query, want, lease.since());
-            let work = trace::statement(&flight, query, || lease.connection().run(&flight, *query, want));
+            let work = trace::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
             let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
                 return Err(late_statement(self.statement_time(None)).with_statement(query.sql));
             };

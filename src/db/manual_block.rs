@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Entered, Frame, joined},
-    session::{DbSession, current},
+    session::{DbSession, TransactionSpan, current},
     transaction::limits::Limits,
 };
 
@@ -30,7 +30,7 @@ fn refuse_time(options: &BlockOptions) -> Result<(), Error> {
 #[derive(Debug)]
 pub(crate) enum ManualBlock {
     /// A block of its own.
-    Own(Block<DbSession>),
+    Own(Block<DbSession>, TransactionSpan),
     /// A `transaction` that has joined the one around it.
     Joined(Arc<Frame<DbSession>>),
     /// A `connection` inside another block.
@@ -38,14 +38,19 @@ pub(crate) enum ManualBlock {
 }
 
 impl ManualBlock {
+    fn own(block: Block<DbSession>) -> Self {
+        let span = TransactionSpan::of(block.frame());
+        Self::Own(block, span)
+    }
+
     /// Calls the body of the block.
     pub(crate) fn call<T, E: 'static>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         match self {
-            Self::Own(block) => {
+            Self::Own(block, span) => span.in_scope(|| {
                 let mut context = Some(block.context());
                 let _entered = Entered::new(&mut context);
                 body()
-            }
+            }),
             Self::Joined(frame) => {
                 let around = current().unwrap_or_default();
                 let body = joined(&around, frame, || async { body() });
@@ -59,21 +64,32 @@ impl ManualBlock {
     pub(crate) async fn end<T, E: From<Error>>(self, result: Result<T, E>) -> Result<T, E> {
         match self {
             // A body that is called cannot be dropped: at its deadline its statements end, and nothing is kept.
-            Self::Own(block) => match (block.frame().limits().map(Limits::check), &result) {
-                (Some(Err(late)), Ok(_)) => {
-                    block.rollback().await;
-                    Err(late.into())
-                }
-                _ => end(block, result).await,
-            },
+            Self::Own(block, span) => {
+                let frame = Arc::clone(block.frame());
+                let ended = async {
+                    match (frame.limits().map(Limits::check), &result) {
+                        (Some(Err(late)), Ok(_)) => {
+                            block.rollback().await;
+                            Err(late.into())
+                        }
+                        _ => end(block, result).await,
+                    }
+                };
+                span.around(&frame, ended).await
+            }
             Self::Joined(_) | Self::Inside => result,
         }
     }
 
     /// Rolls the block back after its body panicked.
     pub(crate) async fn abandon(self) {
-        if let Self::Own(block) = self {
-            block.rollback().await;
+        if let Self::Own(block, span) = self {
+            let frame = Arc::clone(block.frame());
+            let rolled_back = async {
+                block.rollback().await;
+                Err(())
+            };
+            let _panic_goes_on: Result<(), ()> = span.around(&frame, rolled_back).await;
         }
     }
 }
@@ -82,13 +98,13 @@ impl Database {
     /// Opens a root or a savepoint, whichever is due, as [`atomic`](Self::atomic) does.
     pub(crate) async fn manual_atomic(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
         if let Some(limited) = self.limited(options) {
-            return self.open_limited(&limited).await.map(ManualBlock::Own);
+            return self.open_limited(&limited).await.map(ManualBlock::own);
         }
         let block = self.open_block(options).await?;
         if options.eager {
             self.send_owed(block.frame()).await?;
         }
-        Ok(ManualBlock::Own(block))
+        Ok(ManualBlock::own(block))
     }
 
     /// Opens a root or joins the one that is open, as [`transaction`](Self::transaction) does in a scope.
@@ -106,11 +122,11 @@ impl Database {
 
     /// Opens a savepoint.
     pub(crate) async fn manual_savepoint(&self, name: Option<&str>, at: CallSite) -> Result<ManualBlock, Error> {
-        self.open_savepoint(name, at).await.map(ManualBlock::Own)
+        self.open_savepoint(name, at).await.map(ManualBlock::own)
     }
 
     /// Pins a connection, unless the caller has one.
     pub(crate) fn manual_connection(&self, at: CallSite) -> Result<ManualBlock, Error> {
-        Ok(self.pin(at)?.map_or(ManualBlock::Inside, ManualBlock::Own))
+        Ok(self.pin(at)?.map_or(ManualBlock::Inside, ManualBlock::own))
     }
 }

@@ -33,6 +33,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod time_limits;
+mod tracing;
 mod writer;
 
 #[cfg(feature = "sea-query")]

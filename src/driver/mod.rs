@@ -242,6 +242,20 @@ pub(crate) trait Driver: Debug + Send + Sync + 'static {
     /// The SQL dialect of the database.
     fn dialect(&self) -> Dialect;
 
+    /// The product, as OpenTelemetry's conventions name it, as far as it is known.
+    fn system_name(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::Postgres => "postgresql",
+            Dialect::Mysql => "mysql",
+            Dialect::Sqlite => "sqlite",
+        }
+    }
+
+    /// The database at its server, or its file.
+    fn namespace(&self) -> Option<&str> {
+        None
+    }
+
     /// The connect timeout of the URL, if it has one.
     fn connect_timeout(&self) -> Option<Duration> {
         None

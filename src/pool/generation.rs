@@ -41,6 +41,8 @@ pub(crate) struct PoolOptions {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) autoconnect: Option<bool>,
     pub(crate) session: SessionOptions,
+    /// The name that the program has given to the database.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 /// The connections between an opening of the pool and its closing.
@@ -260,15 +262,19 @@ impl Generation {
     }
 
     fn late(&self, held: usize) -> Error {
-        let PoolOptions { max_connections, acquire_timeout, .. } = self.options;
+        let PoolOptions { max_connections, acquire_timeout, ref name, .. } = self.options;
+        let of = name.as_ref().map_or_else(String::new, |name| format!(" of \"{name}\""));
         let used = || self.usage.describe(max_connections as usize);
         let text = match held {
-            0 => format!("none of the {max_connections} connections came free within {acquire_timeout:?}: {}", used()),
+            0 => format!(
+                "none of the {max_connections} connections{of} came free within {acquire_timeout:?}: {}",
+                used()
+            ),
             _ if held >= max_connections as usize => format!(
                 "this task already holds {held} of the {max_connections} connections, and waiting for another would be for ever"
             ),
             _ => format!(
-                "none of the {max_connections} connections came free within {acquire_timeout:?}, and this task already holds {held}: {}",
+                "none of the {max_connections} connections{of} came free within {acquire_timeout:?}, and this task already holds {held}: {}",
                 used()
             ),
         };

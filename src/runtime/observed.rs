@@ -22,6 +22,11 @@ pub(crate) struct Observed {
 }
 
 impl<S: Session> Frame<S> {
+    /// Whether it is the outermost block of a transaction to its caller.
+    pub(crate) fn is_root(&self) -> bool {
+        self.opening().is_root()
+    }
+
     /// The outermost frame of the session.
     pub(crate) fn outermost(self: &Arc<Self>) -> &Arc<Self> {
         let mut outermost = self;
@@ -33,7 +38,7 @@ impl<S: Session> Frame<S> {
 
     /// The number of the outermost frame around here. It gets one when it is asked for first: nearly no transaction needs one.
     #[cold]
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = &self.lineage().last().unwrap_or(self).number;
         match number.load(Ordering::Acquire) {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     pool::{Counter, Pool, PoolFigures, Timings},
     transaction::{
         control::Tally,
+        impact::{DriverError, Impact},
         owed::{Flight, Owed},
     },
 };
@@ -29,13 +30,26 @@ pub(crate) struct Counters {
 pub(super) enum TransactionEnd {
     Committed,
     RolledBack,
-    /// The connection broke during COMMIT.
+    /// The answer to its COMMIT is missing.
     Unknown,
-    /// The connection broke before.
+    /// Its connection is lost, or was thrown away.
     Lost,
 }
 
 impl TransactionEnd {
+    /// That of a COMMIT, or of a ROLLBACK.
+    pub(super) fn of(is_commit: bool, error: Option<&DriverError>) -> Self {
+        match error {
+            None if is_commit => Self::Committed,
+            None => Self::RolledBack,
+            Some(fault) if is_commit && fault.error.kind() == ErrorKind::CommitUnknown => Self::Unknown,
+            Some(fault) if is_commit && !matches!(fault.impact, Impact::Connection | Impact::NotSent) => {
+                Self::RolledBack
+            }
+            Some(_) => Self::Lost,
+        }
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Committed => "committed",

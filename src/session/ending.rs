@@ -61,9 +61,8 @@ impl Session for DbSession {
         let flight = DbFlight::ending(session.shared(), &session_state);
         let is_commit = matches!(steps.last(), Some(Control::Commit));
         let mut timer = Timer::of_end(is_commit);
-        let name = session.name();
         let work = || lease.connection().control(&flight, &steps);
-        let work = trace::ending(session.shared().id, name.as_deref(), &steps, work);
+        let work = trace::ending(session.labels(), session.take_transaction(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As for a block that is dropped: a transaction that is not rolled back in time ends with its connection.
             match Box::pin(within(PATIENCE, work)).await {
@@ -80,7 +79,7 @@ impl Session for DbSession {
         };
         let error = result.as_ref().err();
         timer.end(session.shared().pool.instruments(), error.map(|fault| &fault.error));
-        session.ended(end_of(is_commit, error));
+        session.ended(TransactionEnd::of(is_commit, error));
         result.map_err(|fault| {
             let mut fault = examine(&session.shared().pool, lease.made(), None, fault);
             fault.error = session.shared().count_error(fault.error);
@@ -138,7 +137,8 @@ impl Session for DbSession {
         // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here
         // on, as their block has ended.
         let shared = self.shared();
-        let owner = Owner { database: shared.id, counters: Arc::clone(&shared.counters), name: self.name() };
+        let (counters, labels) = (Arc::clone(&shared.counters), Arc::clone(&shared.labels));
+        let owner = Owner { labels, counters, transaction: self.take_transaction() };
         let cancellation = self.cancelling().take();
         let clean_up = lease.give_back(Some(owner), cancellation);
         drop(registration);
@@ -150,21 +150,12 @@ impl Session for DbSession {
     }
 }
 
-/// What has become of a transaction by the answer to its last step.
-fn end_of(is_commit: bool, error: Option<&DriverError>) -> TransactionEnd {
-    match error {
-        None if is_commit => TransactionEnd::Committed,
-        Some(fault) if fault.error.kind() == ErrorKind::CommitUnknown => TransactionEnd::Unknown,
-        Some(fault) if fault.is_lost() => TransactionEnd::Lost,
-        None | Some(_) => TransactionEnd::RolledBack,
-    }
-}
-
 impl DbSession {
     /// Ends all that is open on the connection, and takes it away: it is thrown away as soon as no statement uses it. The
     /// session is lost already, so that its frames send nothing any more.
     fn end_now(&self) -> BoxFuture<'static, ()> {
-        let (database, counters, name) = (self.shared().id, Arc::clone(&self.shared().counters), self.name());
+        let (labels, counters) = (Arc::clone(self.labels()), Arc::clone(&self.shared().counters));
+        let transaction = self.take_transaction();
         let left = self.leave();
         self.take_stream();
         Box::pin(async move {
@@ -178,7 +169,7 @@ impl DbSession {
             let steps = [Control::Rollback];
             let flight = CountedFlight(&counters);
             // Should it fail, the connection is closed all the same.
-            let _ = trace::ending(database, name.as_deref(), &steps, || connection.control(&flight, &steps)).await;
+            let _ = trace::ending(&labels, transaction, &steps, || connection.control(&flight, &steps)).await;
             drop(lease.give_back(None, None));
         })
     }

@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     current::has,
+    labels::Labels,
     session::{DbSession, Shared},
     trace::{self, Sent, Traced},
 };
@@ -118,14 +119,19 @@ impl<'f> DbFlight<'f> {
         }
     }
 
+    /// The session of the block that it belongs to.
+    fn session(&self) -> Option<&DbSession> {
+        self.frame().map(|frame| frame.session_state().session())
+    }
+
     /// Notes the steps that are sent: for the count of open transactions, and for the traces.
     fn note(&self, steps: &[Control]) {
-        if let Some(frame) = self.frame() {
-            frame.session_state().session().note(frame, steps);
-        }
-        if trace::is_on() {
+        let over = self.frame().and_then(|frame| frame.session_state().session().note(frame, steps));
+        if trace::is_on() || over.is_some() {
             let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-            sent.get_or_insert_default().steps.extend(steps.iter().cloned());
+            let sent = sent.get_or_insert_default();
+            sent.steps.extend(steps.iter().cloned());
+            sent.over = over.or(sent.over.take());
         }
     }
 }
@@ -133,8 +139,8 @@ impl<'f> DbFlight<'f> {
 impl Traced for DbFlight<'_> {
     type Session = DbSession;
 
-    fn database(&self) -> usize {
-        self.shared.id
+    fn labels(&self) -> &Arc<Labels> {
+        &self.shared.labels
     }
 
     fn frame(&self) -> Option<&Frame<DbSession>> {
@@ -147,16 +153,26 @@ impl Traced for DbFlight<'_> {
     fn take_sent(&self) -> Option<Box<Sent>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+
+    fn count_statement(&self) {
+        if let Some(session) = self.session() {
+            session.count_in_transaction(|transaction| transaction.statements += 1);
+        }
+    }
 }
 
 impl Flight for DbFlight<'_> {
     fn take(&self) -> Result<Owed<'_>, Error> {
+        let listens = trace::listens();
         let owed = self.take_steps()?;
         self.shared.counters.flights.add(1);
         // One task alone takes.
         if self.is_unsent.load(Ordering::Relaxed) {
             self.is_unsent.store(false, Ordering::Relaxed);
             self.shared.counters.statements.add(1);
+        }
+        if listens && let Some(session) = self.session() {
+            session.count_in_transaction(|transaction| transaction.flights += 1);
         }
         Ok(owed)
     }

@@ -12,9 +12,12 @@ use std::{
 
 use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tracing::Instrument as _;
 
 use super::{
-    counters::{CountedFlight, Counters},
+    counters::{CountedFlight, Counters, TransactionEnd},
+    labels::Labels,
+    open_transaction::OpenTransaction,
     trace,
 };
 use crate::{
@@ -102,9 +105,10 @@ pub(crate) struct Lease {
 /// The owner of the transaction that may have to be rolled back when the connection is given back: for the statistics and the
 /// traces.
 pub(super) struct Owner {
-    pub(super) database: usize,
+    pub(super) labels: Arc<Labels>,
     pub(super) counters: Arc<Counters>,
-    pub(super) name: Option<Arc<str>>,
+    /// What the server has open, if somebody listens to its end.
+    pub(super) transaction: Option<Box<OpenTransaction>>,
 }
 
 impl From<StatementLease> for Lease {
@@ -229,13 +233,17 @@ fn give_back(
         // One that is thrown away is rolled back as well: a future that is kept unpolled may hold it for long.
         State::Idle if !is_lent && cancellation.is_none() => {
             pooled.was_seen_idle = true;
+            if let Some(mut transaction) = owner.and_then(|owner| owner.transaction) {
+                // The server has ended it by itself.
+                transaction.end(TransactionEnd::RolledBack, None);
+            }
             None
         }
         State::Broken => None,
         State::Idle | State::Transaction | State::NeedsReset | State::Busy => {
             pooled.connection.abandon();
             let handle = pooled.handle().clone();
-            Some(handle.spawn(clean_up(slot, owner, cancellation, is_lent)))
+            Some(handle.spawn(clean_up(slot, owner, cancellation, is_lent).in_current_span()))
         }
     }
 }
@@ -259,7 +267,7 @@ impl Drop for Lease {
 }
 
 /// Makes a connection idle: stops what runs, rolls back. What does not become idle in time is thrown away.
-async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Cancellation>, is_lent: bool) {
+async fn clean_up(mut slot: Slot, mut owner: Option<Owner>, cancellation: Option<Cancellation>, is_lent: bool) {
     let Some(pooled) = &mut slot.pooled else { return };
     // Should the runtime end meanwhile, this is dropped half-way: by its state the connection is not idle then. It may be
     // between the reset and what a new session runs: then it is condemned.
@@ -280,7 +288,7 @@ async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Can
             let state = connection.state();
             if !matches!(state, State::Idle | State::Broken) {
                 is_reset |= state == State::NeedsReset;
-                roll_back(connection, owner.as_ref()).await?;
+                roll_back(connection, owner.as_mut()).await?;
             }
         }
         if is_reset && !was_condemned && !is_lent && connection.state() == State::Idle {
@@ -296,7 +304,7 @@ async fn clean_up(mut slot: Slot, owner: Option<Owner>, cancellation: Option<Can
         let connection = Arc::clone(&pooled.connection);
         // Its slot is free from here on.
         drop(slot);
-        end_all(&*connection, owner.as_ref()).await;
+        end_all(&*connection, owner.as_mut()).await;
     }
 }
 
@@ -314,7 +322,7 @@ async fn prepare_again(pooled: &PooledConnection) -> Result<(), DriverError> {
 
 /// Ends all work of a connection that was thrown away, as a future that is kept, or an answer that does not come, may hold its
 /// socket open for long.
-async fn end_all(connection: &dyn Connection, owner: Option<&Owner>) {
+async fn end_all(connection: &dyn Connection, owner: Option<&mut Owner>) {
     if connection.state() == State::Busy {
         connection.cancel(CancelScope::Nothing).await;
     }
@@ -324,12 +332,12 @@ async fn end_all(connection: &dyn Connection, owner: Option<&Owner>) {
     }
 }
 
-async fn roll_back(connection: &dyn Connection, owner: Option<&Owner>) -> Result<(), DriverError> {
+async fn roll_back(connection: &dyn Connection, owner: Option<&mut Owner>) -> Result<(), DriverError> {
     let steps = [Control::Rollback];
     match owner {
-        Some(Owner { database, counters, name }) => {
+        Some(Owner { labels, counters, transaction }) => {
             let flight = CountedFlight(counters);
-            trace::ending(*database, name.as_deref(), &steps, || connection.control(&flight, &steps)).await
+            trace::ending(labels, transaction.take(), &steps, || connection.control(&flight, &steps)).await
         }
         None => connection.control(&(), &steps).await,
     }

@@ -78,7 +78,7 @@ impl Shared {
 
     /// Waits for a connection outside any block. The task holds `held` connections.
     pub(crate) async fn lease(&self, held: usize) -> Result<StatementLease, Error> {
-        trace::acquire(self.id, None::<&Frame<DbSession>>, self.pool.lease(held)).await.map(StatementLease::from)
+        trace::acquire(&self.labels, None::<&Frame<DbSession>>, self.pool.lease(held)).await.map(StatementLease::from)
     }
 }
 
@@ -177,7 +177,7 @@ impl DbSession {
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
     let shared = frame.session_state().session().shared();
     let waiting = shared.registry.enter_waiting(&frame);
-    let slot = trace::acquire(shared.id, Some(&*frame), shared.pool.lease(held)).await;
+    let slot = trace::acquire(&shared.labels, Some(&*frame), shared.pool.lease(held)).await;
     drop(waiting);
     settle_lease(&frame, slot.map(|slot| StatementLease::from(slot).into()))
 }

@@ -8,14 +8,21 @@ mod ending;
 mod flight;
 mod idle_watch;
 mod join_set;
+mod labels;
 mod lease;
 mod leasing;
 mod open_block;
+mod open_transaction;
 mod open_watch;
+mod parameters;
+mod place;
 mod registry;
 mod scope;
 mod session;
+mod statement_trace;
+mod step_events;
 pub(crate) mod trace;
+mod transaction_span;
 
 #[cfg(feature = "tower")]
 pub use self::scope::ScopeFuture;
@@ -30,6 +37,8 @@ pub(crate) use self::{
     current::{current, held, with_current},
     flight::{DbFlight, examine},
     idle_watch::IdleWatch,
+    labels::{Labels, TraceOptions},
     lease::{Lease, StatementLease},
     session::{DbSession, RowSource, Shared},
+    transaction_span::TransactionSpan,
 };

@@ -50,6 +50,9 @@ impl fmt::Display for BlockState {
 pub struct OpenBlock {
     /// Its number, unique in this process. Errors of the kind [`TurnTimeout`](crate::ErrorKind::TurnTimeout) name it too.
     pub id: u64,
+    /// The name of the database: that of [`DatabaseBuilder::name`](crate::DatabaseBuilder::name), or else that which the server knows
+    /// it by, or its file's.
+    pub database: String,
     /// The name of the outermost block that has one.
     pub name: Option<Arc<str>>,
     /// Where the program opened the outermost block; `None` for one that the crate opened by itself, for a statement whose
@@ -97,6 +100,7 @@ impl OpenBlock {
         let location = |label: &Label| label.opened_at.location();
         Self {
             id,
+            database: session.labels().name().to_owned(),
             name: blocks.iter().find_map(|label| label.name.clone()),
             opened_at: blocks.iter().find_map(location),
             innermost_opened_at: blocks.iter().rev().find_map(location),
@@ -191,7 +195,7 @@ impl Shared {
             && !watch.is_running()
         {
             let registry = Arc::downgrade(&self.registry);
-            watch.start(self.id, move || {
+            watch.start(Arc::clone(&self.labels), move || {
                 let seen = |open: &OpenSession<DbSession>| {
                     let block = OpenBlock::of(open);
                     (block.id, block.age, block)

@@ -13,6 +13,8 @@ use std::{
 
 use tokio::{runtime::Handle, time::sleep};
 
+use super::labels::Labels;
+
 /// The watch over the blocks of a database.
 #[derive(Debug)]
 pub(super) struct OpenWatch {
@@ -39,13 +41,16 @@ impl OpenWatch {
     /// Starts the task on the current runtime, unless it runs. It ends with that runtime, or when `look` has nothing to look at
     /// any more.
     #[cold]
-    pub(super) fn start<T>(self: &Arc<Self>, database: usize, look: impl Fn() -> Option<Vec<Seen<T>>> + Send + 'static)
-    where
+    pub(super) fn start<T>(
+        self: &Arc<Self>,
+        labels: Arc<Labels>,
+        look: impl Fn() -> Option<Vec<Seen<T>>> + Send + 'static,
+    ) where
         T: Display + Send + 'static,
     {
         let Ok(handle) = Handle::try_current() else { return };
         if !self.is_running.swap(true, Ordering::AcqRel) {
-            drop(handle.spawn(run(Running(Arc::clone(self)), database, look)));
+            drop(handle.spawn(run(Running(Arc::clone(self)), labels, look)));
         }
     }
 }
@@ -59,7 +64,7 @@ impl Drop for Running {
     }
 }
 
-async fn run<T: Display>(running: Running, database: usize, look: impl Fn() -> Option<Vec<Seen<T>>>) {
+async fn run<T: Display>(running: Running, labels: Arc<Labels>, look: impl Fn() -> Option<Vec<Seen<T>>>) {
     let longest = running.0.longest;
     let (mut told, mut wait) = (HashSet::new(), longest);
     loop {
@@ -76,7 +81,12 @@ async fn run<T: Display>(running: Running, database: usize, look: impl Fn() -> O
                 Some(left) if !left.is_zero() => wait = wait.min(left),
                 _ => {
                     told.insert(*id);
-                    tracing::warn!(target: "nestling", database, id, "a block is open for long: {block}");
+                    tracing::warn!(
+                        target: "nestling",
+                        { "nestling.database" = labels.name(),
+                        "nestling.transaction.id" = id },
+                        "a block is open for long: {block}"
+                    );
                 }
             }
         }

@@ -17,9 +17,12 @@ use tokio::time::timeout;
 
 use super::{
     counters::{Counters, Stats, TransactionEnd},
+    labels::{Labels, TraceOptions},
     lease::{Cancellation, Lease},
+    open_transaction::OpenTransaction,
     open_watch::OpenWatch,
     registry::{Registration, Registry},
+    trace,
 };
 use crate::{
     data::row::Row,
@@ -54,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Option<Arc<RequestedLimits>>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
+    /// What logs and spans tell of the database.
+    pub(crate) labels: Arc<Labels>,
     pub(super) registry: Arc<Registry<DbSession>>,
     /// The watch over what is open for too long, if that was asked for.
     pub(super) open_watch: Option<Arc<OpenWatch>>,
@@ -73,8 +78,9 @@ impl Shared {
         instruments: Option<Instruments>,
     ) -> Self {
         let (id, dialect) = (next_id(), driver.dialect());
-        let instruments =
-            instruments.unwrap_or_else(|| Instruments::new(dialect.capabilities().system, &pool_name(id)));
+        let labels = Labels::new(options.name.clone(), Arc::clone(&driver), TraceOptions::default());
+        let pool_name = || options.name.as_deref().map_or_else(|| id.to_string(), str::to_owned);
+        let instruments = instruments.unwrap_or_else(|| Instruments::new(dialect.capabilities().system, &pool_name()));
         let pool = Arc::new(Pool::new(driver, options, instruments));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {
@@ -86,6 +92,7 @@ impl Shared {
             limits: None,
             pool,
             counters,
+            labels: Arc::new(labels),
             registry,
             open_watch: None,
             blocking_pools: Mutex::default(),
@@ -96,6 +103,13 @@ impl Shared {
     #[must_use]
     pub(crate) fn with_limits(self, limits: Option<Arc<RequestedLimits>>) -> Self {
         Self { limits, ..self }
+    }
+
+    /// What logs and spans tell of the database.
+    #[must_use]
+    pub(crate) fn traced(self, options: TraceOptions) -> Self {
+        let labels = Labels::new(self.pool.options().name.clone(), Arc::clone(self.pool.driver()), options);
+        Self { labels: Arc::new(labels), ..self }
     }
 
     /// The same pool and sessions for frames that are found by a number of their own.
@@ -109,6 +123,7 @@ impl Shared {
             limits: self.limits.clone(),
             pool: Arc::clone(&self.pool),
             counters: Arc::clone(&self.counters),
+            labels: Arc::clone(&self.labels),
             registry: Arc::clone(&self.registry),
             open_watch: self.open_watch.clone(),
             blocking_pools: Mutex::default(),
@@ -132,11 +147,6 @@ impl Shared {
         self.pool.instruments().failed(error.kind());
         error
     }
-}
-
-/// The name by which the pool of a database is told from others.
-fn pool_name(id: usize) -> String {
-    id.to_string()
 }
 
 fn next_id() -> usize {
@@ -169,8 +179,8 @@ pub(crate) struct DbSession {
     pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
     counted: AtomicBool,
-    /// The name of that transaction, for the traces.
-    name: Mutex<Option<Arc<str>>>,
+    /// That transaction, if somebody listens to its end.
+    transaction: Mutex<Option<Box<OpenTransaction>>>,
     /// When it was begun, on a pinned connection: elsewhere it is as old as the lease.
     begun: Mutex<Option<Instant>>,
 }
@@ -184,13 +194,17 @@ impl DbSession {
             cancelling: Mutex::default(),
             is_cancelling: AtomicBool::new(false),
             counted: AtomicBool::new(false),
-            name: Mutex::default(),
+            transaction: Mutex::default(),
             begun: Mutex::default(),
         }
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(super) fn labels(&self) -> &Arc<Labels> {
+        &self.shared.labels
     }
 
     pub(super) fn lease_state(&self) -> MutexGuard<'_, LeaseState> {
@@ -225,6 +239,9 @@ impl DbSession {
                 drop(old);
                 lease.condemn();
                 self.uncount();
+                if let Some(mut transaction) = self.take_transaction() {
+                    transaction.forget();
+                }
                 true
             }
             // Another statement of the same flight was faster.
@@ -300,28 +317,49 @@ impl DbSession {
         self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to know their names.
-    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) {
+    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to tell of them. Returns the one that
+    /// is over with them, which is told when no lock is held any more.
+    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) -> Option<Box<OpenTransaction>> {
+        let mut over = None;
         for step in steps {
             match step {
                 Control::Begin(_) => {
-                    *self.name.lock().unwrap_or_else(PoisonError::into_inner) = frame.root_name().cloned();
                     if frame.root().is_some_and(|root| root.parent().is_some()) {
                         *self.begun() = Some(Instant::now());
+                    }
+                    if trace::listens() {
+                        let begun = OpenTransaction::begun(self.labels(), frame);
+                        over = self.transaction().replace(begun).or(over);
                     }
                     if !self.counted.swap(true, Ordering::AcqRel) {
                         self.shared.counters.transactions.add(1);
                     }
                 }
-                Control::Rollback => self.ended(TransactionEnd::RolledBack),
+                Control::Rollback => {
+                    self.ended(TransactionEnd::RolledBack);
+                    over = self.take_transaction();
+                }
                 _ => {}
             }
         }
+        over
     }
 
-    /// The name of the transaction that was begun last.
-    pub(super) fn name(&self) -> Option<Arc<str>> {
-        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn transaction(&self) -> MutexGuard<'_, Option<Box<OpenTransaction>>> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts something for the transaction that the server has open, if somebody listens to its end.
+    #[cold]
+    pub(super) fn count_in_transaction(&self, count: impl FnOnce(&mut OpenTransaction)) {
+        if let Some(transaction) = &mut *self.transaction() {
+            count(transaction);
+        }
+    }
+
+    /// The transaction that the server has open, for the one that ends it.
+    pub(super) fn take_transaction(&self) -> Option<Box<OpenTransaction>> {
+        self.transaction().take()
     }
 
     fn begun(&self) -> MutexGuard<'_, Option<Instant>> {

@@ -1,20 +1,30 @@
-//! Traces (rule 75): spans for acquire, statement, commit and rollback, and events for the steps that are sent ahead of a
-//! statement. Their target is `nestling`, their level DEBUG. Generic over the session.
+//! Logs and spans (rule 75): what is told of waits for connections, of statements and the steps ahead of them, and of the ends of
+//! transactions. Their target is `nestling`. Where nobody listens each call is one check. Generic over the session.
 
 use std::{
+    borrow::Cow,
     future::Future,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
+pub(super) use super::step_events::Sent;
+use super::{
+    counters::TransactionEnd,
+    labels::Labels,
+    open_transaction::OpenTransaction,
+    place::{DROPPED, Place, error_type, millis},
+    statement_trace::StatementTrace,
+};
 use crate::{
-    driver::{Answer, Query, Running},
-    error::{Error, shown},
+    driver::{Answer, Query, Running, Want},
+    error::Error,
     runtime::{Frame, Session},
     transaction::{
-        control::{Control, Name, Steps},
-        impact::DriverError,
+        control::Control,
+        impact::{DriverError, Impact},
     },
 };
 
@@ -22,251 +32,255 @@ use crate::{
 pub(crate) trait Traced {
     type Session: Session;
 
-    fn database(&self) -> usize;
+    fn labels(&self) -> &Arc<Labels>;
 
     /// The block that it belongs to, if it is open.
     fn frame(&self) -> Option<&Frame<Self::Session>>;
 
     /// The steps that were sent with it and were not traced yet.
     fn take_sent(&self) -> Option<Box<Sent>>;
+
+    /// It has a statement.
+    fn count_statement(&self);
 }
 
-/// The steps that were sent with a flight, and when.
-pub(crate) struct Sent {
-    pub(super) steps: Steps,
-    since: Instant,
-}
-
-impl Default for Sent {
-    fn default() -> Self {
-        Self { steps: Steps::new(), since: Instant::now() }
-    }
-}
-
+/// Whether somebody listens to spans, and to all events.
 pub(crate) fn is_on() -> bool {
     tracing::enabled!(target: "nestling", Level::DEBUG)
 }
 
-/// The outcome of a flight or a wait that was dropped.
-const DROPPED: &str = "Dropped";
+/// Whether somebody listens at least to what failed or was slow.
+pub(crate) fn listens() -> bool {
+    tracing::enabled!(target: "nestling", Level::WARN)
+}
 
 /// Emits an event for each step that was sent with a flight.
-fn step_events(flight: &impl Traced, outcome: &str) {
-    let Some(sent) = flight.take_sent() else { return };
-    let Sent { steps, since } = *sent;
-    let root = flight.frame().and_then(Frame::root_name);
-    let depths = depths(&steps, flight.frame().map_or(0, Frame::depth));
-    for (step, depth) in steps.iter().zip(depths) {
-        let name = match step {
-            Control::Savepoint(name) | Control::Release(name) | Control::RollbackTo(name) => Some(name.to_string()),
-            Control::Set(_) | Control::Restore(_) | Control::Limit(_) => None,
-            Control::Begin(_) | Control::Commit | Control::Rollback => root.map(|name| (**name).to_owned()),
-        };
-        tracing::debug!(
-            target: "nestling", database = flight.database(), step = verb(step), depth, name, duration_us = micros(since),
-            outcome
-        );
+fn step_events(flight: &impl Traced, error: Option<&str>) {
+    if let Some(sent) = flight.take_sent() {
+        sent.tell(flight.labels(), &Place::of(flight.frame()), error);
     }
 }
 
 /// Emits the events for the steps that were sent with a flight that was dropped.
 pub(super) fn dropped(flight: &impl Traced) {
-    step_events(flight, DROPPED);
-}
-
-fn verb(step: &Control) -> &'static str {
-    match step {
-        Control::Begin(_) => "begin",
-        Control::Savepoint(_) => "savepoint",
-        Control::Release(_) => "release",
-        Control::Set(_) => "set",
-        Control::Restore(_) => "restore",
-        Control::Limit(_) => "limit",
-        Control::RollbackTo(_) => "rollback to savepoint",
-        Control::Commit => "commit",
-        Control::Rollback => "rollback",
-    }
-}
-
-/// The depths of the blocks of steps, if the last one leads to depth `after`. They are found backwards, as the depth of a
-/// savepoint does not follow from a name of the caller's.
-fn depths(steps: &[Control], after: u32) -> Vec<u32> {
-    let mut open = after;
-    let mut depths: Vec<u32> = steps
-        .iter()
-        .rev()
-        .map(|step| {
-            let (depth, before) = match step {
-                Control::Begin(_) | Control::Commit | Control::Rollback => (1, 0),
-                // Behind its savepoint, or ahead of its release: nothing opens or ends with it.
-                Control::Set(locals) | Control::Restore(locals) => (locals.depth, locals.depth),
-                Control::Limit(_) => (open, open),
-                Control::Savepoint(name) => {
-                    let depth = level(name).unwrap_or(open);
-                    (depth, depth.saturating_sub(1))
-                }
-                Control::Release(name) => {
-                    let depth = level(name).unwrap_or(open + 1);
-                    (depth, depth)
-                }
-                Control::RollbackTo(name) => {
-                    let depth = level(name).unwrap_or(open);
-                    (depth, depth)
-                }
-            };
-            open = before;
-            depth
-        })
-        .collect();
-    depths.reverse();
-    depths
-}
-
-/// The depth of the block of a savepoint with a generated name.
-fn level(name: &Name) -> Option<u32> {
-    match name {
-        Name::Level(level) => Some(level + 1),
-        Name::Given(_) => None,
-    }
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-fn outcome<T>(result: &Result<T, &Error>) -> String {
-    match result {
-        Ok(_) => "ok".into(),
-        Err(error) => format!("{:?}", error.kind()),
-    }
-}
-
-/// A span that records its duration and outcome at its end, or at its drop.
-struct SpanGuard {
-    span: Span,
-    since: Instant,
-    ended: bool,
-}
-
-impl SpanGuard {
-    fn new(span: Span) -> Self {
-        Self { span, since: Instant::now(), ended: false }
-    }
-
-    fn end(&mut self, outcome: &str) {
-        self.span.record("duration_us", micros(self.since));
-        self.span.record("outcome", outcome);
-        self.ended = true;
-    }
-}
-
-impl Drop for SpanGuard {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(DROPPED);
-        }
-    }
+    step_events(flight, Some(DROPPED));
 }
 
 /// Traces a statement, with the steps that were sent ahead of it.
 pub(crate) async fn statement<'q>(
     flight: &impl Traced,
     query: &Query<'_>,
+    want: Want,
     work: impl FnOnce() -> Running<'q, Answer>,
 ) -> Result<Answer, DriverError> {
-    if !is_on() {
+    if !listens() {
         return work().await;
     }
     // Boxed, so that statements that are not traced do not carry it.
-    Box::pin(traced(flight, query, async { work().await })).await
+    Box::pin(traced(flight, query, want, async { work().await })).await
 }
 
 async fn traced(
     flight: &impl Traced,
     query: &Query<'_>,
+    want: Want,
     work: impl Future<Output = Result<Answer, DriverError>>,
 ) -> Result<Answer, DriverError> {
-    let name = flight.frame().and_then(Frame::nearest_name);
-    let mut span = SpanGuard::new(tracing::debug_span!(
-        target: "nestling", "statement", database = flight.database(), depth = flight.frame().map_or(0, Frame::depth),
-        name = name.map(|name| &**name), sql = &*shown(query.sql), affected = Empty, duration_us = Empty, outcome = Empty
-    ));
-    let result = work.instrument(span.span.clone()).await;
-    let outcome = outcome(&result.as_ref().map_err(|fault| &fault.error));
-    span.span.in_scope(|| step_events(flight, &outcome));
-    if let Ok(answer) = &result {
-        span.span.record("affected", answer.affected);
+    let mut statement = StatementTrace::begin(flight.labels(), Place::of(flight.frame()), query);
+    // Behind the BEGIN that goes along.
+    let _counted = CountOnDrop(flight);
+    let result = work.instrument(statement.span().clone()).await;
+    step_events(flight, error_of_steps(&result).as_deref());
+    match result {
+        Ok(answer) => Ok(statement.answered(answer, query, want)),
+        Err(fault) => {
+            statement.end(Some(&fault.error));
+            Err(fault)
+        }
     }
-    span.end(&outcome);
-    result
+}
+
+/// Counts a statement, in whatever way it ends.
+struct CountOnDrop<'f, F: Traced>(&'f F);
+
+impl<F: Traced> Drop for CountOnDrop<'_, F> {
+    fn drop(&mut self) {
+        self.0.count_statement();
+    }
+}
+
+/// What is told of the steps of a flight: they have not failed if the statement behind them alone has.
+fn error_of_steps<T>(result: &Result<T, DriverError>) -> Option<Cow<'_, str>> {
+    let fault = result.as_ref().err()?;
+    (!matches!(fault.impact, Impact::None | Impact::Block)).then(|| error_type(&fault.error))
 }
 
 /// Traces the wait for a connection.
 pub(crate) async fn acquire<S: Session, T>(
-    database: usize,
+    labels: &Labels,
     frame: Option<&Frame<S>>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if is_on() { Box::pin(traced_wait(database, frame, work)).await } else { work.await }
+    if listens() { Box::pin(traced_wait(labels, Place::of(frame), work)).await } else { work.await }
 }
 
-async fn traced_wait<S: Session, T>(
-    database: usize,
-    frame: Option<&Frame<S>>,
+async fn traced_wait<T>(
+    labels: &Labels,
+    place: Place,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let name = frame.and_then(Frame::nearest_name);
-    let mut span = SpanGuard::new(tracing::debug_span!(
-        target: "nestling", "acquire", database, depth = frame.map_or(0, Frame::depth), name = name.map(|name| &**name),
-        duration_us = Empty, outcome = Empty
-    ));
-    let result = work.instrument(span.span.clone()).await;
-    span.end(&outcome(&result.as_ref()));
+    let since = Instant::now();
+    let span = tracing::debug_span!(
+        target: "nestling",
+        "acquire",
+        "nestling.database" = labels.name(),
+        "nestling.transaction.name" = place.transaction.as_deref(),
+        "nestling.block.name" = place.block.as_deref(),
+        "nestling.depth" = place.depth,
+        "error.type" = Empty,
+        "otel.status_code" = Empty
+    );
+    let result = SpanGuard { span, is_over: false }.around(work).await;
+    if let Err(error) = &result {
+        tracing::warn!(
+            target: "nestling",
+            { "nestling.duration_ms" = millis(since.elapsed()),
+            "db.response.status_code" = error.code(),
+            "error.type" = &*error_type(error),
+            "exception.message" = display(error),
+            "nestling.database" = labels.name(),
+            "nestling.transaction.name" = place.transaction.as_deref(),
+            "nestling.block.name" = place.block.as_deref(),
+            "nestling.depth" = place.depth },
+            "no connection"
+        );
+    }
     result
 }
 
-/// Traces the end of a transaction, whose root is called `name`.
+/// A span that tells at its end, or at its drop, how its work has ended.
+struct SpanGuard {
+    span: Span,
+    is_over: bool,
+}
+
+impl SpanGuard {
+    async fn around<T, E: Failed>(mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let result = work.instrument(self.span.clone()).await;
+        self.is_over = true;
+        if let Err(failed) = &result {
+            self.span.record("db.response.status_code", failed.error().code());
+            self.span.record("error.type", &*error_type(failed.error()));
+            self.span.record("otel.status_code", "ERROR");
+        }
+        result
+    }
+}
+
+impl Drop for SpanGuard {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.span.record("error.type", DROPPED);
+        }
+    }
+}
+
+/// What has an error of this crate in it.
+trait Failed {
+    fn error(&self) -> &Error;
+}
+
+impl Failed for Error {
+    fn error(&self) -> &Error {
+        self
+    }
+}
+
+impl Failed for DriverError {
+    fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+/// Traces the end of a transaction, by a COMMIT or ROLLBACK. Without one that is open it is the clean-up of a connection.
 pub(super) async fn ending<'s>(
-    database: usize,
-    name: Option<&str>,
+    labels: &Labels,
+    transaction: Option<Box<OpenTransaction>>,
     steps: &[Control],
     work: impl FnOnce() -> Running<'s, ()>,
 ) -> Result<(), DriverError> {
-    if !is_on() {
+    if !listens() {
         return work().await;
     }
-    let span = if matches!(steps.last(), Some(Control::Commit)) {
-        tracing::debug_span!(
-            target: "nestling", "commit", database, depth = 1, name, duration_us = Empty, outcome = Empty
-        )
-    } else {
-        tracing::debug_span!(
-            target: "nestling", "rollback", database, depth = 1, name, duration_us = Empty, outcome = Empty
-        )
-    };
-    let mut span = SpanGuard::new(span);
-    let result = async { work().await }.instrument(span.span.clone()).await;
-    span.end(&outcome(&result.as_ref().map_err(|fault| &fault.error)));
+    let is_commit = matches!(steps.last(), Some(Control::Commit));
+    Box::pin(traced_ending(labels, transaction, is_commit, async { work().await })).await
+}
+
+async fn traced_ending(
+    labels: &Labels,
+    mut transaction: Option<Box<OpenTransaction>>,
+    is_commit: bool,
+    work: impl Future<Output = Result<(), DriverError>>,
+) -> Result<(), DriverError> {
+    transaction.iter_mut().for_each(|transaction| transaction.flights += 1);
+    let name = transaction.as_ref().and_then(|transaction| transaction.name.clone());
+    let span = ending_span(labels, is_commit, name.as_deref());
+    let result = SpanGuard { span, is_over: false }.around(work).await;
+    if let Some(mut transaction) = transaction {
+        let error = result.as_ref().err();
+        transaction.end(TransactionEnd::of(is_commit, error), error.map(|fault| &fault.error));
+    }
     result
+}
+
+fn ending_span(labels: &Labels, is_commit: bool, name: Option<&str>) -> Span {
+    macro_rules! span {
+        ($name:literal, $operation:literal) => {
+            tracing::debug_span!(
+                target: "nestling",
+                $name,
+                "otel.name" = $operation,
+                "otel.kind" = "client",
+                "db.system.name" = labels.driver.system_name(),
+                "db.namespace" = labels.driver.namespace(),
+                "server.address" = labels.server().0,
+                "server.port" = labels.server().1,
+                "db.operation.name" = $operation,
+                "db.query.summary" = $operation,
+                "nestling.database" = labels.name(),
+                "nestling.transaction.name" = name,
+                "nestling.depth" = 1,
+                "db.response.status_code" = Empty,
+                "error.type" = Empty,
+                "otel.status_code" = Empty
+            )
+        };
+    }
+    if is_commit { span!("commit", "COMMIT") } else { span!("rollback", "ROLLBACK") }
 }
 
 /// Emits the event of a failed attempt at a transaction, the `made`-th of `most`, which began at `since`. `pause` is what
 /// lies ahead of the next one, if there is one.
 pub(crate) fn attempt(
-    database: usize,
+    labels: &Labels,
     name: Option<&str>,
     (made, most): (u32, u32),
     error: &Error,
     since: Instant,
     pause: Option<Duration>,
 ) {
-    if !is_on() {
-        return;
-    }
-    let pause_us = pause.map(|pause| u64::try_from(pause.as_micros()).unwrap_or(u64::MAX));
     tracing::debug!(
-        target: "nestling", database, step = "retry", depth = 1, name, attempt = made, attempts = most,
-        code = error.code(), pause_us, duration_us = micros(since), outcome = outcome::<()>(&Err(error))
+        target: "nestling",
+        { "nestling.attempt" = made,
+        "nestling.attempts" = most,
+        "nestling.pause_ms" = pause.map(millis),
+        "nestling.duration_ms" = millis(since.elapsed()),
+        "db.response.status_code" = error.code(),
+        "error.type" = &*error_type(error),
+        "nestling.database" = labels.name(),
+        "nestling.transaction.name" = name,
+        "nestling.depth" = 1 },
+        "attempt failed"
     );
 }
 
@@ -277,7 +291,7 @@ pub(crate) async fn steps(
 ) -> Result<(), DriverError> {
     let result = work.await;
     if is_on() {
-        step_events(flight, &outcome(&result.as_ref().map_err(|fault| &fault.error)));
+        step_events(flight, error_of_steps(&result).as_deref());
     }
     result
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod effects;
 pub(crate) mod statement;
+pub(crate) mod summary;
 pub(crate) mod tokens;

@@ -81,6 +81,16 @@ impl Syntax {
         }
     }
 
+    /// The reading of a session whose settings are the usual ones.
+    pub(crate) fn usual(self) -> Reading {
+        self.readings()[0]
+    }
+
+    /// Whether the settings of a session decide on what was met.
+    pub(crate) fn is_in_doubt(self, met: Doubt) -> bool {
+        self.readings()[1..].iter().any(|reading| met.covers(reading.differs_from(self.usual())))
+    }
+
     /// Looks at a text in every way in which a server may read it: the usual one first, and then those that differ from it
     /// in what was met so far. `look` answers with what it has met, or `None` if it has seen enough.
     pub(crate) fn each_reading(self, mut look: impl FnMut(Reading) -> Option<Doubt>) {

@@ -1,6 +1,6 @@
 //! [`MysqlDriver`]: one MySQL or MariaDB database: reads its URL and makes connections.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use futures_util::future::BoxFuture;
 use mysql_async::{Opts, OptsBuilder};
@@ -22,7 +22,10 @@ const LARGEST_PACKET: usize = 1 << 30;
 pub(crate) struct MysqlDriver {
     connector: Connector,
     servers: [String; 1],
+    namespace: Option<String>,
     statement_cache: usize,
+    /// Told by the server when the first connection is made.
+    is_mariadb: OnceLock<bool>,
 }
 
 impl MysqlDriver {
@@ -57,8 +60,9 @@ impl MysqlDriver {
             .setup(vec![setup]);
         let opts: Opts = opts.into();
         let servers = [address(&opts)];
+        let namespace = opts.db_name().map(str::to_owned);
         let connector = tls.connector(opts)?.with_password_from(parts.password_source.clone());
-        Ok(Self { connector, servers, statement_cache })
+        Ok(Self { connector, servers, namespace, statement_cache, is_mariadb: OnceLock::new() })
     }
 }
 
@@ -111,6 +115,7 @@ impl Driver for MysqlDriver {
             let refused = |error| classify::connect(&self.servers[0], self.connector.user(), error);
             let (mut conn, login) = self.connector.connect().await.map_err(refused)?;
             let server = Server::ask(&mut conn).await.map_err(refused)?;
+            self.is_mariadb.get_or_init(|| server.is_mariadb);
             let statements = StatementCache::new(server, self.statement_cache);
             let connection = MysqlConnection::new(conn, session, login, server, statements);
             let connection: Box<dyn Connection> = Box::new(connection);
@@ -132,6 +137,14 @@ impl Driver for MysqlDriver {
 
     fn dialect(&self) -> Dialect {
         Dialect::Mysql
+    }
+
+    fn system_name(&self) -> &'static str {
+        if self.is_mariadb.get() == Some(&true) { "mariadb" } else { "mysql" }
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 }
 

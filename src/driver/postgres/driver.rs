@@ -24,6 +24,7 @@ use crate::{
 pub(crate) struct PostgresDriver {
     connector: Connector,
     servers: Vec<String>,
+    namespace: Option<String>,
     statement_cache: usize,
     /// Whether statements have names, for all connections.
     naming: Arc<Naming>,
@@ -59,10 +60,11 @@ impl PostgresDriver {
         if config.get_application_name().is_none() {
             config.application_name("nestling");
         }
+        let namespace = config.get_dbname().or(config.get_user()).map(str::to_owned);
         let connector = Connector::new(config, &tls, parts.password_source.clone())?;
         let servers = connector.servers().map(ToString::to_string).collect();
         let naming = Arc::new(Naming::new(support));
-        Ok(Self { connector, servers, statement_cache, naming, hstore, connect_timeout })
+        Ok(Self { connector, servers, namespace, statement_cache, naming, hstore, connect_timeout })
     }
 }
 
@@ -144,6 +146,10 @@ impl Driver for PostgresDriver {
         Dialect::Postgres
     }
 
+    fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     fn keeps_sessions(&self) -> bool {
         !self.naming.is_by_transaction()
     }
@@ -155,9 +161,10 @@ impl Driver for PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connector: _, servers, statement_cache, naming, hstore, connect_timeout } = self;
+        let Self { connector: _, servers, namespace, statement_cache, naming, hstore, connect_timeout } = self;
         f.debug_struct("PostgresDriver")
             .field("servers", servers)
+            .field("namespace", namespace)
             .field("statement_cache", statement_cache)
             .field("naming", naming)
             .field("hstore", hstore)

@@ -45,6 +45,13 @@ impl Driver for SqliteDriver {
         Dialect::Sqlite
     }
 
+    fn namespace(&self) -> Option<&str> {
+        match &self.setup.target {
+            Target::Memory => Some(":memory:"),
+            Target::File { path, .. } => path.to_str(),
+        }
+    }
+
     fn is_shared(&self) -> bool {
         !matches!(self.setup.target, Target::Memory)
     }

@@ -162,5 +162,6 @@ pub(crate) fn options(max_connections: u32, min_connections: u32) -> PoolOptions
         max_lifetime: None,
         autoconnect: None,
         session: SessionOptions::default(),
+        name: None,
     }
 }

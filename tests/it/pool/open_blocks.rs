@@ -102,7 +102,8 @@ test_on! {
 
     /// rule 76: and so is what waits for the pool, whose error names what it waits for
     async fn a_wait_for_a_connection_is_told_and_its_error_names_the_holder(backend) {
-        let db = backend.builder().max_connections(1).acquire_timeout(Duration::from_millis(300)).build().expect("valid");
+        let options = backend.builder().name("reports").max_connections(1);
+        let db = options.acquire_timeout(Duration::from_millis(300)).build().expect("valid");
         db.connect().await.expect("the server is there");
         let (held, is_held) = oneshot::channel();
         let (go, gone) = oneshot::channel::<()>();
@@ -122,9 +123,10 @@ test_on! {
         let waiting = tokio::spawn(async move { waiting.atomic(|| statement(&waiting)).await });
         let open = until(&db, "both are listed", |open| open.len() == 2).await;
         assert_eq!((open[0].id, open[1].state, open[1].statements), (id, BlockState::WaitingForConnection, 0));
+        assert_eq!(open[0].database, "reports");
         let errors = [waiting.await.expect("no panic"), statement(&db).await, scope(statement(&db)).await];
         let begin = format!(
-            "none of the 1 connections came free within 300ms: 1 in blocks (oldest #{id} \"nightly report\", opened at {}:{line}, ",
+            "none of the 1 connections of \"reports\" came free within 300ms: 1 in blocks (oldest #{id} \"nightly report\", opened at {}:{line}, ",
             file!()
         );
         for error in errors.map(|result| result.expect_err("none is free")) {

@@ -28,8 +28,11 @@ macro_rules! test_on {
     (every_server_on_one_thread; $($tests:tt)+) => {
         test_on! { [postgres_on_one_thread mariadb_on_one_thread mysql9_on_one_thread]; $($tests)+ }
     };
+    // For what listens on one thread, as a recorder does.
     (every_backend_on_one_thread; $($tests:tt)+) => {
-        test_on! { [postgres_on_one_thread mariadb_on_one_thread mysql9_on_one_thread sqlite_on_one_thread]; $($tests)+ }
+        test_on! {
+            [postgres_on_one_thread mariadb_on_one_thread mysql9_on_one_thread sqlite_on_one_thread]; $($tests)+
+        }
     };
     (postgres_and_sqlite; $($tests:tt)+) => {
         test_on! { [postgres postgres_without_names sqlite sqlite_on_one_thread]; $($tests)+ }

@@ -1,63 +1,26 @@
-//! What is seen by `tracing`. Section M, rule 75.
+//! Which spans and events there are, in which order, for each way through a transaction. Section M, rule 75.
 
-use nestling::{Database, Error, params};
+use nestling::{Error, params};
 
 use crate::{
-    harness::Backend,
+    harness::{Backend, insert},
     recorder::{Record, Recorder},
     wire::statement,
 };
 
-/// Every back end, on a runtime of one thread, for one thread is what the recorder listens on.
-macro_rules! seen_everywhere {
-    ($($(#[$attribute:meta])* async fn $name:ident($backend:ident) $body:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            $(#[$attribute])*
-            async fn test($backend: Backend) $body
-
-            #[tokio::test]
-            async fn postgres() {
-                test(Backend::postgres().await).await;
-            }
-
-            #[tokio::test]
-            async fn mariadb() {
-                test(Backend::mariadb().await).await;
-            }
-
-            #[tokio::test]
-            async fn mysql9() {
-                test(Backend::mysql().await).await;
-            }
-
-            #[tokio::test]
-            async fn sqlite() {
-                test(Backend::sqlite().await).await;
-            }
-        }
-    )+};
-}
-
-async fn insert(db: &Database, id: i64, name: &str) -> nestling::Result<u64> {
-    db.execute("insert into item values ($1, $2)", params![id, name]).await
-}
-
-/// Each tells the database, the depth, the duration and the outcome.
+/// Each tells its database; events tell how long it took, and those of statements the text.
 fn assert_complete(records: &[Record]) {
     assert!(!records.is_empty());
     for record in records {
-        for field in ["database", "depth", "duration_us", "outcome"] {
-            assert!(!record.get(field).is_empty(), "no {field}: {record:?}");
-        }
-        assert!(record.get("duration_us").parse::<u64>().is_ok());
-        assert_eq!(record.get("database"), records[0].get("database"));
-        assert_eq!(!record.get("sql").is_empty(), record.what == "statement");
+        assert_eq!(record.get("nestling.database"), records[0].get("nestling.database"), "{record:?}");
+        assert_eq!(record.is_span, record.get("nestling.duration_ms").parse::<f64>().is_err(), "{record:?}");
+        assert_eq!(record.what.starts_with("statement"), !record.get("db.query.text").is_empty(), "{record:?}");
     }
 }
 
-seen_everywhere! {
+test_on! {
+    every_backend_on_one_thread;
+
     /// rule 75
     async fn a_transaction_with_its_savepoints(backend) {
         let backend = backend.with_items().await;
@@ -78,30 +41,48 @@ seen_everywhere! {
         let records = recorder.take();
         assert_complete(&records);
         let summaries: Vec<_> = records.iter().map(Record::summary).collect();
+        let code = backend.choose("23505", "1062", "1555");
+        let failed = |what: &str| format!("{what} {code}");
+        // The steps ahead of what failed have not.
         let expected = [
-            "span acquire 1 [checkout] ok",
-            "span statement 1 [checkout] ok",
-            "event begin 1 [checkout] ok",
-            "span statement 2 [gift] ok",
-            "event savepoint 2 [_n1] ok",
-            "span statement 2 [checkout] ok",
-            "event release 2 [_n1] ok",
-            "event savepoint 2 [third] ok",
-            "span statement 3 [checkout] ok",
-            "event release 2 [third] ok",
-            "event savepoint 2 [_n1] ok",
-            "event savepoint 3 [fourth] ok",
-            "span statement 2 [checkout] Server",
-            "event release 3 [fourth] Server",
-            "span statement 1 [checkout] ok",
-            "event rollback to savepoint 2 [_n1] ok",
-            "event release 2 [_n1] ok",
-            "span commit 1 [checkout] ok",
+            "span transaction  [checkout] ok".to_owned(),
+            "span acquire 1 [checkout] ok".into(),
+            "span statement 1 [checkout] ok".into(),
+            "event begin 1 [checkout] ok".into(),
+            "event statement 1 [checkout] ok".into(),
+            "span statement 2 [gift] ok".into(),
+            "event savepoint 2 [_n1] ok".into(),
+            "event statement 2 [gift] ok".into(),
+            "span statement 2 [checkout] ok".into(),
+            "event release 2 [_n1] ok".into(),
+            "event savepoint 2 [third] ok".into(),
+            "event statement 2 [checkout] ok".into(),
+            "span statement 3 [checkout] ok".into(),
+            "event release 2 [third] ok".into(),
+            "event savepoint 2 [_n1] ok".into(),
+            "event savepoint 3 [fourth] ok".into(),
+            "event statement 3 [checkout] ok".into(),
+            failed("span statement 2 [checkout]"),
+            "event release 3 [fourth] ok".into(),
+            failed("event statement failed 2 [checkout]"),
+            "span statement 1 [checkout] ok".into(),
+            "event rollback to savepoint 2 [_n1] ok".into(),
+            "event release 2 [_n1] ok".into(),
+            "event statement 1 [checkout] ok".into(),
+            "span commit 1 [checkout] ok".into(),
+            "event transaction ended  [checkout] committed".into(),
         ];
         assert_eq!(summaries, expected);
         let statements: Vec<_> = records.iter().filter(|record| record.what == "statement").collect();
-        assert!(statements.iter().all(|record| record.get("sql") == "insert into item values ($1, $2)"));
-        assert_eq!(statements[0].get("affected"), "1");
+        assert!(statements.iter().all(|record| record.get("db.query.text") == "insert into item values ($1, $2)"));
+        assert_eq!(statements[0].get("nestling.affected_rows"), "1");
+        let ended = records.last().expect("the end");
+        let counts = ["nestling.transaction.statements", "nestling.transaction.flights"].map(|field| ended.get(field));
+        assert_eq!(counts[0], "6");
+        let flights: u64 = counts[1].parse().expect("a number");
+        // Statements and COMMIT; on MySQL steps have messages of their own, and statements are prepared by one.
+        assert!((7..=16).contains(&flights), "{flights}");
+        assert!(ended.get("nestling.opened_at").contains("traces/seen.rs:"), "{ended:?}");
     }
 
     /// rule 75: nothing for what sent nothing
@@ -114,7 +95,8 @@ seen_everywhere! {
         });
         empty.await.expect_err("a savepoint needs a name");
         db.connection(|| async { Ok::<_, Error>(()) }).await.expect("an empty pin");
-        assert!(recorder.summaries().is_empty());
+        // But for the span of the program's own block.
+        assert_eq!(recorder.summaries(), ["span transaction  [checkout] ERROR"]);
         // Nor is an inner one in a transaction that is seen.
         db.atomic(|| async {
             statement(db).await?;
@@ -125,7 +107,7 @@ seen_everywhere! {
         })
         .await
         .expect("a block");
-        assert_eq!(recorder.summaries(), ["span commit 1 [] ok"]);
+        assert_eq!(recorder.summaries(), ["span commit 1 [] ok", "event transaction ended  [] committed"]);
     }
 
     /// rule 75
@@ -136,9 +118,12 @@ seen_everywhere! {
         let records = recorder.take();
         assert_complete(&records);
         let summaries: Vec<_> = records.iter().map(Record::summary).collect();
-        assert_eq!(summaries, ["span acquire 0 [] ok", "span statement 0 [] ok"]);
+        let one = ["span acquire 0 [] ok", "span statement 0 [] ok", "event statement 0 [] ok"];
+        assert_eq!(summaries, one);
         db.execute("select * from nowhere", params![]).await.expect_err("no table");
-        assert_eq!(recorder.summaries(), ["span acquire 0 [] ok", "span statement 0 [] Server"]);
+        let code = backend.choose("42P01", "1146", "1");
+        let [span, event] = ["span statement", "event statement failed"].map(|what| format!("{what} 0 [] {code}"));
+        assert_eq!(recorder.summaries(), ["span acquire 0 [] ok", &*span, &*event]);
         db.connection(|| async {
             statement(db).await?;
             db.build_transaction().name("pinned").atomic(|| statement(db)).await?;
@@ -146,35 +131,47 @@ seen_everywhere! {
         })
         .await
         .expect("pinned");
-        let expected = ["span acquire 0 [] ok", "span statement 0 [] ok", "span statement 1 [pinned] ok",
-            "event begin 1 [pinned] ok", "span commit 1 [pinned] ok", "span statement 0 [] ok"];
-        assert_eq!(recorder.summaries(), expected);
+        let in_a_block = [
+            "span transaction  [pinned] ok",
+            "span statement 1 [pinned] ok",
+            "event begin 1 [pinned] ok",
+            "event statement 1 [pinned] ok",
+            "span commit 1 [pinned] ok",
+            "event transaction ended  [pinned] committed",
+        ];
+        assert_eq!(recorder.summaries(), [&one[..], &in_a_block, &one[1..]].concat());
         let closed = backend.builder().autoconnect(false).build().expect("valid options");
         statement(&closed).await.expect_err("not connected");
-        assert_eq!(recorder.summaries(), ["span acquire 0 [] Closed"]);
+        assert_eq!(recorder.summaries(), ["span acquire 0 [] Closed", "event no connection 0 [] Closed"]);
     }
 
     /// rule 75: in whatever way a transaction is rolled back, it is seen
     async fn rollbacks_of_every_sort(backend) {
-        let backend = backend.with_items().await.with(|builder| builder.max_connections(1));
+        let backend = backend.with_items().await.with(|builder| builder.max_connections(1).name("seen"));
         let db = &backend.db;
         let named = || db.build_transaction().name("checkout");
         statement(db).await.expect("a connection");
         let (recorder, _guard) = Recorder::start();
-        let begun = ["span acquire 1 [checkout] ok", "span statement 1 [checkout] ok", "event begin 1 [checkout] ok"];
-        let rolled_back = [&begun[..], &["span rollback 1 [checkout] ok"]].concat();
+        let begun = [
+            "span acquire 1 [checkout] ok",
+            "span statement 1 [checkout] ok",
+            "event begin 1 [checkout] ok",
+            "event statement 1 [checkout] ok",
+        ];
+        let end = ["span rollback 1 [checkout] ok", "event transaction ended  [checkout] rolled_back"];
+        let rolled_back = |first| [&[first], &begun[..], &end].concat();
         let failed = named().atomic(|| async {
             statement(db).await?;
             db.savepoint_named("", || async { Ok::<_, Error>(()) }).await
         });
         failed.await.expect_err("a savepoint needs a name");
-        assert_eq!(recorder.summaries(), rolled_back);
+        assert_eq!(recorder.summaries(), rolled_back("span transaction  [checkout] ERROR"));
         let quiet = named().atomic(|| async {
             statement(db).await?;
             db.set_rollback_only()
         });
         quiet.await.expect("rule 20: without an error");
-        assert_eq!(recorder.summaries(), rolled_back);
+        assert_eq!(recorder.summaries(), rolled_back("span transaction  [checkout] ok"));
         // Dropped where it stands: the connection is cleaned up behind its back.
         let flights = db.stats().flights;
         let (begin, has_begun) = tokio::sync::oneshot::channel();
@@ -189,12 +186,40 @@ seen_everywhere! {
         }
         backend.settled().await;
         // The observer of the harness is another database.
-        let mut seen = recorder.take();
-        let database = seen[0].get("database").to_owned();
-        seen.retain(|record| record.get("database") == database);
-        assert_eq!(seen.iter().map(Record::summary).collect::<Vec<_>>(), rolled_back);
+        let mut seen = recorder.take_ended().await;
+        seen.retain(|record| record.get("nestling.database") == "seen" || record.get("nestling.transaction.name") == "checkout");
+        let seen: Vec<_> = seen.iter().map(Record::summary).collect();
+        assert_eq!(seen, rolled_back("span transaction  [checkout] ok"));
         // On MySQL BEGIN is a flight of its own.
         assert_eq!(db.stats().flights - flights, backend.choose(2, 3, 2));
+    }
+
+    /// rule 75: it is rolled back with the next statement of the connection
+    async fn a_dropped_transaction_on_a_pinned_connection(backend) {
+        let db = &backend.db;
+        let (recorder, _guard) = Recorder::start();
+        let pinned = db.connection(|| async {
+            let (begin, has_begun) = tokio::sync::oneshot::channel();
+            let dropped = db.build_transaction().name("checkout").atomic(|| async {
+                statement(db).await?;
+                let _ = begin.send(());
+                std::future::pending::<nestling::Result<()>>().await
+            });
+            tokio::select! {
+                _ = dropped => unreachable!("it pends"),
+                begun = has_begun => begun.expect("it has begun"),
+            }
+            recorder.take_ended().await;
+            statement(db).await
+        });
+        pinned.await.expect("the connection is used on");
+        let expected = [
+            "span statement 0 [] ok",
+            "event transaction ended  [checkout] rolled_back",
+            "event rollback 1 [] ok",
+            "event statement 0 [] ok",
+        ];
+        assert_eq!(recorder.summaries(), expected);
     }
 
     /// rule 75: BEGIN that is sent at once, and one with the native client
@@ -203,13 +228,14 @@ seen_everywhere! {
         let (recorder, _guard) = Recorder::start();
         let eager = db.build_transaction().name("checkout").eager().atomic(|| async {
             let records = recorder.take();
-            assert_complete(&records);
             let summaries: Vec<_> = records.iter().map(Record::summary).collect();
-            assert_eq!(summaries, ["span acquire 1 [checkout] ok", "event begin 1 [checkout] ok"]);
+            let begun = ["span acquire 1 [checkout] ok", "event begin 1 [checkout] ok", "span transaction  [checkout] ok"];
+            assert_eq!(summaries, begun);
             db.build_transaction().name("gift").eager().atomic(|| async { Ok::<_, Error>(()) }).await
         });
         eager.await.expect("two eager blocks");
-        assert_eq!(recorder.summaries(), ["event savepoint 2 [_n1] ok", "span commit 1 [checkout] ok"]);
+        let ended = ["event savepoint 2 [_n1] ok", "span commit 1 [checkout] ok", "event transaction ended  [checkout] committed"];
+        assert_eq!(recorder.summaries(), ended);
         let native = db.build_transaction().name("native");
         if backend.is_postgres() {
             native.atomic(|| db.with_postgres(|_| async { Ok::<_, Error>(()) })).await.expect("the client is lent");
@@ -218,7 +244,13 @@ seen_everywhere! {
         } else {
             native.atomic(|| db.with_sqlite(|_| Ok::<_, Error>(()))).await.expect("the client is lent");
         }
-        let expected = ["span acquire 1 [native] ok", "event begin 1 [native] ok", "span commit 1 [native] ok"];
+        let expected = [
+            "span transaction  [native] ok",
+            "span acquire 1 [native] ok",
+            "event begin 1 [native] ok",
+            "span commit 1 [native] ok",
+            "event transaction ended  [native] committed",
+        ];
         assert_eq!(recorder.summaries(), expected);
     }
 
@@ -245,7 +277,6 @@ seen_everywhere! {
         });
         work.await.expect_err("the key is taken");
         let records = recorder.take();
-        assert_complete(&records);
         assert!(records.len() > 10);
         assert!(!format!("{records:?}").contains(secret), "{records:?}");
     }
@@ -264,18 +295,19 @@ async fn a_dropped_statement_is_seen_with_its_steps() {
         statement(db).await
     });
     outer.await.expect("the parent goes on");
-    let records = recorder.take();
-    assert_complete(&records);
-    let summaries: Vec<_> = records.iter().map(Record::summary).collect();
     let expected = [
+        "span transaction  [checkout] ok",
         "span acquire 2 [checkout] ok",
         "span statement 2 [checkout] Dropped",
+        "event statement dropped 2 [checkout] Dropped",
         "event begin 1 [checkout] Dropped",
         "event savepoint 2 [_n1] Dropped",
         "span statement 1 [checkout] ok",
         "event rollback to savepoint 2 [_n1] ok",
         "event release 2 [_n1] ok",
+        "event statement 1 [checkout] ok",
         "span commit 1 [checkout] ok",
+        "event transaction ended  [checkout] committed",
     ];
-    assert_eq!(summaries, expected);
+    assert_eq!(recorder.summaries(), expected);
 }

@@ -1,0 +1,57 @@
+//! [`TransactionSpan`]: the span around a transaction, in which its body and its end run (rule 75).
+
+use tracing::{Instrument as _, Span, field::Empty};
+
+use super::session::DbSession;
+use crate::runtime::Frame;
+
+/// The span of a transaction; none for a nested block, and where nobody listens.
+#[derive(Debug)]
+pub(crate) struct TransactionSpan(Span);
+
+impl TransactionSpan {
+    /// The span for the body of a block.
+    pub(crate) fn of(frame: &Frame<DbSession>) -> Self {
+        if !frame.is_root() {
+            return Self(Span::none());
+        }
+        Self(tracing::debug_span!(
+            target: "nestling",
+            "transaction",
+            "nestling.transaction.name" = frame.root_name().map(|name| &**name),
+            "nestling.transaction.id" = frame.number(),
+            "nestling.database" = Empty,
+            "nestling.opened_at" = Empty,
+            "otel.status_code" = Empty
+        ))
+    }
+
+    pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.in_scope(work)
+    }
+
+    /// Runs the body of the block and its end.
+    pub(crate) async fn around<T, E>(
+        &self,
+        frame: &Frame<DbSession>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let result = work.instrument(self.0.clone()).await;
+        self.ended(frame, result.is_err());
+        result
+    }
+
+    /// Tells the rest: ahead of the end it would stand in each line of a log.
+    fn ended(&self, frame: &Frame<DbSession>, has_failed: bool) {
+        if self.0.is_disabled() {
+            return;
+        }
+        self.0.record("nestling.database", frame.session_state().session().labels().name());
+        if let Some(at) = frame.label().opened_at.location() {
+            self.0.record("nestling.opened_at", tracing::field::display(at));
+        }
+        if has_failed {
+            self.0.record("otel.status_code", "ERROR");
+        }
+    }
+}
