@@ -22,6 +22,7 @@ mod session;
 mod statement_trace;
 mod step_events;
 pub(crate) mod trace;
+mod transaction_count;
 mod transaction_span;
 
 #[cfg(feature = "tower")]

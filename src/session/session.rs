@@ -22,7 +22,6 @@ use super::{
     open_transaction::OpenTransaction,
     open_watch::OpenWatch,
     registry::{Registration, Registry},
-    trace,
 };
 use crate::{
     data::row::Row,
@@ -33,7 +32,7 @@ use crate::{
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
     transaction::{
-        control::{Control, Settings},
+        control::Settings,
         impact::{DriverError, Impact},
         limits::RequestedLimits,
     },
@@ -178,11 +177,11 @@ pub(crate) struct DbSession {
     cancelling: Mutex<Option<Cancellation>>,
     pub(super) is_cancelling: AtomicBool,
     /// Whether the server has a transaction open, for the statistics.
-    counted: AtomicBool,
+    pub(super) counted: AtomicBool,
     /// That transaction, if somebody listens to its end.
-    transaction: Mutex<Option<Box<OpenTransaction>>>,
+    pub(super) transaction: Mutex<Option<Box<OpenTransaction>>>,
     /// When it was begun, on a pinned connection: elsewhere it is as old as the lease.
-    begun: Mutex<Option<Instant>>,
+    pub(super) begun: Mutex<Option<Instant>>,
 }
 
 impl DbSession {
@@ -315,77 +314,6 @@ impl DbSession {
 
     pub(super) fn cancelling(&self) -> MutexGuard<'_, Option<Cancellation>> {
         self.cancelling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to tell of them. Returns the one that
-    /// is over with them, which is told when no lock is held any more.
-    pub(super) fn note(&self, frame: &Frame<Self>, steps: &[Control]) -> Option<Box<OpenTransaction>> {
-        let mut over = None;
-        for step in steps {
-            match step {
-                Control::Begin(_) => {
-                    if frame.root().is_some_and(|root| root.parent().is_some()) {
-                        *self.begun() = Some(Instant::now());
-                    }
-                    if trace::listens() {
-                        let begun = OpenTransaction::begun(self.labels(), frame);
-                        over = self.transaction().replace(begun).or(over);
-                    }
-                    if !self.counted.swap(true, Ordering::AcqRel) {
-                        self.shared.counters.transactions.add(1);
-                    }
-                }
-                Control::Rollback => {
-                    self.ended(TransactionEnd::RolledBack);
-                    over = self.take_transaction();
-                }
-                _ => {}
-            }
-        }
-        over
-    }
-
-    fn transaction(&self) -> MutexGuard<'_, Option<Box<OpenTransaction>>> {
-        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts something for the transaction that the server has open, if somebody listens to its end.
-    #[cold]
-    pub(super) fn count_in_transaction(&self, count: impl FnOnce(&mut OpenTransaction)) {
-        if let Some(transaction) = &mut *self.transaction() {
-            count(transaction);
-        }
-    }
-
-    /// The transaction that the server has open, for the one that ends it.
-    pub(super) fn take_transaction(&self) -> Option<Box<OpenTransaction>> {
-        self.transaction().take()
-    }
-
-    fn begun(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The age of the transaction that is open at the server, if one is; the session is leased since some moment.
-    fn age_since(&self, leased: Instant) -> Option<Duration> {
-        self.counted.load(Ordering::Acquire).then(|| self.begun().unwrap_or(leased).elapsed())
-    }
-
-    /// The server has no transaction open any more.
-    pub(super) fn ended(&self, end: TransactionEnd) {
-        if self.uncount() {
-            self.shared.counters.count_end(end);
-            self.shared.pool.instruments().transaction_ended(end.as_str());
-        }
-    }
-
-    /// Whether the server had a transaction open, which it has no more.
-    fn uncount(&self) -> bool {
-        let was_open = self.counted.swap(false, Ordering::AcqRel);
-        if was_open {
-            self.shared.counters.transactions.sub(1);
-        }
-        was_open
     }
 }
 
