@@ -72,9 +72,9 @@ impl OpenTransaction {
             };
         }
         if error.is_some() || matches!(end, TransactionEnd::Unknown | TransactionEnd::Lost) {
-            tell!(warn)
+            tell!(warn);
         } else {
-            tell!(debug)
+            tell!(debug);
         }
     }
 }
