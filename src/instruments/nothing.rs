@@ -27,18 +27,18 @@ impl Instruments {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Timer;
+pub(crate) struct Timer {}
 
 #[allow(clippy::unused_self, reason = "it stands for one that measures")]
 impl Timer {
     #[inline]
     pub(crate) fn of_statement(_sql: &str, _is_batch: bool, _since: Instant) -> Self {
-        Self
+        Self {}
     }
 
     #[inline]
     pub(crate) fn of_end(_is_commit: bool) -> Self {
-        Self
+        Self {}
     }
 
     #[inline]

@@ -133,6 +133,8 @@ impl<'q> StatementTrace<'q> {
             Want::Count => self.affected = Some(answer.affected),
             // What a reader has taken is counted by the driver alone.
             Want::Rows if query.reader.is_some() => self.rows = Some(answer.affected),
+            // It writes, and has no RETURNING.
+            Want::Rows if answer.rows.is_empty() && answer.affected > 0 => self.affected = Some(answer.affected),
             Want::Rows => self.rows = Some(answer.rows.len() as u64),
             Want::Stream | Want::Batch => {}
         }
