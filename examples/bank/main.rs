@@ -10,13 +10,14 @@ mod answer;
 mod app;
 mod idempotency;
 mod jobs;
-mod metrics;
+mod operations;
 mod schema;
 
 use std::{env, io, process::ExitCode};
 
 use nestling::Manager;
 use tokio::{net::TcpListener, signal};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 const USAGE: &str = "\
 Usage: bank [--database URL] [--listen ADDRESS]
@@ -48,14 +49,16 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(database: &str, listen: &str) -> Result<(), Box<dyn std::error::Error>> {
-    // Ahead of what it measures.
-    let prometheus = metrics::exporter()?.install_recorder()?;
+    // Ahead of what they tell of. `RUST_LOG=nestling=debug` shows every statement.
+    let filter: Targets = env::var("RUST_LOG").as_deref().unwrap_or("warn").parse()?;
+    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer()).with(filter).init();
+    let prometheus = operations::exporter()?.install_recorder()?;
     schema::create(database).await?;
     let objects = Manager::new(schema::open(database)?);
     let listener = TcpListener::bind(listen).await?;
     introduce(&listener.local_addr()?.to_string());
     let worker = jobs::Worker::start(&objects);
-    let router = app::router(&objects, worker.queue()).merge(metrics::router(objects.database(), prometheus));
+    let router = app::router(&objects, worker.queue()).merge(operations::router(objects.database(), prometheus));
     axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
     // Requests have ended; the jobs that they have queued are done before the last connection goes.
     println!("stopping: {} jobs done", worker.stop().await);
@@ -79,7 +82,8 @@ fn introduce(address: &str) {
   curl -X POST http://{address}/accounts -H 'x-tenant: acme' --json '{{\"owner\": \"grace\", \"balance\": 0}}'
   curl -X POST http://{address}/transfers -H 'x-tenant: acme' -H 'idempotency-key: 1' --json '{{\"from\": 1, \"to\": 2, \"amount\": 30}}'
   curl 'http://{address}/accounts/1/entries?limit=10' -H 'x-tenant: acme'
-  curl 'http://{address}/metrics'
+  curl http://{address}/metrics    the figures of the database
+  curl http://{address}/open       the transactions that are open now
 "
     );
 }

@@ -3,6 +3,8 @@
 //! On PostgreSQL each row belongs to a tenant, and a policy shows a transaction only the rows of the tenant in its setting
 //! `app.tenant`. The service works as a role that the policies hold for; whoever makes the tables does not.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use nestling::{Database, Dialect, Error, Model, create_tables, model::Table, params};
 
@@ -64,7 +66,7 @@ const TABLES: [&Table; 4] = [Account::TABLE, Entry::TABLE, Request::TABLE, Job::
 /// # Errors
 /// Those of the database.
 pub(crate) async fn create(url: &str) -> Result<(), Error> {
-    let db = Database::builder(url).max_connections(1).build()?;
+    let db = Database::builder(url).name("bank").max_connections(1).build()?;
     create_tables(&db, &TABLES).await?;
     if db.dialect() == Dialect::Postgres {
         db.atomic(|| protect(&db)).await?;
@@ -105,7 +107,7 @@ async fn protect(db: &Database) -> Result<(), Error> {
 /// # Errors
 /// `Config` for a URL that is not valid.
 pub(crate) fn open(url: &str) -> Result<Database, Error> {
-    let options = Database::builder(url).max_connections(8);
+    let options = Database::builder(url).name("bank").max_connections(8).warn_open_longer_than(Duration::from_secs(10));
     if !url.starts_with("postgres") {
         return options.build();
     }

@@ -14,8 +14,8 @@ mod hang_ups;
 mod idempotency;
 #[path = "../../../examples/bank/jobs.rs"]
 mod jobs;
-#[path = "../../../examples/bank/metrics.rs"]
-mod metrics;
+#[path = "../../../examples/bank/operations.rs"]
+mod operations;
 #[path = "../../../examples/bank/schema.rs"]
 mod schema;
 #[path = "bank_service/scraped.rs"]
@@ -23,7 +23,7 @@ mod scraped;
 
 use std::collections::HashSet;
 
-use nestling::{Manager, params};
+use nestling::{Error, Manager, Model as _, params, testing::assert_statements};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -31,7 +31,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use self::{client::Client, jobs::Worker};
+use self::{client::Client, jobs::Worker, schema::Entry};
 use crate::harness::Backend;
 
 /// The service on a port of its own.
@@ -39,7 +39,7 @@ struct Bank {
     backend: Backend,
     objects: Manager,
     client: Client,
-    worker: Worker,
+    worker: Option<Worker>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
@@ -52,10 +52,12 @@ impl Bank {
         let client = Client { address: listener.local_addr().unwrap() };
         let worker = Worker::start(&objects);
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = app::router(&objects, worker.queue());
+        let recorder = operations::exporter().unwrap().build_recorder();
+        let router =
+            app::router(&objects, worker.queue()).merge(operations::router(objects.database(), recorder.handle()));
         let serve = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
         let server = tokio::spawn(async move { serve.await.unwrap() });
-        Self { backend, objects, client, worker, stop, server }
+        Self { backend, objects, client, worker: Some(worker), stop, server }
     }
 
     /// Ends as the program does, and checks that nothing is left. Returns how many jobs were done.
@@ -63,7 +65,7 @@ impl Bank {
         let Self { backend, objects, client: _, worker, stop, server } = self;
         stop.send(()).unwrap();
         server.await.unwrap();
-        let done = worker.stop().await;
+        let done = stopped(worker).await;
         backend.settled_with(objects.database()).await;
         objects.close().await;
         done
@@ -91,6 +93,14 @@ impl Bank {
     async fn count(&self, table: &str) -> i64 {
         let sql = format!("select count(*) from {table}");
         self.backend.observer().query_one(&sql, params![]).await.unwrap().get(0).unwrap()
+    }
+}
+
+/// Stops a worker, and tells how many jobs it has done.
+async fn stopped(worker: Option<Worker>) -> u64 {
+    match worker {
+        Some(worker) => worker.stop().await,
+        None => 0,
     }
 }
 
@@ -176,6 +186,40 @@ test_on! {
             before = format!("&before={next}");
         }
         assert_eq!(amounts, [-7, -6, -5, -4, -3, -2, -1]);
+        bank.close().await;
+    }
+
+    /// rule 60: a page costs two statements, the account and its entries, however many entries there are
+    async fn a_page_of_entries_is_one_query(backend) {
+        let mut bank = Bank::open(backend).await;
+        let (ada, grace) = (bank.account("acme", 100).await, bank.account("acme", 0).await);
+        let writer = Manager::new(bank.backend.observer().clone());
+        for amount in 1..=5 {
+            let (account, at) = (Entry::ACCOUNT.set(ada), Entry::AT.set(chrono::Utc::now()));
+            let values = [Entry::TENANT.set("acme"), account, Entry::OTHER.set(grace), Entry::AMOUNT.set(amount), at];
+            writer.create::<Entry>(values).await.unwrap();
+        }
+        // It looks for jobs at its start, which would be counted.
+        stopped(bank.worker.take()).await;
+        let page = format!("/accounts/{ada}/entries");
+        let (status, answer) = assert_statements(&bank.objects, 2, || bank.client.get(&page, "acme")).await;
+        assert_eq!((status, answer["entries"].as_array().unwrap().len()), (200, 5));
+        bank.close().await;
+    }
+
+    /// Who looks at the bank sees what is open, and the page itself opens nothing.
+    async fn what_is_open_is_told(backend) {
+        let bank = Bank::open(backend).await;
+        let page = async || bank.client.get("/open", "").await.1.as_str().unwrap().to_owned();
+        assert_eq!(page().await, "");
+        let db = bank.objects.database();
+        db.build_transaction().name("audit").atomic(|| async {
+            db.query("select count(*) from account", params![]).await?;
+            let open = page().await;
+            assert!(open.contains("\"audit\", opened at ") && open.contains("select count(*) from account"), "{open}");
+            Ok::<_, Error>(())
+        }).await.unwrap();
+        assert_eq!(page().await, "");
         bank.close().await;
     }
 }

@@ -68,6 +68,6 @@ impl Client {
         let (head, body) =
             answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+        Some((status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()))))
     }
 }

@@ -9,7 +9,7 @@ use nestling::Manager;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use super::{app, jobs::Worker, metrics, schema};
+use super::{app, jobs::Worker, operations, schema};
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, String) {
     let answer = router.clone().oneshot(request).await.unwrap();
@@ -36,12 +36,12 @@ test_on! {
 
     /// rule 77
     async fn the_page_tells_what_the_bank_has_done(backend) {
-        let recorder = metrics::exporter().unwrap().build_recorder();
+        let recorder = operations::exporter().unwrap().build_recorder();
         let _guard = ::metrics::set_default_local_recorder(&recorder);
         schema::create(backend.url()).await.unwrap();
         let objects = Manager::new(schema::open(backend.url()).unwrap());
         let worker = Worker::start(&objects);
-        let router = app::router(&objects, worker.queue()).merge(metrics::router(objects.database(), recorder.handle()));
+        let router = app::router(&objects, worker.queue()).merge(operations::router(objects.database(), recorder.handle()));
         let page = async || ask(&router, Request::get("/metrics").body(Body::empty()).unwrap()).await;
         for balance in [100, 0] {
             let (status, answer) = ask(&router, post("/accounts", &json!({ "owner": "ada", "balance": balance }))).await;

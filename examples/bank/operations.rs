@@ -1,4 +1,5 @@
-//! The figures of the bank's database as Prometheus reads them: `GET /metrics`. `grafana.json` is a dashboard for them.
+//! What those look at who keep the bank running: the figures of its database as Prometheus reads them (`GET /metrics`, for which
+//! `grafana.json` is a dashboard), and the transactions that are open now (`GET /open`).
 
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -12,13 +13,14 @@ pub(crate) fn exporter() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new().set_buckets(&SECONDS)
 }
 
-/// The page. It is about the process, and belongs to no tenant and to no transaction.
+/// The pages. They are about the process, and belong to no tenant and to no transaction.
 pub(crate) fn router(db: &Database, prometheus: PrometheusHandle) -> Router {
-    let db = db.clone();
-    let page = || async move {
+    let (measured, watched) = (db.clone(), db.clone());
+    let metrics = || async move {
         // The gauges are as of now.
-        db.record_metrics();
+        measured.record_metrics();
         ([(CONTENT_TYPE, "text/plain; version=0.0.4")], prometheus.render())
     };
-    Router::new().route("/metrics", get(page))
+    let open = || async move { watched.open_blocks().iter().map(|block| format!("{block}\n")).collect::<String>() };
+    Router::new().route("/metrics", get(metrics)).route("/open", get(open))
 }
