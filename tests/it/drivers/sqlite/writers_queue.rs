@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{Database, Error, ErrorKind, params, scope};
+use nestling::{BlockState, Database, Error, ErrorKind, params, scope};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -76,11 +76,16 @@ test_on! {
             let own = db.clone();
             tasks.push(tokio::spawn(async move {
                 let write = || own.execute("insert into log (who) values ($1)", params![who]);
-                if who % 2 == 0 { own.atomic(write).await } else { write().await }
+                // A transaction, or a statement that commits by itself.
+                if who % 2 == 0 { own.atomic(write).await } else { own.connection(write).await }
             }));
-            in_use(db, who.unsigned_abs() + 2).await;
-            // Nothing tells that it has its place in the queue now.
-            sleep(Duration::from_millis(20)).await;
+            // Until it has its place in the queue.
+            let waiting = || db.open_blocks().iter().filter(|block| block.state == BlockState::WaitingForLock).count();
+            let start = Instant::now();
+            while waiting() < tasks.len() {
+                assert!(start.elapsed() < BOUND, "{:?}", db.open_blocks());
+                sleep(Duration::from_millis(1)).await;
+            }
         }
         holder.ends().await;
         for task in tasks {
