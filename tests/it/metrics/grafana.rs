@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{POOL, conventions::PAGE};
+use super::{POOL, conventions::chapter};
 
 const DASHBOARD: &str = include_str!("../../../examples/bank/grafana.json");
 
@@ -20,7 +20,7 @@ fn exported(name: &str) -> String {
 /// The series of the page, as Prometheus has them, each with its labels.
 pub(crate) fn series() -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
-    for row in PAGE.lines().filter(|line| line.starts_with("| `db.client.") || line.starts_with("| `nestling.")) {
+    for row in chapter().lines().filter(|line| line.starts_with("| `db.client.") || line.starts_with("| `nestling.")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let coded = |cell: &str| cell.split('`').skip(1).step_by(2).map(exported).collect::<BTreeSet<_>>();
         let name = coded(cells[1]).pop_first().expect("a name");
