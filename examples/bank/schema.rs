@@ -66,7 +66,7 @@ const TABLES: [&Table; 4] = [Account::TABLE, Entry::TABLE, Request::TABLE, Job::
 /// # Errors
 /// Those of the database.
 pub(crate) async fn create(url: &str) -> Result<(), Error> {
-    let db = Database::builder(url).name("bank").max_connections(1).build()?;
+    let db = Database::builder(url).name("bank tables").max_connections(1).build()?;
     create_tables(&db, &TABLES).await?;
     if db.dialect() == Dialect::Postgres {
         db.atomic(|| protect(&db)).await?;

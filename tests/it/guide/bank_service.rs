@@ -209,7 +209,8 @@ test_on! {
 
     /// Who looks at the bank sees what is open, and the page itself opens nothing.
     async fn what_is_open_is_told(backend) {
-        let bank = Bank::open(backend).await;
+        let mut bank = Bank::open(backend).await;
+        stopped(bank.worker.take()).await;
         let page = async || bank.client.get("/open", "").await.1.as_str().unwrap().to_owned();
         assert_eq!(page().await, "");
         let db = bank.objects.database();

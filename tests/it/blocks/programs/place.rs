@@ -73,9 +73,9 @@ impl Numbers {
             // One after the other: nobody waits for a turn then.
             return self.block(Kind::Connection, branches, End::Returns, None, place);
         }
-        let left = usize::try_from(SLOTS - self.slot).unwrap_or_default();
-        let branches = branches.iter().take(left).map(|branch| self.branch(branch, place)).collect();
-        Op::Join { branches, tasks }
+        // Those that are left: joins in the branches take theirs too.
+        let branches = branches.iter().map_while(|branch| (self.slot < SLOTS).then(|| self.branch(branch, place)));
+        Op::Join { branches: branches.collect(), tasks }
     }
 
     fn branch(&mut self, step: &Step, place: Place) -> Step {
