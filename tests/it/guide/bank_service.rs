@@ -23,7 +23,7 @@ mod scraped;
 
 use std::collections::HashSet;
 
-use nestling::{Error, Manager, Model as _, params, testing::assert_statements};
+use nestling::{Error, Manager, params, testing::assert_statements};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
