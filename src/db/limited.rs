@@ -195,7 +195,7 @@ impl Database {
         let mut replays = 0;
         loop {
             let lease = self.shared().lease(held).await?;
-            let mut flight = DbFlight::alone(self.shared()).with(query, want, lease.since());
+            let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
             let work = trace::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
             let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
                 return Err(late_statement(self.statement_time(None)).with_statement(query.sql));

@@ -290,7 +290,7 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let since = lease.note_statement(query.sql);
-            let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, since);
+            let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, || since);
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, want, work).await;
             flight.answered(&result);
@@ -339,7 +339,7 @@ impl Database {
                 // Boxed, as a statement that need not wait would carry it.
                 None => Box::pin(self.shared().lease(held)).await?,
             };
-            let mut flight = DbFlight::alone(self.shared()).with(query, want, lease.since());
+            let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
             let work = || lease.connection().run(&flight, *query, want);
             let result = trace::statement(&flight, query, want, work).await;
             flight.answered(&result);

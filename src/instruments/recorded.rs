@@ -206,8 +206,8 @@ impl IntoF64 for Since {
 
 impl Timer {
     /// A statement, or a text of several ones, that was begun some time ago.
-    pub(crate) fn of_statement(sql: &str, is_batch: bool, since: Instant) -> Self {
-        Self(Some((since, if is_batch { number(BATCH) } else { number(first_word(sql)) })))
+    pub(crate) fn of_statement(sql: &str, is_batch: bool, since: impl FnOnce() -> Instant) -> Self {
+        Self(Some((since(), if is_batch { number(BATCH) } else { number(first_word(sql)) })))
     }
 
     /// The end of a transaction.

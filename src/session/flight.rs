@@ -58,7 +58,7 @@ impl<'f> DbFlight<'f> {
 
     /// The same flight, with a statement that was begun some time ago.
     #[must_use]
-    pub(crate) fn with(mut self, query: &Query<'_>, want: Want, since: Instant) -> Self {
+    pub(crate) fn with(mut self, query: &Query<'_>, want: Want, since: impl FnOnce() -> Instant) -> Self {
         self.is_unsent = AtomicBool::new(true);
         self.timer = Timer::of_statement(query.sql, want == Want::Batch, since);
         self
@@ -163,7 +163,7 @@ impl Traced for DbFlight<'_> {
 
 impl Flight for DbFlight<'_> {
     fn take(&self) -> Result<Owed<'_>, Error> {
-        let listens = trace::listens();
+        let listens = self.frame().is_some() && trace::listens();
         let owed = self.take_steps()?;
         self.shared.counters.flights.add(1);
         // One task alone takes.
@@ -202,7 +202,8 @@ impl Flight for DbFlight<'_> {
                 .limits()
                 .map(|limits| FlightLimits { end: limits.of_statement(frame.cancel_scope()), lock: limits.lock });
         }
-        let at = Instant::now().checked_add(self.shared.limits.as_ref()?.statement?)?;
+        let time = self.shared.limits.as_ref()?.statement?;
+        let at = Instant::now().checked_add(time)?;
         Some(FlightLimits { end: Some(TimeLimit { at, scope: CancelScope::Session }), lock: None })
     }
 
