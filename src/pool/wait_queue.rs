@@ -200,7 +200,9 @@ impl WaitQueue {
                 drop(away);
                 continue;
             } else {
-                state.ready.extend(pooled.take());
+                if let Some(pooled) = pooled.take() {
+                    state.ready.push(pooled);
+                }
                 state.free += 1;
                 self.restock(state);
             }
