@@ -189,8 +189,8 @@ test_on! {
         bank.close().await;
     }
 
-    /// rule 60: a page costs two statements, the account and its entries, however many entries there are
-    async fn a_page_of_entries_is_one_query(backend) {
+    /// A page costs two statements, the account and its entries, however many entries there are.
+    async fn a_page_of_entries_is_two_statements(backend) {
         let mut bank = Bank::open(backend).await;
         let (ada, grace) = (bank.account("acme", 100).await, bank.account("acme", 0).await);
         let writer = Manager::new(bank.backend.observer().clone());
