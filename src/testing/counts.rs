@@ -20,7 +20,8 @@ pub struct Counts {
 impl Counts {
     fn between(before: Stats, after: Stats) -> Self {
         Self {
-            statements: after.statements - before.statements,
+            // One of another task may have been counted when it was sent, and taken back as it was refused.
+            statements: after.statements.saturating_sub(before.statements),
             flights: after.flights - before.flights,
             steps: after.steps_sent - before.steps_sent,
         }
