@@ -6,7 +6,8 @@ use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
-    session::{DbFlight, DbSession, TransactionSpan, current, examine, trace},
+    session::{DbFlight, DbSession, current, examine},
+    traces::{self, TransactionSpan},
     transaction::limits::RequestedLimits,
 };
 
@@ -294,7 +295,7 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = DbFlight::of(self.shared(), frame, lease.epoch());
-            let result = trace::steps(&flight, lease.connection().control(&flight, &[])).await;
+            let result = traces::steps(&flight, lease.connection().control(&flight, &[])).await;
             flight.landed();
             match result {
                 Err(fault) if fault.is_lost() && !replayed && session.replaces(&lease, frame.session_state()) => {
@@ -364,7 +365,7 @@ where
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    if trace::is_on() {
+    if traces::is_on() {
         // Boxed, so that blocks that are not traced do not carry it.
         return Box::pin(run_traced(block, body)).await;
     }
@@ -380,7 +381,8 @@ where
 {
     let frame = Arc::clone(block.frame());
     let body = Scope::lazy(block.context(), body);
-    TransactionSpan::of(&frame).around(&frame, async { end(block, body.await).await }).await
+    let labels = frame.session_state().session().labels();
+    TransactionSpan::of(&frame).around(labels, &frame, async { end(block, body.await).await }).await
 }
 
 /// Ends a block as its body ended.

@@ -18,7 +18,8 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Block, Bounded, DeadlineClock, Frame, Scope, StreamUse, joined, within},
-    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, TransactionSpan, current, examine, trace},
+    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, current, examine},
+    traces::{self, TransactionSpan},
     transaction::{
         impact::{CancelScope, Impact},
         limits::{Deadline, Limits, RequestedLimits, late_statement},
@@ -99,7 +100,7 @@ impl Database {
                 }
             }
         };
-        TransactionSpan::of(&frame).around(&frame, body_and_end).await
+        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, body_and_end).await
     }
 
     /// Opens a block with time limits, by its deadline.
@@ -196,7 +197,7 @@ impl Database {
         loop {
             let lease = self.shared().lease(held).await?;
             let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
-            let work = trace::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
+            let work = traces::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
             let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
                 return Err(late_statement(self.statement_time(None)).with_statement(query.sql));
             };

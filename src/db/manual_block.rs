@@ -13,7 +13,8 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Entered, Frame, joined},
-    session::{DbSession, TransactionSpan, current},
+    session::{DbSession, current},
+    traces::TransactionSpan,
     transaction::limits::Limits,
 };
 
@@ -75,7 +76,7 @@ impl ManualBlock {
                         _ => end(block, result).await,
                     }
                 };
-                span.around(&frame, ended).await
+                span.around(frame.session_state().session().labels(), &frame, ended).await
             }
             Self::Joined(_) | Self::Inside => result,
         }
@@ -89,7 +90,8 @@ impl ManualBlock {
                 block.rollback().await;
                 Err(())
             };
-            let _panic_goes_on: Result<(), ()> = span.around(&frame, rolled_back).await;
+            let labels = frame.session_state().session().labels();
+            let _panic_goes_on: Result<(), ()> = span.around(labels, &frame, rolled_back).await;
         }
     }
 }

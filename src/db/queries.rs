@@ -9,8 +9,9 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Frame, StreamUse},
-    session::{DbFlight, DbSession, Lease, StatementLease, examine, trace, with_current},
+    session::{DbFlight, DbSession, Lease, StatementLease, examine, with_current},
     sql::{effects, statement},
+    traces,
     transaction::impact::{DriverError, Impact},
 };
 
@@ -292,7 +293,7 @@ impl Database {
             let since = lease.note_statement(query.sql);
             let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, || since);
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, want, work).await;
+            let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
@@ -341,7 +342,7 @@ impl Database {
             };
             let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, want, work).await;
+            let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),

@@ -16,10 +16,8 @@ use futures_util::{
 use tokio::time::timeout;
 
 use super::{
-    counters::{Counters, Stats, TransactionEnd},
-    labels::{Labels, TraceOptions},
+    counters::{Counters, Stats},
     lease::{Cancellation, Lease},
-    open_transaction::OpenTransaction,
     open_watch::OpenWatch,
     registry::{Registration, Registry},
 };
@@ -31,10 +29,12 @@ use crate::{
     pool::{Pool, PoolOptions},
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
+    traces::{Labels, OpenTransaction, TraceOptions},
     transaction::{
         control::Settings,
         impact::{DriverError, Impact},
         limits::RequestedLimits,
+        outcome::TransactionEnd,
     },
 };
 
@@ -202,7 +202,7 @@ impl DbSession {
         &self.shared
     }
 
-    pub(super) fn labels(&self) -> &Arc<Labels> {
+    pub(crate) fn labels(&self) -> &Arc<Labels> {
         &self.shared.labels
     }
 

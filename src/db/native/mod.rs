@@ -18,7 +18,8 @@ use super::{Database, blocks::end, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
-    session::{DbFlight, DbSession, Lease, examine, trace},
+    session::{DbFlight, DbSession, Lease, examine},
+    traces,
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -93,7 +94,7 @@ impl Database {
         // Dropped half-way, the body may have left anything undone: the block is aborted then.
         let flight = DbFlight::of(self.shared(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
-        let entered = trace::steps(&flight, connection.control(&flight, &into)).await;
+        let entered = traces::steps(&flight, connection.control(&flight, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
