@@ -215,7 +215,7 @@ impl Database {
                 Err(error) => Err(error),
             },
             // Boxed, as all statements would carry it.
-            Place::OwnBlock => return Box::pin(self.in_own_block(query, want)).await,
+            Place::OwnBlock => Box::pin(self.in_own_block(query, want)).await,
             Place::Alone { held } => match self.alone(held, query, want).await {
                 Ok((answer, lease)) => {
                     if let Some(under_way) = lease.give_back() {
@@ -227,16 +227,12 @@ impl Database {
                 Err(error) => Err(error),
             },
         };
-        answer.map_err(|error| self.shared().count_error(error))
+        self.shared().counted(answer)
     }
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let place = self.place();
-        if matches!(place, Place::OwnBlock) {
-            return Box::pin(self.stream_in_own_block(query)).await;
-        }
-        self.stream_at(place, query).await.map_err(|error| self.shared().count_error(error))
+        self.shared().counted(self.stream_at(self.place(), query).await)
     }
 
     async fn stream_at(&self, place: Place, query: &Query<'_>) -> Result<RowStream, Error> {

@@ -119,7 +119,7 @@ pub struct Stats {
     pub unknown: u64,
     /// Transactions whose connection broke before COMMIT.
     pub lost: u64,
-    /// Errors of statements, of connections, of ends of transactions, and of deadlines.
+    /// Errors that callers got, each once: of statements, of the opening and the end of blocks, of connections, and of deadlines.
     pub errors: u64,
     /// Statements that were sent, once for each time that they were; a batch is one, and so is a stream. What begins and ends
     /// blocks is not counted, nor what native clients send.
