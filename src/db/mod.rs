@@ -29,6 +29,7 @@ mod row_stream;
 mod sandbox;
 mod savepoints;
 mod sessions;
+mod statement_clock;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ impl Database {
                 return self.dispatch_limited(frame, query, want).await;
             }
             let _permit = frame.statement().await?;
-            self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
+            self.in_frame(&frame, query, want, || ()).await.map(|(answer, _)| answer)
         };
         end(self.shared(), block, answer.await).await
     }
@@ -85,7 +85,7 @@ impl Database {
             let (answer, lease) = if self.limits_statement_in(block.frame()) {
                 self.in_frame_limited(block.frame(), query, Want::Stream).await?
             } else {
-                self.in_frame(block.frame(), query, Want::Stream).await?
+                self.in_frame(block.frame(), query, Want::Stream, || ()).await?
             };
             Ok((answer, lease, permit))
         };

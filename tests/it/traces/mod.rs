@@ -5,3 +5,4 @@ mod conventions;
 mod levels;
 mod seen;
 mod terminal;
+mod time_limits;
