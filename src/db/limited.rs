@@ -9,10 +9,7 @@ use std::{
 };
 
 use super::{
-    Database, RowStream,
-    blocks::{check_joined, end},
-    options::BlockOptions,
-    statement_clock::StatementClock,
+    Database, RowStream, blocks::check_joined, bodies::end, options::BlockOptions, statement_clock::StatementClock,
 };
 use crate::{
     driver::{Answer, Dialect, Query, Want},

@@ -4,6 +4,7 @@
 mod attempts;
 mod blocking;
 mod blocks;
+mod bodies;
 mod builder;
 mod connect_parts;
 mod database;
