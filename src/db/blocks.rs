@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Database, options::BlockOptions};
+use super::{Database, bodies::run, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
-    runtime::{Block, CallSite, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
-    session::{DbFlight, DbSession, Shared, current, examine},
-    traces::{self, TransactionSpan},
+    runtime::{Block, CallSite, Frame, Opened, joined, require_runtime, spawn_in_fresh_context},
+    session::{DbFlight, DbSession, current, examine},
+    traces,
     transaction::limits::RequestedLimits,
 };
 
@@ -355,48 +355,4 @@ pub(super) fn check_joined(options: &BlockOptions, frame: &Frame<DbSession>) -> 
 fn mismatch(conflict: &str, frame: &Frame<DbSession>) -> Error {
     let open = frame.root().unwrap_or(frame).label();
     Error::new(ErrorKind::SettingsMismatch, format!("{conflict} (the block {open} is open)"))
-}
-
-/// Runs the body of a block, and ends the block as the body ended.
-pub(super) async fn run<F, Fut, T, E>(shared: &Shared, block: Block<DbSession>, body: F) -> Result<T, E>
-where
-    F: FnOnce() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-    E: From<Error>,
-{
-    if traces::is_on() {
-        // Boxed, so that blocks that are not traced do not carry it.
-        return Box::pin(run_traced(shared, block, body)).await;
-    }
-    let result = Scope::lazy(block.context(), body).await;
-    end(shared, block, result).await
-}
-
-async fn run_traced<F, Fut, T, E>(shared: &Shared, block: Block<DbSession>, body: F) -> Result<T, E>
-where
-    F: FnOnce() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-    E: From<Error>,
-{
-    let frame = Arc::clone(block.frame());
-    let body = Scope::lazy(block.context(), body);
-    TransactionSpan::of(&frame).around(&shared.labels, &frame, async { end(shared, block, body.await).await }).await
-}
-
-/// Ends a block as its body ended.
-pub(super) async fn end<T, E: From<Error>>(
-    shared: &Shared,
-    block: Block<DbSession>,
-    result: Result<T, E>,
-) -> Result<T, E> {
-    match result {
-        Ok(value) => {
-            shared.counted(block.commit().await)?;
-            Ok(value)
-        }
-        Err(error) => {
-            block.rollback().await;
-            Err(error)
-        }
-    }
 }

@@ -9,20 +9,17 @@ use std::{
 };
 
 use super::{
-    Database, RowStream,
-    blocks::{check_joined, end},
-    options::BlockOptions,
-    queries::REPLAYS,
+    Database, RowStream, blocks::check_joined, bodies::end, options::BlockOptions, statement_clock::StatementClock,
 };
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Block, Bounded, DeadlineClock, Frame, Scope, StreamUse, joined, within},
-    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, current, examine},
-    traces::{self, TransactionSpan},
+    session::{DbSession, IdleWatch, Lease, StatementLease, current},
+    traces::TransactionSpan,
     transaction::{
-        impact::{CancelScope, Impact},
-        limits::{Deadline, Limits, RequestedLimits, late_statement},
+        impact::CancelScope,
+        limits::{Deadline, Limits, RequestedLimits},
     },
 };
 
@@ -185,29 +182,15 @@ impl Database {
         Ok(RowStream::new(self.shared(), answer, Arc::new(lease.into()), Arc::new(StreamUse::new()), None))
     }
 
-    /// As `alone`: the time begins when there is a connection.
+    /// As `alone`, within the time limit of the database.
     async fn alone_limited(
         &self,
         held: usize,
         query: &Query<'_>,
         want: Want,
     ) -> Result<(Answer, StatementLease), Error> {
-        let mut replays = 0;
-        loop {
-            let lease = self.shared().lease(held).await?;
-            let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
-            let work = traces::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
-            let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
-                return Err(late_statement(self.statement_time(None)).with_statement(query.sql));
-            };
-            flight.answered(&result);
-            match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
-                Ok(answer) => return Ok((answer, lease)),
-                // It was never sent: it may go over another connection.
-                Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => replays += 1,
-                Err(fault) => return Err(self.shared().explain(fault.error)),
-            }
-        }
+        let result = self.alone(held, query, want, || self.clock(None, CancelScope::Nothing)).await;
+        result.map_err(|error| self.shared().explain(error))
     }
 
     /// As `in_frame`, within the time limits.
@@ -219,27 +202,18 @@ impl Database {
     ) -> Result<(Answer, Arc<Lease>), Error> {
         self.lease_limited(frame).await?;
         let limits = frame.limits();
-        let limit = match limits {
-            Some(limits) => limits.of_statement(frame.cancel_scope()).map(|limit| limit.at),
-            None => self.statement_end(),
+        let result = self.in_frame(frame, query, want, || self.clock(limits, frame.cancel_scope())).await;
+        if limits.is_some() { result } else { result.map_err(|error| self.shared().explain(error)) }
+    }
+
+    /// The clock of a statement that begins now, in a frame with these limits and of this scope, or outside of one with limits.
+    fn clock(&self, limits: Option<&Limits>, scope: CancelScope) -> StatementClock {
+        let time = limits.map_or_else(|| self.shared().limits.as_ref()?.statement, |limits| limits.statement);
+        let at = match limits {
+            Some(limits) => limits.of_statement(scope).map(|limit| limit.at),
+            None => time.and_then(|time| Instant::now().checked_add(time)),
         };
-        let Some(at) = limit else { return self.in_frame(frame, query, want).await };
-        // Boxed, so that it can be dropped behind the abort.
-        let mut work = Box::pin(Bounded::new(Some(at), self.in_frame(frame, query, want), || true));
-        match work.as_mut().await? {
-            Some(result) if limits.is_some() => result,
-            Some(result) => result.map_err(|error| self.shared().explain(error)),
-            None => {
-                let error = match limits.map(Limits::check) {
-                    Some(Err(error)) => error,
-                    _ => late_statement(self.statement_time(limits)),
-                };
-                let error = error.with_statement(query.sql);
-                // The cause of all that follows, rather than that the statement was dropped.
-                frame.abort(error.clone());
-                Err(error)
-            }
-        }
+        StatementClock { at, time: time.unwrap_or_default(), deadline: limits.and_then(|limits| limits.deadline) }
     }
 
     /// Has the session of a block lease its connection, within the times for that.
@@ -261,17 +235,6 @@ impl Database {
             }
         };
         until(limits.deadline, leased, || false).await?.unwrap_or_else(|| limits.check())
-    }
-
-    /// The time that a statement has, apart from that of its transaction.
-    fn statement_time(&self, limits: Option<&Limits>) -> Duration {
-        let own = limits.and_then(|limits| limits.statement);
-        own.or_else(|| self.shared().limits.as_ref()?.statement).unwrap_or_default()
-    }
-
-    /// When a statement outside any transaction must have ended that begins now.
-    fn statement_end(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.shared().limits.as_ref()?.statement?)
     }
 
     /// The error of a block at its deadline, on its way to the caller.

@@ -5,11 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::{
-    Database,
-    blocks::{check_joined, end},
-    options::BlockOptions,
-};
+use super::{Database, blocks::check_joined, bodies::end, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Entered, Frame, joined},

@@ -4,6 +4,7 @@
 mod attempts;
 mod blocking;
 mod blocks;
+mod bodies;
 mod builder;
 mod connect_parts;
 mod database;
@@ -29,6 +30,7 @@ mod row_stream;
 mod sandbox;
 mod savepoints;
 mod sessions;
+mod statement_clock;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream, blocks::end, options::BlockOptions};
+use super::{Database, RowStream, bodies::end, options::BlockOptions};
 use crate::{
     driver::{Answer, Query, Want},
     error::Error,
     runtime::{Block, Context, Frame, StreamUse},
     session::{DbSession, with_current},
+    traces::TransactionSpan,
     transaction::control::Settings,
 };
 
@@ -59,12 +60,13 @@ impl Database {
         let frame = Arc::clone(block.frame());
         let answer = async {
             if self.limits_statement_in(&frame) {
-                return self.dispatch_limited(frame, query, want).await;
+                return self.dispatch_limited(Arc::clone(&frame), query, want).await;
             }
             let _permit = frame.statement().await?;
-            self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
+            self.in_frame(&frame, query, want, || ()).await.map(|(answer, _)| answer)
         };
-        end(self.shared(), block, answer.await).await
+        let work = async { end(self.shared(), block, answer.await).await };
+        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, work).await
     }
 
     /// Opens a transaction for one statement, with the time limits of the database.
@@ -79,22 +81,25 @@ impl Database {
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
         let block = self.open_own_block().await?;
-        let usage = Arc::new(StreamUse::new());
+        let (usage, span) = (Arc::new(StreamUse::new()), TransactionSpan::of(block.frame()));
         let begun = async {
             let permit = block.frame().stream(&usage).await?;
             let (answer, lease) = if self.limits_statement_in(block.frame()) {
                 self.in_frame_limited(block.frame(), query, Want::Stream).await?
             } else {
-                self.in_frame(block.frame(), query, Want::Stream).await?
+                self.in_frame(block.frame(), query, Want::Stream, || ()).await?
             };
             Ok((answer, lease, permit))
         };
-        match begun.await {
+        match span.part(begun).await {
             Ok((answer, lease, permit)) => {
                 let of = (Arc::clone(block.frame()), permit);
-                Ok(self.rows_of(answer, lease, usage, of).with_block(block))
+                Ok(self.rows_of(answer, lease, usage, of).with_block(block, span))
             }
-            Err(error) => end(self.shared(), block, Err(error)).await,
+            Err(error) => {
+                let frame = Arc::clone(block.frame());
+                span.around(&self.shared().labels, &frame, end(self.shared(), block, Err(error))).await
+            }
         }
     }
 }

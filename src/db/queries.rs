@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream, own_block::Place, row_stream::FramePermit};
+use super::{Database, RowStream, own_block::Place, row_stream::FramePermit, statement_clock::Clock};
 use crate::{
     data::{params::Params, row::Row},
     driver::{Answer, Dialect, Query, Want},
@@ -17,7 +17,7 @@ use crate::{
 
 /// How often a statement is sent again because its connection turned out to be dead. After the first time the others are
 /// checked before they are used.
-pub(super) const REPLAYS: u32 = 3;
+const REPLAYS: u32 = 3;
 
 impl Database {
     /// Runs a statement, and returns how many rows it affected.
@@ -211,12 +211,12 @@ impl Database {
                 Box::pin(self.dispatch_alone(held, query, want)).await
             }
             Place::Frame(frame) => match frame.statement().await {
-                Ok(_permit) => self.in_frame(&frame, query, want).await.map(|(answer, _)| answer),
+                Ok(_permit) => self.in_frame(&frame, query, want, || ()).await.map(|(answer, _)| answer),
                 Err(error) => Err(error),
             },
             // Boxed, as all statements would carry it.
             Place::OwnBlock => Box::pin(self.in_own_block(query, want)).await,
-            Place::Alone { held } => match self.alone(held, query, want).await {
+            Place::Alone { held } => match self.alone(held, query, want, || ()).await {
                 Ok((answer, lease)) => {
                     if let Some(under_way) = lease.give_back() {
                         // It ends early only at the end of its runtime, and this task with it.
@@ -246,14 +246,14 @@ impl Database {
             Place::Frame(frame) => frame,
             Place::OwnBlock => return Box::pin(self.stream_in_own_block(query)).await,
             Place::Alone { held } => {
-                let (answer, lease) = self.alone(held, query, Want::Stream).await?;
+                let (answer, lease) = self.alone(held, query, Want::Stream, || ()).await?;
                 let (lease, usage) = (Arc::new(Lease::from(lease)), Arc::new(StreamUse::new()));
                 return Ok(RowStream::new(self.shared(), answer, lease, usage, None));
             }
         };
         let usage = Arc::new(StreamUse::new());
         let permit = frame.stream(&usage).await?;
-        let (answer, lease) = self.in_frame(&frame, query, Want::Stream).await?;
+        let (answer, lease) = self.in_frame(&frame, query, Want::Stream, || ()).await?;
         Ok(self.rows_of(answer, lease, usage, (frame, permit)))
     }
 
@@ -276,11 +276,13 @@ impl Database {
         rows
     }
 
-    pub(super) async fn in_frame(
+    /// Runs a statement on the connection of its block. Its clock starts when that is there.
+    pub(super) async fn in_frame<C: Clock>(
         &self,
         frame: &Arc<Frame<DbSession>>,
         query: &Query<'_>,
         want: Want,
+        clock: impl Fn() -> C,
     ) -> Result<(Answer, Arc<Lease>), Error> {
         let session = frame.session_state().session();
         let mut replays = 0;
@@ -288,12 +290,14 @@ impl Database {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let since = lease.note_statement(query.sql);
             let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, || since);
-            let work = || lease.connection().run(&flight, *query, want);
+            let work = || clock().over(lease.connection().run(&flight, *query, want), query.sql);
             let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), Some(frame), fault)) {
+                // Ahead of the drop of the flight: it is the cause of all that follows.
+                Err(fault) if fault.impact == Impact::GivenUp => return Err(frame.fail(fault)),
                 Err(fault) if fault.is_lost() => {
                     let again = fault.impact == Impact::NotSent || self.may_run_twice(query, frame, &lease);
                     if !again || replays == REPLAYS || !session.replaces(&lease, frame.session_state()) {
@@ -328,7 +332,13 @@ impl Database {
 
     /// Runs a statement on a connection that is leased for it alone, which the caller gives back (rule 2). The task holds
     /// `held` connections of the database.
-    async fn alone(&self, held: usize, query: &Query<'_>, want: Want) -> Result<(Answer, StatementLease), Error> {
+    pub(super) async fn alone<C: Clock>(
+        &self,
+        held: usize,
+        query: &Query<'_>,
+        want: Want,
+        clock: impl Fn() -> C,
+    ) -> Result<(Answer, StatementLease), Error> {
         let mut replays = 0;
         loop {
             let lease = match self.shared().try_lease(held) {
@@ -337,7 +347,7 @@ impl Database {
                 None => Box::pin(self.shared().lease(held)).await?,
             };
             let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
-            let work = || lease.connection().run(&flight, *query, want);
+            let work = || clock().over(lease.connection().run(&flight, *query, want), query.sql);
             let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {

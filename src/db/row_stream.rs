@@ -9,6 +9,7 @@ use std::{
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 
+use super::bodies::end;
 use crate::{
     data::row::Row,
     driver::Answer,
@@ -16,6 +17,7 @@ use crate::{
     revocable::{Gone, Revocable},
     runtime::{Block, Frame, Permit, StreamUse},
     session::{DbSession, Lease, RowSource, Shared, examine},
+    traces::TransactionSpan,
     transaction::impact::DriverError,
 };
 
@@ -24,7 +26,7 @@ pub(super) type FramePermit = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession
 
 /// A transaction that only this stream runs in.
 enum OwnBlock {
-    Open(Block<DbSession>),
+    Open(Block<DbSession>, TransactionSpan),
     /// Its rows were read to their end.
     /// Never locked: it only makes the stream `Sync`, as streams without a block of their own are.
     Ending(Mutex<Ending>),
@@ -34,9 +36,12 @@ type Ending = BoxFuture<'static, Result<(), Error>>;
 
 impl OwnBlock {
     /// Commits.
-    fn end(self) -> Ending {
+    fn end(self, shared: &Arc<Shared>) -> Ending {
         match self {
-            Self::Open(block) => block.commit().boxed(),
+            Self::Open(block, span) => {
+                let (shared, frame) = (Arc::clone(shared), Arc::clone(block.frame()));
+                async move { span.around(&shared.labels, &frame, end(&shared, block, Ok(()))).await }.boxed()
+            }
             Self::Ending(ending) => ending.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -89,10 +94,10 @@ impl RowStream {
     }
 
     /// The same stream, with the block that ends with it.
-    pub(super) fn with_block(mut self, block: Block<DbSession>) -> Self {
+    pub(super) fn with_block(mut self, block: Block<DbSession>, span: TransactionSpan) -> Self {
         // Its connection is none that the task has by its context.
         self.shared.pool.add_stream(&self.usage);
-        self.own = Some(OwnBlock::Open(block));
+        self.own = Some(OwnBlock::Open(block, span));
         self
     }
 
@@ -121,9 +126,25 @@ impl RowStream {
         self.shared.count_error(self.shared.explain(error))
     }
 
+    /// Does something in the span of the transaction that only this stream runs in, if there is one.
+    fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.own {
+            Some(OwnBlock::Open(_, span)) => span.in_scope(work),
+            Some(OwnBlock::Ending(_)) | None => work(),
+        }
+    }
+
+    /// Rolls back the transaction that only this stream ran in, if there is one that is open still.
+    fn undo(&mut self, has_failed: bool) {
+        if let Some(OwnBlock::Open(block, span)) = self.own.take() {
+            span.ended(&self.shared.labels, block.frame(), has_failed);
+            span.in_scope(|| drop(block));
+        }
+    }
+
     /// Releases the connection and the permit as soon as the last row was taken.
     fn end(&mut self) {
-        self.source.end();
+        self.in_span(|| self.source.end());
         // Ahead of the connection, which may take its time.
         self.usage.ended();
         self.lease = None;
@@ -134,7 +155,7 @@ impl RowStream {
     fn gone(&mut self, gone: Gone) -> Option<Result<Row, Error>> {
         let closed = self.permit.as_ref().and_then(|(frame, _)| frame.check_open().err());
         self.end();
-        self.own = None;
+        self.undo(false);
         let closed = closed.filter(|_| gone == Gone::Revoked)?;
         Some(Err(self.shared.count_error(closed)))
     }
@@ -142,9 +163,9 @@ impl RowStream {
     /// Behind the last row: commits the transaction that only this stream ran in, if there is one.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Row, Error>>> {
         let Some(own) = self.own.take() else { return Poll::Ready(None) };
-        let mut ending = own.end();
+        let mut ending = own.end(&self.shared);
         match ending.poll_unpin(cx) {
-            Poll::Ready(ended) => Poll::Ready(self.shared.counted(ended).err().map(Err)),
+            Poll::Ready(ended) => Poll::Ready(ended.err().map(Err)),
             Poll::Pending => {
                 self.own = Some(OwnBlock::Ending(Mutex::new(ending)));
                 Poll::Pending
@@ -164,7 +185,7 @@ impl Stream for RowStream {
             Ok((rows, _waker)) => rows,
             Err(gone) => return Poll::Ready(self.gone(gone)),
         };
-        let next = rows.poll_next_unpin(cx);
+        let next = self.in_span(|| rows.poll_next_unpin(cx));
         self.usage.polled(next.is_pending());
         let fault = match next {
             Poll::Ready(Some(Err(fault))) => Some(fault),
@@ -180,7 +201,7 @@ impl Stream for RowStream {
         match last {
             None => self.poll_end(cx),
             Some(error) => {
-                self.own = None;
+                self.undo(true);
                 Poll::Ready(Some(Err(error)))
             }
         }
@@ -190,6 +211,7 @@ impl Stream for RowStream {
 impl Drop for RowStream {
     fn drop(&mut self) {
         self.end();
+        self.undo(false);
     }
 }
 

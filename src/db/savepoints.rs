@@ -1,6 +1,6 @@
 //! Savepoints that were asked for as such, with a name of the caller's or without.
 
-use super::{Database, blocks::run};
+use super::{Database, bodies::run};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite},

@@ -75,7 +75,10 @@ pub(crate) async fn pause(time: Duration) -> Result<(), Error> {
 }
 
 /// How long a statement in flight may outlast its limit, so that the server ends it by itself and its connection stays of use.
-const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
+
+/// How long a block that is late waits for its statement, which is ended first and told why.
+const GRACE_OF_BLOCKS: Duration = Duration::from_millis(100);
 
 /// The timer of a deadline. It is set when it is first polled, and gone with its drop.
 #[derive(Debug)]
@@ -90,7 +93,7 @@ impl DeadlineClock {
         Self { at, sleep: None, is_late: false }
     }
 
-    /// Ready when the time is over, and with it, while a statement is in flight, the time for the server's own answer.
+    /// Ready when the time is over, and with it, while a statement is in flight, the time for its end.
     ///
     /// # Errors
     /// `NoRuntime` where there is no clock.
@@ -111,7 +114,7 @@ impl DeadlineClock {
                 return Poll::Ready(Ok(()));
             }
             self.is_late = true;
-            let end = sleep.deadline() + GRACE;
+            let end = sleep.deadline() + GRACE_OF_BLOCKS;
             sleep.as_mut().reset(end);
         }
     }

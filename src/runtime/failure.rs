@@ -47,7 +47,7 @@ impl<S: Session> Frame<S> {
             Impact::Refused if self.in_transaction() => {
                 aborted(self.aborted_by().unwrap_or_else(|| self.first_abort_seen.get_or_init(|| error)))
             }
-            Impact::Block | Impact::Refused => {
+            Impact::Block | Impact::Refused | Impact::GivenUp => {
                 self.abort(error.clone());
                 error
             }

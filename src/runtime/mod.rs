@@ -31,7 +31,8 @@ pub use self::hooks::TransactionOutcome;
 pub(crate) use self::{
     block::{Block, Opened},
     clock::{
-        Bounded, DeadlineClock, Waited, pause, require_live_runtime, require_runtime, within, within_unless_stuck,
+        Bounded, DeadlineClock, GRACE, Waited, pause, require_live_runtime, require_runtime, within,
+        within_unless_stuck,
     },
     failure::Idle,
     flight::FrameFlight,

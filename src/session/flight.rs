@@ -87,8 +87,10 @@ impl<'f> DbFlight<'f> {
 
     /// The answer to its statement has come, as for [`landed`](Self::landed).
     pub(crate) fn answered<T>(&mut self, result: &Result<T, DriverError>) {
-        self.landed();
         let fault = result.as_ref().err();
+        if fault.is_none_or(|fault| fault.impact != Impact::GivenUp) {
+            self.landed();
+        }
         let is_refused = |fault: &DriverError| {
             // By a connection that turned out to be dead; or behind its preparation, as its parameters do not fit.
             fault.impact == Impact::NotSent || fault.error.kind() == ErrorKind::Parameter

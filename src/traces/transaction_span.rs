@@ -30,6 +30,11 @@ impl TransactionSpan {
         self.0.in_scope(work)
     }
 
+    /// Runs a part of it.
+    pub(crate) async fn part<T>(&self, work: impl Future<Output = T>) -> T {
+        work.instrument(self.0.clone()).await
+    }
+
     /// Runs the body of the block and its end.
     pub(crate) async fn around<S: Session, T, E>(
         &self,
@@ -37,13 +42,13 @@ impl TransactionSpan {
         frame: &Frame<S>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let result = work.instrument(self.0.clone()).await;
+        let result = self.part(work).await;
         self.ended(labels, frame, result.is_err());
         result
     }
 
     /// Tells the rest: ahead of the end it would stand in each line of a log.
-    fn ended(&self, labels: &Labels, frame: &Frame<impl Session>, has_failed: bool) {
+    pub(crate) fn ended(&self, labels: &Labels, frame: &Frame<impl Session>, has_failed: bool) {
         if self.0.is_disabled() {
             return;
         }

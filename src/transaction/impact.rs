@@ -12,6 +12,8 @@ pub(crate) enum Impact {
     /// As [`Block`](Self::Block), and this is such a refusal: an earlier failure is what it comes from (PostgreSQL).
     #[cfg_attr(not(any(feature = "postgres", test)), allow(dead_code, reason = "only PostgreSQL refuses so"))]
     Refused,
+    /// It was given up at its time limit, and the server may be at work on it: as if its future was dropped, but told.
+    GivenUp,
     /// The whole transaction is rolled back, or was never begun; the connection lives.
     Transaction,
     /// The connection is lost, and what was under way with it.

@@ -14,12 +14,12 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, blocks::end, own_block::Place};
+use super::{Database, bodies::end, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
     session::{DbFlight, DbSession, Lease, examine},
-    traces,
+    traces::{self, TransactionSpan},
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -74,8 +74,12 @@ impl Database {
         E: From<Error>,
     {
         let block = self.shared().counted(self.open_own_block().await)?;
-        let result = self.lend_in_frame(block.frame(), body).await;
-        end(self.shared(), block, result).await
+        let frame = Arc::clone(block.frame());
+        let work = async {
+            let result = self.lend_in_frame(block.frame(), body).await;
+            end(self.shared(), block, result).await
+        };
+        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, work).await
     }
 
     async fn lend_in_frame<Fut, T, E>(

@@ -3,5 +3,7 @@
 mod collector;
 mod conventions;
 mod levels;
+mod own_blocks;
 mod seen;
 mod terminal;
+mod time_limits;
