@@ -12,7 +12,6 @@ use std::{
     },
 };
 
-use bytes::BytesMut;
 use futures_util::future::{BoxFuture, Either};
 
 use super::{
@@ -163,7 +162,7 @@ impl PostgresConnection {
         name: &[u8],
         prepared: &PreparedStatement,
         query: Query<'_>,
-    ) -> Result<BytesMut, Refused> {
+    ) -> Result<Vec<u8>, Refused> {
         let mut request = self.scratch.take();
         encode::bind(name, query.params, &prepared.params, &mut request)?;
         message::execute_and_sync(&mut request);
@@ -175,7 +174,7 @@ impl PostgresConnection {
         flight: &dyn Flight,
         prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
-        request: BytesMut,
+        request: Vec<u8>,
         want: Want,
     ) -> Result<Answer, Box<FailedRequest>> {
         self.wire.note(prepared.effect);
