@@ -127,6 +127,7 @@ pub mod sync;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod traces;
 mod transaction;
 mod waiters;
 

@@ -13,7 +13,7 @@ use super::{Database, Propagation, options::BlockOptions, options::TransactionBu
 use crate::{
     error::{Error, ErrorKind, RetryError},
     runtime::pause,
-    session::{Labels, trace},
+    traces::{self, Labels},
 };
 
 /// What a [`TransactionBuilder`] knows whose body may run several times, from [`TransactionBuilder::retry`].
@@ -285,7 +285,7 @@ impl<'a, 'd> Attempts<'a, 'd> {
             Failure::Block(error) => Some(error),
         };
         if let Some(error) = found {
-            trace::attempt(&self.labels, self.name.as_deref(), (self.made, retry.most()), error, since, wait);
+            traces::attempt(&self.labels, self.name.as_deref(), (self.made, retry.most()), error, since, wait);
         }
         let Some(wait) = wait else {
             let last = match failure {

@@ -6,7 +6,8 @@ use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Frame, Opened, Scope, joined, require_runtime, spawn_in_fresh_context},
-    session::{DbFlight, DbSession, TransactionSpan, current, examine, trace},
+    session::{DbFlight, DbSession, Shared, current, examine},
+    traces::{self, TransactionSpan},
     transaction::limits::RequestedLimits,
 };
 
@@ -180,7 +181,7 @@ impl Database {
         let at = CallSite::here();
         async move {
             match self.pin(at)? {
-                Some(block) => run(block, body).await,
+                Some(block) => run(self.shared(), block, body).await,
                 None => body().await,
             }
         }
@@ -205,12 +206,12 @@ impl Database {
         if let Some(limited) = self.limited(options) {
             return Box::pin(self.run_limited(limited, body)).await;
         }
-        let block = self.open_block(options).await?;
+        let block = self.shared().counted(self.open_block(options).await)?;
         if options.eager {
             // Boxed, as it is seldom used and all blocks would carry it.
-            Box::pin(self.send_owed(block.frame())).await?;
+            self.shared().counted(Box::pin(self.send_owed(block.frame())).await)?;
         }
-        run(block, body).await
+        run(self.shared(), block, body).await
     }
 
     pub(super) async fn run_transaction<F, Fut, T, E>(&self, options: BlockOptions, body: F) -> Result<T, E>
@@ -248,8 +249,7 @@ impl Database {
         if options.limits.is_some() {
             return Box::pin(self.join_limited(options.clone(), Arc::clone(frame), body)).await;
         }
-        check_joined(options, frame)?;
-        frame.check()?;
+        self.shared().counted(check_joined(options, frame).and_then(|()| frame.check()))?;
         let around = current().unwrap_or_default();
         joined(&around, frame, body).await
     }
@@ -294,7 +294,7 @@ impl Database {
         loop {
             let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
             let flight = DbFlight::of(self.shared(), frame, lease.epoch());
-            let result = trace::steps(&flight, lease.connection().control(&flight, &[])).await;
+            let result = traces::steps(&flight, lease.connection().control(&flight, &[])).await;
             flight.landed();
             match result {
                 Err(fault) if fault.is_lost() && !replayed && session.replaces(&lease, frame.session_state()) => {
@@ -358,21 +358,21 @@ fn mismatch(conflict: &str, frame: &Frame<DbSession>) -> Error {
 }
 
 /// Runs the body of a block, and ends the block as the body ended.
-pub(super) async fn run<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
+pub(super) async fn run<F, Fut, T, E>(shared: &Shared, block: Block<DbSession>, body: F) -> Result<T, E>
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    if trace::is_on() {
+    if traces::is_on() {
         // Boxed, so that blocks that are not traced do not carry it.
-        return Box::pin(run_traced(block, body)).await;
+        return Box::pin(run_traced(shared, block, body)).await;
     }
     let result = Scope::lazy(block.context(), body).await;
-    end(block, result).await
+    end(shared, block, result).await
 }
 
-async fn run_traced<F, Fut, T, E>(block: Block<DbSession>, body: F) -> Result<T, E>
+async fn run_traced<F, Fut, T, E>(shared: &Shared, block: Block<DbSession>, body: F) -> Result<T, E>
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
@@ -380,14 +380,18 @@ where
 {
     let frame = Arc::clone(block.frame());
     let body = Scope::lazy(block.context(), body);
-    TransactionSpan::of(&frame).around(&frame, async { end(block, body.await).await }).await
+    TransactionSpan::of(&frame).around(&shared.labels, &frame, async { end(shared, block, body.await).await }).await
 }
 
 /// Ends a block as its body ended.
-pub(super) async fn end<T, E: From<Error>>(block: Block<DbSession>, result: Result<T, E>) -> Result<T, E> {
+pub(super) async fn end<T, E: From<Error>>(
+    shared: &Shared,
+    block: Block<DbSession>,
+    result: Result<T, E>,
+) -> Result<T, E> {
     match result {
         Ok(value) => {
-            block.commit().await?;
+            shared.counted(block.commit().await)?;
             Ok(value)
         }
         Err(error) => {

@@ -7,7 +7,8 @@ use crate::{
     driver::{ConnectParts, Driver},
     error::{Error, ErrorKind},
     pool::{PoolOptions, SessionOptions},
-    session::{Shared, TraceOptions},
+    session::Shared,
+    traces::TraceOptions,
     transaction::{control::Settings, limits::RequestedLimits},
 };
 

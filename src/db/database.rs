@@ -77,7 +77,7 @@ impl Database {
     /// # Cancel safety
     /// Dropped, it leaves the attempt to the other callers; with the last of them the attempt ends.
     pub async fn connect(&self) -> Result<(), Error> {
-        self.shared.pool.connect().await.map_err(|error| self.shared.count_error(error))
+        self.shared.counted(self.shared.pool.connect().await)
     }
 
     /// Makes sure that the database answers: one round trip on a connection of the pool, or on a new one where none is idle.
@@ -106,7 +106,7 @@ impl Database {
         if self.is_sandboxed() {
             return self.dispatch(&SIGN_OF_LIFE, Want::Batch).await.map(|_| ());
         }
-        self.answers().await.map_err(|error| self.shared.count_error(error))
+        self.shared.counted(self.answers().await)
     }
 
     async fn answers(&self) -> Result<(), Error> {

@@ -18,7 +18,8 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Block, Bounded, DeadlineClock, Frame, Scope, StreamUse, joined, within},
-    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, TransactionSpan, current, examine, trace},
+    session::{DbFlight, DbSession, IdleWatch, Lease, StatementLease, current, examine},
+    traces::{self, TransactionSpan},
     transaction::{
         impact::{CancelScope, Impact},
         limits::{Deadline, Limits, RequestedLimits, late_statement},
@@ -80,7 +81,7 @@ impl Database {
         E: From<Error>,
     {
         let deadline = own_deadline(&options);
-        let block = self.open_limited(&options).await?;
+        let block = self.shared().counted(self.open_limited(&options).await)?;
         let frame = Arc::clone(block.frame());
         let _watch = if frame.parent().is_none_or(|parent| !parent.in_transaction()) && !self.is_sandboxed() {
             IdleWatch::over(&frame)
@@ -91,7 +92,7 @@ impl Database {
             let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
             match result {
                 Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
-                    self.in_time(end(block, result), &frame, deadline).await
+                    self.in_time(end(self.shared(), block, result), &frame, deadline).await
                 }
                 Some(_) | None => {
                     roll_back_late(block).await;
@@ -99,7 +100,7 @@ impl Database {
                 }
             }
         };
-        TransactionSpan::of(&frame).around(&frame, body_and_end).await
+        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, body_and_end).await
     }
 
     /// Opens a block with time limits, by its deadline.
@@ -108,7 +109,7 @@ impl Database {
         until(deadline, self.open_in_time(options), || false).await?.unwrap_or_else(|| Err(self.late(deadline)))
     }
 
-    async fn open_in_time(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
+    pub(super) async fn open_in_time(&self, options: &BlockOptions) -> Result<Block<DbSession>, Error> {
         let block = self.open_block(options).await?;
         if options.eager {
             self.lease_limited(block.frame()).await?;
@@ -129,8 +130,7 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error> + 'static,
     {
-        check_joined(&options, &frame)?;
-        frame.check()?;
+        self.shared().counted(check_joined(&options, &frame).and_then(|()| frame.check()))?;
         let around = current().unwrap_or_default();
         let deadline = options.limits.as_mut().and_then(|limits| {
             limits.start();
@@ -196,7 +196,7 @@ impl Database {
         loop {
             let lease = self.shared().lease(held).await?;
             let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
-            let work = trace::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
+            let work = traces::statement(&flight, query, want, || lease.connection().run(&flight, *query, want));
             let Some(result) = Bounded::new(self.statement_end(), work, || true).await? else {
                 return Err(late_statement(self.statement_time(None)).with_statement(query.sql));
             };
@@ -205,7 +205,7 @@ impl Database {
                 Ok(answer) => return Ok((answer, lease)),
                 // It was never sent: it may go over another connection.
                 Err(fault) if fault.impact == Impact::NotSent && replays < REPLAYS => replays += 1,
-                Err(fault) => return Err(self.explain_alone(fault.error)),
+                Err(fault) => return Err(self.shared().explain(fault.error)),
             }
         }
     }
@@ -228,7 +228,7 @@ impl Database {
         let mut work = Box::pin(Bounded::new(Some(at), self.in_frame(frame, query, want), || true));
         match work.as_mut().await? {
             Some(result) if limits.is_some() => result,
-            Some(result) => result.map_err(|error| self.explain_alone(error)),
+            Some(result) => result.map_err(|error| self.shared().explain(error)),
             None => {
                 let error = match limits.map(Limits::check) {
                     Some(Err(error)) => error,
@@ -272,12 +272,6 @@ impl Database {
     /// When a statement outside any transaction must have ended that begins now.
     fn statement_end(&self) -> Option<Instant> {
         Instant::now().checked_add(self.shared().limits.as_ref()?.statement?)
-    }
-
-    /// The error of a statement outside any transaction, told as the limit that it comes from.
-    fn explain_alone(&self, error: Error) -> Error {
-        let limits = self.shared().limits.as_deref().copied().unwrap_or_default();
-        Limits::new(&limits, None, CancelScope::Nothing).explain(error)
     }
 
     /// The error of a block at its deadline, on its way to the caller.

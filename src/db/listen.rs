@@ -109,8 +109,8 @@ impl Database {
             return Err(Error::new(ErrorKind::Config, "there is no channel to listen to"));
         }
         require_runtime()?;
-        let outside = self.shared().pool.outside()?;
-        let first = outside.listen(&channels).await?;
+        let outside = self.shared().counted(self.shared().pool.outside())?;
+        let first = self.shared().counted(outside.listen(&channels).await)?;
         let (sender, events) = channel(WAITING);
         tokio::spawn(async move {
             let listening = listen_on(&outside, &channels, first, &sender);

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Entered, Frame, joined},
-    session::{DbSession, TransactionSpan, current},
+    session::{DbSession, current},
+    traces::TransactionSpan,
     transaction::limits::Limits,
 };
 
@@ -66,16 +67,17 @@ impl ManualBlock {
             // A body that is called cannot be dropped: at its deadline its statements end, and nothing is kept.
             Self::Own(block, span) => {
                 let frame = Arc::clone(block.frame());
+                let shared = frame.session_state().session().shared();
                 let ended = async {
                     match (frame.limits().map(Limits::check), &result) {
                         (Some(Err(late)), Ok(_)) => {
                             block.rollback().await;
-                            Err(late.into())
+                            Err(shared.count_error(late).into())
                         }
-                        _ => end(block, result).await,
+                        _ => end(shared, block, result).await,
                     }
                 };
-                span.around(&frame, ended).await
+                span.around(&shared.labels, &frame, ended).await
             }
             Self::Joined(_) | Self::Inside => result,
         }
@@ -89,7 +91,8 @@ impl ManualBlock {
                 block.rollback().await;
                 Err(())
             };
-            let _panic_goes_on: Result<(), ()> = span.around(&frame, rolled_back).await;
+            let labels = &frame.session_state().session().shared().labels;
+            let _panic_goes_on: Result<(), ()> = span.around(labels, &frame, rolled_back).await;
         }
     }
 }
@@ -97,23 +100,20 @@ impl ManualBlock {
 impl Database {
     /// Opens a root or a savepoint, whichever is due, as [`atomic`](Self::atomic) does.
     pub(crate) async fn manual_atomic(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
-        if let Some(limited) = self.limited(options) {
-            return self.open_limited(&limited).await.map(ManualBlock::own);
-        }
-        let block = self.open_block(options).await?;
-        if options.eager {
-            self.send_owed(block.frame()).await?;
-        }
-        Ok(ManualBlock::own(block))
+        let opened = match self.limited(options) {
+            Some(limited) => self.open_limited(&limited).await,
+            None => self.open_in_time(options).await,
+        };
+        self.shared().counted(opened).map(ManualBlock::own)
     }
 
     /// Opens a root or joins the one that is open, as [`transaction`](Self::transaction) does in a scope.
     pub(crate) async fn manual_transaction(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => {
-                check_joined(options, &frame)?;
-                refuse_time(options)?;
-                frame.check()?;
+                let checked =
+                    check_joined(options, &frame).and_then(|()| refuse_time(options)).and_then(|()| frame.check());
+                self.shared().counted(checked)?;
                 Ok(ManualBlock::Joined(frame))
             }
             None => self.manual_atomic(options).await,
@@ -122,7 +122,7 @@ impl Database {
 
     /// Opens a savepoint.
     pub(crate) async fn manual_savepoint(&self, name: Option<&str>, at: CallSite) -> Result<ManualBlock, Error> {
-        self.open_savepoint(name, at).await.map(ManualBlock::own)
+        self.shared().counted(self.open_savepoint(name, at).await).map(ManualBlock::own)
     }
 
     /// Pins a connection, unless the caller has one.

@@ -55,7 +55,7 @@ impl Database {
     /// # Cancel safety
     /// As [`atomic`](Self::atomic).
     pub(super) async fn in_own_block(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
-        let block = self.open_own_block().await.map_err(|error| self.shared().count_error(error))?;
+        let block = self.open_own_block().await?;
         let frame = Arc::clone(block.frame());
         let answer = async {
             if self.limits_statement_in(&frame) {
@@ -64,9 +64,7 @@ impl Database {
             let _permit = frame.statement().await?;
             self.in_frame(&frame, query, want).await.map(|(answer, _)| answer)
         };
-        // An error of the COMMIT is counted where it is sent.
-        let answer = answer.await.map_err(|error| self.shared().count_error(error));
-        end(block, answer).await
+        end(self.shared(), block, answer.await).await
     }
 
     /// Opens a transaction for one statement, with the time limits of the database.
@@ -80,7 +78,7 @@ impl Database {
 
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let block = self.open_own_block().await.map_err(|error| self.shared().count_error(error))?;
+        let block = self.open_own_block().await?;
         let usage = Arc::new(StreamUse::new());
         let begun = async {
             let permit = block.frame().stream(&usage).await?;
@@ -96,7 +94,7 @@ impl Database {
                 let of = (Arc::clone(block.frame()), permit);
                 Ok(self.rows_of(answer, lease, usage, of).with_block(block))
             }
-            Err(error) => end(block, Err(self.shared().count_error(error))).await,
+            Err(error) => end(self.shared(), block, Err(error)).await,
         }
     }
 }

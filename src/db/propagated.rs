@@ -41,6 +41,10 @@ impl Database {
     /// # Errors
     /// The body cannot run: for its mode, or as the block around it has ended; or it has settings and no transaction.
     fn way(&self, propagation: Propagation, options: &BlockOptions) -> Result<Way, Error> {
+        self.shared().counted(self.find_way(propagation, options))
+    }
+
+    fn find_way(&self, propagation: Propagation, options: &BlockOptions) -> Result<Way, Error> {
         use Propagation::{Mandatory, Nested, Never, NotSupported, Required, RequiresNew, Supports};
         let open = self.frame().filter(|frame| frame.in_transaction());
         if let Some(frame) = &open {

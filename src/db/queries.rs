@@ -9,8 +9,9 @@ use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
     runtime::{Frame, StreamUse},
-    session::{DbFlight, DbSession, Lease, StatementLease, examine, trace, with_current},
+    session::{DbFlight, DbSession, Lease, StatementLease, examine, with_current},
     sql::{effects, statement},
+    traces,
     transaction::impact::{DriverError, Impact},
 };
 
@@ -214,7 +215,7 @@ impl Database {
                 Err(error) => Err(error),
             },
             // Boxed, as all statements would carry it.
-            Place::OwnBlock => return Box::pin(self.in_own_block(query, want)).await,
+            Place::OwnBlock => Box::pin(self.in_own_block(query, want)).await,
             Place::Alone { held } => match self.alone(held, query, want).await {
                 Ok((answer, lease)) => {
                     if let Some(under_way) = lease.give_back() {
@@ -226,16 +227,12 @@ impl Database {
                 Err(error) => Err(error),
             },
         };
-        answer.map_err(|error| self.shared().count_error(error))
+        self.shared().counted(answer)
     }
 
     /// As [`dispatch`](Self::dispatch), for a stream, which keeps its permit and its connection until it ends.
     pub(super) async fn dispatch_stream(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let place = self.place();
-        if matches!(place, Place::OwnBlock) {
-            return Box::pin(self.stream_in_own_block(query)).await;
-        }
-        self.stream_at(place, query).await.map_err(|error| self.shared().count_error(error))
+        self.shared().counted(self.stream_at(self.place(), query).await)
     }
 
     async fn stream_at(&self, place: Place, query: &Query<'_>) -> Result<RowStream, Error> {
@@ -292,7 +289,7 @@ impl Database {
             let since = lease.note_statement(query.sql);
             let mut flight = DbFlight::of(self.shared(), frame, lease.epoch()).with(query, want, || since);
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, want, work).await;
+            let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             // In a future that was kept unpolled: whatever came of the statement, its block has ended (rule 6).
             frame.check_open()?;
@@ -341,7 +338,7 @@ impl Database {
             };
             let mut flight = DbFlight::alone(self.shared()).with(query, want, || lease.since());
             let work = || lease.connection().run(&flight, *query, want);
-            let result = trace::statement(&flight, query, want, work).await;
+            let result = traces::statement(&flight, query, want, work).await;
             flight.answered(&result);
             match result.map_err(|fault| examine(&self.shared().pool, lease.made(), None, fault)) {
                 Ok(answer) => return Ok((answer, lease)),

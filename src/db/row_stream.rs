@@ -118,7 +118,7 @@ impl RowStream {
             Some(frame) => frame.check_open().err().unwrap_or_else(|| frame.fail(fault)),
             None => fault.error,
         };
-        self.shared.count_error(error)
+        self.shared.count_error(self.shared.explain(error))
     }
 
     /// Releases the connection and the permit as soon as the last row was taken.
@@ -135,7 +135,8 @@ impl RowStream {
         let closed = self.permit.as_ref().and_then(|(frame, _)| frame.check_open().err());
         self.end();
         self.own = None;
-        closed.filter(|_| gone == Gone::Revoked).map(Err)
+        let closed = closed.filter(|_| gone == Gone::Revoked)?;
+        Some(Err(self.shared.count_error(closed)))
     }
 
     /// Behind the last row: commits the transaction that only this stream ran in, if there is one.
@@ -143,7 +144,7 @@ impl RowStream {
         let Some(own) = self.own.take() else { return Poll::Ready(None) };
         let mut ending = own.end();
         match ending.poll_unpin(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended.err().map(Err)),
+            Poll::Ready(ended) => Poll::Ready(self.shared.counted(ended).err().map(Err)),
             Poll::Pending => {
                 self.own = Some(OwnBlock::Ending(Mutex::new(ending)));
                 Poll::Pending

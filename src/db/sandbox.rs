@@ -139,7 +139,7 @@ impl Database {
             let block = Block::sandbox(&Context::default(), at.into(), DbSession::new(db.shared()));
             let begun = db.shared().sandbox.set(Arc::downgrade(block.frame()));
             debug_assert!(begun.is_ok(), "the handle is new");
-            db.send_owed(block.frame()).await?;
+            db.shared().counted(db.send_owed(block.frame()).await)?;
             Ok(Sandbox { db, block })
         }
     }

@@ -14,8 +14,8 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let block = self.open_savepoint(name, at).await?;
-        run(block, body).await
+        let block = self.shared().counted(self.open_savepoint(name, at).await)?;
+        run(self.shared(), block, body).await
     }
 
     pub(super) async fn open_savepoint(&self, name: Option<&str>, at: CallSite) -> Result<Block<DbSession>, Error> {

@@ -119,6 +119,8 @@ struct Inner {
     is_native: bool,
     /// How often a retried transaction ran, if it failed for good.
     attempts: Option<u32>,
+    /// Whether it was counted on its way to a caller.
+    is_counted: bool,
 }
 
 impl Error {
@@ -156,6 +158,7 @@ impl Error {
             source: None,
             is_native: false,
             attempts: None,
+            is_counted: false,
         }))
     }
 
@@ -210,6 +213,15 @@ impl Error {
     pub(crate) fn out_of_range(self) -> Self {
         let told = ServerError { class: ServerClass::OutOfRange, ..ServerError::default() };
         self.change(|inner| inner.server = Some(Box::new(told)))
+    }
+
+    /// Counts it, unless it was counted further in on its way to the caller.
+    pub(crate) fn counted(self, count: impl FnOnce(ErrorKind)) -> Self {
+        if self.0.is_counted {
+            return self;
+        }
+        count(self.kind());
+        self.change(|inner| inner.is_counted = true)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -334,7 +346,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, server, statement, source, is_native, attempts: _ } = &*self.0;
+        let Inner { kind, message, server, statement, source, is_native, attempts: _, is_counted: _ } = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", kind).field("message", message);
         if let Some(server) = server {

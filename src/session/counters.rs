@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     pool::{Counter, Pool, PoolFigures, Timings},
     transaction::{
         control::Tally,
-        impact::{DriverError, Impact},
+        outcome::TransactionEnd,
         owed::{Flight, Owed},
     },
 };
@@ -23,41 +23,6 @@ pub(crate) struct Counters {
     steps_sent: Counter,
     ended: [Counter; 4],
     pub(super) errors: Counter,
-}
-
-/// What has become of a transaction that was begun at the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TransactionEnd {
-    Committed,
-    RolledBack,
-    /// The answer to its COMMIT is missing.
-    Unknown,
-    /// Its connection is lost, or was thrown away.
-    Lost,
-}
-
-impl TransactionEnd {
-    /// That of a COMMIT, or of a ROLLBACK.
-    pub(super) fn of(is_commit: bool, error: Option<&DriverError>) -> Self {
-        match error {
-            None if is_commit => Self::Committed,
-            None => Self::RolledBack,
-            Some(fault) if is_commit && fault.error.kind() == ErrorKind::CommitUnknown => Self::Unknown,
-            Some(fault) if is_commit && !matches!(fault.impact, Impact::Connection | Impact::NotSent) => {
-                Self::RolledBack
-            }
-            Some(_) => Self::Lost,
-        }
-    }
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Committed => "committed",
-            Self::RolledBack => "rolled_back",
-            Self::Unknown => "unknown",
-            Self::Lost => "lost",
-        }
-    }
 }
 
 impl Counters {
@@ -154,7 +119,7 @@ pub struct Stats {
     pub unknown: u64,
     /// Transactions whose connection broke before COMMIT.
     pub lost: u64,
-    /// Errors of statements, of connections, of ends of transactions, and of deadlines.
+    /// Errors that callers got, each once: of statements, of the opening and the end of blocks, of connections, and of deadlines.
     pub errors: u64,
     /// Statements that were sent, once for each time that they were; a batch is one, and so is a stream. What begins and ends
     /// blocks is not counted, nor what native clients send.

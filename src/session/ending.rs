@@ -10,12 +10,11 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    counters::{CountedFlight, TransactionEnd},
+    counters::CountedFlight,
     current,
     flight::{DbFlight, examine},
     lease::{Cancellation, Owner},
     session::{DbSession, Shared},
-    trace,
 };
 use crate::{
     driver::State,
@@ -23,9 +22,11 @@ use crate::{
     instruments::Timer,
     pool::closed,
     runtime::{Session, SessionState, TaskLocal, ThreadContext, require_live_runtime, within},
+    traces,
     transaction::{
         control::{Control, Steps, Tally},
         impact::{CancelScope, DriverError, Impact},
+        outcome::TransactionEnd,
     },
 };
 
@@ -62,7 +63,7 @@ impl Session for DbSession {
         let is_commit = matches!(steps.last(), Some(Control::Commit));
         let mut timer = Timer::of_end(is_commit);
         let work = || lease.connection().control(&flight, &steps);
-        let work = trace::ending(session.labels(), session.take_transaction(), &steps, work);
+        let work = traces::ending(session.labels(), session.take_transaction(), &steps, work);
         let result = if let Some(Control::Rollback) = steps.last() {
             // As for a block that is dropped: a transaction that is not rolled back in time ends with its connection.
             match Box::pin(within(PATIENCE, work)).await {
@@ -169,7 +170,7 @@ impl DbSession {
             let steps = [Control::Rollback];
             let flight = CountedFlight(&counters);
             // Should it fail, the connection is closed all the same.
-            let _ = trace::ending(&labels, transaction, &steps, || connection.control(&flight, &steps)).await;
+            let _ = traces::ending(&labels, transaction, &steps, || connection.control(&flight, &steps)).await;
             drop(lease.give_back(None, None));
         })
     }

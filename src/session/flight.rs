@@ -12,9 +12,7 @@ use std::{
 
 use super::{
     current::has,
-    labels::Labels,
     session::{DbSession, Shared},
-    trace::{self, Sent, Traced},
 };
 use crate::{
     driver::{Dialect, Query, Want},
@@ -22,6 +20,7 @@ use crate::{
     instruments::Timer,
     pool::Pool,
     runtime::{Frame, FrameFlight, SessionState},
+    traces::{self, Labels, Sent, Traced},
     transaction::{
         control::Control,
         impact::{CancelScope, DriverError, Impact},
@@ -127,7 +126,7 @@ impl<'f> DbFlight<'f> {
     /// Notes the steps that are sent: for the count of open transactions, and for the traces.
     fn note(&self, steps: &[Control]) {
         let over = self.frame().and_then(|frame| frame.session_state().session().note(frame, steps));
-        if trace::is_on() || over.is_some() {
+        if traces::is_on() || over.is_some() {
             let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
             let sent = sent.get_or_insert_default();
             sent.steps.extend(steps.iter().cloned());
@@ -163,7 +162,7 @@ impl Traced for DbFlight<'_> {
 
 impl Flight for DbFlight<'_> {
     fn take(&self) -> Result<Owed<'_>, Error> {
-        let listens = self.frame().is_some() && trace::listens();
+        let listens = self.frame().is_some() && traces::listens();
         let owed = self.take_steps()?;
         self.shared.counters.flights.add(1);
         // One task alone takes.
@@ -220,7 +219,7 @@ impl Drop for DbFlight<'_> {
     fn drop(&mut self) {
         // Steps that are not traced yet went with a flight that was dropped.
         if self.sent.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
-            trace::dropped(self);
+            traces::dropped(self);
         }
         if !*self.is_unsent.get_mut() {
             self.timer.cancel(self.shared.pool.instruments());

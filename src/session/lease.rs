@@ -14,18 +14,15 @@ use futures_util::future::{BoxFuture, OptionFuture, Shared, join};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tracing::Instrument as _;
 
-use super::{
-    counters::{CountedFlight, Counters, TransactionEnd},
-    labels::Labels,
-    open_transaction::OpenTransaction,
-    trace,
-};
+use super::counters::{CountedFlight, Counters};
 use crate::{
     driver::{Connection, State},
     pool::{PooledConnection, RecentStatements, Slot},
+    traces::{self, Labels, OpenTransaction},
     transaction::{
         control::Control,
         impact::{CancelScope, DriverError},
+        outcome::TransactionEnd,
     },
 };
 
@@ -337,7 +334,7 @@ async fn roll_back(connection: &dyn Connection, owner: Option<&mut Owner>) -> Re
     match owner {
         Some(Owner { labels, counters, transaction }) => {
             let flight = CountedFlight(counters);
-            trace::ending(labels, transaction.take(), &steps, || connection.control(&flight, &steps)).await
+            traces::ending(labels, transaction.take(), &steps, || connection.control(&flight, &steps)).await
         }
         None => connection.control(&(), &steps).await,
     }

@@ -15,12 +15,12 @@ use super::{
     lease::{Lease, StatementLease},
     registry::Registration,
     session::{DbSession, LeaseState, Leasing, Shared},
-    trace,
 };
 use crate::{
     error::{Error, ErrorKind},
     pool::closed,
     runtime::Frame,
+    traces,
     transaction::impact::DriverError,
 };
 
@@ -73,12 +73,12 @@ impl Shared {
     /// A fresh idle connection for one statement, if there is one that needs no wait. The task holds `held` connections.
     pub(crate) fn try_lease(&self, held: usize) -> Option<StatementLease> {
         // A wait that is traced has its span, however short it is.
-        if trace::is_on() { None } else { self.pool.try_lease(held).map(StatementLease::from) }
+        if traces::is_on() { None } else { self.pool.try_lease(held).map(StatementLease::from) }
     }
 
     /// Waits for a connection outside any block. The task holds `held` connections.
     pub(crate) async fn lease(&self, held: usize) -> Result<StatementLease, Error> {
-        trace::acquire(&self.labels, None::<&Frame<DbSession>>, self.pool.lease(held)).await.map(StatementLease::from)
+        traces::acquire(&self.labels, None::<&Frame<DbSession>>, self.pool.lease(held)).await.map(StatementLease::from)
     }
 }
 
@@ -177,7 +177,7 @@ impl DbSession {
 async fn acquire(frame: Arc<Frame<DbSession>>, held: usize) -> Result<(), Error> {
     let shared = frame.session_state().session().shared();
     let waiting = shared.registry.enter_waiting(&frame);
-    let slot = trace::acquire(&shared.labels, Some(&*frame), shared.pool.lease(held)).await;
+    let slot = traces::acquire(&shared.labels, Some(&*frame), shared.pool.lease(held)).await;
     drop(waiting);
     settle_lease(&frame, slot.map(|slot| StatementLease::from(slot).into()))
 }

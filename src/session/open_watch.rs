@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{runtime::Handle, time::sleep};
 
-use super::labels::Labels;
+use crate::traces::Labels;
 
 /// The watch over the blocks of a database.
 #[derive(Debug)]

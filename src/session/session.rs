@@ -16,10 +16,8 @@ use futures_util::{
 use tokio::time::timeout;
 
 use super::{
-    counters::{Counters, Stats, TransactionEnd},
-    labels::{Labels, TraceOptions},
+    counters::{Counters, Stats},
     lease::{Cancellation, Lease},
-    open_transaction::OpenTransaction,
     open_watch::OpenWatch,
     registry::{Registration, Registry},
 };
@@ -31,10 +29,12 @@ use crate::{
     pool::{Pool, PoolOptions},
     revocable::{Revocable, Revoke as _},
     runtime::{Frame, SessionState},
+    traces::{Labels, OpenTransaction, TraceOptions},
     transaction::{
         control::Settings,
         impact::{DriverError, Impact},
         limits::RequestedLimits,
+        outcome::TransactionEnd,
     },
 };
 
@@ -139,12 +139,27 @@ impl Shared {
         self.counters.stats(&self.pool, ages.max())
     }
 
-    /// Counts an error on its way to the caller.
+    /// The error of a statement outside any transaction, told as the limit that it comes from.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match &self.limits {
+            Some(limits) => limits.explain(error),
+            None => error,
+        }
+    }
+
+    /// Counts an error on its way to the caller, once.
     #[cold]
     pub(crate) fn count_error(&self, error: Error) -> Error {
-        self.counters.errors.add(1);
-        self.pool.instruments().failed(error.kind());
-        error
+        error.counted(|kind| {
+            self.counters.errors.add(1);
+            self.pool.instruments().failed(kind);
+        })
+    }
+
+    /// As [`count_error`](Self::count_error), of what may have failed.
+    #[inline]
+    pub(crate) fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| self.count_error(error))
     }
 }
 
@@ -198,7 +213,7 @@ impl DbSession {
         }
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
 

@@ -6,8 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{counters::TransactionEnd, open_transaction::OpenTransaction, session::DbSession, trace};
-use crate::{runtime::Frame, transaction::control::Control};
+use super::session::DbSession;
+use crate::{
+    runtime::Frame,
+    traces::{self, OpenTransaction},
+    transaction::{control::Control, outcome::TransactionEnd},
+};
 
 impl DbSession {
     /// Notes the steps that are sent with a statement of `frame`, to count open transactions and to tell of them. Returns the one that
@@ -20,7 +24,7 @@ impl DbSession {
                     if frame.root().is_some_and(|root| root.parent().is_some()) {
                         *self.begun() = Some(Instant::now());
                     }
-                    if trace::listens() {
+                    if traces::listens() {
                         let begun = OpenTransaction::begun(self.labels(), frame);
                         over = self.transaction().replace(begun).or(over);
                     }

@@ -55,6 +55,11 @@ impl RequestedLimits {
         }
     }
 
+    /// The error of a statement outside any transaction, told as the limit that it comes from.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        Limits::new(self, None, CancelScope::Nothing).explain(error)
+    }
+
     /// What is left of the transaction's time, whichever way it was given.
     pub(crate) fn left(&self) -> Option<Duration> {
         let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));

@@ -5,5 +5,6 @@ pub(crate) mod control;
 pub(crate) mod impact;
 pub(crate) mod limits;
 pub(crate) mod name;
+pub(crate) mod outcome;
 pub(crate) mod owed;
 pub(crate) mod settings;

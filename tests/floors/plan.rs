@@ -14,6 +14,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("instruments", 1),
     ("runtime", 1),
     ("pool", 2),
+    ("traces", 2),
     ("session", 3),
     ("db", 4),
     ("model", 5),
@@ -59,6 +60,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
             "runtime/",
             "session/",
             "sync/engine.rs",
+            "traces/",
         ],
     ),
     ("http", &["tower/request_transaction.rs"]),
@@ -130,7 +132,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("tower_layer", &["tower/"]),
     ("tower_service", &["tower/"]),
     ("webpki_roots", &["driver/postgres/tls_connector.rs"]),
-    ("tracing", &["db/native/", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "tower/"]),
+    ("tracing", &["db/native/", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "tower/", "traces/"]),
     (
         "uuid",
         &[

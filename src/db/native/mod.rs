@@ -18,7 +18,8 @@ use super::{Database, blocks::end, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
-    session::{DbFlight, DbSession, Lease, examine, trace},
+    session::{DbFlight, DbSession, Lease, examine},
+    traces,
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -61,8 +62,8 @@ impl Database {
             Place::Frame(frame) => self.lend_in_frame(&frame, body).await,
             Place::OwnBlock => Box::pin(self.lend_in_own_block(body)).await,
             Place::Alone { held } => {
-                let lease = self.shared().lease(held).await?;
-                body(Arc::new(Lease::from(lease))).await.map_err(|fault| fault.error)?
+                let lease = self.shared().counted(self.shared().lease(held).await)?;
+                body(Arc::new(Lease::from(lease))).await.map_err(|fault| self.shared().count_error(fault.error))?
             }
         }
     }
@@ -72,9 +73,9 @@ impl Database {
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        let block = self.open_own_block().await?;
+        let block = self.shared().counted(self.open_own_block().await)?;
         let result = self.lend_in_frame(block.frame(), body).await;
-        end(block, result).await
+        end(self.shared(), block, result).await
     }
 
     async fn lend_in_frame<Fut, T, E>(
@@ -86,24 +87,25 @@ impl Database {
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        let _permit = frame.alone("the native client").await?;
+        let failed = |fault| self.shared().count_error(frame.fail(fault));
+        let _permit = self.shared().counted(frame.alone("the native client").await)?;
         let session = frame.session_state().session();
-        let lease = session.lease(frame).await.map_err(|fault| frame.fail(fault))?;
+        let lease = session.lease(frame).await.map_err(failed)?;
         let connection = lease.connection();
         // Dropped half-way, the body may have left anything undone: the block is aborted then.
         let flight = DbFlight::of(self.shared(), frame, lease.epoch());
         let into = if frame.in_transaction() { vec![Control::Savepoint(guard())] } else { Vec::new() };
-        let entered = trace::steps(&flight, connection.control(&flight, &into)).await;
+        let entered = traces::steps(&flight, connection.control(&flight, &into)).await;
         lease.answered();
         if let Err(fault) = entered {
             flight.landed();
-            return Err(frame.fail(examine(&self.shared().pool, lease.made(), Some(frame), fault)).into());
+            return Err(failed(examine(&self.shared().pool, lease.made(), Some(frame), fault)).into());
         }
         let result = body(Arc::clone(&lease)).await;
         // In a future that was kept unpolled the connection may have another user by now (rule 6).
         if let Err(closed) = frame.check_open() {
             flight.landed();
-            return Err(closed.into());
+            return Err(self.shared().count_error(closed).into());
         }
         // With the connection lost there is nothing to check.
         let left = if frame.in_transaction() && result.is_ok() {
@@ -113,10 +115,9 @@ impl Database {
         };
         flight.landed();
         let lost = left.map_err(|fault| frame.fail(fault));
-        let result = result.map_err(|fault| frame.fail(fault))?;
         // The body's own error comes before what it led to.
-        let value = result?;
-        lost?;
+        let value = result.map_err(failed)??;
+        self.shared().counted(lost)?;
         Ok(value)
     }
 }

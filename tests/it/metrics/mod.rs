@@ -1,6 +1,7 @@
 //! Metrics: their names, and what each says after something was done. Rule 77.
 
 mod conventions;
+mod errors;
 mod figures;
 pub(crate) mod grafana;
 mod lost;

@@ -2,8 +2,8 @@
 
 use tracing::{Instrument as _, Span, field::Empty};
 
-use super::session::DbSession;
-use crate::runtime::Frame;
+use super::labels::Labels;
+use crate::runtime::{Frame, Session};
 
 /// The span of a transaction; none for a nested block, and where nobody listens.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct TransactionSpan(Span);
 
 impl TransactionSpan {
     /// The span for the body of a block.
-    pub(crate) fn of(frame: &Frame<DbSession>) -> Self {
+    pub(crate) fn of<S: Session>(frame: &Frame<S>) -> Self {
         if !frame.is_root() {
             return Self(Span::none());
         }
@@ -31,22 +31,23 @@ impl TransactionSpan {
     }
 
     /// Runs the body of the block and its end.
-    pub(crate) async fn around<T, E>(
+    pub(crate) async fn around<S: Session, T, E>(
         &self,
-        frame: &Frame<DbSession>,
+        labels: &Labels,
+        frame: &Frame<S>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let result = work.instrument(self.0.clone()).await;
-        self.ended(frame, result.is_err());
+        self.ended(labels, frame, result.is_err());
         result
     }
 
     /// Tells the rest: ahead of the end it would stand in each line of a log.
-    fn ended(&self, frame: &Frame<DbSession>, has_failed: bool) {
+    fn ended(&self, labels: &Labels, frame: &Frame<impl Session>, has_failed: bool) {
         if self.0.is_disabled() {
             return;
         }
-        self.0.record("nestling.database", frame.session_state().session().labels().name());
+        self.0.record("nestling.database", labels.name());
         if let Some(at) = frame.label().opened_at.location() {
             self.0.record("nestling.opened_at", tracing::field::display(at));
         }

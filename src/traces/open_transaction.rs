@@ -4,32 +4,32 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    counters::TransactionEnd,
     labels::Labels,
     place::{error_type, millis},
 };
 use crate::{
     error::Error,
     runtime::{CallSite, Frame, Session},
+    transaction::outcome::TransactionEnd,
 };
 
 /// A transaction that is open at its server. Dropped before its end is known, it is lost.
 #[derive(Debug)]
-pub(super) struct OpenTransaction {
+pub(crate) struct OpenTransaction {
     labels: Arc<Labels>,
     id: u64,
-    pub(super) name: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
     opened_at: CallSite,
     since: Instant,
-    pub(super) statements: u64,
-    pub(super) flights: u64,
+    pub(crate) statements: u64,
+    pub(crate) flights: u64,
     /// Whether its end was told.
     is_over: bool,
 }
 
 impl OpenTransaction {
     /// The transaction that `frame` is part of, as its BEGIN is sent.
-    pub(super) fn begun<S: Session>(labels: &Arc<Labels>, frame: &Frame<S>) -> Box<Self> {
+    pub(crate) fn begun<S: Session>(labels: &Arc<Labels>, frame: &Frame<S>) -> Box<Self> {
         let root = frame.root().unwrap_or(frame);
         let label = root.label();
         Box::new(Self {
@@ -45,12 +45,12 @@ impl OpenTransaction {
     }
 
     /// It begins anew on another connection, as nothing of it has taken effect.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.is_over = true;
     }
 
     /// It has ended, with an error if that was not what the block wanted.
-    pub(super) fn end(&mut self, end: TransactionEnd, error: Option<&Error>) {
+    pub(crate) fn end(&mut self, end: TransactionEnd, error: Option<&Error>) {
         self.is_over = true;
         macro_rules! tell {
             ($level:ident) => {

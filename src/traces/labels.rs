@@ -27,7 +27,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    pub(super) fn new(name: Option<Arc<str>>, driver: Arc<dyn Driver>, options: TraceOptions) -> Self {
+    pub(crate) fn new(name: Option<Arc<str>>, driver: Arc<dyn Driver>, options: TraceOptions) -> Self {
         Self { name, driver, options }
     }
 

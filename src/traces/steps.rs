@@ -3,18 +3,20 @@
 use std::time::Instant;
 
 use super::{
-    counters::TransactionEnd,
     labels::Labels,
     open_transaction::OpenTransaction,
     place::{Place, millis},
 };
-use crate::transaction::control::{Control, Name, Steps};
+use crate::transaction::{
+    control::{Control, Name, Steps},
+    outcome::TransactionEnd,
+};
 
 /// The steps that were sent with a flight, and when.
 pub(crate) struct Sent {
-    pub(super) steps: Steps,
+    pub(crate) steps: Steps,
     /// The transaction that was rolled back ahead of them, on a connection that is used on.
-    pub(super) over: Option<Box<OpenTransaction>>,
+    pub(crate) over: Option<Box<OpenTransaction>>,
     since: Instant,
 }
 

@@ -1,5 +1,5 @@
-//! Logs and spans (rule 75): what is told of waits for connections, of statements and the steps ahead of them, and of the ends of
-//! transactions. Their target is `nestling`. Where nobody listens each call is one check. Generic over the session.
+//! The calls that trace: waits for connections, statements and the steps ahead of them, ends of transactions, attempts. Where
+//! nobody listens each call is one check.
 
 use std::{
     borrow::Cow,
@@ -10,13 +10,12 @@ use std::{
 
 use tracing::{Instrument as _, Level, Span, field::Empty};
 
-pub(super) use super::step_events::Sent;
 use super::{
-    counters::TransactionEnd,
     labels::Labels,
     open_transaction::OpenTransaction,
     place::{DROPPED, Place, error_type, millis},
-    statement_trace::StatementTrace,
+    statement::StatementTrace,
+    steps::Sent,
 };
 use crate::{
     driver::{Answer, Query, Running, Want},
@@ -25,6 +24,7 @@ use crate::{
     transaction::{
         control::Control,
         impact::{DriverError, Impact},
+        outcome::TransactionEnd,
     },
 };
 
@@ -62,7 +62,7 @@ fn step_events(flight: &impl Traced, error: Option<&str>) {
 }
 
 /// Emits the events for the steps that were sent with a flight that was dropped.
-pub(super) fn dropped(flight: &impl Traced) {
+pub(crate) fn dropped(flight: &impl Traced) {
     step_events(flight, Some(DROPPED));
 }
 
@@ -203,7 +203,7 @@ impl Failed for DriverError {
 }
 
 /// Traces the end of a transaction, by a COMMIT or ROLLBACK. Without one that is open it is the clean-up of a connection.
-pub(super) async fn ending<'s>(
+pub(crate) async fn ending<'s>(
     labels: &Labels,
     transaction: Option<Box<OpenTransaction>>,
     steps: &[Control],
