@@ -157,12 +157,7 @@ impl PostgresConnection {
     }
 
     /// Writes the request that runs a prepared statement.
-    pub(super) fn bind(
-        &self,
-        name: &[u8],
-        prepared: &PreparedStatement,
-        query: Query<'_>,
-    ) -> Result<Vec<u8>, Refused> {
+    pub(super) fn bind(&self, name: &[u8], prepared: &PreparedStatement, query: Query<'_>) -> Result<Vec<u8>, Refused> {
         let mut request = self.scratch.take();
         encode::bind(name, query.params, &prepared.params, &mut request)?;
         message::execute_and_sync(&mut request);

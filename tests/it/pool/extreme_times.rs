@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nestling::{Database, DatabaseBuilder, Error, ErrorKind, params};
+use nestling::{Database, DatabaseBuilder, Error, ErrorKind, TransactionBuilder, params};
 
 /// Far longer than any of it takes.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -38,31 +38,69 @@ async fn work(db: &Database) -> Result<(), Error> {
     db.query("select 3", params![]).await.map(drop)
 }
 
+/// The same options on a transaction.
+type OptionOf = (&'static str, fn(TransactionBuilder<'_>, Duration) -> TransactionBuilder<'_>);
+
+const OPTIONS: [OptionOf; 5] = [
+    ("timeout", |block, time| block.timeout(time)),
+    ("statement_timeout", |block, time| block.statement_timeout(time)),
+    ("lock_timeout", |block, time| block.lock_timeout(time)),
+    ("acquire_timeout", |block, time| block.acquire_timeout(time)),
+    ("idle_in_transaction_timeout", |block, time| block.idle_in_transaction_timeout(time)),
+];
+
+/// Longer than any clock goes, or than the server's settings do.
+const LONG: [Duration; 5] = [
+    Duration::MAX,
+    Duration::from_secs(u64::MAX / 2),
+    Duration::from_millis(u64::MAX),
+    Duration::from_secs(1 << 40),
+    Duration::from_secs(1 << 32),
+];
+
+fn is_over(error: &Error) -> bool {
+    use ErrorKind::{Connect, IdleTimeout, LockTimeout, PoolTimeout, StatementTimeout, Timeout, TurnTimeout};
+    matches!(error.kind(), Connect | IdleTimeout | LockTimeout | PoolTimeout | StatementTimeout | Timeout | TurnTimeout)
+}
+
 test_on! { every_backend;
     /// rules 36, 54
-    async fn a_long_time_is_no_limit(backend) {
-        let backend = backend.with_items().await;
-        for (name, set) in SETTINGS {
-            for time in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_millis(u64::MAX), Duration::from_secs(1 << 40)] {
+    async fn a_time_beyond_the_clock_is_no_limit(backend) {
+        for time in LONG {
+            for (name, set) in SETTINGS {
                 let db = set(backend.builder(), time).build().expect("any time will do");
-                let done = std::panic::AssertUnwindSafe(soon(name, work(&db)));
-                let done = match futures_util::FutureExt::catch_unwind(done).await { Ok(d) => d, Err(_) => { eprintln!("PANIC {name} {time:?}"); continue } };
-                if let Err(e) = &done { eprintln!("ERROR {name} {time:?} {e}"); continue }
-                done.unwrap_or_else(|error| panic!("{name} {time:?}: {error}"));
+                soon(name, work(&db)).await.unwrap_or_else(|error| panic!("{name} {time:?}: {error}"));
                 soon(name, db.close()).await;
             }
+            let db = backend.builder().build().expect("a database");
+            for (name, set) in OPTIONS {
+                let block = set(db.build_transaction(), time).atomic(|| work(&db));
+                soon(name, block).await.unwrap_or_else(|error| panic!("{name} {time:?}: {error}"));
+            }
+            soon("the end", db.close()).await;
         }
     }
 
     /// rules 36, 54
-    async fn a_short_time_is_a_limit_or_none_is_reached(backend) {
-        let backend = backend.with_items().await;
-        for (name, set) in SETTINGS {
-            for time in [Duration::ZERO, Duration::from_nanos(1)] {
-                let db = match set(backend.builder(), time).build() { Ok(db) => db, Err(e) => { eprintln!("{name} {time:?} refused: {e}"); continue } };
-                let done = soon(name, work(&db)).await;
-                eprintln!("{name} {time:?}: {:?}", done.as_ref().map_err(|e| (e.kind(), e.to_string())));
+    async fn a_time_of_nothing_is_over_or_was_not_needed(backend) {
+        for time in [Duration::ZERO, Duration::from_nanos(1)] {
+            for (name, set) in SETTINGS {
+                match set(backend.builder(), time).build() {
+                    Ok(db) => {
+                        let done = soon(name, work(&db)).await;
+                        assert!(done.as_ref().err().is_none_or(is_over), "{name} {time:?}: {done:?}");
+                        soon(name, db.close()).await;
+                    }
+                    Err(refused) => assert_eq!((refused.kind(), time), (ErrorKind::Config, Duration::ZERO), "{name}"),
+                }
             }
+            let db = backend.builder().build().expect("a database");
+            for (name, set) in OPTIONS {
+                let done = soon(name, set(db.build_transaction(), time).atomic(|| work(&db))).await;
+                assert!(done.as_ref().err().is_none_or(is_over), "{name} {time:?}: {done:?}");
+            }
+            work(&db).await.expect("nothing is left of it");
+            soon("the end", db.close()).await;
         }
     }
 }
