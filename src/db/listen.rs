@@ -21,6 +21,12 @@ use crate::{
 /// How many items wait to be taken. Those behind wait at the server.
 const WAITING: usize = 64;
 
+/// The longest name that PostgreSQL keeps whole.
+const LONGEST_NAME: usize = 63;
+
+/// The longest payload, in bytes, with pages of the usual size.
+const LONGEST_PAYLOAD: usize = 7_999;
+
 /// What a [`Listener`] gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,6 +114,7 @@ impl Database {
         if channels.is_empty() {
             return Err(Error::new(ErrorKind::Config, "there is no channel to listen to"));
         }
+        channels.iter().try_for_each(|channel| check_channel(channel, ErrorKind::Config))?;
         require_runtime()?;
         let outside = self.shared().counted(self.shared().pool.outside())?;
         let first = self.shared().counted(outside.listen(&channels).await)?;
@@ -126,12 +133,21 @@ impl Database {
     /// The server sends one of several equal notifications of a transaction. A payload has up to 7,999 bytes.
     ///
     /// # Errors
-    /// `Unsupported` if this is no PostgreSQL database; else as [`execute`](Self::execute).
+    /// `Unsupported` if this is no PostgreSQL database; `Parameter` for the name of a channel or a payload that a server, as it
+    /// comes, refuses: nothing is sent then, and a block stays whole; else as [`execute`](Self::execute).
     ///
     /// # Cancel safety
     /// As [`execute`](Self::execute).
     pub async fn notify(&self, channel: &str, payload: &str) -> Result<(), Error> {
         self.check_notifies("NOTIFY")?;
+        check_channel(channel, ErrorKind::Parameter)?;
+        if payload.len() > LONGEST_PAYLOAD {
+            let text = format!(
+                "the payload of a notification has up to {LONGEST_PAYLOAD} bytes, and this one {}",
+                payload.len()
+            );
+            return Err(Error::new(ErrorKind::Parameter, text));
+        }
         let params = [channel, payload].map(Value::from);
         self.query("select pg_notify($1, $2)", params).await.map(drop)
     }
@@ -142,6 +158,16 @@ impl Database {
         }
         Err(Error::new(ErrorKind::Unsupported, format!("{what} is PostgreSQL's: this database has no notifications")))
     }
+}
+
+/// # Errors
+/// Of this kind, for what is no name, or one that the server would cut.
+fn check_channel(channel: &str, kind: ErrorKind) -> Result<(), Error> {
+    if channel.is_empty() || channel.len() > LONGEST_NAME || channel.contains('\0') {
+        let text = format!("the name of a channel has 1 to {LONGEST_NAME} bytes, none of which is NUL");
+        return Err(Error::new(kind, text));
+    }
+    Ok(())
 }
 
 /// Passes on what comes, over one connection after the other, until the listener is dropped.

@@ -22,7 +22,7 @@ impl Dialect {
         idle: Option<Duration>,
     ) -> Settings {
         // The client ends the transaction first, and keeps the connection: the server ends both.
-        let idle = idle.map(|time| millis(time.saturating_mul(2) + LAST_RESORT).to_string());
+        let idle = idle.map(|time| millis(time.saturating_mul(2).saturating_add(LAST_RESORT)).to_string());
         let statement = statement.map(|time| millis(time).to_string());
         let settings_of_server = match self {
             Self::Postgres => [

@@ -110,6 +110,7 @@ impl<S: Session> SessionState<S> {
     }
 
     /// Changes the ledger and counts what that owed, cancelled or sent.
+    #[inline]
     pub(crate) fn with_ledger<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = self.ledger();
         let out = change(&mut ledger);

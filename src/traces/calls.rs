@@ -45,11 +45,13 @@ pub(crate) trait Traced {
 }
 
 /// Whether somebody listens to spans, and to all events.
+#[inline]
 pub(crate) fn is_on() -> bool {
     tracing::enabled!(target: "nestling", Level::DEBUG)
 }
 
 /// Whether somebody listens at least to what failed or was slow.
+#[inline]
 pub(crate) fn listens() -> bool {
     tracing::enabled!(target: "nestling", Level::WARN)
 }

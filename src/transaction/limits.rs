@@ -242,7 +242,7 @@ impl IdleClock {
     /// The time for which it may still be idle.
     pub(crate) fn left(&self) -> Duration {
         let touched = Duration::from_millis(self.touched.load(Ordering::Acquire));
-        (self.time + touched).saturating_sub(self.start.elapsed())
+        self.time.saturating_add(touched).saturating_sub(self.start.elapsed())
     }
 
     pub(crate) fn error(&self) -> Error {

@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use postgres_types::IsNull;
 
 use crate::data::cell::{Cell, Elements, Mismatch, ReadElement};
@@ -19,7 +19,7 @@ pub(super) trait Element {
     /// Whether it is sent in the text format. NULL is the same in both.
     fn is_text(&self) -> bool;
 
-    fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>>;
+    fn write(&self, out: &mut Vec<u8>) -> Result<IsNull, Box<dyn StdError + Sync + Send>>;
 }
 
 /// An array to be sent, its elements fitted to their type.
@@ -45,11 +45,11 @@ impl<E: Element> Array<E> {
         self.text
     }
 
-    pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), Box<dyn StdError + Sync + Send>> {
         if self.text { self.write_text(out) } else { self.write_binary(out) }
     }
 
-    fn write_binary(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+    fn write_binary(&self, out: &mut Vec<u8>) -> Result<(), Box<dyn StdError + Sync + Send>> {
         let nulls = self.elements.iter().any(Element::is_null);
         out.put_i32(i32::from(!self.elements.is_empty()));
         out.put_i32(nulls.into());
@@ -71,8 +71,8 @@ impl<E: Element> Array<E> {
     }
 
     /// `{"one","two",NULL}`
-    fn write_text(&self, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
-        let mut text = BytesMut::new();
+    fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Box<dyn StdError + Sync + Send>> {
+        let mut text = Vec::new();
         for (index, element) in self.elements.iter().enumerate() {
             out.put_u8(if index == 0 { b'{' } else { b',' });
             text.clear();

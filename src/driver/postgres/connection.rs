@@ -12,7 +12,6 @@ use std::{
     },
 };
 
-use bytes::BytesMut;
 use futures_util::future::{BoxFuture, Either};
 
 use super::{
@@ -158,12 +157,7 @@ impl PostgresConnection {
     }
 
     /// Writes the request that runs a prepared statement.
-    pub(super) fn bind(
-        &self,
-        name: &[u8],
-        prepared: &PreparedStatement,
-        query: Query<'_>,
-    ) -> Result<BytesMut, Refused> {
+    pub(super) fn bind(&self, name: &[u8], prepared: &PreparedStatement, query: Query<'_>) -> Result<Vec<u8>, Refused> {
         let mut request = self.scratch.take();
         encode::bind(name, query.params, &prepared.params, &mut request)?;
         message::execute_and_sync(&mut request);
@@ -175,7 +169,7 @@ impl PostgresConnection {
         flight: &dyn Flight,
         prepared: &Arc<PreparedStatement>,
         query: Query<'_>,
-        request: BytesMut,
+        request: Vec<u8>,
         want: Want,
     ) -> Result<Answer, Box<FailedRequest>> {
         self.wire.note(prepared.effect);

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use postgres_types::{IsNull, Kind, Type};
 use rust_decimal::Decimal;
@@ -34,7 +34,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// # Errors
 /// There are more or fewer than the statement takes, one does not fit, or they are too large together. What was written
 /// is of no use then.
-pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut BytesMut) -> Result<(), Refused> {
+pub(super) fn bind(name: &[u8], values: &[Value], types: &[Type], out: &mut Vec<u8>) -> Result<(), Refused> {
     let wrong_count = || Refused::Misfit(wrong_count(values.len(), types.len()));
     if values.len() != types.len() {
         return Err(wrong_count());
@@ -69,7 +69,7 @@ impl Refused {
 }
 
 /// Writes a parameter behind its length, and tells whether it is in the text format.
-fn put(at: usize, value: &Value, ty: &Type, out: &mut BytesMut) -> Result<bool, Refused> {
+fn put(at: usize, value: &Value, ty: &Type, out: &mut Vec<u8>) -> Result<bool, Refused> {
     let Some(encoded) = fit(value, ty) else {
         let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {}", at + 1, Misfit::new(value, ty)));
         return Err(Refused::Misfit(if is_out_of_range(value, ty) { error.out_of_range() } else { error }));
@@ -191,7 +191,7 @@ impl Element for Encoded<'_> {
         }
     }
 
-    fn write(&self, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         match self {
             Self::Null => return Ok(IsNull::Yes),
             Self::Bool(value) => out.put_u8((*value).into()),

@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use postgres_types::{Kind, Type};
 
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn is_made_of(ty: &Type) -> bool {
 }
 
 /// The number of pairs, then each key and value behind its length, which is -1 for NULL.
-pub(super) fn write(map: &HStore, out: &mut BytesMut) -> Result<(), Box<dyn StdError + Sync + Send>> {
+pub(super) fn write(map: &HStore, out: &mut Vec<u8>) -> Result<(), Box<dyn StdError + Sync + Send>> {
     out.put_i32(map.len().try_into()?);
     for (key, value) in map.iter() {
         for text in [Some(key), value] {

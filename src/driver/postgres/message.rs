@@ -1,6 +1,6 @@
 //! Writes the messages of a request, except for the parameters, which `encode.rs` writes.
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::BufMut as _;
 use postgres_types::Type;
 
 /// Runs the unnamed portal to its end.
@@ -10,7 +10,7 @@ pub(super) const SYNC: &[u8] = b"S\0\0\0\x04";
 
 /// Writes a message of some tag, with a body of `size` bytes that `body` writes. The buffer grows once: to grow it costs more than
 /// the bytes do.
-fn message(tag: u8, size: usize, out: &mut BytesMut, body: impl FnOnce(&mut &mut [u8])) {
+fn message(tag: u8, size: usize, out: &mut Vec<u8>, body: impl FnOnce(&mut &mut [u8])) {
     let start = out.len();
     out.resize(start + HEAD + size, 0);
     let (head, mut rest) = out[start..].split_at_mut(HEAD);
@@ -35,7 +35,7 @@ fn put_name(name: &[u8], rest: &mut &mut [u8]) {
 
 /// Begins a Bind of `count` parameters to a prepared statement, and returns where its formats stand, two bytes each. The
 /// parameters follow, each behind its length, and then [`bound`].
-pub(super) fn bind(name: &[u8], count: u16, out: &mut BytesMut) -> usize {
+pub(super) fn bind(name: &[u8], count: u16, out: &mut Vec<u8>) -> usize {
     let count_bytes = count.to_be_bytes();
     let formats = 2 * usize::from(count);
     let start = out.len();
@@ -50,14 +50,14 @@ pub(super) fn bind(name: &[u8], count: u16, out: &mut BytesMut) -> usize {
 }
 
 /// Ends the Bind that begins at `start`: all results are asked for in binary.
-pub(super) fn bound(start: usize, out: &mut BytesMut) {
+pub(super) fn bound(start: usize, out: &mut Vec<u8>) {
     out.put_slice(&[0, 1, 0, 1]);
     let size = length(out.len() - start - 1);
     out[start + 1..start + HEAD].copy_from_slice(&size);
 }
 
 /// Prepares a text, whose first parameters are of these types; the server finds out the others.
-pub(super) fn parse(name: &[u8], text: &str, types: &[Type], out: &mut BytesMut) {
+pub(super) fn parse(name: &[u8], text: &str, types: &[Type], out: &mut Vec<u8>) {
     // More than this no statement has.
     let count = u16::try_from(types.len()).unwrap_or(u16::MAX);
     message(b'P', name.len() + text.len() + 4 + 4 * usize::from(count), out, |rest| {
@@ -69,16 +69,16 @@ pub(super) fn parse(name: &[u8], text: &str, types: &[Type], out: &mut BytesMut)
 }
 
 /// Asks for the types of a prepared statement.
-pub(super) fn describe(name: &[u8], out: &mut BytesMut) {
+pub(super) fn describe(name: &[u8], out: &mut Vec<u8>) {
     statement(b'D', name, out);
 }
 
 /// Makes the server forget a prepared statement. That it does not know it is no error.
-pub(super) fn close(name: &[u8], out: &mut BytesMut) {
+pub(super) fn close(name: &[u8], out: &mut Vec<u8>) {
     statement(b'C', name, out);
 }
 
-fn statement(tag: u8, name: &[u8], out: &mut BytesMut) {
+fn statement(tag: u8, name: &[u8], out: &mut Vec<u8>) {
     message(tag, name.len() + 2, out, |rest| {
         rest.put_u8(b'S');
         put_name(name, rest);
@@ -86,12 +86,12 @@ fn statement(tag: u8, name: &[u8], out: &mut BytesMut) {
 }
 
 /// Asks for the columns of what was bound last.
-pub(super) fn describe_bound(out: &mut BytesMut) {
+pub(super) fn describe_bound(out: &mut Vec<u8>) {
     out.put_slice(b"D\0\0\0\x06P\0");
 }
 
 /// Binds texts to a prepared statement. They go as bytes, which is how a text and a `bytea` are alike.
-pub(super) fn bind_texts(name: &[u8], texts: &[&str], out: &mut BytesMut) {
+pub(super) fn bind_texts(name: &[u8], texts: &[&str], out: &mut Vec<u8>) {
     let count = i16::try_from(texts.len()).unwrap_or(i16::MAX);
     // All in binary, or there are none.
     let formats: &[u8] = if texts.is_empty() { &[0, 0] } else { &[0, 1, 0, 1] };
@@ -109,21 +109,21 @@ pub(super) fn bind_texts(name: &[u8], texts: &[&str], out: &mut BytesMut) {
     });
 }
 
-pub(super) fn execute(out: &mut BytesMut) {
+pub(super) fn execute(out: &mut Vec<u8>) {
     out.put_slice(EXECUTE);
 }
 
 /// Runs the unnamed portal, and ends the group.
-pub(super) fn execute_and_sync(out: &mut BytesMut) {
+pub(super) fn execute_and_sync(out: &mut Vec<u8>) {
     out.put_slice(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04");
 }
 
-pub(super) fn sync(out: &mut BytesMut) {
+pub(super) fn sync(out: &mut Vec<u8>) {
     out.put_slice(SYNC);
 }
 
 /// A text of any number of statements.
-pub(super) fn query(before: &str, text: &str, out: &mut BytesMut) {
+pub(super) fn query(before: &str, text: &str, out: &mut Vec<u8>) {
     message(b'Q', before.len() + text.len() + 1, out, |rest| {
         rest.put_slice(before.as_bytes());
         put_name(text.as_bytes(), rest);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_length_counts_itself() {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         close(b"ab", &mut out);
         assert_eq!(out, &b"C\0\0\0\x08Sab\0"[..]);
     }

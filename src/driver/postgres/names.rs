@@ -14,8 +14,6 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::BytesMut;
-
 use super::message;
 
 const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
@@ -89,7 +87,7 @@ impl StatementNames {
 
     /// Writes Close for the dropped statements. It does so too where it is unknown whether names are kept, and where
     /// they were given up: closing an unknown name is no error.
-    pub(super) fn write_closed(&self, out: &mut BytesMut) {
+    pub(super) fn write_closed(&self, out: &mut Vec<u8>) {
         for name in self.closed().drain(..) {
             message::close(name.bytes(), out);
         }
@@ -153,7 +151,7 @@ mod tests {
         assert_ne!(first.bytes(), second.bytes());
         let text = second.text;
         drop(second);
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         names.write_closed(&mut out);
         assert_eq!(out, [&b"C\0\0\0\x12S"[..], text.bytes(), b"\0"].concat());
         names.write_closed(&mut out);

@@ -4,8 +4,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use bytes::BytesMut;
-
 use super::{link::Key, message, names::NameText};
 
 /// The probe, see [`ProbeAnswer`]. The name of the probe is placed between the two.
@@ -121,7 +119,7 @@ pub(super) struct ProbeAnswer {
 
 impl ProbeAnswer {
     /// Writes the probe.
-    pub(super) fn ask(name: &NameText, out: &mut BytesMut) {
+    pub(super) fn ask(name: &NameText, out: &mut Vec<u8>) {
         let text = [PROBE[0], name.as_str(), PROBE[1]].concat();
         message::parse(name.bytes(), &text, &[], out);
         message::bind_texts(name.bytes(), &[], out);

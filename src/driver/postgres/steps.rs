@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 
-use bytes::BytesMut;
 use smallvec::SmallVec;
 
 use super::{message, names::StatementNames};
@@ -63,7 +62,7 @@ pub(super) struct Prepares<'n> {
 
 /// Writes steps, with the guard ahead of them if `guarded`. Steps that are not prepared are prepared, and returned.
 /// Without `prepares` no step is prepared.
-pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut BytesMut) -> StepSet {
+pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<'_>>, out: &mut Vec<u8>) -> StepSet {
     let mut learnt = StepSet::default();
     if guarded {
         write_step(&Control::Savepoint(GUARD), prepares, &mut learnt, out);
@@ -75,7 +74,7 @@ pub(super) fn write(steps: &[Control], guarded: bool, prepares: Option<Prepares<
     learnt
 }
 
-fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut StepSet, out: &mut BytesMut) {
+fn write_step(step: &Control, prepares: Option<Prepares<'_>>, learnt: &mut StepSet, out: &mut Vec<u8>) {
     if let (Some(place), Some(Prepares { known, names })) = (place(step), prepares) {
         let name = names.of_step(place);
         let name = name.bytes();

@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-
 use super::{
     classify,
     connection::{PostgresConnection, refused_at},
@@ -47,7 +45,7 @@ impl PostgresConnection {
     }
 
     /// Writes the request that parses and runs a statement.
-    fn parse_and_bind(&self, prepared: &PreparedStatement, query: Query<'_>) -> Result<BytesMut, Refused> {
+    fn parse_and_bind(&self, prepared: &PreparedStatement, query: Query<'_>) -> Result<Vec<u8>, Refused> {
         let mut request = self.scratch.take();
         message::parse(b"", query.sql, &prepared.params, &mut request);
         encode::bind(b"", query.params, &prepared.params, &mut request)?;

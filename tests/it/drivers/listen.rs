@@ -145,7 +145,22 @@ test_on! {
         for bad in [vec![], vec![""], vec!["good", "x\0"], vec![&"x".repeat(64)]] {
             assert_eq!(db.listen(&bad).await.unwrap_err().kind(), ErrorKind::Config, "{bad:?}");
         }
-        assert_eq!(db.notify("", "x").await.unwrap_err().kind(), ErrorKind::Server);
+    }
+
+    /// rules 14, 17
+    async fn what_the_server_would_refuse_is_not_sent(backend) {
+        let db = &backend.db;
+        let (longest, large) = (format!("{:é<62}x", backend.name()).chars().take(31).collect::<String>(), "x".repeat(7_999));
+        let mut listener = db.listen([&longest]).await.unwrap();
+        let block = db.atomic(|| async {
+            let (too_long, too_large) = ("x".repeat(64), "x".repeat(8_000));
+            for (channel, payload) in [("", "x"), (&too_long, "x"), ("a\0b", "x"), ("news", "a\0b"), ("news", &*too_large)] {
+                assert_eq!(db.notify(channel, payload).await.unwrap_err().kind(), ErrorKind::Parameter, "{channel:?}");
+            }
+            db.notify(&longest, &large).await
+        });
+        block.await.expect("the block is whole");
+        assert_eq!(heard(&mut listener).await, large);
     }
 }
 

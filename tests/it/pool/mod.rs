@@ -7,6 +7,7 @@ mod connect_parts;
 mod connecting;
 #[cfg(feature = "full")]
 mod demoted_servers;
+mod extreme_times;
 mod fairness;
 mod health;
 mod limits;

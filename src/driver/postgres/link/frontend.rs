@@ -26,7 +26,7 @@ pub(super) struct FrontendScanner {
 
 impl FrontendScanner {
     /// Appends the complete messages to `out`, and calls `sent` for each that has an answer.
-    pub(super) fn pass(&mut self, bytes: &[u8], out: &mut BytesMut, mut sent: impl FnMut(Sent)) {
+    pub(super) fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>, mut sent: impl FnMut(Sent)) {
         if self.partial.is_empty() {
             let whole = self.look(bytes, &mut sent);
             out.extend_from_slice(&bytes[..whole]);

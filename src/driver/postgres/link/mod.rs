@@ -10,6 +10,7 @@ mod frontend;
 mod key;
 mod message;
 mod native_stream;
+mod outbox;
 mod pending_answer;
 mod routing;
 mod shared;

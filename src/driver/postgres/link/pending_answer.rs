@@ -19,7 +19,7 @@ pub(crate) struct PendingAnswer {
 impl Link {
     /// Sends a request, which `write` appends to the output, and which MUST be answered by one ReadyForQuery. It is
     /// written to the socket by the first poll of the answer, behind everything that was sent before.
-    pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> PendingAnswer {
+    pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut Vec<u8>, LinkStatus)) -> PendingAnswer {
         let slot = self.lock().send(write);
         PendingAnswer { link: Arc::clone(self), slot }
     }

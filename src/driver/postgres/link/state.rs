@@ -16,13 +16,11 @@ use tokio_postgres::tls::ChannelBinding;
 use super::{
     frontend::{FrontendScanner, Sent},
     key::{Key, KeyScanner},
+    outbox::Outbox,
     status::{LinkStatus, ReadyStatus, Transport},
     waker_set::WakerSet,
 };
 use crate::driver::postgres::error_response::ErrorResponse;
-
-/// The largest output buffer that is kept.
-const KEPT: usize = 64 << 10;
 
 /// The owner of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +67,7 @@ pub(super) struct State {
     pub(super) transport: Option<Transport>,
     is_logged_in: bool,
     keys: KeyScanner,
-    pub(super) out: BytesMut,
+    pub(super) out: Outbox,
     /// The transport may have buffered what was written.
     pub(super) is_unflushed: bool,
     pub(super) write_failed: bool,
@@ -101,7 +99,7 @@ impl State {
             transport: Some(transport),
             is_logged_in: false,
             keys: KeyScanner::default(),
-            out: BytesMut::new(),
+            out: Outbox::default(),
             is_unflushed: false,
             write_failed: false,
             scan: FrontendScanner::default(),
@@ -161,7 +159,7 @@ impl State {
     // --- sending ---
 
     /// Takes a request of ours, and returns the slot of its answer.
-    pub(super) fn send(&mut self, write: impl FnOnce(&mut BytesMut, LinkStatus)) -> usize {
+    pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>, LinkStatus)) -> usize {
         let free = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Free));
         let slot = free.unwrap_or_else(|| {
             self.slots.push(Slot::default());
@@ -169,7 +167,7 @@ impl State {
         });
         self.slots[slot].state = SlotState::Waiting;
         let status = self.status();
-        write(&mut self.out, status);
+        write(self.out.room(), status);
         self.owners.push_back(AnswerOwner::Slot(slot));
         self.sent += 1;
         slot
@@ -178,11 +176,11 @@ impl State {
     /// Takes what tokio-postgres sends.
     pub(super) fn pass(&mut self, bytes: &[u8], wakers: &WakerSet) {
         if !self.is_logged_in {
-            self.out.extend_from_slice(bytes);
+            self.out.room().extend_from_slice(bytes);
             return;
         }
         let Self { scan, out, owners, others, is_copying, sent: count, .. } = self;
-        scan.pass(bytes, out, |sent| {
+        scan.pass(bytes, out.room(), |sent| {
             let (by_sync, ends_copy) = match sent {
                 Sent::Query => (false, false),
                 Sent::Sync { ends_copy } => (true, ends_copy),
@@ -202,16 +200,10 @@ impl State {
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(transport) = self.transport.as_mut() else { return true };
         while !self.out.is_empty() {
-            match Pin::new(&mut *transport).poll_write(cx, &self.out) {
+            match Pin::new(&mut *transport).poll_write(cx, self.out.rest()) {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.is_unflushed = true;
-                    if written < self.out.len() {
-                        self.out.advance(written);
-                    } else if self.out.capacity() > KEPT {
-                        self.out = BytesMut::new();
-                    } else {
-                        self.out.clear();
-                    }
+                    self.out.advance(written);
                 }
                 Poll::Ready(result) => {
                     // The server's fatal error may still be readable.
@@ -314,7 +306,7 @@ impl State {
     pub(super) fn flush_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = self.transport.as_mut() else { return Poll::Ready(Ok(())) };
         while !self.out.is_empty() {
-            let written = ready!(Pin::new(&mut *transport).poll_write(cx, &self.out))?;
+            let written = ready!(Pin::new(&mut *transport).poll_write(cx, self.out.rest()))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Wake, Waker},
 };
@@ -25,8 +25,6 @@ pub(super) enum Waiter {
 struct Inner {
     native: Option<Waker>,
     slots: SmallVec<[Option<Waker>; 4]>,
-    /// The task of tokio-postgres has something to do on the socket.
-    wants_native: bool,
     /// The number of holders of the link's state lock. No waker is woken meanwhile: it may drop a future that needs the
     /// lock.
     deferring: usize,
@@ -67,6 +65,9 @@ pub(super) struct WakerSet {
     wakers: Mutex<Inner>,
     /// The number of times that the socket has woken the set.
     wake_count: AtomicU64,
+    /// The task of tokio-postgres has something to do on the socket. It is set before that task registers its waker, and read
+    /// under the lock.
+    wants_native: AtomicBool,
 }
 
 impl WakerSet {
@@ -127,7 +128,7 @@ impl WakerSet {
 
     /// Whether to wake the task of tokio-postgres even if others wait.
     pub(super) fn want_native(&self, wants: bool) {
-        self.lock().wants_native = wants;
+        self.wants_native.store(wants, Ordering::Release);
     }
 
     /// Wakes one waiter.
@@ -165,7 +166,7 @@ impl WakerSet {
     fn wake_waiting(&self) {
         let mut wakers = self.lock();
         let mut waiting = wakers.waiting();
-        if (wakers.wants_native || waiting.is_empty())
+        if (self.wants_native.load(Ordering::Acquire) || waiting.is_empty())
             && let Some(native) = wakers.native.take()
         {
             waiting.push(native);
