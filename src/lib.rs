@@ -71,11 +71,15 @@
 //!
 //! | module | |
 //! |---|---|
+//! | [`blocks`] | what blocks and scopes are told and give: propagation, retries, hooks, sandboxes, tasks |
 //! | [`model`] | definitions of tables, columns and fields; tables created and dropped; prefetch |
 //! | [`query`] | typed statements and the expressions in them |
 //! | [`row`] | rows, and streams of them |
 //! | [`types`] | values and cells, and the Rust types that they become |
 //! | [`sync`] | blocking calls |
+//! | [`connect`] | TLS, and what sets a connection up |
+//! | [`listen`] | notifications |
+//! | [`status`] | what is open, counts and times |
 //! | [`native`] | the database clients below this crate |
 //! | [`testing`] | for tests: counts of what was sent, and errors as a database would give them |
 //! | `tower` | a scope, or a transaction, for each request of a service |
@@ -92,7 +96,7 @@
 //! - `sqlite` (default), `postgres` and `mysql` are the back ends.
 //! - `sqlite-system` is SQLite by the library of the system; `sqlite` builds it into the program. Both together are `sqlite`.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
-//! - `tls-native-roots` has [`TlsRoots::System`]: the authorities that the operating system trusts.
+//! - `tls-native-roots` has [`TlsRoots::System`](connect::TlsRoots::System): the authorities that the operating system trusts.
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`], [`Field`](model::Field),
 //!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
@@ -148,16 +152,49 @@ pub use crate::{
         value::Value,
     },
     db::{
-        Database, DatabaseBuilder, HookResult, ListenEvent, Listener, MySQLDatabase, PostgresqlDatabase,
-        PostgresqlExtDatabase, Propagation, Retry, Retrying, Sandbox, SqliteDatabase, Status, TransactionBuilder,
+        Database, DatabaseBuilder, MySQLDatabase, PostgresqlDatabase, PostgresqlExtDatabase, SqliteDatabase,
+        TransactionBuilder,
     },
-    driver::{Dialect, Notification, TlsMode, TlsRoots},
-    error::{Error, ErrorKind, Result, RetryError},
-    pool::{ConnectionInfo, PoolConnection, Timings},
-    runtime::TransactionOutcome,
-    session::{BlockState, Context, JoinSet, OpenBlock, Scope, ScopeSettings, Stats, join_set, scope, spawn},
+    driver::Dialect,
+    error::{Error, ErrorKind, Result},
+    session::{Context, join_set, scope, spawn},
     transaction::settings::Isolation,
 };
+
+/// What blocks and scopes are told, and what they give: propagation, retries, hooks, sandboxes, tasks.
+pub mod blocks {
+    pub use crate::{
+        db::{HookResult, Propagation, Retry, Retrying, Sandbox},
+        error::RetryError,
+        runtime::TransactionOutcome,
+        session::{JoinSet, Scope, ScopeSettings},
+    };
+}
+
+/// How connections are made, and what is told of one to those who set it up.
+pub mod connect {
+    pub use crate::{
+        driver::{TlsMode, TlsRoots},
+        pool::{ConnectionInfo, PoolConnection},
+    };
+}
+
+/// What [`Database::listen`] gives.
+pub mod listen {
+    pub use crate::{
+        db::{ListenEvent, Listener},
+        driver::Notification,
+    };
+}
+
+/// What is open, and what was counted and measured.
+pub mod status {
+    pub use crate::{
+        db::Status,
+        pool::Timings,
+        session::{BlockState, OpenBlock, Stats},
+    };
+}
 
 /// Typed statements and the expressions in them.
 ///

@@ -11,7 +11,8 @@ use axum::{
     routing::{get, post},
 };
 use nestling::{
-    Dialect, Manager, ScopeSettings,
+    Dialect, Manager,
+    blocks::ScopeSettings,
     tower::{AtomicLayer, ScopeLayer},
 };
 use serde::Deserialize;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nestling::{
-    Error, Manager, Model as _, Retry,
+    Error, Manager, Model as _,
+    blocks::Retry,
     query::{
         Expr,
         functions::{count, now, sql},

@@ -1,6 +1,6 @@
 //! What the import cost: what was sent to the database, and what did not have to be.
 
-use nestling::Stats;
+use nestling::status::Stats;
 
 /// The difference between two readings of a database's counters.
 pub(crate) struct Cost {

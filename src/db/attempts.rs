@@ -51,7 +51,7 @@ impl<'d> TransactionBuilder<'d> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, Error, Isolation, Retry, params};
+    /// # use nestling::{Database, Error, Isolation, blocks::Retry, params};
     /// # #[tokio::main] async fn main() -> Result<(), Error> {
     /// # let db = Database::open("sqlite::memory:")?;
     /// # db.batch("create table account (name text, balance integer); insert into account values ('ada', 10)").await?;
@@ -88,7 +88,7 @@ impl<'d> TransactionBuilder<'d, Retrying<'d>> {
     ///
     /// # Examples
     /// ```
-    /// # use nestling::{Database, Error, Retry, params};
+    /// # use nestling::{Database, Error, blocks::Retry, params};
     /// # #[tokio::main] async fn main() -> Result<(), Error> {
     /// # let db = Database::open("sqlite::memory:")?;
     /// # db.batch("create table payment (key text primary key, amount integer)").await?;

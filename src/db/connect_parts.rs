@@ -12,7 +12,7 @@ impl Database {
     ///
     /// # Examples
     /// ```no_run
-    /// # use nestling::{Database, TlsMode, TlsRoots};
+    /// # use nestling::{Database, connect::{TlsMode, TlsRoots}};
     /// # async fn token() -> std::io::Result<String> { Ok(String::new()) }
     /// # fn main() -> nestling::Result<()> {
     /// let db = Database::postgres()

@@ -92,7 +92,7 @@ impl Database {
     ///
     /// # Examples
     /// ```no_run
-    /// # use nestling::{Database, Error, ListenEvent, params};
+    /// # use nestling::{Database, Error, listen::ListenEvent, params};
     /// # async fn work(db: &Database) -> Result<(), Error> {
     /// let mut news = db.listen(["news"]).await?;
     /// db.atomic(|| async {

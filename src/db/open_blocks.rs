@@ -44,7 +44,7 @@ impl Database {
 
 impl DatabaseBuilder {
     /// Warns of each transaction and each pinned connection that is open for longer than this, once: by an event of `tracing` of the
-    /// level WARN, with the line that [`OpenBlock`](crate::OpenBlock) is shown as. Defaults to no warning.
+    /// level WARN, with the line that [`OpenBlock`](crate::status::OpenBlock) is shown as. Defaults to no warning.
     ///
     /// One task for the database looks at what is open; without this option there is none. It runs on the runtime of the first
     /// block, and starts anew with the next block once that runtime has ended.

@@ -13,7 +13,7 @@
 /// # Examples
 /// An entry of a log that stays, whatever becomes of the transaction around it:
 /// ```no_run
-/// # use nestling::{Database, Error, Propagation, params};
+/// # use nestling::{Database, Error, blocks::Propagation, params};
 /// # async fn example(db: Database) -> Result<(), Error> {
 /// let log = async |text: &str| {
 ///     db.build_transaction()
@@ -30,7 +30,7 @@
 /// ```
 /// A body that is not to be part of any transaction:
 /// ```
-/// # use nestling::{Database, Error, ErrorKind, Propagation};
+/// # use nestling::{Database, Error, ErrorKind, blocks::Propagation};
 /// # #[tokio::main] async fn main() -> Result<(), Error> {
 /// let db = Database::open("sqlite::memory:")?;
 /// let depth = || async { Ok::<_, Error>(db.depth()) };

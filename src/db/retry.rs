@@ -15,7 +15,7 @@ use crate::{
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use nestling::{Error, Retry};
+/// use nestling::{Error, blocks::Retry};
 ///
 /// let usual = Retry::serialization().attempts(8).backoff(Duration::from_millis(5), Duration::from_millis(500));
 /// let with_locks = usual.clone().lock_timeouts(true);

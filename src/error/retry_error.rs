@@ -18,7 +18,7 @@ use super::Error;
 /// # Examples
 /// ```
 /// # #[tokio::main] async fn main() -> nestling::Result<()> {
-/// use nestling::{Database, Error, Retry, RetryError};
+/// use nestling::{Database, Error, blocks::{Retry, RetryError}};
 ///
 /// struct AppError(Box<dyn std::error::Error + Send + Sync>);      // an answer of a web service, say
 ///

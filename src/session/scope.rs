@@ -114,7 +114,7 @@ impl<F> fmt::Debug for Scope<F> {
 ///
 /// # Examples
 /// ```
-/// use nestling::ScopeSettings;
+/// use nestling::blocks::ScopeSettings;
 ///
 /// let settings = ScopeSettings::new().set_local("app.tenant", "seven");
 /// assert!(!format!("{settings:?}").contains("seven"));

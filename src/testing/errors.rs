@@ -74,7 +74,7 @@ pub fn out_of_range() -> Error {
 ///
 /// # Examples
 /// ```
-/// # use nestling::{Database, Error, Retry, testing};
+/// # use nestling::{Database, Error, blocks::Retry, testing};
 /// # #[tokio::main] async fn main() -> Result<(), Error> {
 /// # let db = Database::open("sqlite::memory:")?;
 /// let attempts = std::sync::atomic::AtomicU32::new(0);

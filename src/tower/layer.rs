@@ -38,7 +38,7 @@ use crate::session::ScopeSettings;
 /// ```
 /// use std::collections::HashMap;
 ///
-/// use nestling::{Database, ScopeSettings, params, tower::ScopeLayer};
+/// use nestling::{Database, blocks::ScopeSettings, params, tower::ScopeLayer};
 /// use tower::{Service, ServiceBuilder, service_fn};
 ///
 /// /// Whatever a framework has for it.
@@ -74,7 +74,7 @@ impl ScopeLayer {
     }
 
     /// A layer that gives each scope the settings that `settings` makes of its request, as
-    /// [`Scope::set_local`](crate::Scope::set_local) does.
+    /// [`Scope::set_local`](crate::blocks::Scope::set_local) does.
     #[must_use]
     pub fn settings<Request, F: Fn(&Request) -> ScopeSettings>(self, settings: F) -> ScopeLayer<F> {
         ScopeLayer { settings }

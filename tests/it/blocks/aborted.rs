@@ -1,6 +1,6 @@
 //! Broken transactions: rules 31, 32 (SQLite) and 33 of the specification.
 
-use nestling::{Database, Error, ErrorKind, Status, params};
+use nestling::{Database, Error, ErrorKind, params, status::Status};
 
 use crate::{
     harness::{Backend, insert},

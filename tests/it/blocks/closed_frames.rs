@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Mutex, time::Duration};
 
-use nestling::{Context, Database, Error, ErrorKind, Status, params};
+use nestling::{Context, Database, Error, ErrorKind, params, status::Status};
 
 use crate::harness::{Backend, insert, poll_once};
 

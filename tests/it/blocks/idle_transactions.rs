@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{Dialect, Error, ErrorKind, Status, params};
+use nestling::{Dialect, Error, ErrorKind, params, status::Status};
 use tokio::{
     sync::oneshot,
     time::{sleep, timeout},

@@ -2,7 +2,7 @@
 
 use std::{panic::panic_any, sync::Arc, time::Duration};
 
-use nestling::{Database, Error, ErrorKind, Isolation, JoinSet, Status, join_set, params};
+use nestling::{Database, Error, ErrorKind, Isolation, blocks::JoinSet, join_set, params, status::Status};
 use tokio::sync::{Barrier, Notify, oneshot};
 
 use crate::{

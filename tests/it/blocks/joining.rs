@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
-use nestling::{Database, Error, ErrorKind, Status, params};
+use nestling::{Database, Error, ErrorKind, params, status::Status};
 
 use crate::harness::{Backend, insert, poll_once};
 

@@ -1,6 +1,6 @@
 //! BEGIN is lazy: what a block takes, and when. Section G, rule 56.
 
-use nestling::{Error, ErrorKind, Status};
+use nestling::{Error, ErrorKind, status::Status};
 
 use crate::wire::{STATEMENT, Wire, statement};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nestling::{Error, ErrorKind, Status, params};
+use nestling::{Error, ErrorKind, params, status::Status};
 
 use crate::{
     harness::{Backend, insert, poll_once},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use nestling::{Error, ErrorKind, Status, params};
+use nestling::{Error, ErrorKind, params, status::Status};
 
 use crate::{
     drops::{all_is_well, insert},

@@ -4,7 +4,7 @@ mod restored;
 mod suspended;
 mod table;
 
-use nestling::{Database, Propagation, TransactionBuilder};
+use nestling::{Database, TransactionBuilder, blocks::Propagation};
 
 const ALL: [Propagation; 7] = [
     Propagation::Required,

@@ -10,7 +10,7 @@ mod traced;
 
 use std::{error::Error as StdError, fmt, sync::atomic::AtomicU32};
 
-use nestling::{Database, Dialect, Error, Retry, native::rusqlite, params};
+use nestling::{Database, Dialect, Error, blocks::Retry, native::rusqlite, params};
 
 use crate::harness::Backend;
 

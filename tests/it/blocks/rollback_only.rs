@@ -1,6 +1,6 @@
 //! A block that is to be rolled back though it ends well: rule 20 of the specification.
 
-use nestling::{Error, ErrorKind, Status, params};
+use nestling::{Error, ErrorKind, params, status::Status};
 
 use crate::harness::{Backend, insert};
 

@@ -1,6 +1,6 @@
 //! Settings that a scope gives to all its transactions: a tenant for row-level security. Rules 7 and 55, section G.
 
-use nestling::{Context, Database, Error, ErrorKind, ScopeSettings, params};
+use nestling::{Context, Database, Error, ErrorKind, blocks::ScopeSettings, params};
 
 use crate::{
     drops::{all_is_well, drop_at_every_await, drop_at_every_message, fresh, native, statements},

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, pin::pin};
 
 use futures_util::FutureExt as _;
-use nestling::{Database, Error, Status, params};
+use nestling::{Database, Error, params, status::Status};
 
 use crate::harness::{Backend, insert, poll_once};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nestling::{Database, Error, ErrorKind, Status, params};
+use nestling::{Database, Error, ErrorKind, params, status::Status};
 use tokio::time::timeout;
 
 use crate::{

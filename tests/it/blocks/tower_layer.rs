@@ -8,7 +8,9 @@ use std::{
 };
 
 use nestling::{
-    Database, Error, ErrorKind, ScopeSettings, params,
+    Database, Error, ErrorKind,
+    blocks::ScopeSettings,
+    params,
     tower::{ScopeLayer, ScopeService},
 };
 use tokio::sync::Notify;

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use nestling::{
-    Dialect, Error, ErrorKind, Status,
+    Dialect, Error, ErrorKind,
     native::{mysql_async::prelude::Queryable as _, rusqlite::functions},
     params,
+    status::Status,
 };
 use tokio::time::timeout;
 

@@ -1,8 +1,9 @@
 //! What the pages of the calls say of batches, portable statements, spawned tasks and blocking marks.
 
 use nestling::{
-    Context, Error, ErrorKind, Status, params,
+    Context, Error, ErrorKind, params,
     query::sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, Table},
+    status::Status,
 };
 
 use crate::harness::insert;

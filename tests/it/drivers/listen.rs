@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use nestling::{Database, Error, ErrorKind, ListenEvent, Listener, params};
+use nestling::{
+    Database, Error, ErrorKind,
+    listen::{ListenEvent, Listener},
+    params,
+};
 use tokio::time::timeout;
 
 use crate::harness::{Backend, poll_once};

@@ -5,7 +5,8 @@ use std::error::Error as _;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use nestling::{
-    Database, Dialect, Error, ErrorKind, Retry,
+    Database, Dialect, Error, ErrorKind,
+    blocks::Retry,
     native::{PostgresClient, mysql_async, mysql_async::prelude::Queryable as _, rusqlite, tokio_postgres},
     params,
 };

@@ -10,7 +10,9 @@ use axum::{
     routing::{get, post},
 };
 use nestling::{
-    Database, Error, ErrorKind, Isolation, Retry, ScopeSettings, params,
+    Database, Error, ErrorKind, Isolation,
+    blocks::{Retry, ScopeSettings},
+    params,
     tower::{AtomicLayer, ScopeLayer},
 };
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};

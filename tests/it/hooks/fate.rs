@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nestling::{Context, Database, Error, ErrorKind, TransactionOutcome};
+use nestling::{Context, Database, Error, ErrorKind, blocks::TransactionOutcome};
 
 use super::Diary;
 use crate::harness::{Backend, insert};

@@ -1,6 +1,6 @@
 //! When hooks run, and in which order: rules 45 and 49.
 
-use nestling::{Database, Error, Manager, TransactionOutcome, params};
+use nestling::{Database, Error, Manager, blocks::TransactionOutcome, params};
 
 use super::Diary;
 use crate::harness::{Backend, insert};

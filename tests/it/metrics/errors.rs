@@ -212,7 +212,7 @@ test_on! {
             let held = db.atomic(|| async {
                 statement(&db).await?;
                 // It has the one connection itself.
-                let new = || db.build_transaction().propagation(nestling::Propagation::RequiresNew);
+                let new = || db.build_transaction().propagation(nestling::blocks::Propagation::RequiresNew);
                 let first = new().atomic(|| statement(&db)).await.map(drop);
                 let eager = new().eager().atomic(|| statement(&db)).await.map(drop);
                 Ok::<_, Error>([first, eager, scope(db.query("select 1", ())).await.map(drop), scope(db.ping()).await])

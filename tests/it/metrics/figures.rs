@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nestling::{Database, Error, ErrorKind, Stats, params};
+use nestling::{Database, Error, ErrorKind, params, status::Stats};
 use tokio::sync::oneshot;
 
 use super::{Seen, recorder};

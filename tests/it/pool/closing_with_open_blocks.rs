@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{Database, Error, ErrorKind, Status, params};
+use nestling::{Database, Error, ErrorKind, params, status::Status};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::harness::{Backend, insert, poll_once};

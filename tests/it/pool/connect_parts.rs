@@ -9,7 +9,12 @@ use std::{
     },
 };
 
-use nestling::{Database, DatabaseBuilder, Error, ErrorKind, TlsMode, TlsRoots, params, types::FromCell};
+use nestling::{
+    Database, DatabaseBuilder, Error, ErrorKind,
+    connect::{TlsMode, TlsRoots},
+    params,
+    types::FromCell,
+};
 
 use crate::{
     harness::Backend,

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nestling::{BlockState, Context, Database, Error, ErrorKind, OpenBlock, params, scope};
+use nestling::{
+    Context, Database, Error, ErrorKind, params, scope,
+    status::{BlockState, OpenBlock},
+};
 use tokio::sync::oneshot;
 
 use crate::{dialects::endless, harness::Backend, recorder::Recorder, wire::statement};

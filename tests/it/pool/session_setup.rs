@@ -12,7 +12,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use nestling::{Database, DatabaseBuilder, Dialect, Error, PoolConnection, params};
+use nestling::{Database, DatabaseBuilder, Dialect, Error, connect::PoolConnection, params};
 
 use crate::harness::Backend;
 

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use nestling::{
-    Database, Error, ErrorKind, Isolation, Manager, Model as _, Propagation, Status, TransactionOutcome, params, scope,
+    Database, Error, ErrorKind, Isolation, Manager, Model as _,
+    blocks::{Propagation, TransactionOutcome},
+    params, scope,
+    status::Status,
     types::Json,
 };
 

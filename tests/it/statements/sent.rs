@@ -71,7 +71,7 @@ test_on! {
         let (backend, proxy) = behind_proxy(backend).await;
         let db = &backend.db;
         let mut runs = 0;
-        let work = db.build_transaction().retry(nestling::Retry::retryable().when(|error| error.is_unique_violation()));
+        let work = db.build_transaction().retry(nestling::blocks::Retry::retryable().when(|error| error.is_unique_violation()));
         insert(db, 1, "there").await.unwrap();
         let runs = &std::cell::Cell::new(std::mem::take(&mut runs));
         let done = work.atomic(|| async {

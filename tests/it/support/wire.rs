@@ -2,7 +2,7 @@
 //!
 //! Used by the tests that count round trips or look at the very text that is sent.
 
-use nestling::{Database, DatabaseBuilder, Dialect, Stats, params};
+use nestling::{Database, DatabaseBuilder, Dialect, params, status::Stats};
 
 use crate::{
     harness::Backend,

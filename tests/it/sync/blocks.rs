@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nestling::{Error, ErrorKind, Isolation, Status, params, sync::SyncDatabase};
+use nestling::{Error, ErrorKind, Isolation, params, status::Status, sync::SyncDatabase};
 
 fn insert(db: &SyncDatabase, id: i64, name: &str) -> Result<u64, Error> {
     db.execute("insert into item values ($1, $2)", params![id, name])

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nestling::{Error, Retry, params};
+use nestling::{Error, blocks::Retry, params};
 
 use crate::{
     harness::{Backend, insert},

@@ -16,7 +16,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
 };
-use nestling::{Context, Database, Dialect, Error, Status, params};
+use nestling::{Context, Database, Dialect, Error, params, status::Status};
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::keeping::Kept;

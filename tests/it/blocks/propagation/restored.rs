@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
-use nestling::{Context, Database, Error, ErrorKind, Propagation, Status, params};
+use nestling::{Context, Database, Error, ErrorKind, blocks::Propagation, params, status::Status};
 
 use super::{ALL, with};
 use crate::{

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{Database, Error, ErrorKind, Propagation, Retry, Status, params};
+use nestling::{
+    Database, Error, ErrorKind,
+    blocks::{Propagation, Retry},
+    params,
+    status::Status,
+};
 
 use super::with;
 use crate::{drops::BOUND, harness::insert};

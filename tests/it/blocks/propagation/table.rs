@@ -1,6 +1,6 @@
 //! What goes over the wire: each mode, without a transaction and within one, with bodies that succeed and fail.
 
-use nestling::{Database, Error, ErrorKind, Propagation};
+use nestling::{Database, Error, ErrorKind, blocks::Propagation};
 
 use super::{ALL, with};
 use crate::{harness::Backend, proxy::Proxy};

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use nestling::{Error, ErrorKind, Retry, params};
+use nestling::{Error, ErrorKind, blocks::Retry, params};
 
 use super::{Conflicts as _, Runs, at_once, conflict};
 use crate::harness::insert;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nestling::{
-    Database, Error, ErrorKind, Isolation, Retry, TransactionBuilder, native::rusqlite::Connection, params,
+    Database, Error, ErrorKind, Isolation, TransactionBuilder, blocks::Retry, native::rusqlite::Connection, params,
 };
 use tokio::sync::Barrier;
 

@@ -1,7 +1,7 @@
 //! A retry that is dropped at each await, and at each message on the wire: rules 37, 40 and 52.
 
 use futures_util::future::LocalBoxFuture;
-use nestling::{Database, Error, Retry};
+use nestling::{Database, Error, blocks::Retry};
 
 use super::{Conflicts as _, Runs, at_once, conflict};
 use crate::{

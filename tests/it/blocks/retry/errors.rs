@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use nestling::{Error, ErrorKind, RetryError};
+use nestling::{Error, ErrorKind, blocks::RetryError};
 
 use super::{Conflicts as _, Mine, Runs, at_once, conflict};
 use crate::harness::insert;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nestling::{Error, ErrorKind, Retry, Status, params};
+use nestling::{Error, ErrorKind, blocks::Retry, params, status::Status};
 
 use super::{Conflicts as _, Runs, at_once, conflict};
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nestling::{BlockState, Database, Error, ErrorKind, params, scope};
+use nestling::{Database, Error, ErrorKind, params, scope, status::BlockState};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use nestling::{Database, Dialect, Error, ErrorKind, PoolConnection, params};
+use nestling::{Database, Dialect, Error, ErrorKind, connect::PoolConnection, params};
 use tokio::sync::{Barrier, mpsc};
 
 use super::{Count, is_marked, mark, marking, no_session_is_left, read, session, set};

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use nestling::{ConnectionInfo, Database, Dialect, Error, PoolConnection, params};
+use nestling::{
+    Database, Dialect, Error,
+    connect::{ConnectionInfo, PoolConnection},
+    params,
+};
 use tokio::sync::{Barrier, mpsc};
 
 use super::{Count, is_marked, mark, no_session_is_left, session, set};

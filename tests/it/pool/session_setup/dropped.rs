@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nestling::{Database, DatabaseBuilder, PoolConnection, params};
+use nestling::{Database, DatabaseBuilder, connect::PoolConnection, params};
 use tokio::sync::Notify;
 
 use super::{Count, is_marked, mark, no_session_is_left, set};

@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use nestling::{Database, DatabaseBuilder, ErrorKind, TlsMode, TlsRoots, params};
+use nestling::{
+    Database, DatabaseBuilder, ErrorKind,
+    connect::{TlsMode, TlsRoots},
+    params,
+};
 
 use super::{
     Authority, Identity,

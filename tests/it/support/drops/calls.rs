@@ -3,7 +3,11 @@
 //! Used by the tests that drop them. It must not know where they are dropped.
 
 use futures_util::future::LocalBoxFuture;
-use nestling::{Context, Database, Dialect, Error, Propagation, Retry, params};
+use nestling::{
+    Context, Database, Dialect, Error,
+    blocks::{Propagation, Retry},
+    params,
+};
 #[cfg(feature = "full")]
 use nestling::{
     native::mysql_async::prelude::Queryable as _,
