@@ -8,8 +8,6 @@ use super::Dialect;
 pub(crate) struct Capabilities {
     /// The name of the database.
     pub(crate) name: &'static str,
-    /// Its name by OpenTelemetry's conventions. MariaDB is known by its protocol here, which is MySQL's.
-    pub(crate) system: &'static str,
     /// The quotation mark of names.
     pub(crate) quote: char,
     /// The longest name that the server keeps unchanged, in its own unit.
@@ -89,7 +87,6 @@ pub(crate) struct Capabilities {
 
 const POSTGRES: Capabilities = Capabilities {
     name: "PostgreSQL",
-    system: "postgresql",
     quote: '"',
     longest_name: 63,
     measures_characters: false,
@@ -130,7 +127,6 @@ const POSTGRES: Capabilities = Capabilities {
 
 const MYSQL: Capabilities = Capabilities {
     name: "MySQL",
-    system: "mysql",
     quote: '`',
     longest_name: 64,
     measures_characters: true,
@@ -171,7 +167,6 @@ const MYSQL: Capabilities = Capabilities {
 
 const SQLITE: Capabilities = Capabilities {
     name: "SQLite",
-    system: "sqlite",
     quote: '"',
     longest_name: usize::MAX,
     measures_characters: false,

@@ -9,9 +9,16 @@ pub(crate) struct Instruments;
 
 #[allow(clippy::unused_self, reason = "they stand for those that measure")]
 impl Instruments {
-    pub(crate) fn new(_system: &'static str, _pool: &str) -> Self {
+    pub(crate) fn new(
+        _system: &'static str,
+        _pool: &str,
+        _namespace: Option<&str>,
+        _server: (Option<&str>, Option<u16>),
+    ) -> Self {
         Self
     }
+
+    pub(crate) fn connected_to(&self, _system: &'static str) {}
 
     pub(crate) fn created(&self, _time: Duration) {}
 

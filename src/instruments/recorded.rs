@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -50,6 +50,9 @@ const GAUGES: [(&str, Unit, &str); 7] = [
 ];
 
 const SYSTEM: &str = "db.system.name";
+const NAMESPACE: &str = "db.namespace";
+const ADDRESS: &str = "server.address";
+const PORT: &str = "server.port";
 const POOL: &str = "db.client.connection.pool.name";
 const STATE: &str = "db.client.connection.state";
 const OPERATION: &str = "db.operation.name";
@@ -71,7 +74,13 @@ static METADATA: Metadata<'static> = Metadata::new("nestling", Level::INFO, Some
 
 /// The instruments of one pool.
 #[derive(Clone)]
-pub(crate) struct Instruments(Arc<Keys>);
+pub(crate) struct Instruments(Arc<Inner>);
+
+struct Inner {
+    first: Keys,
+    /// The same, once the server has told that it is another product.
+    known: OnceLock<Keys>,
+}
 
 /// What is recorded often, with its labels.
 struct Keys {
@@ -83,6 +92,23 @@ struct Keys {
     /// Statements that succeed: without a name, and in the order of [`OPERATIONS`].
     unnamed: Key,
     operations: Box<[Key]>,
+}
+
+impl Keys {
+    /// The same for another product.
+    fn of(&self, system: &'static str) -> Self {
+        let Self { labels, created, waited, used, unnamed, operations } = self;
+        let label = |label: &Label| if label.key() == SYSTEM { Label::new(SYSTEM, system) } else { label.clone() };
+        let key = |key: &Key| Key::from_parts(key.name().to_owned(), key.labels().map(label).collect::<Vec<_>>());
+        Self {
+            labels: labels.each_ref().map(label),
+            created: key(created),
+            waited: key(waited),
+            used: key(used),
+            unnamed: key(unnamed),
+            operations: operations.iter().map(key).collect(),
+        }
+    }
 }
 
 /// The values of the gauges.
@@ -106,37 +132,57 @@ fn count(key: &Key) {
 }
 
 impl Instruments {
-    pub(crate) fn new(system: &'static str, pool: &str) -> Self {
+    /// Those of a pool of connections to a database at the one server that is known, if one is.
+    pub(crate) fn new(
+        system: &'static str,
+        pool: &str,
+        namespace: Option<&str>,
+        (address, port): (Option<&str>, Option<u16>),
+    ) -> Self {
         let labels = [Label::new(SYSTEM, system), Label::new(POOL, pool.to_owned())];
         let key = |name: &'static str| Key::from_parts(name, labels.to_vec());
-        let of = |operation: &&'static str| {
-            key(OPERATION_DURATION).with_extra_labels(vec![Label::new(OPERATION, *operation)])
-        };
-        Self(Arc::new(Keys {
+        let port = port.map(|port| port.to_string());
+        let place = [(NAMESPACE, namespace), (ADDRESS, address), (PORT, port.as_deref())];
+        let place = place.into_iter().filter_map(|(name, value)| Some(Label::new(name, value?.to_owned())));
+        let unnamed = key(OPERATION_DURATION).with_extra_labels(place.collect());
+        let of = |operation: &&'static str| unnamed.with_extra_labels(vec![Label::new(OPERATION, *operation)]);
+        let first = Keys {
             created: key(CREATE_TIME),
             waited: key(WAIT_TIME),
             used: key(USE_TIME),
-            unnamed: key(OPERATION_DURATION),
             operations: OPERATIONS.iter().map(of).collect(),
+            unnamed,
             labels,
-        }))
+        };
+        Self(Arc::new(Inner { first, known: OnceLock::new() }))
+    }
+
+    /// A server has told which product it is.
+    pub(crate) fn connected_to(&self, system: &'static str) {
+        if self.keys().labels[0].value() != system {
+            self.0.known.get_or_init(|| self.0.first.of(system));
+        }
+    }
+
+    fn keys(&self) -> &Keys {
+        self.0.known.get().unwrap_or(&self.0.first)
     }
 
     fn key(&self, name: &'static str, label: Option<Label>) -> Key {
-        let labels: Vec<Label> = self.0.labels.iter().cloned().chain(label).collect();
+        let labels: Vec<Label> = self.keys().labels.iter().cloned().chain(label).collect();
         Key::from_parts(name, labels)
     }
 
     pub(crate) fn created(&self, time: Duration) {
-        record(&self.0.created, time);
+        record(&self.keys().created, time);
     }
 
     pub(crate) fn waited(&self, time: Duration) {
-        record(&self.0.waited, time);
+        record(&self.keys().waited, time);
     }
 
     pub(crate) fn used(&self, time: Duration) {
-        record(&self.0.used, time);
+        record(&self.keys().used, time);
     }
 
     pub(crate) fn timed_out(&self) {
@@ -175,7 +221,7 @@ impl Instruments {
 
 impl fmt::Debug for Instruments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Instruments").field(&self.0.labels).finish()
+        f.debug_tuple("Instruments").field(&self.keys().labels).finish()
     }
 }
 
@@ -218,7 +264,7 @@ impl Timer {
     /// The operation has ended.
     pub(crate) fn end(&mut self, instruments: &Instruments, error: Option<&Error>) {
         let Some((since, operation)) = self.0.take() else { return };
-        let keys = &instruments.0;
+        let keys = instruments.keys();
         let key = operation.and_then(|number| keys.operations.get(usize::from(number))).unwrap_or(&keys.unnamed);
         let Some(error) = error else { return record(key, Since(since)) };
         let mut labels = Vec::new();

@@ -127,6 +127,7 @@ impl ManageConnection for Factory {
                 return Err(Error::new(ErrorKind::Connect, format!("no connection{to} was made within {all:?}")));
             }
         };
+        self.usage.instruments.connected_to(self.driver.system_name());
         self.setup.prepare(&connection).await?;
         let (now, handle) = (Instant::now(), Handle::current());
         self.usage.created(now.duration_since(start));

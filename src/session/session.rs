@@ -79,7 +79,9 @@ impl Shared {
         let (id, dialect) = (next_id(), driver.dialect());
         let labels = Labels::new(options.name.clone(), Arc::clone(&driver), TraceOptions::default());
         let pool_name = || options.name.as_deref().map_or_else(|| id.to_string(), str::to_owned);
-        let instruments = instruments.unwrap_or_else(|| Instruments::new(dialect.capabilities().system, &pool_name()));
+        let instruments = instruments.unwrap_or_else(|| {
+            Instruments::new(driver.system_name(), &pool_name(), driver.namespace(), labels.server())
+        });
         let pool = Arc::new(Pool::new(driver, options, instruments));
         let (counters, registry) = <(Arc<Counters>, Arc<Registry<DbSession>>)>::default();
         Self {

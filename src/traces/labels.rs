@@ -41,7 +41,7 @@ impl Labels {
     }
 
     /// The host and port of the server, or its socket. Of a URL of several servers nothing is told.
-    pub(super) fn server(&self) -> (Option<&str>, Option<u16>) {
+    pub(crate) fn server(&self) -> (Option<&str>, Option<u16>) {
         let [server] = self.driver.servers() else { return (None, None) };
         match server.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?))) {
             Some((host, port)) => (Some(host.trim_matches(['[', ']'])), Some(port)),

@@ -25,7 +25,7 @@ fn generation(max_connections: u32, min_connections: u32) -> (Arc<Generation>, A
     let shared: Arc<dyn Driver> = Arc::clone(&driver) as _;
     let options = options(max_connections, min_connections);
     let (wait, session) = (options.connect_timeout, options.session.clone());
-    let usage = Arc::new(Usage::new(Instruments::new("none", "test")));
+    let usage = Arc::new(Usage::new(Instruments::new("none", "test", None, (None, None))));
     let connector =
         Connector::new(shared, max_connections, wait, session, Arc::new(ServerEpoch::default()), Arc::clone(&usage));
     (Arc::new(Generation::new(options, usage, connector)), driver)

@@ -10,8 +10,11 @@ use metrics::Unit;
 use metrics_util::MetricKind;
 use nestling::Error;
 
-use super::{POOL, Seen, recorder};
-use crate::{harness::insert, wire::statement};
+use super::{POOL, Seen, label, recorder};
+use crate::{
+    harness::{Backend, insert},
+    wire::statement,
+};
 
 /// From <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/db/database-metrics.md> (commit
 /// e10a930844c6951757a43b849d364f7d056ac32b): the name of each metric of a client and its pool, but for
@@ -56,6 +59,32 @@ const PAGE: &str = include_str!("../../../docs/observability.md");
 /// The chapter of the page that tells of metrics.
 pub(crate) fn chapter() -> &'static str {
     PAGE.split_once("## Metrics").expect("it has that chapter").1
+}
+
+/// The labels that tell the product, as it is once a connection was made, and where the database is.
+async fn assert_says_where(backend: &Backend, seen: &Seen) {
+    let mysql = if backend.is_mysql() && backend.is_mariadb().await { "mariadb" } else { "mysql" };
+    let system = backend.choose("postgresql", mysql, "sqlite");
+    let (_, rest) = backend.url().split_once("://").expect("a URL");
+    let (server, database) = match rest.split_once('@') {
+        Some((_, server)) => server.split_once('/').expect("a database"),
+        None => ("", rest),
+    };
+    let (address, port) = server.split_once(':').unwrap_or_default();
+    let wanted = [
+        ("db.system.name", system),
+        ("db.namespace", database.split('?').next().expect("its name")),
+        ("server.address", address),
+        ("server.port", port),
+    ];
+    let told = |key: &metrics::Key| wanted.map(|(name, _)| label(key, name).unwrap_or_default());
+    let operations = seen.all().filter(|(_, key, _)| key.name() == "db.client.operation.duration");
+    for (_, key, _) in operations {
+        assert_eq!(told(key), wanted.map(|(_, value)| value.to_owned()), "{key:?}");
+    }
+    for (_, key, _) in seen.all() {
+        assert_eq!(label(key, "db.system.name").as_deref(), Some(system), "{key:?}");
+    }
 }
 
 #[derive(Debug, Default)]
@@ -117,7 +146,9 @@ test_on! {
         drop(Seen::of(recorder, db));
         insert(db, 3, "third").await.unwrap();
         insert(db, 3, "again").await.unwrap_err();
-        let metrics = of(&Seen::of(recorder, db));
+        let seen = Seen::of(recorder, db);
+        assert_says_where(&backend, &seen).await;
+        let metrics = of(&seen);
 
         for (name, instrument, unit, labels) in PUBLISHED {
             let ours = metrics.get(name).unwrap_or_else(|| panic!("{name} is not recorded: {metrics:?}"));
