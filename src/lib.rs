@@ -97,10 +97,13 @@
 //! - `sqlite-system` is SQLite by the library of the system; `sqlite` builds it into the program. Both together are `sqlite`.
 //! - `tls` encrypts connections to PostgreSQL and MySQL, by rustls with ring; [`Database::open`] tells how to ask for it.
 //! - `tls-native-roots` has [`TlsRoots::System`](connect::TlsRoots::System): the authorities that the operating system trusts.
+//! - `chrono`, `uuid`, `rust_decimal` and `serde_json` (default) have the types of those crates as values, and `serde_json` has
+//!   [`types::Json`]. Without one of them, a value that needs it is an error that names it when it is read.
 //! - `derive` (default) has the derive macros [`Model`], [`FromRow`], [`Field`](model::Field),
 //!   [`TextEnum`](model::TextEnum) and [`IntEnum`](model::IntEnum).
 //! - `sea-query` has `Database::run`, which runs statements of that crate on any back end.
-//! - `refinery` has `Database::migrate`, which runs the migrations of that crate. It needs Rust 1.92, as that crate does.
+//! - `refinery` has `Database::migrate`, which runs the migrations of that crate. It needs Rust 1.92, as that crate does, and turns
+//!   `chrono` on.
 //! - `tower` has the module of that name.
 //! - `metrics` gives the figures of each database to the recorder of the crate `metrics`: `Database::record_metrics`.
 //! - `full` is all of them.
@@ -228,11 +231,12 @@ pub mod row {
 
 /// The values of parameters and the cells of rows, and the Rust types that they become.
 pub mod types {
+    #[cfg(feature = "serde_json")]
+    pub use crate::data::json::Json;
     pub use crate::data::{
         cell::{Cell, Elements, FromCell, Mismatch, Pairs},
         hstore::{HStore, HStoreText},
         interval::Interval,
-        json::Json,
         maybe_infinite::MaybeInfinite,
         network::Network,
         params::Params,
@@ -264,6 +268,8 @@ pub mod native {
 /// Names for the output of the derive macros. They may change with every version.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "serde_json")]
+    pub use crate::model::derived_reads::{read_json, read_json_or_null};
     pub use crate::{
         data::{
             cell::{Cell, FromCell, Mismatch},
@@ -277,10 +283,7 @@ pub mod __private {
                 ColumnSettings, begins_with, can_be_auto, column, default_value, index, is_reference, is_text,
                 no_column, reference, stored, table, write,
             },
-            derived_reads::{
-                check_int_enum, position, read, read_cell, read_int_enum, read_json, read_json_or_null, read_text_enum,
-                read_try_from,
-            },
+            derived_reads::{check_int_enum, position, read, read_cell, read_int_enum, read_text_enum, read_try_from},
             expr::{Column, Operand},
             query::Select,
             table::{

@@ -128,7 +128,7 @@ pub fn model(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `rename = "count(*)"` | On a field: the name of its column. Defaults to that of the field. |
 /// | `default`, `default = expression` | On a field: what it is where the row has no such column. NULL is no missing column. |
-/// | `json` | On a field: its column is a JSON document, of which serde reads the type of the field. An `Option` is `None` for NULL. |
+/// | `json` | On a field: its column is a JSON document, of which serde reads the type of the field. An `Option` is `None` for NULL. It takes the feature `serde_json` of nestling. |
 /// | `try_from = "i64"` | On a field: its column is read as this type, and converted by `TryFrom`. An error of that is one of kind `Decode`, with it as the source. |
 /// | `flatten` | On a field: its type is one that is read from rows, and is read from the same row, by the names of its own columns. |
 /// | `skip` | On a field: it is not read, but is the default of its type, or that of `default = expression`. |

@@ -5,9 +5,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, net::IpAddr};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use rust_decimal::Decimal;
-use uuid::Uuid;
+use crate::data::crates::{DateTime, Decimal, NaiveDate, NaiveDateTime, NaiveTime, Utc, Uuid};
 
 /// One value of a row, borrowed from it, in the form that the database sent.
 ///

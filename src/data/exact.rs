@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use rust_decimal::Decimal;
+use crate::data::crates::Decimal;
 
 /// All integers of magnitude up to this are exact in an `f64`.
 const F64_EXACT: u64 = 1 << 53;

@@ -2,12 +2,9 @@
 //!
 //! Used by every row of every driver. `Json<T>` and `serde_json::Value` are in `json.rs`.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use rust_decimal::Decimal;
-use uuid::Uuid;
-
 use crate::data::{
     cell::{Cell, FromCell, Mismatch},
+    crates::{DateTime, Decimal, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc, Uuid},
     exact,
     interval::Interval,
     iso,
@@ -94,8 +91,8 @@ impl<'r> FromCell<'r> for Decimal {
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
         match cell {
             Cell::Decimal(value) => Ok(value),
-            Cell::I64(value) => Ok(value.into()),
-            Cell::U64(value) => Ok(value.into()),
+            Cell::I64(value) => Self::try_from_i128_with_scale(value.into(), 0).map_err(|_| Mismatch::out_of_range()),
+            Cell::U64(value) => Self::try_from_i128_with_scale(value.into(), 0).map_err(|_| Mismatch::out_of_range()),
             Cell::F64(value) => exact::f64_to_decimal(value).ok_or_else(Mismatch::out_of_range),
             Cell::F32(value) => exact::f32_to_decimal(value).ok_or_else(Mismatch::out_of_range),
             Cell::Text(text) => Self::from_str_exact(text).map_err(|_| Mismatch::invalid()),

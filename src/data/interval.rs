@@ -2,12 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::TimeDelta;
-
 use crate::data::{
     cell::{Cell, FromCell, Mismatch},
     value::Value,
 };
+#[cfg(feature = "chrono")]
+use chrono::TimeDelta;
 
 /// An `interval` of PostgreSQL: months, days and microseconds, which are kept apart because a month has no fixed number of days
 /// and a day no fixed number of hours.
@@ -69,6 +69,7 @@ impl<'r> FromCell<'r> for Interval {
 }
 
 /// Of an interval without months, whose days have 24 hours.
+#[cfg(feature = "chrono")]
 impl<'r> FromCell<'r> for TimeDelta {
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
         let Interval { months, days, microseconds } = Interval::from_cell(cell)?;
@@ -80,7 +81,11 @@ impl<'r> FromCell<'r> for TimeDelta {
 /// Of an interval without months, whose days have 24 hours, and which is not negative.
 impl<'r> FromCell<'r> for Duration {
     fn from_cell(cell: Cell<'r>) -> Result<Self, Mismatch> {
-        TimeDelta::from_cell(cell)?.to_std().map_err(|_| Mismatch::out_of_range())
+        let Interval { months, days, microseconds } = Interval::from_cell(cell)?;
+        let seconds = i64::from(days) * 86_400 + microseconds.div_euclid(1_000_000);
+        let nanos = microseconds.rem_euclid(1_000_000) as u32 * 1_000;
+        let time = u64::try_from(seconds).ok().filter(|_| months == 0);
+        time.map(|seconds| Self::new(seconds, nanos)).ok_or_else(Mismatch::out_of_range)
     }
 }
 

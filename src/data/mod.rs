@@ -2,10 +2,12 @@
 //! no SQL, no driver and no transaction.
 
 pub(crate) mod cell;
+pub(crate) mod crates;
 pub(crate) mod exact;
 pub(crate) mod from_cell;
 pub(crate) mod hstore;
 pub(crate) mod interval;
+#[cfg(feature = "chrono")]
 pub(crate) mod iso;
 pub(crate) mod json;
 pub(crate) mod maybe_infinite;
@@ -13,3 +15,6 @@ pub(crate) mod network;
 pub(crate) mod params;
 pub(crate) mod row;
 pub(crate) mod value;
+
+#[cfg(not(feature = "chrono"))]
+pub(crate) use crates::iso;

@@ -5,11 +5,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
-use rust_decimal::Decimal;
-use uuid::Uuid;
-
-use crate::data::hstore::HStore;
+use crate::data::{
+    crates::{DateTime, Decimal, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc, Uuid, serde_json},
+    hstore::HStore,
+};
 
 /// A value given to a statement.
 ///

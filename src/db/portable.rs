@@ -175,21 +175,30 @@ fn value(value: sea_query::Value) -> Value {
         Sea::Enum(OptionEnum::None(_)) => Value::Null,
         Sea::Char(value) => value.into(),
         Sea::Bytes(value) => value.into(),
+        #[cfg(feature = "serde_json")]
         Sea::Json(value) => value.map(|value| *value).into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoDate(value) => value.into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoTime(value) => value.into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoDateTime(value) => value.into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoDateTimeUtc(value) => value.into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoDateTimeLocal(value) => value.into(),
+        #[cfg(feature = "chrono")]
         Sea::ChronoDateTimeWithTimeZone(value) => value.into(),
+        #[cfg(feature = "uuid")]
         Sea::Uuid(value) => value.into(),
+        #[cfg(feature = "rust_decimal")]
         Sea::Decimal(value) => value.into(),
         Sea::Array(_, elements) => {
             elements.map_or(Value::Null, |elements| Value::array(elements.into_iter().map(self::value)))
         }
         // Another crate in the tree can switch on features of sea_query that add variants.
         #[allow(unreachable_patterns)]
-        _ => Value::Invalid("a sea_query value of this kind cannot be sent"),
+        _ => Value::Invalid("a sea_query value of this kind cannot be sent, or nestling's feature for it is not on"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Checks of a self-signed server certificate that the user has named as trusted. rustls does not accept such a
 //! certificate, so its validity and its name are read here. The caller compares it with the named one.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
 use rustls::{
     CertificateError, Error,
     pki_types::{CertificateDer, ServerName, UnixTime},
@@ -21,8 +20,9 @@ const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 /// What is read of a certificate.
 #[derive(Debug, PartialEq)]
 pub(super) struct Details<'c> {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    /// In seconds from 1970 on.
+    from: u64,
+    to: u64,
     common_name: Option<&'c str>,
 }
 
@@ -47,11 +47,10 @@ impl<'c> Details<'c> {
 
     /// Whether the certificate is good at this time.
     pub(super) fn check_time(&self, now: UnixTime) -> Result<(), Error> {
-        let seconds = |time: DateTime<Utc>| u64::try_from(time.timestamp()).unwrap_or(0);
-        if now.as_secs() < seconds(self.from) {
+        if now.as_secs() < self.from {
             return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
         }
-        if now.as_secs() > seconds(self.to) {
+        if now.as_secs() > self.to {
             return Err(Error::InvalidCertificate(CertificateError::Expired));
         }
         Ok(())
@@ -70,16 +69,27 @@ impl<'c> Details<'c> {
     }
 }
 
-fn time((tag, text): (u8, &[u8])) -> Option<DateTime<Utc>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let century = match tag {
+/// The seconds from 1970 to `YYYYMMDDHHMMSSZ`, or 0 if that was before.
+fn time((tag, text): (u8, &[u8])) -> Option<u64> {
+    let digits = text.strip_suffix(b"Z").filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    let (year, rest) = digits.split_at_checked(if tag == UTC_TIME { 2 } else { 4 })?;
+    let year = match number(year) {
         // Two digits of the year: 50 and later are the twentieth century's.
-        UTC_TIME if text.as_bytes().first()? >= &b'5' => "19",
-        UTC_TIME => "20",
-        _ => "",
+        year @ 50.. if tag == UTC_TIME => 1900 + year,
+        year if tag == UTC_TIME => 2000 + year,
+        year => year,
     };
-    let time = NaiveDateTime::parse_from_str(&format!("{century}{text}"), "%Y%m%d%H%M%SZ").ok()?;
-    Some(time.and_utc())
+    let parts: &[[u8; 2]; 5] = rest.as_chunks().0.try_into().ok().filter(|_| rest.len() == 10)?;
+    let [month, day, hour, minute, second] = parts.map(|digits| number(&digits));
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years that begin in March have the day of a leap year at their end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(seconds.saturating_sub(719_469 * 86_400))
 }
 
 /// The last common name of a subject: the most specific one.
@@ -124,6 +134,7 @@ impl<'d> Der<'d> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 
     use super::*;
@@ -144,13 +155,25 @@ mod tests {
         assert_eq!(details.common_name, Some("db.example"));
         let at = |text: &str| {
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-                u64::try_from(text.parse::<DateTime<Utc>>().unwrap().timestamp()).unwrap(),
+                u64::try_from(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp()).unwrap(),
             ))
         };
         let invalid = |error| Err(Error::InvalidCertificate(error));
         assert_eq!(details.check_time(at("1999-02-02T23:59:59Z")), invalid(CertificateError::NotValidYet));
         assert_eq!(details.check_time(at("2026-01-01T00:00:00Z")), Ok(()));
         assert_eq!(details.check_time(at("2051-02-03T00:00:01Z")), invalid(CertificateError::Expired));
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_those_of_the_calendar(seconds in 0_u32..) {
+            let at = chrono::DateTime::from_timestamp(seconds.into(), 0).unwrap();
+            let [long, short] = ["%Y%m%d%H%M%SZ", "%y%m%d%H%M%SZ"].map(|form| at.format(form).to_string());
+            prop_assert_eq!(time((0x18, long.as_bytes())), Some(seconds.into()));
+            // Until 2050.
+            let is_told = seconds < 2_524_608_000;
+            prop_assert_eq!(time((UTC_TIME, short.as_bytes())).filter(|_| is_told), is_told.then_some(seconds.into()));
+        }
     }
 
     #[test]

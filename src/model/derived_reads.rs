@@ -4,12 +4,9 @@
 
 use std::{any, error::Error as StdError};
 
-use serde::de::DeserializeOwned;
-
 use crate::{
     data::{
         cell::{Cell, FromCell, Mismatch},
-        json::Json,
         row::{Row, RowIndex},
     },
     error::Result,
@@ -44,16 +41,18 @@ pub fn position(row: &Row, column: impl RowIndex) -> Option<usize> {
 ///
 /// # Errors
 /// As [`Row::get`].
-pub fn read_json<T: DeserializeOwned>(row: &Row, column: impl RowIndex) -> Result<T> {
-    row.get::<Json<T>>(column).map(|Json(value)| value)
+#[cfg(feature = "serde_json")]
+pub fn read_json<T: serde::de::DeserializeOwned>(row: &Row, column: impl RowIndex) -> Result<T> {
+    row.get::<crate::data::json::Json<T>>(column).map(|document| document.0)
 }
 
 /// Reads a document, or `None` for NULL.
 ///
 /// # Errors
 /// As [`Row::get`].
-pub fn read_json_or_null<T: DeserializeOwned>(row: &Row, column: impl RowIndex) -> Result<Option<T>> {
-    Ok(row.get::<Option<Json<T>>>(column)?.map(|Json(value)| value))
+#[cfg(feature = "serde_json")]
+pub fn read_json_or_null<T: serde::de::DeserializeOwned>(row: &Row, column: impl RowIndex) -> Result<Option<T>> {
+    Ok(row.get::<Option<crate::data::json::Json<T>>>(column)?.map(|document| document.0))
 }
 
 /// Reads a column as an `F`, and converts that.

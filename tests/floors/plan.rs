@@ -33,22 +33,7 @@ pub(crate) const CONSTRUCTORS: &str = "src/model/table/model.rs";
 pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("bb8", &["pool/connection.rs"]),
     ("bytes", &["driver/postgres/"]),
-    (
-        "chrono",
-        &[
-            "data/cell.rs",
-            "data/from_cell.rs",
-            "data/interval.rs",
-            "data/iso.rs",
-            "data/value.rs",
-            "db/migrations.rs",
-            "model/",
-            "driver/self_signed.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
+    ("chrono", &["data/crates/", "data/interval.rs", "data/iso.rs", "db/migrations.rs"]),
     (
         "futures_util",
         &[
@@ -74,20 +59,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("proptest", &[]),
     ("refinery_core", &["db/migrations.rs", "lib.rs"]),
     ("rusqlite", &["driver/sqlite/", "db/native/sqlite.rs", "lib.rs"]),
-    (
-        "rust_decimal",
-        &[
-            "data/cell.rs",
-            "data/exact.rs",
-            "data/from_cell.rs",
-            "data/value.rs",
-            "model/",
-            "driver/postgres/",
-            "driver/sqlite/decimals.rs",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
+    ("rust_decimal", &["data/crates/"]),
     (
         "rustls",
         &[
@@ -103,22 +75,18 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("sea_query", &["db/portable.rs", "lib.rs"]),
     (
         "serde",
-        &["data/json.rs", "driver/postgres/encode.rs", "model/derived_reads.rs", "model/expr/json.rs", "model/table/"],
+        &[
+            "data/crates/",
+            "data/json.rs",
+            "driver/postgres/encode.rs",
+            "model/derived_reads.rs",
+            "model/expr/json.rs",
+            "model/table/",
+        ],
     ),
     (
         "serde_json",
-        &[
-            "data/cell.rs",
-            "data/from_cell.rs",
-            "data/json.rs",
-            "data/value.rs",
-            "model/",
-            "driver/mysql/param_type.rs",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/param_type.rs",
-            "driver/mysql/values.rs",
-        ],
+        &["data/crates/", "data/json.rs", "data/value.rs", "driver/mysql/param_type.rs", "driver/postgres/", "model/"],
     ),
     ("slab", &["session/registry.rs"]),
     ("smallvec", &["transaction/control.rs", "driver/postgres/", "driver/sqlite/", "model/", "runtime/"]),
@@ -133,17 +101,6 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("tower_service", &["tower/"]),
     ("webpki_roots", &["driver/postgres/tls_connector.rs"]),
     ("tracing", &["db/native/", "driver/", "detach_on_drop.rs", "pool/", "runtime/", "session/", "tower/", "traces/"]),
-    (
-        "uuid",
-        &[
-            "data/cell.rs",
-            "data/from_cell.rs",
-            "data/value.rs",
-            "model/",
-            "driver/postgres/",
-            "driver/sqlite/values.rs",
-            "driver/mysql/values.rs",
-        ],
-    ),
+    ("uuid", &["data/crates/"]),
     ("nestling", &[]),
 ];

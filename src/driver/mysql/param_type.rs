@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::server::Server;
-use crate::data::value::Value;
+use crate::data::{crates::serde_json, value::Value};
 
 /// MariaDB's own limit: it takes JSON that is nested deeper for no JSON.
 const DEEPEST: usize = 31;
@@ -86,11 +86,8 @@ impl ParamType {
 /// Whether a document is nested no deeper than this.
 fn is_within(value: &serde_json::Value, levels: usize) -> bool {
     let inner = |value| levels.checked_sub(1).is_some_and(|levels| is_within(value, levels));
-    match value {
-        serde_json::Value::Array(elements) => elements.iter().all(inner),
-        serde_json::Value::Object(members) => members.values().all(inner),
-        _ => true,
-    }
+    let elements = value.as_array().is_none_or(|elements| elements.iter().all(inner));
+    elements && value.as_object().is_none_or(|members| members.values().all(inner))
 }
 
 #[cfg(test)]

@@ -7,14 +7,13 @@
 
 use std::{mem, str, sync::Arc};
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use mysql_async::{Row as NativeRow, Value as Native};
-use rust_decimal::Decimal;
 
 use super::result_meta::{ColumnKind, ResultMeta};
 use crate::{
     data::{
         cell::{Cell, Mismatch},
+        crates::{CHRONO, Datelike as _, Decimal, NaiveDate, NaiveDateTime, NaiveTime, RUST_DECIMAL, Timelike as _},
         iso,
         row::{Columns, NativeRows, ROWS_TOGETHER, Row},
         value::Value,
@@ -58,7 +57,7 @@ fn one(value: &Value, number: usize) -> Result<Native, Error> {
         Value::Decimal(value) => text(value.to_string()),
         Value::Text(value) => Ok(Native::Bytes(value.clone().into_bytes())),
         Value::Bytes(value) => Ok(Native::Bytes(value.clone())),
-        Value::Date(value) => date(*value, NaiveTime::MIN).ok_or_else(outside),
+        Value::Date(value) => value.and_hms_opt(0, 0, 0).and_then(date_time).ok_or_else(outside),
         Value::DateTime(value) => date_time(*value).ok_or_else(outside),
         Value::DateTimeUtc(value) => date_time(value.naive_utc()).ok_or_else(outside),
         Value::Time(value) => Ok(time(*value)),
@@ -77,10 +76,7 @@ fn small(number: u32) -> u8 {
 }
 
 fn date_time(value: NaiveDateTime) -> Option<Native> {
-    date(value.date(), value.time())
-}
-
-fn date(day: NaiveDate, time: NaiveTime) -> Option<Native> {
+    let (day, time) = (value.date(), value.time());
     let year = u16::try_from(day.year()).ok().filter(|year| *year <= 9999)?;
     let micros = time.nanosecond() % 1_000_000_000 / 1_000;
     let (hour, minute, second) = (small(time.hour()), small(time.minute()), small(time.second()));
@@ -268,7 +264,7 @@ impl NativeRows for RowBatch {
                 _ => Cell::DateTimeOrUtc(at),
             },
             Slot::Time(time) => Cell::Time(time),
-            Slot::Outside => return Err(Mismatch::out_of_range()),
+            Slot::Outside => return CHRONO.map_err(Mismatch::new).and(Err(Mismatch::out_of_range())),
         })
     }
 
@@ -304,8 +300,16 @@ fn written(bytes: &[u8], kind: ColumnKind) -> Result<Cell<'_>, Mismatch> {
     }
     let text = utf8(bytes)?;
     let invalid = Mismatch::invalid;
+    let int = || text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64));
+    match (kind, RUST_DECIMAL) {
+        (ColumnKind::Decimal | ColumnKind::Computed, Err(missing)) => return int().map_err(|_| Mismatch::new(missing)),
+        (ColumnKind::Date | ColumnKind::Time | ColumnKind::DateTime | ColumnKind::Timestamp, _) => {
+            CHRONO.map_err(Mismatch::new)?;
+        }
+        _ => {}
+    }
     match kind {
-        ColumnKind::Int => text.parse().map(Cell::I64).or_else(|_| text.parse().map(Cell::U64)).map_err(|_| invalid()),
+        ColumnKind::Int => int().map_err(|_| invalid()),
         ColumnKind::Float => text.parse().map(Cell::F32).map_err(|_| invalid()),
         ColumnKind::Double => text.parse().map(Cell::F64).map_err(|_| invalid()),
         ColumnKind::Decimal => decimal(text).map(Cell::Decimal).ok_or_else(Mismatch::out_of_range),

@@ -4,10 +4,7 @@
 
 use std::{net::IpAddr, str};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use postgres_types::{Kind, Type};
-use rust_decimal::Decimal;
-use uuid::Uuid;
 
 use super::{
     array, hstore,
@@ -15,6 +12,7 @@ use super::{
 };
 use crate::data::{
     cell::{Cell, Mismatch, ReadElement},
+    crates::{CHRONO, DateTime, Decimal, NaiveDate, NaiveDateTime, NaiveTime, RUST_DECIMAL, UUID, Uuid},
     row::Columns,
 };
 
@@ -50,7 +48,7 @@ fn reader(ty: &Type) -> Option<ReadElement> {
         Type::OID => |raw| Ok(Cell::I64(u32::from_be_bytes(fixed(raw)?).into())),
         Type::FLOAT4 => |raw| Ok(Cell::F32(f32::from_be_bytes(fixed(raw)?))),
         Type::FLOAT8 => |raw| Ok(Cell::F64(f64::from_be_bytes(fixed(raw)?))),
-        Type::NUMERIC => |raw| numeric(raw).map(Cell::Decimal),
+        Type::NUMERIC => numeric,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::CHAR => text,
         Type::BYTEA => |raw| Ok(Cell::Bytes(raw)),
         Type::DATE => |raw| date(raw),
@@ -59,7 +57,7 @@ fn reader(ty: &Type) -> Option<ReadElement> {
         Type::TIMESTAMPTZ => |raw| timestamp(raw, |at| Cell::DateTimeUtc(at.and_utc())),
         Type::INTERVAL => interval,
         Type::INET | Type::CIDR => network,
-        Type::UUID => |raw| Ok(Cell::Uuid(Uuid::from_bytes(fixed(raw)?))),
+        Type::UUID => uuid,
         Type::JSON => |raw| utf8(raw).map(Cell::Json),
         Type::JSONB => jsonb,
         Type::VOID => |_| Ok(Cell::Null),
@@ -98,8 +96,14 @@ fn jsonb(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
     utf8(json).map(Cell::Json)
 }
 
+fn uuid(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
+    UUID.map_err(Mismatch::new)?;
+    Uuid::from_slice(raw).map(Cell::Uuid).map_err(|_| Mismatch::invalid())
+}
+
 /// The ends of the range of the integer stand for infinity, here and in timestamps.
 fn date<'r>(raw: &[u8]) -> Result<Cell<'r>, Mismatch> {
+    CHRONO.map_err(Mismatch::new)?;
     let days = i32::from_be_bytes(fixed(raw)?);
     match days {
         i32::MAX | i32::MIN => Ok(Cell::Infinity { is_negative: days < 0 }),
@@ -113,6 +117,7 @@ fn date<'r>(raw: &[u8]) -> Result<Cell<'r>, Mismatch> {
 
 /// 24:00:00, which the server knows and chrono does not, is out of range.
 fn time(raw: &[u8]) -> Result<NaiveTime, Mismatch> {
+    CHRONO.map_err(Mismatch::new)?;
     let micros = u64::from_be_bytes(fixed(raw)?);
     let nanos = u32::try_from(micros % 1_000_000 * 1_000).map_err(|_| Mismatch::invalid())?;
     u32::try_from(micros / 1_000_000)
@@ -123,6 +128,7 @@ fn time(raw: &[u8]) -> Result<NaiveTime, Mismatch> {
 
 #[inline]
 fn timestamp<'r>(raw: &[u8], make: impl FnOnce(NaiveDateTime) -> Cell<'r>) -> Result<Cell<'r>, Mismatch> {
+    CHRONO.map_err(Mismatch::new)?;
     let micros = i64::from_be_bytes(fixed(raw)?);
     match micros {
         i64::MAX | i64::MIN => Ok(Cell::Infinity { is_negative: micros < 0 }),
@@ -160,8 +166,9 @@ fn network(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
 
 /// A numeric is digits to the base of 10,000, the exponent of the first, a sign, and the scale to be shown.
 ///
-/// rust_decimal's own conversion rounds what has more digits than it holds; here that is refused.
-fn numeric(raw: &[u8]) -> Result<Decimal, Mismatch> {
+/// rust_decimal's own conversion rounds what has more digits than it holds; here that is refused. Without that crate, what has no
+/// fraction is an integer.
+fn numeric(raw: &[u8]) -> Result<Cell<'_>, Mismatch> {
     let (head, tail) = raw.split_first_chunk::<8>().ok_or_else(Mismatch::invalid)?;
     let [count, weight, sign, scale] = [0, 2, 4, 6].map(|at| u16::from_be_bytes([head[at], head[at + 1]]));
     let (digits, rest) = tail.as_chunks::<2>();
@@ -179,6 +186,11 @@ fn numeric(raw: &[u8]) -> Result<Decimal, Mismatch> {
         .try_fold(0_i128, |sum, digit| sum.checked_mul(10_000)?.checked_add(u16::from_be_bytes(*digit).into()));
     // The weight is signed; the exponent is that of the last digit.
     let exponent = 4 * (i32::from(weight.cast_signed()) + 1 - i32::from(count));
+    if let Err(missing) = RUST_DECIMAL {
+        let whole = integer.filter(|_| scale == 0).and_then(|integer| shift(sign * integer, exponent));
+        let cell = |whole: i128| whole.try_into().map(Cell::I64).or_else(|_| whole.try_into().map(Cell::U64));
+        return whole.and_then(|whole| cell(whole).ok()).ok_or_else(|| Mismatch::new(missing));
+    }
     // A scale that is too long for a `Decimal` is cut by its zeros, and by nothing else.
     let scales = (0..=u32::from(scale).min(Decimal::MAX_SCALE)).rev();
     integer
@@ -187,7 +199,7 @@ fn numeric(raw: &[u8]) -> Result<Decimal, Mismatch> {
                 let mantissa = shift(sign * integer, exponent + scale.cast_signed())?;
                 Decimal::try_from_i128_with_scale(mantissa, scale).ok()
             });
-            fitting.next()
+            fitting.next().map(Cell::Decimal)
         })
         .ok_or_else(Mismatch::out_of_range)
 }

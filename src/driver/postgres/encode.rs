@@ -7,11 +7,8 @@
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use bytes::BufMut;
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use postgres_types::{IsNull, Kind, Type};
-use rust_decimal::Decimal;
 use serde::de::IgnoredAny;
-use uuid::Uuid;
 
 use super::{
     array::{Array, Element},
@@ -19,7 +16,14 @@ use super::{
     type_info::{EPOCH_DAYS, EPOCH_MICROS, is_out_of_range, type_name},
 };
 use crate::{
-    data::{exact, hstore::HStore, value::Value},
+    data::{
+        crates::{
+            DateTime, Datelike as _, Decimal, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc, Uuid, serde_json,
+        },
+        exact,
+        hstore::HStore,
+        value::Value,
+    },
     driver::wrong_count,
     error::{Error, ErrorKind, Result},
 };
@@ -226,7 +230,7 @@ fn fit<'v>(value: &'v Value, ty: &Type) -> Option<Encoded<'v>> {
         Value::F64(value) => float(*value, ty, || value.to_string()),
         Value::Decimal(value) => decimal(*value, ty),
         Value::Text(value) => text(value, ty),
-        Value::Bytes(value) if *ty == Type::UUID => Uuid::from_slice(value).ok().map(Encoded::Uuid),
+        Value::Bytes(value) if *ty == Type::UUID => (value.len() == 16).then_some(Encoded::Bytes(value)),
         Value::Bytes(value) => (*ty == Type::BYTEA).then_some(Encoded::Bytes(value)),
         Value::Date(value) => date(*value, ty),
         Value::Time(value) => time(*value, ty),
@@ -305,8 +309,11 @@ fn text<'v>(value: &'v str, ty: &Type) -> Option<Encoded<'v>> {
     }
     let as_is = Encoded::Text(value.into());
     match *ty {
-        Type::UUID => Uuid::try_parse(value).ok().map(Encoded::Uuid),
-        Type::JSON | Type::JSONB => serde_json::from_str::<IgnoredAny>(value).is_ok().then_some(as_is),
+        // Without the crates it is the server that parses it.
+        Type::UUID if cfg!(feature = "uuid") => Uuid::try_parse(value).ok().map(Encoded::Uuid),
+        Type::JSON | Type::JSONB if cfg!(feature = "serde_json") => {
+            serde_json::from_str::<IgnoredAny>(value).is_ok().then_some(as_is)
+        }
         // The server would take backslashes in it for escapes, and change the bytes.
         Type::BYTEA => None,
         _ => int_type(value.trim().parse().ok(), ty).unwrap_or(Some(as_is)),
@@ -319,7 +326,7 @@ fn date<'v>(value: NaiveDate, ty: &Type) -> Option<Encoded<'v>> {
             let days = value.num_days_from_ce() - EPOCH_DAYS;
             (days >= FIRST_DAY).then_some(Encoded::Date(days))
         }
-        Type::TIMESTAMP => micros(value.and_time(NaiveTime::MIN)),
+        Type::TIMESTAMP => micros(value.and_hms_opt(0, 0, 0)?),
         _ => None,
     }
 }

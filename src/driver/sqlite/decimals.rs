@@ -4,11 +4,14 @@
 use std::cmp::Ordering;
 
 use rusqlite::Connection;
-use rust_decimal::Decimal;
 
+use crate::data::crates::{Decimal, RUST_DECIMAL};
+
+/// Without rust_decimal there is none, which SQLite tells: indexes would be read and written in another order.
+///
 /// The name is that of the same collation in SQLite's own extension for decimals, which its shell has built in.
 pub(super) fn install(db: &Connection) -> rusqlite::Result<()> {
-    db.create_collation("decimal", compare)
+    if RUST_DECIMAL.is_ok() { db.create_collation("decimal", compare) } else { Ok(()) }
 }
 
 /// Numbers by their value, ahead of all other text, which is compared byte by byte.

@@ -10,7 +10,7 @@ use super::{
     operator::{Operator, Precedence, bracketed, listed},
 };
 use crate::{
-    data::{iso, value::Value},
+    data::{iso, json::quoted, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result, VALUES},
@@ -184,7 +184,7 @@ fn write_document(
     let element = |(at, value): (usize, &Value)| in_json(value, digits[at % width]);
     let mut elements = values.iter().enumerate().map(element).collect::<Result<Vec<_>>>()?;
     if width > 1 {
-        elements = elements.chunks(width).map(|row| serde_json::Value::Array(row.into())).collect();
+        elements = elements.chunks(width).map(array).collect();
     }
     write_in(left, outer, to, |to| {
         to.text("(SELECT ");
@@ -193,33 +193,39 @@ fn write_document(
             Ok(())
         })?;
         to.text(" FROM json_each(");
-        write_value(&serde_json::Value::Array(elements).to_string().into(), to)?;
+        write_value(&array(&elements).into(), to)?;
         to.text("))");
         Ok(())
     })
 }
 
+/// An array of JSON.
+fn array(elements: &[String]) -> String {
+    format!("[{}]", elements.join(","))
+}
+
 /// A value in JSON, as SQLite would store it.
-fn in_json(value: &Value, digits: bool) -> Result<serde_json::Value> {
+fn in_json(value: &Value, digits: bool) -> Result<String> {
     let outside = || outside(value, Dialect::Sqlite);
-    Ok(match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => i64::from(*value).into(),
-        Value::I64(value) => (*value).into(),
-        Value::U64(value) => i64::try_from(*value).map_err(|_| outside())?.into(),
-        Value::Text(value) if digits => hex(value.as_bytes()).into(),
-        Value::Text(value) => value.as_str().into(),
-        Value::Bytes(value) => hex(value).into(),
-        Value::Decimal(value) => value.to_string().into(),
-        Value::Date(value) => iso::write_date(*value).ok_or_else(outside)?.into(),
-        Value::Time(value) => iso::write_time(*value).into(),
-        Value::DateTime(value) => iso::write_date_time(*value).ok_or_else(outside)?.into(),
-        Value::DateTimeUtc(value) => iso::write_date_time(value.naive_utc()).ok_or_else(outside)?.into(),
-        Value::Uuid(value) => value.to_string().into(),
-        Value::Json(value) => value.to_string().into(),
+    let text = match value {
+        Value::Null => return Ok("null".into()),
+        Value::Bool(value) => return Ok(u8::from(*value).to_string()),
+        Value::I64(value) => return Ok(value.to_string()),
+        Value::U64(value) => return i64::try_from(*value).map(|value| value.to_string()).map_err(|_| outside()),
+        Value::Text(value) if digits => hex(value.as_bytes()),
+        Value::Text(value) => return Ok(quoted(value)),
+        Value::Bytes(value) => hex(value),
+        Value::Decimal(value) => value.to_string(),
+        Value::Date(value) => iso::write_date(*value).ok_or_else(outside)?,
+        Value::Time(value) => iso::write_time(*value),
+        Value::DateTime(value) => iso::write_date_time(*value).ok_or_else(outside)?,
+        Value::DateTimeUtc(value) => iso::write_date_time(value.naive_utc()).ok_or_else(outside)?,
+        Value::Uuid(value) => value.to_string(),
+        Value::Json(value) => value.to_string(),
         Value::Invalid(why) => return Err(Error::new(ErrorKind::Parameter, *why)),
         Value::F32(_) | Value::F64(_) | Value::Array(_) | Value::HStore(_) => return Err(literal::unsupported(value)),
-    })
+    };
+    Ok(quoted(&text))
 }
 
 /// Literals, on MySQL. (Values from a JSON document would not be compared by the column's collation.)

@@ -11,7 +11,7 @@ use super::{
     operator::{Operator, Precedence, bracketed},
 };
 use crate::{
-    data::{json::Json, value::Value},
+    data::{crates::serde_json, json::Json, value::Value},
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},

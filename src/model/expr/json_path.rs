@@ -1,7 +1,13 @@
 //! [`JsonPath`]: the steps from a JSON document to a part of it.
 
 use super::{cast::cast, literal::write_value, operator::Operator};
-use crate::{data::value::Value, db::Writer, driver::Dialect, error::Result, model::table::ColumnType};
+use crate::{
+    data::{json::quoted, value::Value},
+    db::Writer,
+    driver::Dialect,
+    error::Result,
+    model::table::ColumnType,
+};
 
 /// A step into a document: the key of an object, or the place in an array, counted from 0.
 #[derive(Debug, Clone)]
@@ -83,7 +89,7 @@ impl JsonPath {
     fn dollar(&self) -> String {
         self.0.iter().fold("$".into(), |path, step| match step {
             JsonStep::Index(index) => format!("{path}[{index}]"),
-            JsonStep::Key(key) => format!("{path}.{}", serde_json::Value::from(key.as_str())),
+            JsonStep::Key(key) => format!("{path}.{}", quoted(key)),
         })
     }
 

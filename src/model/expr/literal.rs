@@ -5,11 +5,13 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use chrono::SubsecRound as _;
-
 use super::operator::listed;
 use crate::{
-    data::{iso, value::Value},
+    data::{
+        crates::{NaiveDateTime, SubsecRound as _},
+        iso,
+        value::Value,
+    },
     db::Writer,
     driver::Dialect,
     error::{Error, ErrorKind, Result},
@@ -49,7 +51,7 @@ fn standard(dialect: Dialect, value: &Value) -> Result<Cow<'static, str>> {
     let quoted = |text: Option<String>| text.map(|text| format!("'{text}'")).ok_or_else(outside);
     // SQLite stores moments without an offset.
     let offset = if dialect == Dialect::Postgres { "+00" } else { "" };
-    let moment = |at: chrono::NaiveDateTime, offset: &str| iso::write_date_time(at).map(|at| format!("{at}{offset}"));
+    let moment = |at: NaiveDateTime, offset: &str| iso::write_date_time(at).map(|at| format!("{at}{offset}"));
     Ok(match value {
         Value::Null => "NULL".into(),
         Value::Bool(true) => "TRUE".into(),
@@ -88,8 +90,7 @@ fn text(dialect: Dialect, text: &str) -> Option<String> {
 pub(crate) fn mysql(value: &Value) -> Result<Cow<'static, str>> {
     let outside = || outside(value, Dialect::Mysql);
     let text = |text: &str| format!("_utf8mb4 x'{}'", hex(text.as_bytes()));
-    let moment =
-        |at: chrono::NaiveDateTime| iso::write_date_time(at.trunc_subsecs(6)).map(|at| format!("TIMESTAMP'{at}'"));
+    let moment = |at: NaiveDateTime| iso::write_date_time(at.trunc_subsecs(6)).map(|at| format!("TIMESTAMP'{at}'"));
     Ok(match value {
         Value::Null => "NULL".into(),
         Value::Bool(value) => u8::from(*value).to_string().into(),

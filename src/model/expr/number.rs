@@ -2,9 +2,6 @@
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use rust_decimal::Decimal;
-
 use super::{
     cast::cast,
     column::Column,
@@ -14,6 +11,7 @@ use super::{
     operator::{Operator, Precedence},
 };
 use crate::{
+    data::crates::{DateTime, Decimal, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc},
     db::Writer,
     driver::Dialect,
     error::Result,

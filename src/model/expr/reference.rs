@@ -1,15 +1,15 @@
 //! Foreign keys in expressions: the operands of their columns, and [`Reference`], which joins and prefetches follow.
 
-use rust_decimal::Decimal;
-use uuid::Uuid;
-
 use super::{
     column::Column,
     expr::Expr,
     node::Node,
     operand::{Operand, operand},
 };
-use crate::model::table::{ColumnDef, Field, ForeignKey, Model, Newtype};
+use crate::{
+    data::crates::{Decimal, Uuid},
+    model::table::{ColumnDef, Field, ForeignKey, Model, Newtype},
+};
 
 /// A column that refers to rows of another model, along which tables are joined.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no foreign key", note = "`join_on` joins on any condition")]

@@ -6,15 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::SubsecRound as _;
-
 use super::{
     by_keys::{FOR_UPDATE, KeyValues, write_select},
     insert_plan::{Conflict, InsertPlan, InsertValue},
     selection::SelectItem,
 };
 use crate::{
-    data::value::Value,
+    data::{crates::SubsecRound as _, value::Value},
     db::{Database, Writer},
     error::{Error, Result},
     model::{

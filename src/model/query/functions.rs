@@ -5,12 +5,15 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
-
 use super::select::Select;
 use crate::model::{
     expr::{Condition, Expr, Node, Operand, Operation, RowParts, RowValue, SubQuery},
-    table::{Field, Model, Stored},
+    table::{Field, Model},
+};
+#[cfg(feature = "chrono")]
+use crate::{
+    data::crates::{DateTime, Utc},
+    model::table::Stored,
 };
 
 /// The number of rows: `COUNT(*)`.
@@ -54,6 +57,7 @@ pub fn name<T>(name: impl Into<Cow<'static, str>>) -> Expr<T> {
 }
 
 /// The moment at which the transaction began on PostgreSQL, and the statement on the others.
+#[cfg(feature = "chrono")]
 pub fn now() -> Expr<DateTime<Utc>> {
     Expr::new(Node::Now(Stored::Native))
 }

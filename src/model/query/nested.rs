@@ -1,10 +1,8 @@
 //! Selects as [`SubQuery`]s: in FROM, behind `IN` and behind EXISTS.
 
-use rust_decimal::Decimal;
-use uuid::Uuid;
-
 use super::{select::Select, select_ast::SelectAst};
 use crate::{
+    data::crates::{Decimal, Uuid},
     db::Writer,
     error::Result,
     model::{

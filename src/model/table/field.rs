@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
-use uuid::Uuid;
 
 use super::{column_type::ColumnType, table::Table};
 use crate::data::{
-    cell::FromCell, hstore::HStore, interval::Interval, json::Json, maybe_infinite::MaybeInfinite, network::Network,
+    cell::FromCell,
+    crates::{DateTime, Decimal, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc, Uuid, serde_json},
+    hstore::HStore,
+    interval::Interval,
+    json::Json,
+    maybe_infinite::MaybeInfinite,
+    network::Network,
     value::Value,
 };
 
