@@ -15,6 +15,14 @@ suites seconds="300" *args:
 ci:
     .ci/run
 
+# The main job on private servers of each kind, with optimisations
+main-job:
+    .ci/movies
+
+# Each lock file fits its manifests
+locks:
+    .ci/locks
+
 # Format and lints, as ci wants them
 lint:
     cargo fmt --all --check

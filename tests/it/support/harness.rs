@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::LocalBoxFuture;
 use nestling::{Database, DatabaseBuilder, Dialect, params};
 
+use super::runtime::{Threads, run};
 use crate::{proxy::Proxy, recorder::keep_listening, test_servers};
 
 /// Makes of each `async fn name(backend) { .. }` a module of that name with one test for each back end of a set:
@@ -64,17 +66,19 @@ macro_rules! test_on {
     )+};
 
     (@all $test:ident [$($variant:ident)+]) => { $(test_on! { @one $test $variant })+ };
-    (@one $test:ident postgres) => { test_on! { @threads "postgres" $test postgres postgres } };
+    (@one $test:ident postgres) => { test_on! { @on "postgres" $test postgres Postgres Two } };
     (@one $test:ident postgres_without_names) => {
-        test_on! { @threads "postgres" $test postgres_without_names postgres_without_names }
+        test_on! { @on "postgres" $test postgres_without_names PostgresWithoutNames Two }
     };
-    (@one $test:ident postgres_on_one_thread) => { test_on! { @thread "postgres" $test postgres_on_one_thread postgres } };
-    (@one $test:ident mariadb) => { test_on! { @threads "mysql" $test mariadb mariadb } };
-    (@one $test:ident mariadb_on_one_thread) => { test_on! { @thread "mysql" $test mariadb_on_one_thread mariadb } };
-    (@one $test:ident mysql9) => { test_on! { @threads "mysql" $test mysql9 mysql } };
-    (@one $test:ident mysql9_on_one_thread) => { test_on! { @thread "mysql" $test mysql9_on_one_thread mysql } };
-    (@one $test:ident sqlite) => { test_on! { @threads "sqlite" $test sqlite sqlite } };
-    (@one $test:ident sqlite_on_one_thread) => { test_on! { @thread "sqlite" $test sqlite_on_one_thread sqlite } };
+    (@one $test:ident postgres_on_one_thread) => {
+        test_on! { @on "postgres" $test postgres_on_one_thread Postgres One }
+    };
+    (@one $test:ident mariadb) => { test_on! { @on "mysql" $test mariadb Mariadb Two } };
+    (@one $test:ident mariadb_on_one_thread) => { test_on! { @on "mysql" $test mariadb_on_one_thread Mariadb One } };
+    (@one $test:ident mysql9) => { test_on! { @on "mysql" $test mysql9 Mysql Two } };
+    (@one $test:ident mysql9_on_one_thread) => { test_on! { @on "mysql" $test mysql9_on_one_thread Mysql One } };
+    (@one $test:ident sqlite) => { test_on! { @on "sqlite" $test sqlite Sqlite Two } };
+    (@one $test:ident sqlite_on_one_thread) => { test_on! { @on "sqlite" $test sqlite_on_one_thread Sqlite One } };
     (@one $test:ident sqlite_blocked_on) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
         async fn sqlite_blocked_on() {
@@ -89,20 +93,40 @@ macro_rules! test_on {
         }
     };
 
-    (@threads $feature:literal $test:ident $variant:ident $backend:ident) => {
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    // What is compiled for each variant is a call: the body of the test is compiled once.
+    (@on $feature:literal $test:ident $variant:ident $server:ident $threads:ident) => {
+        #[test]
         #[cfg_attr(not(feature = $feature), ignore = "needs a server: tests/run.sh")]
-        async fn $variant() {
-            $test($crate::harness::Backend::$backend().await).await;
+        fn $variant() {
+            use $crate::{harness::{Server, run_on}, support::runtime::Threads};
+            run_on(Server::$server, Threads::$threads, |backend| Box::pin($test(backend)));
         }
     };
-    (@thread $feature:literal $test:ident $variant:ident $backend:ident) => {
-        #[tokio::test]
-        #[cfg_attr(not(feature = $feature), ignore = "needs a server: tests/run.sh")]
-        async fn $variant() {
-            $test($crate::harness::Backend::$backend().await).await;
-        }
+}
+
+/// What a test runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Server {
+    Postgres,
+    PostgresWithoutNames,
+    Mariadb,
+    Mysql,
+    Sqlite,
+}
+
+/// Runs a test with a database of its own.
+pub(crate) fn run_on(server: Server, threads: Threads, test: fn(Backend) -> LocalBoxFuture<'static, ()>) {
+    let with_backend = async {
+        let backend = match server {
+            Server::Postgres => Backend::postgres().await,
+            Server::PostgresWithoutNames => Backend::postgres_without_names().await,
+            Server::Mariadb => Backend::mariadb().await,
+            Server::Mysql => Backend::mysql().await,
+            Server::Sqlite => Backend::sqlite().await,
+        };
+        test(backend).await;
     };
+    run(threads, Box::pin(with_backend));
 }
 
 /// A database of one test's own.

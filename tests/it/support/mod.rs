@@ -7,6 +7,7 @@ pub(crate) mod films;
 pub(crate) mod harness;
 pub(crate) mod proxy;
 pub(crate) mod recorder;
+pub(crate) mod runtime;
 #[macro_use]
 pub(crate) mod test_servers;
 pub(crate) mod view;

@@ -68,6 +68,14 @@ impl Kind {
 /// Runs a test for each kind of server, or for those of MySQL alone. (`tests/run.sh --without-mysql` leaves out what ends
 /// in `::mysql9`.)
 macro_rules! for_every_kind {
+    (@one $variant:ident $kind:ident) => {
+        #[test]
+        #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
+        fn $variant() {
+            use $crate::support::runtime::{Threads, run};
+            run(Threads::Two, Box::pin(test($crate::test_servers::Kind::$kind)));
+        }
+    };
     (of mysql: $($(#[$attribute:meta])* async fn $name:ident($kind:ident) $body:block)+) => {$(
         mod $name {
             #[allow(unused_imports)]
@@ -76,17 +84,8 @@ macro_rules! for_every_kind {
             $(#[$attribute])*
             async fn test($kind: $crate::test_servers::Kind) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-            async fn mariadb() {
-                test($crate::test_servers::Kind::Mariadb).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-            async fn mysql9() {
-                test($crate::test_servers::Kind::Mysql).await;
-            }
+            for_every_kind! { @one mariadb Mariadb }
+            for_every_kind! { @one mysql9 Mysql }
         }
     )+};
     ($($(#[$attribute:meta])* async fn $name:ident($kind:ident) $body:block)+) => {$(
@@ -97,23 +96,9 @@ macro_rules! for_every_kind {
             $(#[$attribute])*
             async fn test($kind: $crate::test_servers::Kind) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-            async fn postgres() {
-                test($crate::test_servers::Kind::Postgres).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-            async fn mariadb() {
-                test($crate::test_servers::Kind::Mariadb).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
-            async fn mysql9() {
-                test($crate::test_servers::Kind::Mysql).await;
-            }
+            for_every_kind! { @one postgres Postgres }
+            for_every_kind! { @one mariadb Mariadb }
+            for_every_kind! { @one mysql9 Mysql }
         }
     )+};
 }
