@@ -33,10 +33,10 @@ async fn captured(db: &Database, end: End) -> Context {
             End::Ok => block.await.expect("it commits"),
             End::Err => assert_eq!(block.await.expect_err("the body's own").kind(), ErrorKind::NoTransaction),
             End::Dropped => {
-                while context.lock().expect("no panic").is_none() {
+                wait_while!(context.lock().expect("no panic").is_none(), {
                     assert!(poll_once(block.as_mut()).await.is_pending());
                     tokio::task::yield_now().await;
-                }
+                });
             }
         }
     }
@@ -232,10 +232,10 @@ test_on! {
             let context = context.lock().expect("no panic").clone().expect("captured");
             (Box::pin(context.clone().enter(insert(db, 2, "late"))), Box::pin(context.enter(db.atomic(|| insert(db, 3, "late")))))
         };
-        while context.lock().expect("no panic").is_none() {
+        wait_while!(context.lock().expect("no panic").is_none(), {
             assert!(poll_once(root.as_mut()).await.is_pending());
             tokio::task::yield_now().await;
-        }
+        });
         let (mut statement, mut block) = waiting(&context);
         assert!(poll_once(statement.as_mut()).await.is_pending(), "the child has the turn");
         assert!(poll_once(block.as_mut()).await.is_pending());

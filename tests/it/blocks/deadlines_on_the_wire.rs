@@ -66,9 +66,9 @@ test_on! {
         insert(db, "warm").await.expect("an item");
         let slow = sleeps(db.dialect(), 60.0);
         let mut block = Box::pin(db.build_transaction().timeout(SOON * 20).atomic(|| db.execute(&slow, params![])));
-        while backend.count_running("%sleep(60)%").await == 0 {
+        wait_while!(backend.count_running("%sleep(60)%").await == 0, {
             assert!(poll_once(block.as_mut()).await.is_pending());
-        }
+        });
         proxy.refuse(true);
         backend.none_running("%sleep(60)%").await;
         proxy.refuse(false);

@@ -195,9 +195,7 @@ async fn a_connection_that_died_quietly_before_commit_is_no_unknown_outcome() {
         insert(db, 1, "lost").await?;
         held = Some(db.with_postgres(|client| async move { Ok::<_, Error>(client) }).await?);
         assert_eq!(backend.terminate_sessions().await, 1);
-        while !held.as_ref().expect("just kept").is_closed() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_while!(!held.as_ref().expect("just kept").is_closed());
         Ok::<_, Mine>(())
     });
     let Err(Mine::Db(error)) = work.await else { panic!("nothing was committed") };

@@ -122,10 +122,10 @@ fn after_the_end_of_the_runtime_nobody_waits() {
             db.query("select 1", params![]).await
         })));
         outer.block_on(async {
-            while db.stats().transactions == 0 || db.stats().idle > 0 {
+            wait_while!(db.stats().transactions == 0 || db.stats().idle > 0, {
                 assert!(poll_once(holder.as_mut()).await.is_pending());
                 tokio::task::yield_now().await;
-            }
+            });
             for _ in 0..100 {
                 assert!(poll_once(holder.as_mut()).await.is_pending());
                 tokio::task::yield_now().await;
@@ -165,10 +165,10 @@ fn a_block_that_is_polled_and_dropped_outside_its_runtime_does_not_panic() {
                 insert(&db, 2, "late").await
             }));
             inner.block_on(async {
-                while backend.open_at_server().await == 0 {
+                wait_while!(backend.open_at_server().await == 0, {
                     assert!(poll_once(block.as_mut()).await.is_pending());
                     tokio::task::yield_now().await;
-                }
+                });
                 for _ in 0..3 {
                     assert!(poll_once(block.as_mut()).await.is_pending());
                 }
@@ -185,9 +185,7 @@ fn a_block_that_is_polled_and_dropped_outside_its_runtime_does_not_panic() {
             }
             outer.block_on(async {
                 assert!(backend.items().await.is_empty());
-                while backend.open_at_server().await > 0 {
-                    tokio::task::yield_now().await;
-                }
+                wait_while!(backend.open_at_server().await > 0, by yielding);
                 drop(backend);
             });
         }

@@ -188,9 +188,9 @@ test_on! {
                 std::future::pending::<Result<(), Error>>().await
             });
             let mut child = Box::pin(child);
-            while db.stats().statements < 2 {
+            wait_while!(db.stats().statements < 2, {
                 assert!(poll_once(child.as_mut()).await.is_pending());
-            }
+            });
             for _ in 0..3 {
                 assert!(poll_once(child.as_mut()).await.is_pending());
             }
@@ -226,18 +226,16 @@ test_on! {
                 tokio::task::yield_now().await;
                 insert(db, 3, "never").await
             }));
-            while db.stats().statements < 2 {
+            wait_while!(db.stats().statements < 2, {
                 assert!(poll_once(open.as_mut()).await.is_pending());
-            }
+            });
             child = Some(open);
             Ok::<_, Error>(())
         });
         let error = result.await.expect_err("the child is open still");
         assert_eq!(error.kind(), ErrorKind::TurnTimeout);
-        while backend.open_at_server().await > 0 {
-            // The child is not polled, and yet keeps nothing open.
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        // The child is not polled, and yet keeps nothing open.
+        wait_while!(backend.open_at_server().await > 0);
         let late = child.expect("it was carried out").await.expect_err("its parent has ended");
         assert_eq!(late.kind(), ErrorKind::FrameClosed);
         assert!(backend.items().await.is_empty());

@@ -37,13 +37,9 @@ test_on! {
                         } else {
                             insert(&own, 1, "lost").await?;
                         }
-                        let caller = loop {
-                            // It is put there right after its first poll, which has spawned this.
-                            if let Some(caller) = theirs.lock().unwrap().take() {
-                                break caller;
-                            }
-                            tokio::task::yield_now().await;
-                        };
+                        // It is put there right after its first poll, which has spawned this.
+                        wait_while!(theirs.lock().unwrap().is_none(), by yielding);
+                        let caller = theirs.lock().unwrap().take();
                         drop(caller);
                         done.send(()).expect("it is waited for");
                         Ok(())

@@ -152,15 +152,11 @@ test_on! {
             let mut waiting = Vec::new();
             for place in 0..4 {
                 waiting.push(wait(format!("{place} in round {round}")));
-                while db.stats().waiting != place + 1 {
-                    sleep(Duration::from_millis(1)).await;
-                }
+                wait_while!(db.stats().waiting != place + 1);
             }
             waiting[0].abort();
             waiting[2].abort();
-            while db.stats().waiting != 2 {
-                sleep(Duration::from_millis(1)).await;
-            }
+            wait_while!(db.stats().waiting != 2);
             release.0.send(()).expect("it waits for that");
             holder.await.expect("no panic").expect("it commits");
             for (place, task) in waiting.into_iter().enumerate() {

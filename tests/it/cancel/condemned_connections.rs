@@ -34,9 +34,9 @@ test_on! {
         let result = db.atomic(|| async {
             insert(db, 1, "lost").await?;
             let mut open = Box::pin(db.atomic(|| db.query("select sleep(30)", params![])));
-            while backend.count_running("%sleep(30)%").await == 0 {
+            wait_while!(backend.count_running("%sleep(30)%").await == 0, {
                 assert!(poll_once(open.as_mut()).await.is_pending());
-            }
+            });
             proxy.stall_when(|message| message.from == Side::Client && message.text.contains("ROLLBACK"));
             child = Some(open);
             Ok::<_, Error>(())
@@ -90,10 +90,10 @@ async fn a_connection_of_sqlite_that_was_given_up_is_rolled_back_while_a_child_i
                 Ok::<_, Error>(())
             })
         }));
-        while begun.try_recv().is_err() {
+        wait_while!(begun.try_recv().is_err(), {
             assert!(poll_once(open.as_mut()).await.is_pending());
             tokio::task::yield_now().await;
-        }
+        });
         child = Some(open);
         Ok::<_, Error>(())
     });

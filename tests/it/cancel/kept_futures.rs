@@ -296,9 +296,7 @@ test_on! {
             let mut sleeping: Query = Box::pin(Context::current().enter(async move { own.query(sql, ()).await }));
             assert!(matches!(poll_once(sleeping.as_mut()).await, Poll::Pending));
             sleeper = Some(tokio::spawn(sleeping));
-            while backend.count_running("%sleep(30)%").await == 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            wait_while!(backend.count_running("%sleep(30)%").await == 0);
             Err::<(), _>(own_error())
         });
         assert_eq!(block.await.unwrap_err().kind(), ErrorKind::Config);

@@ -90,9 +90,7 @@ async fn a_cancel_request_that_is_late_does_not_hit_another_task() {
             let db = db.clone();
             async move { db.query("select pg_sleep(0.5)", params![]).await.map(drop) }
         });
-        while backend.count_running("select pg_sleep(0.5)%").await == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_while!(backend.count_running("select pg_sleep(0.5)%").await == 0);
         late.pass_on().await;
         next.await.expect("no panic").expect("its own statement was never cancelled");
     }

@@ -22,9 +22,7 @@ const ENDLESS: &str = "with recursive n(x) as (select 1 union all select x + 1 f
 /// Runs a future until the server is at work on a statement like `pattern`, and drops it there.
 async fn drop_at_work<T: std::fmt::Debug>(backend: &Backend, pattern: &str, future: impl Future<Output = T>) {
     let running = async {
-        while backend.count_running(pattern).await == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        wait_while!(backend.count_running(pattern).await == 0);
     };
     tokio::select! {
         () = running => {}

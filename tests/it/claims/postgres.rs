@@ -79,13 +79,9 @@ async fn a_dropped_statement_costs_its_connection() {
         let row = backend.observer().query_one(sql, params![backend.name.clone()]).await;
         row.and_then(|row| row.get(0)).expect("a count")
     };
-    while asleep().await == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(asleep().await == 0, by yielding);
     slow.abort();
-    while asleep().await > 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(asleep().await > 0, by yielding);
     assert_ne!(session().await, first);
     backend.settled().await;
 }

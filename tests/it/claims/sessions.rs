@@ -75,9 +75,7 @@ async fn a_change_of_a_sqlite_session_costs_its_connection() {
     db.connect().await.expect("a connection");
     assert_eq!(db.stats().connections, 1);
     db.execute("pragma cache_size = 77", params![]).await.expect("a pragma");
-    while db.stats().connections > 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(db.stats().connections > 0, by yielding);
     assert_ne!(db.query_one("pragma cache_size", params![]).await.expect("a row").get::<i64>(0).expect("a number"), 77);
 }
 

@@ -78,15 +78,11 @@ async fn a_text_of_several_statements_has_the_write_lock_until_its_last() {
     let text = format!("insert into item values (1, 'ahead'); {endless}; insert into item values (2, 'behind')");
     let db = backend.db.clone();
     let batch = tokio::spawn(async move { db.batch(&text).await });
-    while backend.items().await.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(backend.items().await.is_empty(), by yielding);
     let error = insert(backend.observer(), 3, "other").await.expect_err("the text has the lock");
     assert!(error.is_timeout() && error.is_retryable(), "{error:?}");
     batch.abort();
-    while let Err(error) = insert(backend.observer(), 3, "other").await {
-        assert!(error.is_timeout(), "{error:?}");
-        tokio::task::yield_now().await;
-    }
+    let is_locked = async || insert(backend.observer(), 3, "other").await.is_err_and(|error| error.is_timeout());
+    wait_while!(is_locked().await, by yielding);
     assert_eq!(backend.items().await, ["ahead", "other"]);
 }

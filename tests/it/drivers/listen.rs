@@ -52,7 +52,7 @@ async fn kill_listeners(backend: &Backend) {
 test_on! {
     [postgres postgres_without_names];
 
-    /// rule 14
+    /// rules 14, 78
     async fn a_notification_is_part_of_its_block(backend) {
         let (db, news) = (&backend.db, channel(&backend));
         let mut listener = db.listen([&news]).await.unwrap();
@@ -82,7 +82,7 @@ test_on! {
         backend.settled().await;
     }
 
-    /// rule 14
+    /// rule 78
     async fn a_lost_connection_is_made_anew_and_told(backend) {
         let (db, news) = (&backend.db, channel(&backend));
         let mut listener = db.listen([&news]).await.unwrap();
@@ -94,7 +94,7 @@ test_on! {
         }
     }
 
-    /// rule 14
+    /// rule 78
     async fn a_listener_ends_with_its_database(backend) {
         let (db, news) = (&backend.db, channel(&backend));
         let mut listener = db.listen([&news]).await.unwrap();
@@ -112,7 +112,7 @@ test_on! {
         until_sessions(&backend, 0).await;
     }
 
-    /// rule 14
+    /// rule 78
     async fn a_listener_that_nobody_polls_loses_nothing(backend) {
         let (db, news) = (&backend.db, channel(&backend));
         let mut listener = db.listen([&news]).await.unwrap();
@@ -123,7 +123,7 @@ test_on! {
         }
     }
 
-    /// rule 14
+    /// rule 78
     async fn a_listen_that_is_dropped_leaves_no_session(backend) {
         let news = channel(&backend);
         for polls in 1..20 {
@@ -139,7 +139,7 @@ test_on! {
         backend.settled().await;
     }
 
-    /// rule 14
+    /// rule 78
     async fn channels_are_taken_as_they_are_named(backend) {
         let db = &backend.db;
         let odd = format!("{} \"Ünter\"; select 1", backend.name());
@@ -171,7 +171,7 @@ test_on! {
 test_on! {
     [mariadb mysql9 sqlite];
 
-    /// rule 14
+    /// rule 78
     async fn other_databases_have_no_notifications(backend) {
         assert_eq!(backend.db.listen(["news"]).await.unwrap_err().kind(), ErrorKind::Unsupported);
         let block = backend.db.atomic(|| async {
@@ -182,7 +182,7 @@ test_on! {
     }
 }
 
-/// rule 14: behind a pooler that gives each transaction another session
+/// rule 78: behind a pooler that gives each transaction another session
 #[tokio::test]
 async fn behind_a_pooler_there_is_no_listening() {
     let backend = Backend::postgres().await;

@@ -192,9 +192,7 @@ async fn a_native_client_that_is_kept_makes_the_connection_be_thrown_away() {
         insert(db, i64::from(in_block), &format!("kept {in_block}")).await.expect("an insert");
         drop(kept);
         backend.settled().await;
-        while backend.sessions_at_server().await > 1 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        wait_while!(backend.sessions_at_server().await > 1);
     }
     assert_eq!(backend.items().await, ["kept false", "kept true"]);
 }
@@ -226,10 +224,10 @@ async fn a_native_client_that_is_dropped_half_way_leaves_nothing_open() {
                 std::future::pending::<Result<(), Error>>().await
             })
         }));
-        while db.stats().steps_sent < 2 {
+        wait_while!(db.stats().steps_sent < 2, {
             assert!(poll_once(lent.as_mut()).await.is_pending());
             tokio::task::yield_now().await;
-        }
+        });
         drop(lent);
         insert(db, 4, "kept too").await
     });

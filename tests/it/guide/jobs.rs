@@ -186,9 +186,7 @@ test_on! {
             let queue = queue.clone();
             async move { worker::run(&queue, 2, async { drop(stopped.await) }).await }
         });
-        while queued(&queue).await > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait_while!(queued(&queue).await > 0);
         drop(stop);
         working.await.unwrap().unwrap();
         let (done, failed) = (job_of(&queue, ids[0]).await, job_of(&queue, ids[1]).await);

@@ -87,7 +87,5 @@ test_on! {
 
 /// Waits until a statement is sent.
 async fn begun(backend: &Backend) {
-    while backend.db.stats().statements == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(backend.db.stats().statements == 0, by yielding);
 }

@@ -52,9 +52,7 @@ test_on! {
             assert_eq!(kind_of(eager).await, Some(ErrorKind::Closed));
         }
         if backend.choose(true, true, false) {
-            while backend.sessions_at_server().await > 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            wait_while!(backend.sessions_at_server().await > 0);
         }
         db.connect().await.expect("opened again");
         db.atomic(|| statement(db)).await.expect("a block");
@@ -119,9 +117,7 @@ test_on! {
             let db = db.clone();
             async move { db.close().await }
         });
-        while db.is_connected() {
-            tokio::task::yield_now().await;
-        }
+        wait_while!(db.is_connected(), by yielding);
         // SQLite lets it write when the old one has ended, which the close brings about.
         let (end, new) = open_transaction(db, 2).await;
         closing.await.expect("no panic");

@@ -167,17 +167,13 @@ async fn past_its_time_closing_stops_the_statement_that_is_under_way() {
         })
         .await
     });
-    while backend.sleepers().await == 0 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    wait_while!(backend.sleepers().await == 0);
     let start = Instant::now();
     db.close().await;
     task.await.expect("no panic").expect_err("it was ended");
     assert!(start.elapsed() < Duration::from_secs(3), "the server was told to stop");
     assert!(backend.items().await.is_empty());
-    while backend.sessions_at_server().await > 0 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    wait_while!(backend.sessions_at_server().await > 0);
 }
 
 impl Backend {

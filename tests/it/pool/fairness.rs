@@ -32,9 +32,7 @@ async fn hold(db: &Database, count: usize, leave: &Semaphore) {
 }
 
 async fn all_held(db: &Database) {
-    while db.stats().connections < CONNECTIONS.into() || db.stats().idle > 0 {
-        tokio::task::yield_now().await;
-    }
+    wait_while!(db.stats().connections < CONNECTIONS.into() || db.stats().idle > 0, by yielding);
 }
 
 test_on! {
@@ -120,10 +118,10 @@ test_on! {
         let db = &backend.db;
         let leave = Semaphore::new(0);
         let mut holds = pin!(hold(db, 1, &leave));
-        while db.stats().connections == 0 || db.stats().idle > 0 {
+        wait_while!(db.stats().connections == 0 || db.stats().idle > 0, {
             assert!(poll!(&mut holds).is_pending());
             tokio::task::yield_now().await;
-        }
+        });
         let [first, second, third] = [1, 2, 3].map(|number| db.query_one("select $1 + 0", params![number]));
         let (mut first, mut second, mut third) = (Box::pin(first), Box::pin(second), Box::pin(third));
         for waiter in [&mut first, &mut second, &mut third] {

@@ -204,9 +204,7 @@ test_on! {
                     let cut = async {
                         proxy.stalled().await;
                         // The server goes on while its answer is held.
-                        while count(&backend).await == before {
-                            tokio::task::yield_now().await;
-                        }
+                        wait_while!(count(&backend).await == before, by yielding);
                         proxy.cut();
                     };
                     let (result, ()) = tokio::join!(work, cut);

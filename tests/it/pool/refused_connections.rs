@@ -87,9 +87,7 @@ for_every_kind! {
             };
             let freeing = async {
                 let before = refusals(&server, &held[0]).await;
-                while refusals(&server, &held[0]).await < before + 2 {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
+                wait_while!(refusals(&server, &held[0]).await < before + 2);
                 held.pop().expect("the server had connections").close().await;
             };
             let (waited, ()) = tokio::join!(waiting, freeing);
@@ -134,9 +132,7 @@ for_every_kind! {
             let late = late.clone();
             async move { statement(&late).await }
         })).collect();
-        while refusals(&server, &held[0]).await <= before {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        wait_while!(refusals(&server, &held[0]).await <= before);
         let start = Instant::now();
         late.close().await;
         for user in users {

@@ -92,9 +92,7 @@ on_no_runtime! {
             .await
         });
         outer.block_on(async {
-            while db.stats().connections == 0 {
-                tokio::task::yield_now().await;
-            }
+            wait_while!(db.stats().connections == 0, by yielding);
             statement(&db).await.expect("a second connection");
             leave.send(()).expect("it is held");
             held.await.expect("no panic").expect("the first connection");
@@ -139,9 +137,7 @@ on_no_runtime! {
         let db = backend.builder().min_connections(2).max_connections(4).build().expect("valid options");
         runtime().block_on(async {
             statement(&db).await.expect("a connection");
-            while db.stats().idle < 2 {
-                tokio::task::yield_now().await;
-            }
+            wait_while!(db.stats().idle < 2, by yielding);
         });
         outer.block_on(async {
             let start = std::time::Instant::now();
@@ -179,9 +175,7 @@ fn end_with_a_full_pool(make: impl AsyncFn() -> Backend) {
     }
     outer.block_on(async {
         let pattern = if backend.is_postgres() { "%pg_sleep%" } else { "%sleep%" };
-        while backend.count_running(pattern).await < BUSY as i64 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait_while!(backend.count_running(pattern).await < BUSY as i64);
     });
     let (stop, stopped) = mpsc::channel::<()>();
     let counting = thread::spawn(move || {

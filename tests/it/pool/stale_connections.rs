@@ -66,9 +66,7 @@ async fn kill_unseen(backend: &Backend) {
                     };
                     other.batch(&kill).await.expect("killed");
                 }
-                while !others(&other, spared).await.is_empty() {
-                    sleep(Duration::from_millis(1)).await;
-                }
+                wait_while!(!others(&other, spared).await.is_empty());
             });
         });
         killer.join().expect("the killer does its work");
@@ -245,9 +243,7 @@ async fn an_answer_of_a_connection_that_was_replaced_is_not_taken_for_good() {
             Poll::Ready(second.as_mut().poll(cx).is_pending())
         });
         assert!(sent.await);
-        while proxy.counts().executed().iter().filter(|sql| **sql == INSERT).count() < 3 {
-            tokio::task::yield_now().await;
-        }
+        wait_while!(proxy.counts().executed().iter().filter(|sql| **sql == INSERT).count() < 3, by yielding);
         // The first answer is on its way, the second never comes.
         let stalled = proxy.stalled();
         std::thread::scope(|threads| {

@@ -224,15 +224,13 @@ async fn is_whole(server: &PrivateServer, db: &Database, observer: &Database) {
         })
     });
     try_join_all(users).await.expect("as many connections as there may be");
-    loop {
+    let is_at_rest = async || {
         let stats = db.stats();
         let seen = sessions(server, observer).await.len();
         let at_rest = stats.connections == stats.idle && stats.waiting == 0 && stats.transactions == 0;
-        if at_rest && stats.connections == u64::from(CONNECTIONS) && seen == CONNECTIONS as usize {
-            return;
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
+        at_rest && stats.connections == u64::from(CONNECTIONS) && seen == CONNECTIONS as usize
+    };
+    wait_while!(!is_at_rest().await);
 }
 
 async fn kill_sessions(load: Load) {

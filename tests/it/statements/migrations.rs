@@ -237,9 +237,7 @@ async fn each_migration_is_a_transaction_behind_the_lock() {
     let migrate = async || {
         wire.db.migrate(&runner(1)).await.map(drop).unwrap();
         // The lock ends with the reset of the session, at the return of the connection.
-        while wire.db.stats().idle == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_while!(wire.db.stats().idle == 0);
     };
     let (counts, _) = wire.cold(migrate).await;
     let texts = counts.queries();

@@ -73,6 +73,7 @@ async fn counted(url: &str, fingerprint: &str, runs: &Arc<AtomicU32>) -> Result<
 test_on! {
     [postgres mariadb mysql9 sqlite sqlite_on_one_thread];
 
+    /// rule 79
     async fn a_test_has_a_database_of_its_own(backend) {
         let url = base(&backend);
         let (one, other) = (create(&url).await.unwrap(), create(&url).await.unwrap());
@@ -90,6 +91,7 @@ test_on! {
         assert!(!exists(&backend, &name).await);
     }
 
+    /// rule 79
     async fn tests_at_the_same_time_do_not_meet(backend) {
         let url = base(&backend);
         let runs = Arc::default();
@@ -110,7 +112,7 @@ test_on! {
         assert_eq!(runs.load(Ordering::Relaxed), if backend.is_postgres() { 1 } else { 6 });
     }
 
-    /// A value that is dropped leaves its database to the next creation, unless a panic has dropped it.
+    /// rule 79: a value that is dropped leaves its database to the next creation, unless a panic has dropped it.
     async fn a_database_that_was_not_dropped_is_dropped_by_the_next_creation(backend) {
         let url = base(&backend);
         let left = create(&url).await.unwrap();
@@ -133,6 +135,7 @@ test_on! {
         next.drop_database().await.unwrap();
     }
 
+    /// rule 79
     async fn migrations_that_fail_are_told_and_tried_again(backend) {
         let url = base(&backend);
         let wrong = |db: Database| async move {
@@ -146,7 +149,7 @@ test_on! {
         db.drop_database().await.unwrap();
     }
 
-    /// Whatever the await at which a creation is dropped: the next one has its database, and drops what was left.
+    /// rule 79: whatever the await at which a creation is dropped: the next one has its database, and drops what was left.
     async fn a_creation_may_be_dropped(backend) {
         let url = base(&backend);
         for polls in [1, 3, 6, 10, 15, 21] {
@@ -168,7 +171,7 @@ test_on! {
         }
     }
 
-    /// A process that is killed leaves its database to the next one; and processes share a template.
+    /// rule 79: a process that is killed leaves its database to the next one; and processes share a template.
     async fn databases_of_a_process_that_has_ended_are_dropped(backend) {
         let url = base(&backend);
         let module = module_path!().split_once("::").unwrap().1.rsplit_once("::").unwrap().0;
@@ -216,7 +219,7 @@ fn child() {
 test_on! {
     [postgres];
 
-    /// What is a day old is dropped, wherever it was made; templates too.
+    /// rule 79: what is a day old is dropped, wherever it was made; templates too.
     async fn what_is_old_is_dropped(backend) {
         let url = base(&backend);
         let (named, runs) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicU32::new(0)));
@@ -251,6 +254,7 @@ test_on! {
 test_on! {
     [sqlite sqlite_on_one_thread];
 
+    /// rule 79
     async fn a_database_in_memory_has_its_migrations(backend) {
         let db = TestDatabase::create("sqlite::memory:", migrate).await.unwrap();
         assert_eq!((count(&db).await, db.url()), (0, "sqlite::memory:"));

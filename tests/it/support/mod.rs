@@ -1,5 +1,7 @@
 //! What the tests share: back ends, servers, the proxy, models, and what looks at them from outside. It tests nothing.
 
+#[macro_use]
+pub(crate) mod waits;
 pub(crate) mod dialects;
 pub(crate) mod drops;
 pub(crate) mod films;

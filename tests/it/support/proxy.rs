@@ -144,9 +144,7 @@ impl Proxy {
     /// Waits until no more than so many connections stand: a connection that was made to end a statement says goodbye when
     /// nobody waits for it any more, and its goodbye is a message too.
     pub(crate) async fn left_with(&self, connections: usize) {
-        while self.open_connections() > connections {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_while!(self.open_connections() > connections);
     }
 
     /// Adds a latency to each way, without making bytes wait for one another. Tokio's timers round up to the next

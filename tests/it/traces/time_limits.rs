@@ -95,9 +95,7 @@ test_on! {
         // Nobody gets an error of it, as its future is gone.
         let before = plain.stats().statements;
         let begun = async {
-            while plain.stats().statements == before {
-                tokio::task::yield_now().await;
-            }
+            wait_while!(plain.stats().statements == before, by yielding);
         };
         tokio::select! {
             biased;

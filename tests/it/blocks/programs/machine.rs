@@ -9,7 +9,6 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
-    time::Duration,
 };
 
 use futures_util::{
@@ -288,7 +287,5 @@ impl Machine {
 
 /// Waits until nobody else has something. The program's time is bounded by whoever runs it.
 async fn none_has(held: &Arc<()>) {
-    while Arc::strong_count(held) > 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    wait_while!(Arc::strong_count(held) > 1);
 }

@@ -91,9 +91,7 @@ test_on! {
         tokio::select! {
             out = &mut work => panic!("it pauses for years: {out:?}"),
             () = async {
-                while runs.count() == 0 {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+                wait_while!(runs.count() == 0);
                 backend.settled().await;
             } => {}
         }

@@ -221,9 +221,7 @@ test_on! {
             let (result, ()) = tokio::join!(block, async {
                 proxy.stalled().await;
                 proxy.cut();
-                while proxy.open_connections() > 0 {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+                wait_while!(proxy.open_connections() > 0);
                 // Not before: what is held would reach its end after all.
                 proxy.release();
             });

@@ -46,9 +46,7 @@ test_on! {
         tokio::select! {
             _ = block => unreachable!("it ends only by being dropped"),
             () = async {
-                while backend.open_at_server().await == 0 && db.stats().transactions == 0 {
-                    tokio::task::yield_now().await;
-                }
+                wait_while!(backend.open_at_server().await == 0 && db.stats().transactions == 0, by yielding);
             } => {}
         }
         assert_eq!(next_user(&backend).await, before, "behind a drop");

@@ -18,9 +18,7 @@ async fn file(backend: Backend) -> Backend {
     insert(&backend.db, 1, "one").await.expect("it writes");
     backend.db.close().await;
     backend.observer().close().await;
-    while path(&backend, "-wal").exists() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    wait_while!(path(&backend, "-wal").exists());
     backend
 }
 

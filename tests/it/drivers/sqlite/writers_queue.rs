@@ -53,13 +53,8 @@ async fn ids(backend: &Backend) -> Vec<i64> {
 
 /// Waits until so many connections are in use: a task that waits for the lock has one.
 async fn in_use(db: &Database, count: u64) {
-    loop {
-        let stats = db.stats();
-        if stats.connections.saturating_sub(stats.idle) >= count {
-            return;
-        }
-        sleep(Duration::from_millis(1)).await;
-    }
+    let used = || db.stats().connections.saturating_sub(db.stats().idle);
+    wait_while!(used() < count);
 }
 
 test_on! {

@@ -182,9 +182,7 @@ test_on! {
         let (options, count) = marking(backend.builder().max_connections(4).min_connections(3));
         let db = options.build().expect("valid options");
         assert!(is_marked(&db).await.expect("a mark"));
-        while db.stats().idle < 3 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_while!(db.stats().idle < 3);
         all_are_marked(&db, 3).await;
         let made = count.get();
         assert!(made >= 3);

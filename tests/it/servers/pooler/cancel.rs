@@ -22,18 +22,14 @@ through_every_pooler! {
                 if in_block { db.atomic(|| db.query(LONG, ())).await } else { db.query(LONG, ()).await }
             };
             let running = async {
-                while pooled.backend.count_running("%pg_sleep%").await == 0 {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
+                wait_while!(pooled.backend.count_running("%pg_sleep%").await == 0);
             };
             tokio::select! {
                 ended = long => panic!("it does not end: {ended:?}"),
                 () = running => {}
             }
             let gone = async {
-                while pooled.backend.count_running("%pg_sleep%").await > 0 {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
+                wait_while!(pooled.backend.count_running("%pg_sleep%").await > 0);
             };
             timeout(Duration::from_secs(20), gone).await.expect("the server has stopped it");
             pooled.backend.settled().await;

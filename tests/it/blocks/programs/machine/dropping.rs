@@ -2,7 +2,7 @@
 //!
 //! Used by the machine. What such a block has done by then, only the model's choices say.
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use futures_util::future::BoxFuture;
 use nestling::Context;
@@ -56,13 +56,8 @@ impl Machine {
     /// Waits until no body is there and nobody uses a connection.
     async fn at_rest(&self) {
         none_has(&self.bodies).await;
-        loop {
-            let stats = self.db.stats();
-            if stats.transactions == 0 && stats.connections == stats.idle {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let is_at_rest = |stats: nestling::Stats| stats.transactions == 0 && stats.connections == stats.idle;
+        wait_while!(!is_at_rest(self.db.stats()));
     }
 }
 
