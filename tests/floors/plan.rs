@@ -55,6 +55,7 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs", "model/mod.rs"]),
     ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
+    ("postgres_protocol", &[]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),
     ("refinery_core", &["db/migrations.rs", "lib.rs"]),

@@ -31,15 +31,20 @@ pub(super) fn check_count(query: Query<'_>) -> Result<(), DriverError> {
 
 /// Refuses a text that cannot be sent.
 pub(super) fn check_text(sql: &str) -> Result<(), DriverError> {
-    if sql.len() > MESSAGE - REST {
-        // The text is not kept with the error: it is a gigabyte.
-        let text = format!("PostgreSQL takes texts of up to 1 GiB, this one has {} bytes", sql.len());
-        return Err(DriverError::harmless(Error::new(ErrorKind::Parameter, text)));
-    }
+    check_length(sql.len())?;
     match sql.find('\0') {
         Some(at) => Err(refused(format!("the text of the statement has a NUL character, at byte {at}"), sql)),
         None => Ok(()),
     }
+}
+
+fn check_length(bytes: usize) -> Result<(), DriverError> {
+    if bytes <= MESSAGE - REST {
+        return Ok(());
+    }
+    // The text is not kept with the error: it is a gigabyte.
+    let text = format!("PostgreSQL takes texts of up to 1 GiB, this one has {bytes} bytes");
+    Err(DriverError::harmless(Error::new(ErrorKind::Parameter, text)))
 }
 
 /// Refuses parameters that would make a message of more bytes than the server takes. `written` is what is there already.
@@ -75,8 +80,17 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_counted_before_anything_is_sent() {
+        let params = vec![crate::data::value::Value::Null; PARAMETERS + 1];
+        assert!(check_count(Query::new("select 1", &params[1..])).is_ok());
+        assert_eq!(check_count(Query::new("select 1", &params)).unwrap_err().error.kind(), ErrorKind::Parameter);
+    }
+
+    #[test]
     fn texts_are_checked_for_what_ends_them() {
         assert!(check_text("select 1").is_ok());
+        assert!(check_length(MESSAGE - REST).is_ok());
+        assert_eq!(check_length(MESSAGE - REST + 1).unwrap_err().error.kind(), ErrorKind::Parameter);
         assert_eq!(check_text("select '\0'").unwrap_err().error.kind(), ErrorKind::Parameter);
     }
 }

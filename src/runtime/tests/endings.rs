@@ -93,7 +93,7 @@ async fn what_the_error_of_a_statement_leaves_of_the_transaction() {
         let log = recorder.log();
         let (expected, end): (_, &[&str]) = match impact {
             Impact::None => (Ok(()), &["write 3", "COMMIT", "release"]),
-            Impact::Block | Impact::Refused | Impact::Transaction => {
+            Impact::Block | Impact::Refused | Impact::GivenUp | Impact::Transaction => {
                 (Err(ErrorKind::Aborted), &["ROLLBACK", "release"])
             }
             Impact::Connection | Impact::NotSent => (Err(ErrorKind::ConnectionLost), &["release"]),

@@ -275,7 +275,7 @@ fn take(
         Some(Injected::Fails(impact)) => Some(impact),
         Some(Injected::NeverAnswers | Injected::Panics) | None => None,
     };
-    if matches!(impact, None | Some(Impact::None | Impact::Block | Impact::Refused)) {
+    if matches!(impact, None | Some(Impact::None | Impact::Block | Impact::Refused | Impact::GivenUp)) {
         // What ends a transaction fails as a whole: a COMMIT by rolling back, a ROLLBACK by doing nothing.
         match steps.last() {
             Some(Control::Commit) if impact.is_some() => server.roll_back(),
@@ -288,7 +288,7 @@ fn take(
         return server.statement(key, depth).map_err(|(impact, code)| DriverError::new(impact, server_error(code)));
     };
     match impact {
-        Impact::None => {}
+        Impact::None | Impact::GivenUp => {}
         Impact::Block | Impact::Refused => server.abort(),
         Impact::Transaction => {
             server.roll_back();

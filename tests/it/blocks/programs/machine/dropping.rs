@@ -56,7 +56,7 @@ impl Machine {
     /// Waits until no body is there and nobody uses a connection.
     async fn at_rest(&self) {
         none_has(&self.bodies).await;
-        let is_at_rest = |stats: nestling::Stats| stats.transactions == 0 && stats.connections == stats.idle;
+        let is_at_rest = |stats: nestling::status::Stats| stats.transactions == 0 && stats.connections == stats.idle;
         wait_while!(!is_at_rest(self.db.stats()));
     }
 }
