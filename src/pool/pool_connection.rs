@@ -3,9 +3,12 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
 };
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -95,13 +98,44 @@ impl PoolConnection {
     async fn run(&self, query: Query<'_>, want: Want) -> Result<Answer, Error> {
         let (connection, _call) = {
             let mut lent = lock(&self.lent);
-            let over =
-                || Error::new(ErrorKind::FrameClosed, "the callback that this connection was given to has ended");
             let connection = Arc::clone(lent.connection.as_ref().ok_or_else(over)?);
             lent.calls += 1;
             (connection, Call(&self.lent))
         };
-        connection.run(&(), query, want).await.map_err(|fault| fault.error)
+        let mut work = connection.run(&(), query, want);
+        // A call may be left between two messages of one statement: what follows is not sent then.
+        poll_fn(|cx| {
+            if self.is_over() {
+                return Poll::Ready(Err(over()));
+            }
+            match work.poll_unpin(cx) {
+                // The callback has ended while this was sent: it may have looked ahead of that.
+                Poll::Pending if self.is_over() => {
+                    stop(&connection, Handle::try_current().ok().as_ref());
+                    Poll::Ready(Err(over()))
+                }
+                polled => polled.map(|result| result.map_err(|fault| fault.error)),
+            }
+        })
+        .await
+    }
+
+    fn is_over(&self) -> bool {
+        lock(&self.lent).connection.is_none()
+    }
+}
+
+fn over() -> Error {
+    Error::new(ErrorKind::FrameClosed, "the callback that this connection was given to has ended")
+}
+
+/// Stops what is under way: the server must not go on with it until it sees that the connection is closed.
+fn stop(connection: &Arc<dyn Connection>, handle: Option<&Handle>) {
+    if connection.state() == State::Busy
+        && let Some(handle) = handle
+    {
+        let connection = Arc::clone(connection);
+        drop(handle.spawn(async move { connection.cancel(CancelScope::Nothing).await }));
     }
 }
 
@@ -142,12 +176,6 @@ impl Drop for Loan {
     fn drop(&mut self) {
         let held = lock(&self.lent).connection.take();
         drop(held);
-        if self.connection.state() == State::Busy
-            && let Some(handle) = &self.handle
-        {
-            // The server must not go on with it until it sees that the connection is closed.
-            let connection = Arc::clone(&self.connection);
-            drop(handle.spawn(async move { connection.cancel(CancelScope::Nothing).await }));
-        }
+        stop(&self.connection, self.handle.as_ref());
     }
 }

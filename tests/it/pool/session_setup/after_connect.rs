@@ -352,12 +352,14 @@ test_on! {
     /// rules 6 and 60: so does one that is kept unpolled, though its answer is here: it might send more
     async fn a_call_that_is_kept_costs_the_connection(backend) {
         let (keep, mut kept) = mpsc::unbounded_channel();
+        // A server that is quick answers within the first poll.
+        let slow = sleeps(backend.db.dialect(), 0.1);
         let backend = backend.with(|options| {
             options.max_connections(1).after_connect(move |connection| {
-                let (connection, keep) = (Arc::new(connection), keep.clone());
+                let (connection, keep, slow) = (Arc::new(connection), keep.clone(), slow.clone());
                 async move {
                     let own = Arc::clone(&connection);
-                    let mut call = Box::pin(async move { own.query("select 1", params![]).await });
+                    let mut call = Box::pin(async move { own.query(&slow, params![]).await });
                     assert!(crate::harness::poll_once(call.as_mut()).await.is_pending());
                     // It is answered behind the other one.
                     connection.batch("select 2").await?;
