@@ -371,7 +371,9 @@ test_on! {
         let error = backend.db.query("select 1", params![]).await.expect_err("a call is kept");
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
         assert!(error.to_string().contains("left"), "{error}");
-        drop(kept.recv().await.expect("a call"));
+        // It has the description of its statement, and would run that now.
+        let over = kept.recv().await.expect("a call").await.expect_err("its callback has ended");
+        assert_eq!(over.kind(), ErrorKind::FrameClosed, "{over:?}");
         no_session_is_left(&backend).await;
     }
 }
