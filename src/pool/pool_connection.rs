@@ -23,7 +23,7 @@ use crate::{
 /// is about to be lent, in [`before_acquire`](crate::DatabaseBuilder::before_acquire).
 ///
 /// Its statements run on this very connection, outside any block, and each is committed on its own. It is good until the
-/// callback that got it has ended: after that each call is `FrameClosed`.
+/// callback that got it has ended: after that each call is `FrameClosed`, and one that has begun sends nothing more.
 pub struct PoolConnection {
     lent: Arc<Mutex<Lent>>,
     dialect: Dialect,
