@@ -82,7 +82,13 @@ fn time((tag, text): (u8, &[u8])) -> Option<u64> {
     };
     let parts: &[[u8; 2]; 5] = rest.as_chunks().0.try_into().ok().filter(|_| rest.len() == 10)?;
     let [month, day, hour, minute, second] = parts.map(|digits| number(&digits));
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + u64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1..=12).contains(&month) || !(1..=length).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     // Years that begin in March have the day of a leap year at their end.
@@ -173,6 +179,26 @@ mod tests {
             // Until 2050.
             let is_told = seconds < 2_524_608_000;
             prop_assert_eq!(time((UTC_TIME, short.as_bytes())).filter(|_| is_told), is_told.then_some(seconds.into()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_of_the_calendar_is_refused() {
+        let generalized = |text: &str| time((0x18, text.as_bytes()));
+        for good in ["20240229000000Z", "20000229000000Z", "20231231235959Z"] {
+            assert!(generalized(good).is_some(), "{good}");
+        }
+        for bad in [
+            "20230229000000Z",
+            "21000229000000Z",
+            "20240431000000Z",
+            "20240100000000Z",
+            "20241301000000Z",
+            "20240101240000Z",
+            "20240101000000",
+            "2024010100000Z",
+        ] {
+            assert_eq!(generalized(bad), None, "{bad}");
         }
     }
 
