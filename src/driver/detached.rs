@@ -11,8 +11,11 @@ use std::{
 use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use tokio::{
     runtime::Builder,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::timeout,
+    sync::{
+        Semaphore,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
+    time::{sleep, timeout},
 };
 
 /// The time that one request may take.
@@ -22,7 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The number of concurrent requests: each needs a further connection to a server that may have none to give.
-const AT_ONCE: usize = 16;
+static AT_ONCE: Semaphore = Semaphore::const_new(16);
+
+/// The pauses ahead of the attempts of one request.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
 type Request = BoxFuture<'static, ()>;
 
@@ -34,11 +41,27 @@ fn queue() -> MutexGuard<'static, Option<UnboundedSender<Request>>> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a request, without waiting and without the caller's runtime. The server ends the statement sooner or later
-/// without it, so a failure is not reported.
-pub(super) fn detach(request: impl Future<Output = ()> + Send + 'static) {
+/// Makes a request, without waiting and without the caller's runtime, and a few times more unless it says that it has
+/// had its effect. The server ends the statement sooner or later without it, so a failure is not reported.
+pub(super) fn detach<F>(request: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = bool> + Send,
+{
+    let mut request: Request = Box::pin(async move {
+        for pause in PAUSES {
+            sleep(pause).await;
+            // Nobody closes it.
+            let _place = AT_ONCE.acquire().await;
+            match timeout(PATIENCE, request()).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(_elapsed) => {
+                    tracing::debug!(target: "nestling", "a request to end a statement was not answered in time");
+                }
+            }
+        }
+    });
     let mut queue = queue();
-    let mut request: Request = Box::pin(request);
     if let Some(sender) = &*queue {
         match sender.send(request) {
             Ok(()) => return,
@@ -58,11 +81,7 @@ fn serve(requests: UnboundedReceiver<Request>) {
         *queue() = None;
         return;
     };
-    runtime.block_on(stream::unfold(requests, next).for_each_concurrent(AT_ONCE, |request| async {
-        if timeout(PATIENCE, request).await.is_err() {
-            tracing::debug!(target: "nestling", "a request to end a statement was not answered in time");
-        }
-    }));
+    runtime.block_on(stream::unfold(requests, next).for_each_concurrent(None, |request| request));
 }
 
 /// The next request; `None` if there was none for a while.
@@ -82,23 +101,30 @@ async fn next(mut requests: UnboundedReceiver<Request>) -> Option<(Request, Unbo
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::channel,
+    };
 
     use super::*;
 
     #[test]
     fn one_thread_carries_out_all_requests_item_1_5() {
         let (tell, told) = channel();
-        for _ in 0..3 * AT_ONCE {
+        for _ in 0..50 {
             let tell = tell.clone();
-            detach(async move {
-                tokio::task::yield_now().await;
-                tell.send(thread::current().id()).unwrap();
+            let attempts = AtomicU32::new(0);
+            detach(move || {
+                let (tell, is_last) = (tell.clone(), attempts.fetch_add(1, Ordering::Relaxed) == 1);
+                async move {
+                    tokio::task::yield_now().await;
+                    tell.send(thread::current().id()).unwrap();
+                    is_last
+                }
             });
         }
-        let first = told.recv_timeout(PATIENCE).unwrap();
-        for _ in 1..3 * AT_ONCE {
-            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), first);
-        }
+        drop(tell);
+        let threads: Vec<_> = told.iter().collect();
+        assert_eq!(threads, [threads[0]; 100], "each is made until it has its effect, all on one thread");
     }
 }

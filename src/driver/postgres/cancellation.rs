@@ -78,8 +78,8 @@ impl Wire {
         }
     }
 
-    /// The connection is dropped. A statement that the server still runs would keep its locks until its end, and the
-    /// runtime that could cancel it in order may be gone.
+    /// The connection is dropped. A statement that the server still runs, or is yet to read, would keep its locks until
+    /// its end, and the runtime that could cancel it in order may be gone.
     pub(super) fn abandon(&self) {
         if self.is_busy() {
             self.servers.cancel_detached(self.client.cancel_token());

@@ -99,10 +99,18 @@ impl Servers {
         join_all(requests).await;
     }
 
-    /// As [`cancel`](Self::cancel), without waiting and without a runtime.
+    /// As [`cancel`](Self::cancel), without waiting and without a runtime, for a session whose connection was dropped.
     pub(super) fn cancel_detached(&self, token: CancelToken) {
         let servers = self.clone();
-        detach(async move { servers.cancel(&token).await });
+        detach(move || {
+            let (servers, token) = (servers.clone(), token.clone());
+            async move {
+                servers.cancel(&token).await;
+                // It had none if it came ahead of the statement, and nobody is there to see that. The session is
+                // nobody's any more, so a further request hits what it is for, or nothing.
+                false
+            }
+        });
     }
 }
 

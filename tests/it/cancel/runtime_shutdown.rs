@@ -262,6 +262,41 @@ fn nothing_is_left_when_a_runtime_ends_with_a_message_on_its_way() {
     }
 }
 
+/// rule 44: where the statement is under way still as its runtime ends, the server does not go on with it for long
+#[test]
+#[cfg_attr(not(feature = "full"), ignore = "needs a server: tests/run.sh")]
+fn a_cancel_request_that_comes_ahead_of_its_statement_is_repeated() {
+    let outer = runtime(1);
+    let backend = outer.block_on(async { Backend::postgres().await.with_items().await });
+    let proxy = Proxy::before(backend.url());
+    let inner = runtime(1);
+    proxy.stall_when(|message| message.tag == 'E' && message.text.contains("pg_sleep"));
+    inner.block_on(async {
+        let db = Database::builder(&proxy.url_for(backend.url())).max_connections(1).build().expect("the proxy's URL");
+        let stalled = proxy.stalled();
+        let task = tokio::spawn(async move {
+            db.atomic(|| async {
+                insert(&db, "lost").await?;
+                db.query("select pg_sleep($1)", params![60.0]).await
+            })
+            .await
+        });
+        tokio::select! {
+            _ = stalled => {}
+            out = task => panic!("it cannot have ended: {out:?}"),
+        }
+    });
+    drop(inner);
+    outer.block_on(async {
+        // The first has been there and gone, and found the session idle.
+        wait_while!(proxy.counts().cancels == 0 || proxy.open_connections() > 1);
+        proxy.release();
+        backend.settled().await;
+        backend.sessions_come_to(0).await;
+        assert!(backend.items().await.is_empty(), "nothing is committed");
+    });
+}
+
 test_on! {
     every_backend;
 
