@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Database, bodies::run, options::BlockOptions};
+use super::{Database, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Frame, Opened, joined, require_runtime, spawn_in_fresh_context},
@@ -57,7 +57,7 @@ impl Database {
         E: From<Error>,
     {
         let options = BlockOptions::here();
-        async move { self.run_atomic(&options, body).await }
+        async move { self.run_block(&options, body).await }
     }
 
     /// Runs `body` in the transaction that the current task has open, or in a new one.
@@ -126,8 +126,8 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let at = CallSite::here();
-        async move { self.run_savepoint(None, at, body).await }
+        let options = BlockOptions::savepoint(None);
+        async move { self.run_block(&options, body).await }
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server. It is quoted as the database needs it.
@@ -145,8 +145,8 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let at = CallSite::here();
-        async move { self.run_savepoint(Some(name), at, body).await }
+        let options = BlockOptions::savepoint(Some(name));
+        async move { self.run_block(&options, body).await }
     }
 
     /// Runs `body` with one connection for all its queries, outside a transaction: for session settings, advisory locks
@@ -178,40 +178,20 @@ impl Database {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let at = CallSite::here();
-        async move {
-            match self.pin(at)? {
-                Some(block) => run(self.shared(), block, body).await,
-                None => body().await,
-            }
-        }
+        let options = BlockOptions::pin();
+        async move { if self.has_session() { body().await } else { self.run_block(&options, body).await } }
     }
 
-    /// Pins a connection to the task, unless it has one.
-    pub(super) fn pin(&self, at: CallSite) -> Result<Option<Block<DbSession>>, Error> {
-        if self.frame().is_some() || self.is_sandboxed() {
-            return Ok(None);
-        }
+    /// Whether the task, or the sandbox that it works in, has a session already.
+    pub(super) fn has_session(&self) -> bool {
+        self.frame().is_some() || self.is_sandboxed()
+    }
+
+    /// Pins a connection to the task, which has none.
+    pub(super) fn open_pin(&self, at: CallSite) -> Result<Block<DbSession>, Error> {
         require_runtime()?;
         let context = current().unwrap_or_default();
-        Ok(Some(Block::pin(&context, at.into(), DbSession::new(self.shared()))))
-    }
-
-    pub(crate) async fn run_atomic<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        if let Some(limited) = self.limited(options) {
-            return Box::pin(self.run_limited(limited, body)).await;
-        }
-        let block = self.shared().counted(self.open_block(options).await)?;
-        if options.eager {
-            // Boxed, as it is seldom used and all blocks would carry it.
-            self.shared().counted(Box::pin(self.send_owed(block.frame())).await)?;
-        }
-        run(self.shared(), block, body).await
+        Ok(Block::pin(&context, at.into(), DbSession::new(self.shared())))
     }
 
     pub(super) async fn run_transaction<F, Fut, T, E>(&self, options: BlockOptions, body: F) -> Result<T, E>
@@ -223,13 +203,13 @@ impl Database {
     {
         match self.frame().filter(|frame| frame.in_transaction()) {
             Some(frame) => self.run_joined(&frame, &options, body).await,
-            None if current().is_some() => self.run_atomic(&options, body).await,
+            None if current().is_some() => self.run_block(&options, body).await,
             None => {
                 let db = self.clone();
                 let mut options = options;
                 // The time counts from here on, not from when the task runs.
                 options.limits.iter_mut().for_each(|limits| limits.start());
-                spawn_in_fresh_context::<_, DbSession>(async move { db.run_atomic(&options, body).await }).await?
+                spawn_in_fresh_context::<_, DbSession>(async move { db.run_block(&options, body).await }).await?
             }
         }
     }

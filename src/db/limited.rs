@@ -2,21 +2,19 @@
 //! of it.
 
 use std::{
-    future::poll_fn,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use super::{
-    Database, RowStream, blocks::check_joined, bodies::end, options::BlockOptions, statement_clock::StatementClock,
+    Database, RowStream, block_run::BlockRun, blocks::check_joined, options::BlockOptions,
+    statement_clock::StatementClock,
 };
 use crate::{
     driver::{Answer, Dialect, Query, Want},
     error::{Error, ErrorKind},
-    runtime::{Block, Bounded, DeadlineClock, Frame, Scope, StreamUse, joined, within},
+    runtime::{Block, Bounded, Frame, StreamUse, joined, within},
     session::{DbSession, IdleWatch, Lease, StatementLease, current},
-    traces::TransactionSpan,
     transaction::{
         impact::CancelScope,
         limits::{Deadline, Limits, RequestedLimits},
@@ -24,15 +22,18 @@ use crate::{
 };
 
 impl Database {
-    /// The options of a block that has time limits, its own or those of the database, with their time running.
+    /// Whether a block may have time limits, its own or those of the database.
     #[inline]
-    pub(super) fn limited(&self, options: &BlockOptions) -> Option<Box<BlockOptions>> {
-        let defaults = self.shared().limits.as_deref();
-        if options.limits.is_none() && defaults.is_none() { None } else { self.limited_by(options, defaults) }
+    pub(super) fn may_limit(&self, options: &BlockOptions) -> bool {
+        options.limits.is_some() || self.shared().limits.is_some()
     }
 
-    #[cold]
-    fn limited_by(&self, options: &BlockOptions, defaults: Option<&RequestedLimits>) -> Option<Box<BlockOptions>> {
+    /// The options of a block that has time limits, its own or those of the database, with their time running.
+    pub(super) fn limited(&self, options: &BlockOptions) -> Option<Box<BlockOptions>> {
+        let defaults = self.shared().limits.as_deref();
+        if !self.may_limit(options) {
+            return None;
+        }
         let frame = self.frame();
         let outer = frame.as_ref().filter(|frame| frame.in_transaction());
         let own = options.limits.as_deref().copied();
@@ -70,34 +71,13 @@ impl Database {
         left.into_iter().chain(asked.statement).min()
     }
 
-    /// Runs a block with time limits.
-    pub(super) async fn run_limited<F, Fut, T, E>(&self, options: Box<BlockOptions>, body: F) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        let deadline = own_deadline(&options);
-        let block = self.shared().counted(self.open_limited(&options).await)?;
-        let frame = Arc::clone(block.frame());
-        let _watch = if frame.parent().is_none_or(|parent| !parent.in_transaction()) && !self.is_sandboxed() {
-            IdleWatch::over(&frame)
-        } else {
-            None
-        };
-        let body_and_end = async {
-            let result = until(deadline, Scope::lazy(block.context(), body), || frame.is_in_use()).await?;
-            match result {
-                Some(result) if result.is_err() || !deadline.is_some_and(|deadline| deadline.is_over()) => {
-                    self.in_time(end(self.shared(), block, result), &frame, deadline).await
-                }
-                Some(_) | None => {
-                    roll_back_late(block).await;
-                    Err(self.late(deadline).into())
-                }
-            }
-        };
-        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, body_and_end).await
+    /// Opens a block with time limits, with what is around its body.
+    pub(super) async fn open_limited_run(&self, options: Box<BlockOptions>) -> Result<BlockRun, Error> {
+        let block = self.open_limited(&options).await?;
+        let frame = block.frame();
+        let is_outermost = frame.parent().is_none_or(|parent| !parent.in_transaction());
+        let idle = if is_outermost && !self.is_sandboxed() { IdleWatch::over(frame) } else { None };
+        Ok(BlockRun::limited(block, own_deadline(&options), idle))
     }
 
     /// Opens a block with time limits, by its deadline.
@@ -242,31 +222,6 @@ impl Database {
         self.shared()
             .count_error(deadline.map(|deadline| deadline.error()).expect("only a deadline ends a block early"))
     }
-
-    /// Ends a block in time. A COMMIT that is on its way runs to its end, and its outcome is told.
-    async fn in_time<T, E: From<Error>>(
-        &self,
-        end: impl Future<Output = Result<T, E>>,
-        frame: &Frame<DbSession>,
-        deadline: Option<Deadline>,
-    ) -> Result<T, E> {
-        let mut clock = deadline.map(|deadline| DeadlineClock::new(deadline.at));
-        let mut end = Box::pin(end);
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = end.as_mut().poll(cx) {
-                return Poll::Ready(result);
-            }
-            match &mut clock {
-                // The frame is closed in the poll that sends the COMMIT. What is waited for ahead of it are statements of other tasks:
-                // the drop of the block stops them and rolls back.
-                Some(clock) if !frame.is_closed() => {
-                    clock.poll(cx, || false).map(|over| Err(over.err().unwrap_or_else(|| self.late(deadline)).into()))
-                }
-                _ => Poll::Pending,
-            }
-        })
-        .await
-    }
 }
 
 fn deadline_of(limits: &RequestedLimits) -> Option<Deadline> {
@@ -282,12 +237,4 @@ fn own_deadline(options: &BlockOptions) -> Option<Deadline> {
 /// Waits for a future until a deadline, if there is one; `None` when it is over.
 fn until<F, B>(deadline: Option<Deadline>, future: F, is_in_flight: B) -> Bounded<F, B> {
     Bounded::new(deadline.map(|deadline| deadline.at), future, is_in_flight)
-}
-
-/// How long the caller of a block that is late waits for its rollback, which goes on without it.
-const ROLLBACK: Duration = Duration::from_secs(1);
-
-async fn roll_back_late(block: Block<DbSession>) {
-    // Without a clock it is dropped, and rolls back then.
-    let _in_time = within(ROLLBACK, block.rollback()).await;
 }

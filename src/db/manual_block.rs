@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::{Database, blocks::check_joined, bodies::end, options::BlockOptions};
+use super::{Database, block_run::BlockRun, blocks::check_joined, options::BlockOptions};
 use crate::{
     error::{Error, ErrorKind},
     runtime::{Block, CallSite, Entered, Frame, joined},
     session::{DbSession, current},
-    traces::TransactionSpan,
-    transaction::limits::Limits,
 };
 
 /// A body that joins and is called cannot be ended in time.
@@ -27,7 +25,7 @@ fn refuse_time(options: &BlockOptions) -> Result<(), Error> {
 #[derive(Debug)]
 pub(crate) enum ManualBlock {
     /// A block of its own.
-    Own(Block<DbSession>, TransactionSpan),
+    Own(BlockRun),
     /// A `transaction` that has joined the one around it.
     Joined(Arc<Frame<DbSession>>),
     /// A `connection` inside another block.
@@ -36,18 +34,18 @@ pub(crate) enum ManualBlock {
 
 impl ManualBlock {
     fn own(block: Block<DbSession>) -> Self {
-        let span = TransactionSpan::of(block.frame());
-        Self::Own(block, span)
+        Self::Own(BlockRun::new(block))
     }
 
     /// Calls the body of the block.
     pub(crate) fn call<T, E: 'static>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         match self {
-            Self::Own(block, span) => span.in_scope(|| {
-                let mut context = Some(block.context());
+            Self::Own(run) => {
+                let _span = run.enter();
+                let mut context = Some(run.context());
                 let _entered = Entered::new(&mut context);
                 body()
-            }),
+            }
             Self::Joined(frame) => {
                 let around = current().unwrap_or_default();
                 let body = joined(&around, frame, || async { body() });
@@ -61,19 +59,12 @@ impl ManualBlock {
     pub(crate) async fn end<T, E: From<Error>>(self, result: Result<T, E>) -> Result<T, E> {
         match self {
             // A body that is called cannot be dropped: at its deadline its statements end, and nothing is kept.
-            Self::Own(block, span) => {
-                let frame = Arc::clone(block.frame());
+            Self::Own(run) => {
+                let frame = Arc::clone(run.frame());
                 let shared = frame.session_state().session().shared();
-                let ended = async {
-                    match (frame.limits().map(Limits::check), &result) {
-                        (Some(Err(late)), Ok(_)) => {
-                            block.rollback().await;
-                            Err(shared.count_error(late).into())
-                        }
-                        _ => end(shared, block, result).await,
-                    }
-                };
-                span.around(&shared.labels, &frame, ended).await
+                let late = if result.is_ok() { frame.limits().and_then(|limits| limits.check().err()) } else { None };
+                run.end(shared, result.is_ok() && late.is_none()).await?;
+                late.map_or(result, |late| Err(shared.count_error(late).into()))
             }
             Self::Joined(_) | Self::Inside => result,
         }
@@ -81,14 +72,9 @@ impl ManualBlock {
 
     /// Rolls the block back after its body panicked.
     pub(crate) async fn abandon(self) {
-        if let Self::Own(block, span) = self {
-            let frame = Arc::clone(block.frame());
-            let rolled_back = async {
-                block.rollback().await;
-                Err(())
-            };
-            let labels = &frame.session_state().session().shared().labels;
-            let _panic_goes_on: Result<(), ()> = span.around(labels, &frame, rolled_back).await;
+        if let Self::Own(run) = self {
+            let frame = Arc::clone(run.frame());
+            let _panic_goes_on = run.end(frame.session_state().session().shared(), false).await;
         }
     }
 }
@@ -117,12 +103,12 @@ impl Database {
     }
 
     /// Opens a savepoint.
-    pub(crate) async fn manual_savepoint(&self, name: Option<&str>, at: CallSite) -> Result<ManualBlock, Error> {
-        self.shared().counted(self.open_savepoint(name, at).await).map(ManualBlock::own)
+    pub(crate) async fn manual_savepoint(&self, options: &BlockOptions) -> Result<ManualBlock, Error> {
+        self.shared().counted(self.open_savepoint(options).await).map(ManualBlock::own)
     }
 
     /// Pins a connection, unless the caller has one.
     pub(crate) fn manual_connection(&self, at: CallSite) -> Result<ManualBlock, Error> {
-        Ok(self.pin(at)?.map_or(ManualBlock::Inside, ManualBlock::own))
+        if self.has_session() { Ok(ManualBlock::Inside) } else { self.open_pin(at).map(ManualBlock::own) }
     }
 }

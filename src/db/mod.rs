@@ -2,6 +2,7 @@
 //! no models.
 
 mod attempts;
+mod block_run;
 mod blocking;
 mod blocks;
 mod bodies;

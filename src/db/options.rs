@@ -12,9 +12,22 @@ use crate::{
     },
 };
 
+/// What a block is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// A transaction, or a savepoint in one.
+    #[default]
+    Atomic,
+    /// A savepoint, with the name of the options if they have one.
+    Savepoint,
+    /// A connection that is pinned.
+    Pin,
+}
+
 /// The options of a block.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BlockOptions {
+    pub(super) kind: BlockKind,
     pub(super) settings: Settings,
     pub(super) durable: bool,
     pub(super) eager: bool,
@@ -32,6 +45,18 @@ impl BlockOptions {
     #[track_caller]
     pub(crate) fn here() -> Self {
         CallSite::here().into()
+    }
+
+    /// The options of a savepoint.
+    #[track_caller]
+    pub(crate) fn savepoint(name: Option<&str>) -> Self {
+        Self { kind: BlockKind::Savepoint, name: name.map(Into::into), ..Self::here() }
+    }
+
+    /// The options of a pinned connection.
+    #[track_caller]
+    pub(super) fn pin() -> Self {
+        Self { kind: BlockKind::Pin, ..Self::here() }
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -111,7 +136,7 @@ impl Database {
         E: From<Error>,
     {
         let options = self.build_transaction().read_only().into_block_options();
-        async move { self.run_atomic(&options, body).await }
+        async move { self.run_block(&options, body).await }
     }
 }
 
@@ -203,7 +228,7 @@ impl TransactionBuilder<'_> {
         self.options.at = CallSite::here();
         async move {
             match self.options.propagation {
-                None => self.db.run_atomic(&self.options, body).await,
+                None => self.db.run_block(&self.options, body).await,
                 // Boxed, as it is seldom used and all blocks would carry it.
                 Some(propagation) => Box::pin(self.db.atomic_by(propagation, &self.options, body)).await,
             }

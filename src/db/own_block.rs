@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Database, RowStream, bodies::end, options::BlockOptions};
+use super::{Database, RowStream, block_run::BlockRun, options::BlockOptions};
 use crate::{
     driver::{Answer, Query, Want},
     error::Error,
-    runtime::{Block, Context, Frame, StreamUse},
+    runtime::{Context, Frame, StreamUse},
     session::{DbSession, with_current},
-    traces::TransactionSpan,
     transaction::control::Settings,
 };
 
@@ -56,49 +55,48 @@ impl Database {
     /// # Cancel safety
     /// As [`atomic`](Self::atomic).
     pub(super) async fn in_own_block(&self, query: &Query<'_>, want: Want) -> Result<Answer, Error> {
-        let block = self.open_own_block().await?;
-        let frame = Arc::clone(block.frame());
-        let answer = async {
+        let run = self.open_own_block().await?;
+        let frame = run.frame();
+        let answer = run.part(async {
             if self.limits_statement_in(&frame) {
-                return self.dispatch_limited(Arc::clone(&frame), query, want).await;
+                return self.dispatch_limited(Arc::clone(frame), query, want).await;
             }
             let _permit = frame.statement().await?;
-            self.in_frame(&frame, query, want, || ()).await.map(|(answer, _)| answer)
-        };
-        let work = async { end(self.shared(), block, answer.await).await };
-        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, work).await
+            self.in_frame(frame, query, want, || ()).await.map(|(answer, _)| answer)
+        });
+        let answer = answer.await;
+        run.end(self.shared(), answer.is_ok()).await?;
+        answer
     }
 
     /// Opens a transaction for one statement, with the time limits of the database.
-    pub(super) async fn open_own_block(&self) -> Result<Block<DbSession>, Error> {
+    pub(super) async fn open_own_block(&self) -> Result<BlockRun, Error> {
         let options = BlockOptions::default();
-        match self.limited(&options) {
-            Some(limited) => self.open_limited(&limited).await,
-            None => self.open_block(&options).await,
-        }
+        let block = match self.limited(&options) {
+            Some(limited) => self.open_limited(&limited).await?,
+            None => self.open_block(&options).await?,
+        };
+        Ok(BlockRun::new(block))
     }
 
     /// Runs a query in a transaction of its own, which ends with the stream.
     pub(super) async fn stream_in_own_block(&self, query: &Query<'_>) -> Result<RowStream, Error> {
-        let block = self.open_own_block().await?;
-        let (usage, span) = (Arc::new(StreamUse::new()), TransactionSpan::of(block.frame()));
-        let begun = async {
-            let permit = block.frame().stream(&usage).await?;
-            let (answer, lease) = if self.limits_statement_in(block.frame()) {
-                self.in_frame_limited(block.frame(), query, Want::Stream).await?
+        let run = self.open_own_block().await?;
+        let (usage, frame) = (Arc::new(StreamUse::new()), Arc::clone(run.frame()));
+        let begun = run.part(async {
+            let permit = frame.stream(&usage).await?;
+            let (answer, lease) = if self.limits_statement_in(&frame) {
+                self.in_frame_limited(&frame, query, Want::Stream).await?
             } else {
-                self.in_frame(block.frame(), query, Want::Stream, || ()).await?
+                self.in_frame(&frame, query, Want::Stream, || ()).await?
             };
             Ok((answer, lease, permit))
-        };
-        match span.part(begun).await {
-            Ok((answer, lease, permit)) => {
-                let of = (Arc::clone(block.frame()), permit);
-                Ok(self.rows_of(answer, lease, usage, of).with_block(block, span))
-            }
+        });
+        match begun.await {
+            Ok((answer, lease, permit)) => Ok(self.rows_of(answer, lease, usage, (frame, permit)).with_block(run)),
             Err(error) => {
-                let frame = Arc::clone(block.frame());
-                span.around(&self.shared().labels, &frame, end(self.shared(), block, Err(error))).await
+                run.end(self.shared(), false).await?;
+                Err(error)
             }
         }
     }

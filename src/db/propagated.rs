@@ -96,7 +96,7 @@ impl Database {
     {
         let Way { place, around } = self.way(propagation, options)?;
         let work = async || match place {
-            Place::Root | Place::Savepoint => self.run_atomic(options, body).await,
+            Place::Root | Place::Savepoint => self.run_block(options, body).await,
             Place::Joined(frame) => self.run_joined(&frame, options, body).await,
             Place::Bare => body().await,
         };

@@ -9,15 +9,15 @@ use std::{
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 
-use super::bodies::end;
+use super::block_run::BlockRun;
 use crate::{
     data::row::Row,
     driver::Answer,
     error::Error,
     revocable::{Gone, Revocable},
-    runtime::{Block, Frame, Permit, StreamUse},
+    runtime::{Frame, Permit, StreamUse},
     session::{DbSession, Lease, RowSource, Shared, examine},
-    traces::TransactionSpan,
+    traces::EnteredSpan,
     transaction::impact::DriverError,
 };
 
@@ -26,7 +26,7 @@ pub(super) type FramePermit = (Arc<Frame<DbSession>>, Permit<Arc<Frame<DbSession
 
 /// A transaction that only this stream runs in.
 enum OwnBlock {
-    Open(Block<DbSession>, TransactionSpan),
+    Open(BlockRun),
     /// Its rows were read to their end.
     /// Never locked: it only makes the stream `Sync`, as streams without a block of their own are.
     Ending(Mutex<Ending>),
@@ -38,9 +38,9 @@ impl OwnBlock {
     /// Commits.
     fn end(self, shared: &Arc<Shared>) -> Ending {
         match self {
-            Self::Open(block, span) => {
-                let (shared, frame) = (Arc::clone(shared), Arc::clone(block.frame()));
-                async move { span.around(&shared.labels, &frame, end(&shared, block, Ok(()))).await }.boxed()
+            Self::Open(run) => {
+                let shared = Arc::clone(shared);
+                async move { run.end(&shared, true).await }.boxed()
             }
             Self::Ending(ending) => ending.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
@@ -94,10 +94,10 @@ impl RowStream {
     }
 
     /// The same stream, with the block that ends with it.
-    pub(super) fn with_block(mut self, block: Block<DbSession>, span: TransactionSpan) -> Self {
+    pub(super) fn with_block(mut self, run: BlockRun) -> Self {
         // Its connection is none that the task has by its context.
         self.shared.pool.add_stream(&self.usage);
-        self.own = Some(OwnBlock::Open(block, span));
+        self.own = Some(OwnBlock::Open(run));
         self
     }
 
@@ -126,25 +126,27 @@ impl RowStream {
         self.shared.count_error(self.shared.explain(error))
     }
 
-    /// Does something in the span of the transaction that only this stream runs in, if there is one.
-    fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Enters the span of the transaction that only this stream runs in, if there is one.
+    fn enter(&self) -> Option<EnteredSpan<'_>> {
         match &self.own {
-            Some(OwnBlock::Open(_, span)) => span.in_scope(work),
-            Some(OwnBlock::Ending(_)) | None => work(),
+            Some(OwnBlock::Open(run)) => run.enter(),
+            Some(OwnBlock::Ending(_)) | None => None,
         }
     }
 
     /// Rolls back the transaction that only this stream ran in, if there is one that is open still.
     fn undo(&mut self, has_failed: bool) {
-        if let Some(OwnBlock::Open(block, span)) = self.own.take() {
-            span.ended(&self.shared.labels, block.frame(), has_failed);
-            span.in_scope(|| drop(block));
+        if let Some(OwnBlock::Open(run)) = self.own.take() {
+            run.leave(&self.shared, has_failed);
         }
     }
 
     /// Releases the connection and the permit as soon as the last row was taken.
     fn end(&mut self) {
-        self.in_span(|| self.source.end());
+        {
+            let _entered = self.enter();
+            self.source.end();
+        }
         // Ahead of the connection, which may take its time.
         self.usage.ended();
         self.lease = None;
@@ -185,7 +187,10 @@ impl Stream for RowStream {
             Ok((rows, _waker)) => rows,
             Err(gone) => return Poll::Ready(self.gone(gone)),
         };
-        let next = self.in_span(|| rows.poll_next_unpin(cx));
+        let next = {
+            let _entered = self.enter();
+            rows.poll_next_unpin(cx)
+        };
         self.usage.polled(next.is_pending());
         let fault = match next {
             Poll::Ready(Some(Err(fault))) => Some(fault),

@@ -104,6 +104,17 @@ impl<F, S: TaskLocal, M: FnOnce() -> F> Scope<F, S, M> {
 }
 
 impl<F, S: TaskLocal, M> Scope<F, S, M> {
+    /// Drops the body ahead of the scope, with its context in place.
+    #[inline]
+    pub(crate) fn drop_body(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        // Nearly always it has ended already.
+        if !matches!(*this.body, Body::Gone) {
+            let _entered = Entered::new(this.context);
+            this.body.set(Body::Gone);
+        }
+    }
+
     /// Changes the context before the first poll.
     #[must_use]
     pub(crate) fn with_context(mut self, change: impl FnOnce(Context<S>) -> Context<S>) -> Self {
@@ -137,13 +148,9 @@ impl<F: Future, S: TaskLocal, M: FnOnce() -> F> Future for Scope<F, S, M> {
 
 #[pinned_drop]
 impl<F, S: TaskLocal, M> PinnedDrop for Scope<F, S, M> {
+    #[inline]
     fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        // Nearly always it has ended already.
-        if !matches!(*this.body, Body::Gone) {
-            let _entered = Entered::new(this.context);
-            this.body.set(Body::Gone);
-        }
+        self.drop_body();
     }
 }
 

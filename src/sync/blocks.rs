@@ -79,8 +79,8 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        let at = CallSite::here();
-        self.block(async |db| db.manual_savepoint(None, at).await, body)
+        let options = BlockOptions::savepoint(None);
+        self.block(async |db| db.manual_savepoint(&options).await, body)
     }
 
     /// As [`savepoint`](Self::savepoint), with a name for the server.
@@ -95,8 +95,8 @@ impl SyncDatabase {
     where
         E: From<Error> + 'static,
     {
-        let at = CallSite::here();
-        self.block(async |db| db.manual_savepoint(Some(name), at).await, body)
+        let options = BlockOptions::savepoint(Some(name));
+        self.block(async |db| db.manual_savepoint(&options).await, body)
     }
 
     /// Runs `body` with one connection for all its queries, outside a transaction, as [`Database::connection`] does.

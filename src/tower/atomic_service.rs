@@ -91,7 +91,7 @@ where
     let RequestTransaction { db, options, commits, failure } = transaction;
     // Outside the block, as a hook that fails behind the commit must not take the response along.
     let mut answer = None;
-    let ended = db.run_atomic(&options, || async {
+    let ended = db.run_block(&options, || async {
         let given = answer.insert(inner.call(request).await);
         match given {
             Ok(response) if commits.commits(response) => Ok(()),

@@ -16,5 +16,5 @@ pub(crate) use self::{
     labels::{Labels, TraceOptions},
     open_transaction::OpenTransaction,
     steps::Sent,
-    transaction_span::TransactionSpan,
+    transaction_span::{EnteredSpan, TransactionSpan},
 };

@@ -1,5 +1,6 @@
 //! [`TransactionSpan`]: the span around a transaction, in which its body and its end run (rule 75).
 
+pub(crate) use tracing::span::Entered as EnteredSpan;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::labels::Labels;
@@ -26,25 +27,13 @@ impl TransactionSpan {
         ))
     }
 
-    pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.0.in_scope(work)
+    pub(crate) fn enter(&self) -> EnteredSpan<'_> {
+        self.0.enter()
     }
 
     /// Runs a part of it.
     pub(crate) async fn part<T>(&self, work: impl Future<Output = T>) -> T {
         work.instrument(self.0.clone()).await
-    }
-
-    /// Runs the body of the block and its end.
-    pub(crate) async fn around<S: Session, T, E>(
-        &self,
-        labels: &Labels,
-        frame: &Frame<S>,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        let result = self.part(work).await;
-        self.ended(labels, frame, result.is_err());
-        result
     }
 
     /// Tells the rest: ahead of the end it would stand in each line of a log.

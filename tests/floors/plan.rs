@@ -54,7 +54,10 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("metrics", &["instruments/recorded.rs"]),
     ("mysql_async", &["driver/mysql/", "db/native/mysql.rs", "lib.rs"]),
     ("nestling_derive", &["lib.rs", "model/mod.rs"]),
-    ("pin_project", &["driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"]),
+    (
+        "pin_project",
+        &["db/bodies.rs", "driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"],
+    ),
     ("postgres_protocol", &[]),
     ("postgres_types", &["driver/postgres/"]),
     ("proptest", &[]),

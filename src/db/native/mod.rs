@@ -14,12 +14,12 @@ use std::sync::Arc;
 pub use self::mysql::MysqlClient;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresClient;
-use super::{Database, bodies::end, own_block::Place};
+use super::{Database, own_block::Place};
 use crate::{
     error::{Error, ErrorKind},
     runtime::Frame,
     session::{DbFlight, DbSession, Lease, examine},
-    traces::{self, TransactionSpan},
+    traces,
     transaction::{
         control::{Control, Name},
         impact::{DriverError, Impact},
@@ -73,13 +73,10 @@ impl Database {
         Fut: Future<Output = Result<Result<T, E>, DriverError>>,
         E: From<Error>,
     {
-        let block = self.shared().counted(self.open_own_block().await)?;
-        let frame = Arc::clone(block.frame());
-        let work = async {
-            let result = self.lend_in_frame(block.frame(), body).await;
-            end(self.shared(), block, result).await
-        };
-        TransactionSpan::of(&frame).around(&self.shared().labels, &frame, work).await
+        let run = self.shared().counted(self.open_own_block().await)?;
+        let result = run.part(self.lend_in_frame(run.frame(), body)).await;
+        run.end(self.shared(), result.is_ok()).await?;
+        result
     }
 
     async fn lend_in_frame<Fut, T, E>(
