@@ -4,9 +4,15 @@
 //! The name of the cfg is our own: with `--cfg loom`, tokio and others among the dependencies leave out what they do not model.
 
 #[cfg(all(test, nestling_loom))]
-pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+};
 #[cfg(not(all(test, nestling_loom)))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+};
 
 /// The order of `SeqCst` operations among themselves, which loom takes for `AcqRel`. Outside models they have it by themselves.
 pub(crate) fn sequential() {

@@ -6,14 +6,13 @@ use std::{
     env, fs,
     hash::{Hash, Hasher as _},
     path::Path,
-    process, thread,
+    process,
+    sync::{Mutex, MutexGuard},
+    thread,
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    driver::random,
-    primitives::{Mutex, MutexGuard},
-};
+use crate::driver::random;
 
 pub(super) const PREFIX: &str = "nestling_test_";
 

@@ -30,5 +30,7 @@ pub(super) use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, nestling_loom))]
+mod waker_loom_tests;
 #[cfg(test)]
 mod waker_tests;

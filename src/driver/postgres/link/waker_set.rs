@@ -3,14 +3,13 @@
 
 use std::{
     mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Wake, Waker},
 };
 
 use smallvec::{SmallVec, smallvec};
+
+use crate::primitives::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, sequential};
 
 /// The owner of a waker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,39 +24,14 @@ pub(super) enum Waiter {
 struct Inner {
     native: Option<Waker>,
     slots: SmallVec<[Option<Waker>; 4]>,
-    /// The number of holders of the link's state lock. No waker is woken meanwhile: it may drop a future that needs the
-    /// lock.
-    deferring: usize,
-    /// The wakers to be woken after it is released.
+    /// The wakers to be woken once nobody holds the link's state lock.
     deferred: Few,
-    /// The wakers to be dropped after it is released: a drop may run foreign code too.
+    /// The wakers to be dropped then: a drop may run foreign code too.
     dropped: Few,
 }
 
 /// Nearly always one.
 type Few = SmallVec<[Waker; 2]>;
-
-impl Inner {
-    /// Returns the wakers that can be woken now, and defers them otherwise.
-    fn out(&mut self, wakers: Few) -> Few {
-        if self.deferring == 0 && self.deferred.is_empty() {
-            return wakers;
-        }
-        self.deferred.extend(wakers);
-        if self.deferring == 0 { mem::take(&mut self.deferred) } else { Few::new() }
-    }
-
-    /// Takes the wakers of all slots.
-    fn waiting(&mut self) -> Few {
-        let mut waiting = Few::new();
-        for waker in &mut self.slots {
-            if let Some(waker) = waker.take() {
-                waiting.push(waker);
-            }
-        }
-        waiting
-    }
-}
 
 /// The wakers of all who wait for the socket.
 #[derive(Default)]
@@ -68,6 +42,14 @@ pub(super) struct WakerSet {
     /// The task of tokio-postgres has something to do on the socket. It is set before that task registers its waker, and read
     /// under the lock.
     wants_native: AtomicBool,
+    /// The number of slots with a waker. It changes under the lock, and grows only while the link's state is locked.
+    waiting: AtomicUsize,
+    /// The number of holders of the link's state lock. No waker is woken meanwhile: it may drop a future that needs the
+    /// lock.
+    holders: AtomicUsize,
+    /// Whether something is deferred or to be dropped. It is set before `holders` is looked at, and looked at after `holders`
+    /// has changed: of two threads that do so at once, one sees what the other has done.
+    has_deferred: AtomicBool,
 }
 
 impl WakerSet {
@@ -76,20 +58,64 @@ impl WakerSet {
     }
 
     /// Defers all wakes until [`release_wakes`](Self::release_wakes) was called as often.
+    #[inline]
     pub(super) fn defer_wakes(&self) {
-        self.lock().deferring += 1;
+        self.holders.fetch_add(1, Ordering::SeqCst);
     }
 
+    #[inline]
     pub(super) fn release_wakes(&self) {
+        self.holders.fetch_sub(1, Ordering::SeqCst);
+        sequential();
+        if self.has_deferred.load(Ordering::SeqCst) {
+            self.release_deferred();
+        }
+    }
+
+    #[cold]
+    fn release_deferred(&self) {
         let mut wakers = self.lock();
-        wakers.deferring -= 1;
-        if wakers.deferring > 0 || (wakers.deferred.is_empty() && wakers.dropped.is_empty()) {
+        // Another holder has them released.
+        if self.holders.load(Ordering::SeqCst) > 0 {
             return;
         }
         let (out, dropped) = (mem::take(&mut wakers.deferred), mem::take(&mut wakers.dropped));
+        self.has_deferred.store(false, Ordering::SeqCst);
         drop(wakers);
         drop(dropped);
         out.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes wakers that were taken out, or defers them.
+    fn wake_out(&self, mut wakers: MutexGuard<'_, Inner>, out: Few) {
+        let is_free = self.holders.load(Ordering::SeqCst) == 0 && wakers.deferred.is_empty();
+        if !is_free {
+            wakers.deferred.extend(out);
+            self.has_deferred.store(true, Ordering::SeqCst);
+            drop(wakers);
+            sequential();
+            if self.holders.load(Ordering::SeqCst) == 0 {
+                self.release_deferred();
+            }
+            return;
+        }
+        drop(wakers);
+        out.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes the wakers of all slots.
+    fn take_waiting(&self, wakers: &mut Inner) -> Few {
+        if self.waiting.swap(0, Ordering::AcqRel) == 0 {
+            return Few::new();
+        }
+        wakers.slots.iter_mut().filter_map(Option::take).collect()
+    }
+
+    /// Takes the waker of one slot.
+    fn take_slot(&self, wakers: &mut Inner, slot: usize) -> Option<Waker> {
+        let waker = wakers.slots.get_mut(slot).and_then(Option::take)?;
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        Some(waker)
     }
 
     /// How often the socket has woken the set. To be read before the socket is used.
@@ -104,9 +130,7 @@ impl WakerSet {
     pub(super) fn register(&self, who: Waiter, waker: &Waker, since: u64) {
         let mut wakers = self.lock();
         if self.wake_count() != since {
-            let out = wakers.out(smallvec![waker.clone()]);
-            drop(wakers);
-            return out.into_iter().for_each(Waker::wake);
+            return self.wake_out(wakers, smallvec![waker.clone()]);
         }
         let place = match who {
             Waiter::Native => &mut wakers.native,
@@ -118,11 +142,16 @@ impl WakerSet {
             }
         };
         let before = match place {
-            Some(known) if known.will_wake(waker) => None,
+            Some(known) if known.will_wake(waker) => return,
             _ => place.replace(waker.clone()),
         };
-        if let Some(before) = before {
-            wakers.dropped.push(before);
+        match before {
+            Some(before) => {
+                wakers.dropped.push(before);
+                self.has_deferred.store(true, Ordering::SeqCst);
+            }
+            None if who != Waiter::Native => _ = self.waiting.fetch_add(1, Ordering::AcqRel),
+            None => {}
         }
     }
 
@@ -131,22 +160,30 @@ impl WakerSet {
         self.wants_native.store(wants, Ordering::Release);
     }
 
-    /// Wakes one waiter.
+    /// Wakes one waiter. To be called while the link's state is locked, or after a change that a waiter sees which registers
+    /// later.
+    #[inline]
     pub(super) fn wake(&self, who: Waiter) {
+        // The one who reads is mostly the one who has waited.
+        if who == Waiter::Native || self.waiting.load(Ordering::Acquire) > 0 {
+            self.wake_registered(who);
+        }
+    }
+
+    fn wake_registered(&self, who: Waiter) {
         let mut wakers = self.lock();
         let waker = match who {
             Waiter::Native => wakers.native.take(),
-            Waiter::Slot(slot) => wakers.slots.get_mut(slot).and_then(Option::take),
+            Waiter::Slot(slot) => self.take_slot(&mut wakers, slot),
         };
-        let Some(waker) = waker else { return };
-        let out = wakers.out(smallvec![waker]);
-        drop(wakers);
-        out.into_iter().for_each(Waker::wake);
+        if let Some(waker) = waker {
+            self.wake_out(wakers, smallvec![waker]);
+        }
     }
 
     /// Removes a waker.
     pub(super) fn clear(&self, slot: usize) {
-        let waker = self.lock().slots.get_mut(slot).and_then(Option::take);
+        let waker = self.take_slot(&mut self.lock(), slot);
         drop(waker);
     }
 
@@ -154,27 +191,23 @@ impl WakerSet {
     pub(super) fn wake_all(&self) {
         let mut wakers = self.lock();
         let native = wakers.native.take();
-        let mut waiting = wakers.waiting();
+        let mut waiting = self.take_waiting(&mut wakers);
         waiting.extend(native);
-        let out = wakers.out(waiting);
-        drop(wakers);
-        out.into_iter().for_each(Waker::wake);
+        self.wake_out(wakers, waiting);
     }
 
     /// The socket can be read or written. All slots are woken, as one of the futures may be kept and not polled; the
     /// task of tokio-postgres is woken if it has something to do there, or if no slot waits.
     fn wake_waiting(&self) {
         let mut wakers = self.lock();
-        let mut waiting = wakers.waiting();
+        let mut waiting = self.take_waiting(&mut wakers);
         if (self.wants_native.load(Ordering::Acquire) || waiting.is_empty())
             && let Some(native) = wakers.native.take()
         {
             waiting.push(native);
         }
         self.wake_count.fetch_add(1, Ordering::AcqRel);
-        let out = wakers.out(waiting);
-        drop(wakers);
-        out.into_iter().for_each(Waker::wake);
+        self.wake_out(wakers, waiting);
     }
 }
 
