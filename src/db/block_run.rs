@@ -1,17 +1,23 @@
-//! [`BlockRun`]: an open block with what is around its body: the span of its transaction, its deadline, the watch over its
-//! idleness. It ends the block, and knows no types of bodies.
+//! How a block runs: [`BlockRun`], an open block with what is around its body, and the future of the body in it. Whatever does
+//! not depend on the types of a body is in `BlockRun`, so that a program has it once, however many blocks it has.
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project::{pin_project, pinned_drop};
+
+use super::{
+    Database,
+    options::{BlockKind, BlockOptions},
+};
 use crate::{
     error::Error,
-    runtime::{self, Block, DeadlineClock, Frame, within},
+    runtime::{self, Block, DeadlineClock, Frame, Scope, within},
     session::{DbSession, IdleWatch, Shared},
     traces::{self, EnteredSpan, TransactionSpan},
     transaction::limits::Deadline,
@@ -218,4 +224,88 @@ async fn end_in_time(
 async fn roll_back_late(block: Block<DbSession>) {
     // Without a clock it is dropped, and rolls back then.
     let _in_time = within(ROLLBACK, block.rollback()).await;
+}
+
+impl Database {
+    /// Opens a block, runs its body, and ends the block as the body ended.
+    pub(crate) async fn run_block<F, Fut, T, E>(&self, options: &BlockOptions, body: F) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let mut run = if self.is_plain(options) {
+            BlockRun::new(self.shared().counted(self.open_block(options).await)?)
+        } else {
+            // Boxed, as it is seldom used and all blocks would carry it.
+            Box::pin(self.open_run(options)).await?
+        };
+        match Body::new(&mut run, body).await {
+            Ok(result) => {
+                run.end(self.shared(), result.is_ok()).await?;
+                result
+            }
+            Err(stopped) => Err(Box::pin(run.stop(self.shared(), stopped)).await.into()),
+        }
+    }
+
+    #[inline]
+    fn is_plain(&self, options: &BlockOptions) -> bool {
+        options.kind == BlockKind::Atomic && !options.eager && !self.may_limit(options)
+    }
+
+    async fn open_run(&self, options: &BlockOptions) -> Result<BlockRun, Error> {
+        let opened = match options.kind {
+            BlockKind::Atomic => match self.limited(options) {
+                Some(limited) => self.open_limited_run(limited).await,
+                None => self.open_in_time(options).await.map(BlockRun::new),
+            },
+            BlockKind::Savepoint => self.open_savepoint(options).await.map(BlockRun::new),
+            BlockKind::Pin => self.open_pin(options.at).map(BlockRun::new),
+        };
+        self.shared().counted(opened)
+    }
+}
+
+/// A body in its run. It is dropped in the span of the run, as it is polled there.
+#[pin_project(PinnedDrop)]
+struct Body<'r, F, M> {
+    #[pin]
+    scope: Scope<F, DbSession, M>,
+    run: &'r mut BlockRun,
+}
+
+impl<'r, F, M: FnOnce() -> F> Body<'r, F, M> {
+    #[inline]
+    fn new(run: &'r mut BlockRun, body: M) -> Self {
+        Self { scope: Scope::lazy(run.context(), body), run }
+    }
+}
+
+impl<F: Future, M: FnOnce() -> F> Future for Body<'_, F, M> {
+    type Output = Result<F::Output, Stopped>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let polled = {
+            let _entered = this.run.enter();
+            this.scope.poll(cx)
+        };
+        match polled {
+            Poll::Ready(out) => Poll::Ready(Ok(out)),
+            Poll::Pending => this.run.poll_stopped(cx).map(Err),
+        }
+    }
+}
+
+#[pinned_drop]
+impl<F, M> PinnedDrop for Body<'_, F, M> {
+    #[inline]
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let Some(_entered) = this.run.enter() {
+            this.scope.drop_body();
+        }
+    }
 }

@@ -5,7 +5,6 @@ mod attempts;
 mod block_run;
 mod blocking;
 mod blocks;
-mod bodies;
 mod builder;
 mod connect_parts;
 mod database;

@@ -56,7 +56,13 @@ pub(crate) const FOREIGN: &[(&str, &[&str])] = &[
     ("nestling_derive", &["lib.rs", "model/mod.rs"]),
     (
         "pin_project",
-        &["db/bodies.rs", "driver/mysql/stall_detector.rs", "runtime/clock.rs", "runtime/scope.rs", "session/scope.rs"],
+        &[
+            "db/block_run.rs",
+            "driver/mysql/stall_detector.rs",
+            "runtime/clock.rs",
+            "runtime/scope.rs",
+            "session/scope.rs",
+        ],
     ),
     ("postgres_protocol", &[]),
     ("postgres_types", &["driver/postgres/"]),
