@@ -131,8 +131,10 @@ impl Session for DbSession {
 
     fn release(&self) -> Option<JoinHandle<()>> {
         let left = self.leave();
-        let is_lost = left.as_ref().is_some_and(|(lease, _)| lease.connection().state() == State::Broken);
-        self.ended(if is_lost { TransactionEnd::Lost } else { TransactionEnd::RolledBack });
+        if self.counted.load(Ordering::Acquire) {
+            let is_lost = left.as_ref().is_some_and(|(lease, _)| lease.connection().state() == State::Broken);
+            self.ended(if is_lost { TransactionEnd::Lost } else { TransactionEnd::RolledBack });
+        }
         let (lease, registration) = left?;
         self.take_stream();
         // Statements of other tasks, or futures that are kept unpolled, may still hold the lease: it is empty from here

@@ -146,14 +146,14 @@ impl PostgresConnection {
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
         let (steps, mut text) = self.wire.send_text(flight, sql)?;
-        if let Some(steps) = steps
-            && let Err(failed) = self.wire.receive(steps, "", |_, _| false).await
+        if let Some(mut steps) = steps
+            && let Err(failed) = self.wire.receive(&mut steps, "", |_, _| false).await
         {
             // The text has not run: the guard ahead of it has found no transaction.
             self.retry_steps(flight, *failed).await?;
             text = self.wire.send_text(flight, sql)?.1;
         }
-        self.wire.receive(text, sql, read).await.map_err(|failed| failed.fault)
+        self.wire.receive(&mut text, sql, read).await.map_err(|failed| failed.fault)
     }
 
     /// Writes the request that runs a prepared statement.
@@ -173,7 +173,7 @@ impl PostgresConnection {
         want: Want,
     ) -> Result<Answer, Box<FailedRequest>> {
         self.wire.note(prepared.effect);
-        let in_flight = self.wire.send_request(flight, &request)?;
+        let mut in_flight = self.wire.send_request(flight, &request)?;
         self.scratch.put(request);
         let mut affected = 0;
         let answer = match want {
@@ -184,7 +184,7 @@ impl PostgresConnection {
                     }
                     matches!(tag, b'C' | b'D' | b'I')
                 };
-                self.wire.receive(in_flight, query.sql, read).await?;
+                self.wire.receive(&mut in_flight, query.sql, read).await?;
                 Answer::count(affected)
             }
             Want::Rows => {
@@ -197,7 +197,7 @@ impl PostgresConnection {
                     }
                     _ => tag == b'I',
                 };
-                self.wire.receive(in_flight, query.sql, read).await?;
+                self.wire.receive(&mut in_flight, query.sql, read).await?;
                 Answer::rows(all.take(), affected)
             }
             Want::Stream => {

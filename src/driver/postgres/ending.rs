@@ -96,9 +96,8 @@ impl PostgresConnection {
         text: &str,
         read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
-        let (steps, in_flight) = self.wire.send_text(flight, text)?;
-        debug_assert!(steps.is_none(), "what ends a transaction takes its steps along by itself");
-        self.wire.receive_control(in_flight, read).await
+        let mut in_flight = self.wire.send_ending(flight, text)?;
+        self.wire.receive_control(&mut in_flight, read).await
     }
 
     /// Rolls back a transaction that the native client has left open outside any block.

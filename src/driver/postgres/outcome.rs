@@ -1,7 +1,7 @@
 //! Receives the answers of requests, and turns a failure into its meaning for the transaction. Used by the connection
 //! and by streams.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, mem};
 
 use super::{
     classify,
@@ -50,26 +50,26 @@ impl Wire {
             let all: Steps = owed.iter().chain(steps).cloned().collect();
             (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
         })?;
-        let Some(in_flight) = in_flight else { return Ok(()) };
-        self.receive(in_flight, "", |_, _| false).await
+        let Some(mut in_flight) = in_flight else { return Ok(()) };
+        self.receive(&mut in_flight, "", |_, _| false).await
     }
 
     /// Reads the answer to its end; `read` gets what belongs to the statement.
     pub(super) async fn receive(
         &self,
-        mut in_flight: InFlight,
+        in_flight: &mut InFlight,
         sql: &str,
         mut read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), Box<FailedRequest>> {
         let result = poll_fn(|cx| in_flight.poll_answer(cx, &mut read)).await;
-        self.settle(&in_flight);
+        self.settle(in_flight);
         result.map_err(|failure| self.failed_request(in_flight, failure, sql))
     }
 
     /// As [`receive`](Self::receive), for a message that controls the transaction or the session.
     pub(super) async fn receive_control(
         &self,
-        mut in_flight: InFlight,
+        in_flight: &mut InFlight,
         mut read: impl FnMut(u8, &[u8]) -> bool,
     ) -> Result<(), DriverError> {
         match poll_fn(|cx| in_flight.poll_answer(cx, &mut read)).await {
@@ -90,10 +90,10 @@ impl Wire {
     }
 
     /// The meaning of a failed request.
-    pub(super) fn failed_request(&self, in_flight: InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
+    pub(super) fn failed_request(&self, in_flight: &mut InFlight, failure: Failure, sql: &str) -> Box<FailedRequest> {
         let by_step = matches!(failure, Failure::Step(_));
         let lost_name = self.has_lost_name(&failure);
-        let mut fault = self.with_fatal_error(self.judge(&in_flight, failure, sql));
+        let mut fault = self.with_fatal_error(self.judge(in_flight, failure, sql));
         if fault.impact == Impact::Connection {
             // The connection is broken for all, even if the socket is open: the rest of the answers is unknown.
             self.mark_broken();
@@ -105,7 +105,8 @@ impl Wire {
         if by_step {
             self.prepared_steps.forget();
         }
-        Box::new(FailedRequest { taken: in_flight.taken, by_step, lost_name, ..FailedRequest::from(fault) })
+        let taken = mem::take(&mut in_flight.taken);
+        Box::new(FailedRequest { taken, by_step, lost_name, ..FailedRequest::from(fault) })
     }
 
     /// Whether a request has failed because a name is missing or taken.

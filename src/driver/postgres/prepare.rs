@@ -50,11 +50,11 @@ impl PostgresConnection {
 
     async fn describe(
         &self,
-        in_flight: InFlight,
+        mut in_flight: InFlight,
         query: Query<'_>,
     ) -> Result<StatementDescription, Box<FailedRequest>> {
         let mut description = StatementDescription::default();
-        match self.wire.receive(in_flight, query.sql, |tag, body| description.read(tag, body)).await {
+        match self.wire.receive(&mut in_flight, query.sql, |tag, body| description.read(tag, body)).await {
             Ok(()) => Ok(description),
             Err(mut failed) => {
                 failed.fault = untouched(failed.fault);

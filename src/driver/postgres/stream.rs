@@ -51,7 +51,9 @@ pub(super) async fn start(
     let ready = collector.take().into_iter();
     let mut rows = Rows { wire, in_flight: None, collector, ready, failure: None, sql: sql.into() };
     match ended {
-        Some(Err(failure)) if !in_flight.is_running() => return Err(rows.wire.failed_request(in_flight, failure, sql)),
+        Some(Err(failure)) if !in_flight.is_running() => {
+            return Err(rows.wire.failed_request(&mut in_flight, failure, sql));
+        }
         Some(result) => rows.end(in_flight, result),
         None => rows.in_flight = Some(in_flight),
     }
@@ -68,8 +70,8 @@ fn reading(collector: &mut RowCollector) -> impl FnMut(u8, &[u8]) -> bool {
 }
 
 impl Rows {
-    fn end(&mut self, in_flight: InFlight, result: Result<(), Failure>) {
-        self.failure = result.err().map(|failure| self.wire.failed_request(in_flight, failure, &self.sql).fault);
+    fn end(&mut self, mut in_flight: InFlight, result: Result<(), Failure>) {
+        self.failure = result.err().map(|failure| self.wire.failed_request(&mut in_flight, failure, &self.sql).fault);
     }
 }
 

@@ -69,7 +69,7 @@ impl PostgresConnection {
             Box::new(FailedRequest { is_misfit, ..FailedRequest::from(refused_at(refused, query)) })
         })?;
         self.wire.note(prepared.effect);
-        let in_flight = self.wire.send_request(flight, &request)?;
+        let mut in_flight = self.wire.send_request(flight, &request)?;
         self.scratch.put(request);
         let holds = want == Want::Rows;
         let expected = ExpectedColumns::new(Arc::clone(prepared), Arc::clone(&self.types), self.hstore, holds);
@@ -89,7 +89,7 @@ impl PostgresConnection {
             }
             _ => matches!(tag, b'D' | b'T' | b'n' | b'I'),
         };
-        self.wire.receive(in_flight, query.sql, read).await?;
+        self.wire.receive(&mut in_flight, query.sql, read).await?;
         if !holds {
             self.has_run(prepared);
             return Ok(Answer::count(affected));

@@ -314,13 +314,25 @@ impl Wire {
         let needs_transaction = flight.needs_transaction();
         self.take(flight, |steps| {
             let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
-            let in_transaction = needs_transaction || begins(steps);
-            let answer = self.link.send(|out, status| {
-                let is_guarded = in_transaction && status.ready == ReadyStatus::Idle;
-                message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
-            });
-            (ahead, InFlight::new(answer, &[], false, Preparing::default()))
+            (ahead, self.send_plain(text, needs_transaction || begins(steps)))
         })
+    }
+
+    /// Sends a text that ends a transaction or resets the session, with its own steps in it: nothing else is owed.
+    pub(super) fn send_ending(&self, flight: &dyn Flight, text: &str) -> Result<InFlight, DriverError> {
+        let needs_transaction = flight.needs_transaction();
+        self.take(flight, |owed| {
+            debug_assert!(owed.is_empty(), "what ends a transaction takes its steps along by itself");
+            self.send_plain(text, needs_transaction)
+        })
+    }
+
+    fn send_plain(&self, text: &str, in_transaction: bool) -> InFlight {
+        let answer = self.link.send(|out, status| {
+            let is_guarded = in_transaction && status.ready == ReadyStatus::Idle;
+            message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
+        });
+        InFlight::new(answer, &[], false, Preparing::default())
     }
 
     pub(super) fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {

@@ -30,7 +30,10 @@ impl State {
     /// Writes what can be written, and reads and routes what was received.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, wakers: &WakerSet) {
         self.write(cx);
-        while !self.is_ended && !self.is_backlogged() {
+        let is_quiet = self.quiet_since == Some(wakers.wake_count()) && !self.write_failed;
+        while !is_quiet && !self.is_ended && !self.is_backlogged() {
+            self.quiet_since = None;
+            let since = wakers.wake_count();
             match self.read(cx) {
                 Poll::Ready(Ok(0)) => self.end(wakers),
                 Poll::Ready(Ok(_)) => self.route(wakers),
@@ -39,7 +42,10 @@ impl State {
                     self.end(wakers);
                 }
                 Poll::Pending if self.write_failed => self.end(wakers),
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.quiet_since = Some(since);
+                    break;
+                }
             }
         }
         wakers.want_native(self.wants_native());

@@ -72,6 +72,9 @@ pub(super) struct State {
     pub(super) is_unflushed: bool,
     pub(super) write_failed: bool,
     scan: FrontendScanner,
+    /// The socket had nothing to read when it had woken so often: it wakes when it has something, so it is not asked again before
+    /// that.
+    pub(super) quiet_since: Option<u64>,
     /// What was read; between two reads it holds no complete message.
     pub(super) input: BytesMut,
     /// Messages for tokio-postgres.
@@ -103,6 +106,7 @@ impl State {
             is_unflushed: false,
             write_failed: false,
             scan: FrontendScanner::default(),
+            quiet_since: None,
             input: BytesMut::new(),
             native: BytesMut::new(),
             owners: VecDeque::new(),

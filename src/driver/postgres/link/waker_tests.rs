@@ -93,14 +93,20 @@ fn ends(what: impl FnOnce() + Send + 'static) {
     thread.join().unwrap();
 }
 
-/// A socket that has something to read before it says so, as one has whose reactor runs on another thread.
+/// A socket that says that there is something to read while it is written to, as one does whose reactor runs on another thread.
 #[derive(Default)]
-struct Quiet(Arc<Mutex<Vec<u8>>>);
+struct Quiet {
+    said: Arc<Mutex<Vec<u8>>>,
+    reads: Arc<AtomicUsize>,
+    reader: Option<Waker>,
+}
 
 impl AsyncRead for Quiet {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.reads.fetch_add(1, Ordering::AcqRel);
+        let bytes = std::mem::take(&mut *self.said.lock().unwrap());
         if bytes.is_empty() {
+            self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         buf.put_slice(&bytes);
@@ -109,7 +115,8 @@ impl AsyncRead for Quiet {
 }
 
 impl AsyncWrite for Quiet {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.reader.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -129,18 +136,40 @@ impl TlsStream for Quiet {
 }
 
 #[test]
+fn a_socket_that_has_not_woken_is_not_read_again() {
+    let quiet = Quiet::default();
+    let (said, reads) = (Arc::clone(&quiet.said), Arc::clone(&quiet.reads));
+    let link = Link::new(Box::new(quiet));
+    link.log_in();
+    let reads = || reads.swap(0, Ordering::AcqRel);
+    let mut first = ask(&link, 1);
+    let mut poll = || first.poll(&Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    assert_eq!(reads(), 1);
+    assert!(poll().is_pending());
+    assert_eq!(reads(), 0, "it has not woken since");
+    said.lock().unwrap().extend(answer(1, b'I'));
+    // It wakes while the second is written.
+    let mut second = ask(&link, 2);
+    assert!(second.poll(&Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(reads(), 2, "to its end");
+    assert!(poll().is_ready());
+    assert_eq!(reads(), 0);
+}
+
+#[test]
 fn a_waker_may_drop_another_request_when_it_is_woken() {
     ends(|| {
         let quiet = Quiet::default();
-        let said = Arc::clone(&quiet.0);
+        let said = Arc::clone(&quiet.said);
         let link = Link::new(Box::new(quiet));
         link.log_in();
-        let mut first = ask(&link, 1);
         let mut second = ask(&link, 2);
         let (waker, told) = Holds::waker(ask(&link, 3));
         assert!(second.poll(&Context::from_waker(&waker)).is_pending());
-        // The answer of the second is read by who waits for the first, and its waker is woken by that read.
-        said.lock().unwrap().extend([answer(1, b'I'), answer(2, b'I')].concat());
+        // Who waits for the first reads both answers, and the waker of the second is woken meanwhile.
+        let mut first = ask(&link, 1);
+        said.lock().unwrap().extend([answer(2, b'I'), answer(3, b'I'), answer(1, b'I')].concat());
         told.try_recv().expect_err("nobody knows of it");
         assert!(first.poll(&Context::from_waker(Waker::noop())).is_ready());
         told.try_recv().expect("it was woken");
