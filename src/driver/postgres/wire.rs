@@ -89,7 +89,7 @@ impl Wire {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.is_broken() && !self.link.status().is_ended && !self.client.is_closed()
+        !self.is_broken() && !self.link.is_ended() && !self.client.is_closed()
     }
 
     /// Adds the server's fatal error to an error that ends the connection.

@@ -70,6 +70,11 @@ impl Link {
         self.lock().key()
     }
 
+    /// Whether the connection has ended.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lock().is_ended
+    }
+
     /// The status of the connection.
     pub(crate) fn status(&self) -> LinkStatus {
         self.lock().status()
