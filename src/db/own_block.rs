@@ -58,7 +58,7 @@ impl Database {
         let run = self.open_own_block().await?;
         let frame = run.frame();
         let answer = run.part(async {
-            if self.limits_statement_in(&frame) {
+            if self.limits_statement_in(frame) {
                 return self.dispatch_limited(Arc::clone(frame), query, want).await;
             }
             let _permit = frame.statement().await?;
