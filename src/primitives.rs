@@ -4,15 +4,13 @@
 //! The name of the cfg is our own: with `--cfg loom`, tokio and others among the dependencies leave out what they do not model.
 
 #[cfg(all(test, nestling_loom))]
-pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize},
-};
+use loom::sync;
 #[cfg(not(all(test, nestling_loom)))]
-pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize},
-};
+use std::sync;
+
+#[cfg(feature = "postgres")]
+pub(crate) use sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use sync::{Mutex, MutexGuard, atomic::AtomicBool};
 
 /// The order of `SeqCst` operations among themselves, which loom takes for `AcqRel`. Outside models they have it by themselves.
 pub(crate) fn sequential() {
