@@ -44,9 +44,8 @@ impl<'l> Owed<'l> {
         Self { steps: Steps::new(), _ledger: None }
     }
 
-    /// The steps alone; the ledger is unlocked. It is for drivers that run one command at a time: the caller MUST have the
-    /// connection to itself until the steps are sent, and send them in this poll.
-    #[cfg_attr(not(any(feature = "sqlite-system", feature = "mysql")), allow(dead_code, reason = "for serial drivers"))]
+    /// The steps alone; the ledger is unlocked. A driver that runs one command at a time MUST have the connection to itself
+    /// until the steps are sent, and send them in this poll.
     pub(crate) fn into_steps(self) -> Steps {
         self.steps
     }

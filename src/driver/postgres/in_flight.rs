@@ -28,6 +28,13 @@ pub(super) enum Failure {
     Statement(Box<ErrorResponse>),
 }
 
+/// A group of steps and a request, as it was sent.
+pub(super) struct Group {
+    pub(super) answer: PendingAnswer,
+    pub(super) is_guarded: bool,
+    pub(super) preparing: Preparing,
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -47,14 +54,16 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(answer: PendingAnswer, taken: &[Control], is_guarded: bool, preparing: Preparing) -> Self {
+    /// A request without steps.
+    pub(super) fn alone(answer: PendingAnswer) -> Self {
+        Self::new(Group { answer, is_guarded: false, preparing: Preparing::default() }, Steps::new())
+    }
+
+    /// A group, and the steps in it.
+    pub(super) fn new(Group { answer, is_guarded, preparing }: Group, taken: Steps) -> Self {
         let guards = if is_guarded { GUARDS } else { 0 };
         let ahead = guards + taken.iter().map(steps::count).sum::<usize>();
-        let mut steps = Steps::new();
-        for step in taken {
-            steps.push(step.clone());
-        }
-        Self { answer, taken: steps, is_guarded, ahead, answered: 0, bound: 0, preparing, failed: None }
+        Self { answer, taken, is_guarded, ahead, answered: 0, bound: 0, preparing, failed: None }
     }
 
     /// Whether all steps are known to have succeeded.

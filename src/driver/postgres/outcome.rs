@@ -48,7 +48,7 @@ impl Wire {
     pub(super) async fn run_steps(&self, flight: &dyn Flight, steps: &[Control]) -> Result<(), Box<FailedRequest>> {
         let in_flight = self.take(flight, |owed| {
             let all: Steps = owed.iter().chain(steps).cloned().collect();
-            (!all.is_empty()).then(|| self.send_group(&all, false, message::SYNC))
+            (!all.is_empty()).then(|| InFlight::new(self.send_group(&all, false, message::SYNC), all))
         })?;
         let Some(mut in_flight) = in_flight else { return Ok(()) };
         self.receive(&mut in_flight, "", |_, _| false).await

@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 use super::{
     classify,
     connector::Connected,
-    in_flight::{InFlight, begins},
+    in_flight::{Group, InFlight, begins},
     link::{Link, LinkStatus, ReadyStatus},
     message,
     names::{NameText, StatementNames},
@@ -33,7 +33,7 @@ use crate::{
     transaction::{
         control::Control,
         impact::{DriverError, Impact},
-        owed::Flight,
+        owed::{Flight, Owed},
     },
 };
 
@@ -258,9 +258,10 @@ impl Wire {
             let probe = self.may_probe().then(|| {
                 let name = self.names.once();
                 let answer = self.link.send(|out, _| ProbeAnswer::ask(&name, out));
-                Probe { name, in_flight: InFlight::new(answer, &[], false, Preparing::default()) }
+                Probe { name, in_flight: InFlight::alone(answer) }
             });
-            (probe, self.send_group(owed, needs_transaction, request))
+            let group = self.send_group(&owed, needs_transaction, request);
+            (probe, InFlight::new(group, owed.into_steps()))
         })
     }
 
@@ -287,12 +288,12 @@ impl Wire {
     ///
     /// # Errors
     /// Nothing was sent: the flight may not send, or the connection is dead.
-    pub(super) fn take<T>(&self, flight: &dyn Flight, send: impl FnOnce(&[Control]) -> T) -> Result<T, DriverError> {
+    pub(super) fn take<T>(&self, flight: &dyn Flight, send: impl FnOnce(Owed<'_>) -> T) -> Result<T, DriverError> {
         if !self.is_alive() {
             return Err(self.with_fatal_error(classify::unsent()));
         }
         let owed = flight.take().map_err(DriverError::harmless)?;
-        Ok(send(&owed))
+        Ok(send(owed))
     }
 
     /// Sends the owed steps and a request, which ends in Sync, as one group.
@@ -301,7 +302,10 @@ impl Wire {
     /// As [`take`](Self::take).
     pub(super) fn send_request(&self, flight: &dyn Flight, request: &[u8]) -> Result<InFlight, DriverError> {
         let needs_transaction = flight.needs_transaction();
-        self.take(flight, |owed| self.send_group(owed, needs_transaction, request))
+        self.take(flight, |owed| {
+            let group = self.send_group(&owed, needs_transaction, request);
+            InFlight::new(group, owed.into_steps())
+        })
     }
 
     /// Sends the owed steps, and behind them a text of any number of statements, which cannot be in the same group. It
@@ -312,9 +316,10 @@ impl Wire {
         text: &str,
     ) -> Result<(Option<InFlight>, InFlight), DriverError> {
         let needs_transaction = flight.needs_transaction();
-        self.take(flight, |steps| {
-            let ahead = (!steps.is_empty()).then(|| self.send_group(steps, needs_transaction, message::SYNC));
-            (ahead, self.send_plain(text, needs_transaction || begins(steps)))
+        self.take(flight, |owed| {
+            let ahead = (!owed.is_empty()).then(|| self.send_group(&owed, needs_transaction, message::SYNC));
+            let text = self.send_plain(text, needs_transaction || begins(&owed));
+            (ahead.map(|group| InFlight::new(group, owed.into_steps())), text)
         })
     }
 
@@ -332,10 +337,10 @@ impl Wire {
             let is_guarded = in_transaction && status.ready == ReadyStatus::Idle;
             message::query(if is_guarded { GUARD_TEXT } else { "" }, text, out);
         });
-        InFlight::new(answer, &[], false, Preparing::default())
+        InFlight::alone(answer)
     }
 
-    pub(super) fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> InFlight {
+    pub(super) fn send_group(&self, steps: &[Control], needs_transaction: bool, request: &[u8]) -> Group {
         let (mut is_guarded, mut preparing) = (false, Preparing::default());
         let begins = begins(steps);
         if !steps.is_empty() {
@@ -357,7 +362,7 @@ impl Wire {
             }
             out.extend_from_slice(request);
         });
-        InFlight::new(answer, steps, is_guarded, preparing)
+        Group { answer, is_guarded, preparing }
     }
 }
 
