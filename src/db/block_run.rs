@@ -58,11 +58,11 @@ impl BlockRun {
     /// A block without a deadline of its own.
     #[inline]
     pub(super) fn new(block: Block<DbSession>) -> Self {
-        if traces::is_on() { Self::limited(block, None, None) } else { Self::Plain(block) }
+        if traces::is_on() { Self::watched(block, None, None) } else { Self::Plain(block) }
     }
 
     #[cold]
-    pub(super) fn limited(block: Block<DbSession>, deadline: Option<Deadline>, idle: Option<IdleWatch>) -> Self {
+    pub(super) fn watched(block: Block<DbSession>, deadline: Option<Deadline>, idle: Option<IdleWatch>) -> Self {
         let span = TransactionSpan::of(block.frame());
         let deadline = deadline.map(|deadline| (deadline, DeadlineClock::new(deadline.at)));
         Self::Watched(Box::new(Watched { block: Some(block), span, deadline, _idle: idle }))

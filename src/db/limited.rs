@@ -77,7 +77,7 @@ impl Database {
         let frame = block.frame();
         let is_outermost = frame.parent().is_none_or(|parent| !parent.in_transaction());
         let idle = if is_outermost && !self.is_sandboxed() { IdleWatch::over(frame) } else { None };
-        Ok(BlockRun::limited(block, own_deadline(&options), idle))
+        Ok(BlockRun::watched(block, own_deadline(&options), idle))
     }
 
     /// Opens a block with time limits, by its deadline.
