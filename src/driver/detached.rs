@@ -27,9 +27,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The number of concurrent requests: each needs a further connection to a server that may have none to give.
 static AT_ONCE: Semaphore = Semaphore::const_new(16);
 
-/// The pauses ahead of the attempts of one request.
-const PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+/// The pauses ahead of the attempts of one request, in milliseconds.
+const PAUSES: [u64; 5] = [0, 50, 250, 1_000, 4_000];
 
 type Request = BoxFuture<'static, ()>;
 
@@ -49,7 +48,7 @@ where
 {
     let mut request: Request = Box::pin(async move {
         for pause in PAUSES {
-            sleep(pause).await;
+            sleep(Duration::from_millis(pause)).await;
             // Nobody closes it.
             let _place = AT_ONCE.acquire().await;
             match timeout(PATIENCE, request()).await {
