@@ -1,6 +1,6 @@
 //! Runs requests that nothing waits for and that need no runtime of the caller: they end what a server still does for a
-//! dropped connection. One thread serves all of them, so a shutdown with a full pool starts one thread. It knows no
-//! server.
+//! dropped connection. One thread serves all that come together, so a shutdown with a full pool starts one thread. It
+//! knows no server.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -40,26 +40,13 @@ fn queue() -> MutexGuard<'static, Option<UnboundedSender<Request>>> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a request, without waiting and without the caller's runtime, and a few times more unless it says that it has
-/// had its effect. The server ends the statement sooner or later without it, so a failure is not reported.
+/// Makes a request, without waiting and without the caller's runtime, and a few times more while it says that it may
+/// have had no effect. The server ends the statement sooner or later without it, so a failure is not reported.
 pub(super) fn detach<F>(request: impl Fn() -> F + Send + 'static)
 where
-    F: Future<Output = bool> + Send,
+    F: Future<Output = bool> + Send + 'static,
 {
-    let mut request: Request = Box::pin(async move {
-        for pause in PAUSES {
-            sleep(Duration::from_millis(pause)).await;
-            // Nobody closes it.
-            let _place = AT_ONCE.acquire().await;
-            match timeout(PATIENCE, request()).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(_elapsed) => {
-                    tracing::debug!(target: "nestling", "a request to end a statement was not answered in time");
-                }
-            }
-        }
-    });
+    let mut request: Request = Box::pin(attempts(request));
     let mut queue = queue();
     if let Some(sender) = &*queue {
         match sender.send(request) {
@@ -73,6 +60,23 @@ where
     let _ = sender.send(request);
     let started = thread::Builder::new().name("nestling-cancel".into()).spawn(move || serve(requests));
     *queue = started.is_ok().then_some(sender);
+}
+
+async fn attempts<F: Future<Output = bool>>(request: impl Fn() -> F) {
+    for pause in PAUSES {
+        sleep(Duration::from_millis(pause)).await;
+        // Nobody closes it.
+        let _place = AT_ONCE.acquire().await;
+        match timeout(PATIENCE, request()).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            // It may have had its effect, and may not be one to be repeated.
+            Err(_elapsed) => {
+                tracing::debug!(target: "nestling", "a request to end a statement was not answered in time");
+                return;
+            }
+        }
+    }
 }
 
 fn serve(requests: UnboundedReceiver<Request>) {
@@ -106,6 +110,27 @@ mod tests {
     };
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_not_answered_is_not_repeated() {
+        let count = async |answer: Option<bool>| {
+            let made = AtomicU32::new(0);
+            attempts(|| {
+                made.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    match answer {
+                        Some(answer) => answer,
+                        None => std::future::pending().await,
+                    }
+                }
+            })
+            .await;
+            made.into_inner()
+        };
+        assert_eq!(count(None).await, 1);
+        assert_eq!(count(Some(true)).await, 1);
+        assert_eq!(count(Some(false)).await, 5);
+    }
 
     #[test]
     fn one_thread_carries_out_all_requests_item_1_5() {

@@ -36,6 +36,12 @@ fn register(set: &WakerSet, slot: usize, woken: &Arc<Woken>) {
     set.release_wakes();
 }
 
+/// The socket wakes, on a thread of its own.
+fn socket_wakes(set: &Arc<WakerSet>) -> thread::JoinHandle<()> {
+    let set = Arc::clone(set);
+    thread::spawn(move || std::task::Waker::from(Arc::new(SocketWaker(set))).wake())
+}
+
 /// The socket wakes while others hold the lock, who may be the last to release it.
 #[test]
 fn a_wake_that_is_deferred_is_not_lost() {
@@ -49,10 +55,7 @@ fn a_wake_that_is_deferred_is_not_lost() {
                 set.release_wakes();
             }
         });
-        let socket = thread::spawn({
-            let set = Arc::clone(&set);
-            move || std::task::Waker::from(Arc::new(SocketWaker(set))).wake()
-        });
+        let socket = socket_wakes(&set);
         set.defer_wakes();
         set.release_wakes();
         holder.join().unwrap();
@@ -67,10 +70,7 @@ fn a_wake_during_a_registration_is_not_lost() {
     model(|| {
         let (set, woken) = (Arc::new(WakerSet::default()), Arc::new(Woken::default()));
         let since = set.wake_count();
-        let socket = thread::spawn({
-            let set = Arc::clone(&set);
-            move || std::task::Waker::from(Arc::new(SocketWaker(set))).wake()
-        });
+        let socket = socket_wakes(&set);
         set.defer_wakes();
         set.register(Waiter::Slot(0), &Arc::clone(&woken).into(), since);
         set.release_wakes();
@@ -86,10 +86,7 @@ fn nobody_is_woken_while_the_state_is_locked() {
         let (set, woken) = (Arc::new(WakerSet::default()), Arc::new(Woken::default()));
         register(&set, 0, &woken);
         set.defer_wakes();
-        let socket = thread::spawn({
-            let set = Arc::clone(&set);
-            move || std::task::Waker::from(Arc::new(SocketWaker(set))).wake()
-        });
+        let socket = socket_wakes(&set);
         assert_eq!(woken.times(), 0);
         set.release_wakes();
         socket.join().unwrap();
@@ -104,10 +101,7 @@ fn a_slot_is_woken_once() {
         let (set, first, second) =
             (Arc::new(WakerSet::default()), Arc::new(Woken::default()), Arc::new(Woken::default()));
         register(&set, 0, &first);
-        let socket = thread::spawn({
-            let set = Arc::clone(&set);
-            move || std::task::Waker::from(Arc::new(SocketWaker(set))).wake()
-        });
+        let socket = socket_wakes(&set);
         set.defer_wakes();
         set.wake(Waiter::Slot(0));
         set.wake(Waiter::Slot(1));
