@@ -13,6 +13,7 @@ mod outcome;
 mod place;
 mod program;
 mod settings;
+mod ways;
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use futures_util::future::try_join_all;
 use nestling::{Database, Dialect, Error, params};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use tokio::{
-    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
+    runtime::{Builder, Runtime},
     sync::Barrier,
     time::timeout,
 };
@@ -28,10 +29,11 @@ use tokio::{
 use self::{
     generate::{abandon, insert, join, mark, open, programs, read},
     machine::Machine,
-    model::{Expected, Ways, expect},
+    model::{Expected, expect},
     outcome::{Record, Rows, Seen},
     program::{End, KEYS, Kind, Program, SLOTS},
     settings::{Settings, look},
+    ways::Ways,
 };
 use crate::{harness::Backend, suites::seed::Cases};
 
@@ -68,17 +70,10 @@ async fn prepared(backend: Backend) -> Bench {
     Bench { backend, hasty: hasty.expect("valid options") }
 }
 
-fn ways(backend: &Backend) -> Ways {
-    let on_the_spot = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-    let errors_abort = backend.db.dialect() == Dialect::Postgres;
-    let abandons = backend.db.dialect() != Dialect::Sqlite || !on_the_spot;
-    Ways { errors_abort, abandons, nests_names: !backend.is_mysql(), undoes_settings: errors_abort }
-}
-
 /// Runs a program on an empty table, and says in what the model disagrees.
 async fn check(bench: &Bench, program: &Program) -> Result<(), String> {
     let backend = &bench.backend;
-    let ways = ways(backend);
+    let ways = Ways::of(backend);
     let db = if program.keeps { &bench.hasty } else { &backend.db };
     // What an earlier program has left that failed.
     clear(backend, &committed(backend).await).await;

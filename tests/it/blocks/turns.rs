@@ -19,6 +19,24 @@ async fn echo(db: &Database, number: i64) -> Result<(i64, i64), Error> {
 }
 
 test_on! {
+    [postgres_on_one_thread];
+
+    /// rule 8: a statement that is yet to be prepared holds up no other, though nobody polls it. (On one thread it cannot be
+    /// prepared and sent by one poll.)
+    async fn a_statement_that_is_prepared_does_not_wait_for_one_that_is_not(backend) {
+        let db = &backend.db;
+        let block = db.atomic(|| async {
+            echo(db, 1).await?;
+            let mut unprepared = pin!(db.query("select pg_sleep(600)", params![]));
+            assert!(poll_once(unprepared.as_mut()).await.is_pending());
+            echo(db, 2).await
+        });
+        let answer = tokio::time::timeout(Duration::from_secs(60), block).await;
+        assert!(answer.expect("it does not wait").is_err_and(|error| error.kind() == ErrorKind::RolledBack));
+    }
+}
+
+test_on! {
     every_backend;
 
     /// rule 8

@@ -20,11 +20,11 @@ use tokio::{sync::Notify, task::JoinSet};
 
 use self::keeping::Kept;
 use super::{
-    model::Ways,
     outcome::{Failure, Outcome, Record, Rows, Seen},
     program::{End, Kind, Op, Program, Step, Steps},
     settings::{change, look},
     table_of,
+    ways::Ways,
 };
 
 /// The error type of a program: not nestling's own, as a user's is not.

@@ -11,30 +11,8 @@ use super::{
     outcome::{Cause, Failure, Outcome, Record, Rows, Seen},
     program::{End, Kind, Op, Program, Step, Way, What},
     settings::Settings,
+    ways::Ways,
 };
-
-/// In what the back ends differ.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Ways {
-    /// A failed statement aborts its block (rule 31), or it does not (rule 32).
-    pub(super) errors_abort: bool,
-    /// A statement can be dropped while the server is at it. Where it runs on the spot it cannot.
-    pub(super) abandons: bool,
-    /// Two savepoints of one name may be open. Where they cannot, the second is refused (rule 21).
-    pub(super) nests_names: bool,
-    /// A setting by plain SQL is undone with the block in which it was made.
-    pub(super) undoes_settings: bool,
-}
-
-impl Ways {
-    /// What is kept instead of something that cannot be: a statement that runs on the spot is ready at once.
-    pub(super) fn keeps(self, what: What) -> What {
-        match what {
-            What::Sleep | What::Two if !self.abandons => What::Few,
-            what => what,
-        }
-    }
-}
 
 /// How steps ended.
 enum Flow {
@@ -243,15 +221,19 @@ impl Model<'_> {
 
     fn keep(&mut self, what: What) -> Outcome {
         let what = self.ways.keeps(what);
-        // Nobody knows whether it is ready at its first poll; on the spot it is.
-        if what == What::Short && (!self.ways.abandons || self.choices.choose(2) == 0) {
-            return Outcome::Done;
-        }
+        let is_ready = match what {
+            // Nobody knows whether it is ready at its first poll; on the spot it is.
+            What::Short => !self.ways.abandons || self.choices.choose(2) == 1,
+            // The second may be prepared already, and come ahead of the first, which is not.
+            What::Two => self.ways.pipelines && self.choices.choose(2) == 1,
+            _ => false,
+        };
+        let kept = usize::from(what == What::Two) + usize::from(!is_ready);
         if let Some(frame) = self.frames.last_mut() {
-            frame.in_use = true;
+            frame.in_use |= kept > 0;
         }
-        self.kept += if what == What::Two { 2 } else { 1 };
-        Outcome::Kept
+        self.kept += kept;
+        if is_ready { Outcome::Done } else { Outcome::Kept }
     }
 
     fn finish(&mut self, polls: bool) -> Outcome {
