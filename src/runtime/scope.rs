@@ -21,34 +21,29 @@ pub(crate) trait TaskLocal: Session {
     fn with_thread_context<T>(lend: impl FnOnce(&ThreadContext<Self>) -> T) -> Option<T>;
 }
 
-/// Puts `context` in place, and returns the one before.
+/// Puts what is in `context` in place, and what was in place into `context`.
 #[inline]
-fn replace<S: TaskLocal>(context: Option<Context<S>>) -> Option<Context<S>> {
+fn swap<S: TaskLocal>(context: &mut Option<Context<S>>) {
     // While a thread ends its locals may be gone already: then no code can run that needs a context.
-    S::with_thread_context(|current| current.replace(context)).flatten()
+    S::with_thread_context(|current| *context = current.replace(context.take()));
 }
 
-/// A context in place, until this is dropped.
-pub(crate) struct Entered<'c, S: TaskLocal> {
-    /// Where the context is put back.
-    home: &'c mut Option<Context<S>>,
-    /// What was in place before.
-    outside: Option<Context<S>>,
-}
+/// A context in place, until this is dropped. The context around is kept where it comes from.
+pub(crate) struct Entered<'c, S: TaskLocal>(&'c mut Option<Context<S>>);
 
 impl<'c, S: TaskLocal> Entered<'c, S> {
     /// Puts `context` in place; it comes back when the guard is dropped, by a panic too.
     #[inline]
     pub(crate) fn new(context: &'c mut Option<Context<S>>) -> Self {
-        let outside = replace(context.take());
-        Self { home: context, outside }
+        swap(context);
+        Self(context)
     }
 }
 
 impl<S: TaskLocal> Drop for Entered<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        *self.home = replace(self.outside.take());
+        swap(self.0);
     }
 }
 

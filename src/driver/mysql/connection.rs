@@ -135,8 +135,10 @@ impl MysqlConnection {
         let (text, params) = bound.map_err(|error| DriverError::harmless(error.with_statement(query.sql)))?;
         let sent = self.send(wire, flight, query, (&text, params), want).await;
         let mut answer = sent.map_err(|fault| as_given(fault, &text, query.sql))?;
-        let given: Box<str> = query.sql.into();
-        answer.stream = answer.stream.map(|rows| rows.map_err(move |fault| as_given(fault, &text, &given)).boxed());
+        answer.stream = answer.stream.map(|rows| {
+            let given: Box<str> = query.sql.into();
+            rows.map_err(move |fault| as_given(fault, &text, &given)).boxed()
+        });
         Ok(answer)
     }
 

@@ -74,6 +74,9 @@ impl Refused {
 
 /// Writes a parameter behind its length, and tells whether it is in the text format.
 fn put(at: usize, value: &Value, ty: &Type, out: &mut Vec<u8>) -> Result<bool, Refused> {
+    if let Some(is_text) = put_exact(value, ty, out) {
+        return Ok(is_text);
+    }
     let Some(encoded) = fit(value, ty) else {
         let error = Error::new(ErrorKind::Parameter, format!("parameter ${}: {}", at + 1, Misfit::new(value, ty)));
         return Err(Refused::Misfit(if is_out_of_range(value, ty) { error.out_of_range() } else { error }));
@@ -92,6 +95,27 @@ fn put(at: usize, value: &Value, ty: &Type, out: &mut Vec<u8>) -> Result<bool, R
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
     Ok(encoded.is_text())
+}
+
+/// As [`put`], for the values that are of the very type and far from all limits, as nearly all are. `None`: nothing was written.
+fn put_exact(value: &Value, ty: &Type, out: &mut Vec<u8>) -> Option<bool> {
+    const SMALL: usize = 1 << 20;
+    match (value, ty) {
+        _ if out.len() > SMALL => None,
+        (Value::I64(value), &Type::INT8) => {
+            let mut sized = [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+            sized[4..].copy_from_slice(&value.to_be_bytes());
+            out.extend_from_slice(&sized);
+            Some(false)
+        }
+        (Value::Text(text), &Type::TEXT | &Type::VARCHAR) if text.len() <= SMALL && !text.contains('\0') => {
+            out.reserve(4 + text.len());
+            out.extend_from_slice(&u32::try_from(text.len()).ok()?.to_be_bytes());
+            out.extend_from_slice(text.as_bytes());
+            Some(true)
+        }
+        _ => None,
+    }
 }
 
 /// Why a value cannot be sent as a type.

@@ -304,6 +304,17 @@ proptest! {
         prop_assert_eq!(back::<Vec<Option<i64>>>(ints.clone(), &Type::INT8_ARRAY), ints);
     }
 
+    /// A domain's values are fitted; those of the very type are not.
+    #[test]
+    fn what_needs_no_fitting_is_sent_as_if_it_were_fitted(int: i64, word: String) {
+        let domain = |base: Type| Type::new("d".into(), 99_999, Kind::Domain(base), "public".into());
+        prop_assert_eq!(send(int, &Type::INT8), send(int, &domain(Type::INT8)));
+        for ty in [Type::TEXT, Type::VARCHAR] {
+            let (exact, fitted) = (send(&word[..], &ty), send(&word[..], &domain(ty)));
+            prop_assert_eq!(exact, fitted);
+        }
+    }
+
     #[test]
     fn no_bytes_make_the_decoder_panic(raw: Vec<u8>) {
         for ty in [Type::NUMERIC, Type::INT4_ARRAY, Type::TEXT_ARRAY, Type::JSONB, Type::TIME, Type::DATE] {
