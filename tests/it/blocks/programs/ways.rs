@@ -1,6 +1,6 @@
 //! In what the back ends differ, for the programs and for the model.
 //!
-//! Used by the machine and the model.
+//! Used by the machine and the model. It must not know what a program does, nor what comes of it.
 
 use nestling::Dialect;
 use tokio::runtime::{Handle, RuntimeFlavor};
