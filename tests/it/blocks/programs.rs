@@ -31,7 +31,7 @@ use self::{
     machine::Machine,
     model::{Expected, expect},
     outcome::{Record, Rows, Seen},
-    program::{End, KEYS, Kind, Program, SLOTS},
+    program::{End, KEYS, Kind, Program, SLOTS, Way},
     settings::{Settings, look},
     ways::Ways,
 };
@@ -263,11 +263,14 @@ mod random_programs_agree_with_the_model {
 /// Programs that have failed once, or that stand for a kind of program. Each is run often, as some failed by chance.
 async fn agrees<const N: usize>(backend: Backend, times: u32, scoped: bool, steps: [program::Step; N]) {
     let bench = prepared(backend).await;
-    let program = Program::new(scoped, false, steps);
     for _ in 0..times {
-        if let Err(difference) = check(&bench, &program).await {
-            panic!("{difference}");
-        }
+        agree(&bench, scoped, steps.clone()).await;
+    }
+}
+
+async fn agree<const N: usize>(bench: &Bench, scoped: bool, steps: [program::Step; N]) {
+    if let Err(difference) = check(bench, &Program::new(scoped, false, steps)).await {
+        panic!("{difference}");
     }
 }
 
@@ -337,6 +340,22 @@ test_on! {
         let nested = open(Kind::Atomic, [joined, read()], End::Returns);
         let root = open(Kind::Atomic, [insert(0, 'a'), nested, read()], End::Returns);
         agrees(backend, 1, true, [root, read()]).await;
+    }
+}
+
+test_on! {
+    every_backend;
+
+    /// rules 20, 26, 27 and 37: at whatever moment a savepoint is dropped, the root knows of a transaction that joined in it
+    async fn a_dropped_savepoint_leaves_the_root_what_a_joined_transaction_told_it(backend) {
+        let joined = || open(Kind::Transaction, [insert(1, 'b'), mark(), read()], End::Returns);
+        let fails = || open(Kind::Transaction, [insert(2, 'c')], End::Fails);
+        let bench = prepared(backend).await;
+        for polls in 1..16 {
+            let dropped = open(Kind::Savepoint, [read(), joined(), read(), fails()], End::Returns);
+            let root = [insert(0, 'a'), dropped.dropped(Way::Polls(polls)), read(), insert(3, 'd')];
+            agree(&bench, true, [open(Kind::Atomic, root, End::Returns), read()]).await;
+        }
     }
 }
 

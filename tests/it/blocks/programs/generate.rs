@@ -123,4 +123,12 @@ impl Step {
     pub(super) fn passed(self) -> Self {
         Self { passes: true, ..self }
     }
+
+    /// The block may be dropped before its end.
+    pub(super) fn dropped(mut self, when: Way) -> Self {
+        if let Op::Block { way, .. } = &mut self.op {
+            *way = Some(when);
+        }
+        self
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Used to check the machine. It knows the specification and the dialects, and of nestling the names of its errors alone.
 
+mod dropping;
+
 use std::collections::BTreeSet;
 
 use nestling::ErrorKind;
@@ -9,7 +11,7 @@ use nestling::ErrorKind;
 use super::{
     choices::Choices,
     outcome::{Cause, Failure, Outcome, Record, Rows, Seen},
-    program::{End, Kind, Op, Program, Step, Way, What},
+    program::{End, Kind, Op, Program, Step, What},
     settings::Settings,
     ways::Ways,
 };
@@ -21,21 +23,6 @@ enum Flow {
     /// To be dropped with the block that is so many blocks up.
     Hangs(usize),
     Panics(usize),
-}
-
-/// What has become of a block that is dropped at any moment.
-#[derive(Clone, Copy, PartialEq)]
-enum DropOutcome {
-    /// It had ended by then.
-    Ended,
-    /// It is as if it had hung at its beginning.
-    Undone,
-    /// A root that is committed, though its caller has not heard of it (rule 40).
-    Committed,
-    /// It has no block of its own, and a statement of it was in flight: the block around it is aborted (rule 38).
-    InFlight,
-    /// Its task was aborted before it ran at all.
-    NotBegun,
 }
 
 struct Frame {
@@ -241,37 +228,6 @@ impl Model<'_> {
         if polls { Outcome::Closed(kept) } else { Outcome::Done }
     }
 
-    /// What may come of a block that is dropped at any moment.
-    fn maybe_dropped(&mut self, step: &Step, kind: Kind, body: &[Step], end: End, way: Option<Way>) -> Flow {
-        let mut outcomes = vec![DropOutcome::Ended];
-        if let Some(way) = way {
-            outcomes.push(DropOutcome::Undone);
-            let is_root = self.frames.is_empty() && matches!(kind, Kind::Atomic | Kind::Transaction);
-            outcomes.extend(is_root.then_some(DropOutcome::Committed));
-            let has_no_block = !self.frames.is_empty() && matches!(kind, Kind::Connection | Kind::Transaction);
-            outcomes.extend(has_no_block.then_some(DropOutcome::InFlight));
-            outcomes.extend(matches!(way, Way::Abort(_)).then_some(DropOutcome::NotBegun));
-        }
-        let outcome = outcomes[if outcomes.len() > 1 { self.choices.choose(outcomes.len()) } else { 0 }];
-        if outcome != DropOutcome::Ended {
-            note_numbers(body, &mut self.unknown);
-        }
-        match outcome {
-            DropOutcome::Ended => self.block(step, kind, body, end),
-            DropOutcome::Undone => self.block(step, kind, &[], End::Hangs(0)),
-            DropOutcome::Committed => match self.block(step, kind, body, end) {
-                Flow::Done => Flow::Hangs(0),
-                other => other,
-            },
-            DropOutcome::InFlight => {
-                let flow = self.block(step, kind, &[], End::Hangs(0));
-                self.frames.last_mut().map(|frame| frame.aborted_by.get_or_insert(Cause::Cancelled));
-                flow
-            }
-            DropOutcome::NotBegun => Flow::Hangs(0),
-        }
-    }
-
     fn block(&mut self, step: &Step, kind: Kind, body: &[Step], end: End) -> Flow {
         let inside = !self.frames.is_empty();
         match kind {
@@ -368,15 +324,6 @@ impl Model<'_> {
     fn leave_session(&mut self) {
         if self.pins == 0 && self.frames.is_empty() {
             self.settings = Settings::default();
-        }
-    }
-}
-
-fn note_numbers(steps: &[Step], numbers: &mut BTreeSet<u32>) {
-    for step in steps {
-        numbers.insert(step.number);
-        if let Op::Block { body: inner, .. } | Op::Join { branches: inner, .. } = &step.op {
-            note_numbers(inner, numbers);
         }
     }
 }
