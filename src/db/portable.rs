@@ -14,7 +14,7 @@ use super::Database;
 use crate::{
     data::{params::Params, row::Row, value::Value},
     driver::Dialect,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, panic_text},
 };
 
 /// A statement of `sea_query` that any back end can run.
@@ -80,9 +80,8 @@ portable! {
 fn caught<T>(family: Dialect, write: impl FnOnce() -> T) -> Result<T> {
     // The statement is only read: a panic half-way leaves no visible state.
     panic::catch_unwind(AssertUnwindSafe(write)).map_err(|payload| {
-        let reason =
-            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
-        let text = format!("the statement cannot be written for {family}: {}", reason.unwrap_or("sea_query panicked"));
+        let reason = panic_text(&*payload).unwrap_or("sea_query panicked");
+        let text = format!("the statement cannot be written for {family}: {reason}");
         Error::new(ErrorKind::Unsupported, text)
     })
 }

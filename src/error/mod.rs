@@ -3,6 +3,7 @@
 //! Used by every room. It knows no driver: drivers describe what their server said as a [`ServerError`].
 
 mod in_row;
+mod panic_text;
 mod retries;
 mod retry_error;
 mod server;
@@ -14,6 +15,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 pub use self::retry_error::RetryError;
 pub(crate) use self::{
     in_row::short,
+    panic_text::panic_text,
     server::{ServerClass, ServerError},
     shown::{VALUES, shown, shown_start},
 };

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, panic_text};
 
 /// How a transaction ended, for a hook behind its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,9 +68,8 @@ impl<C> Hook<C> {
         match run.catch_unwind().await {
             Ok(result) => result.map_err(|error| (error, false)),
             Err(payload) => {
-                let text = payload.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                Err((format!("a hook panicked: {}", text.unwrap_or("its payload is no text")).into(), true))
+                let text = panic_text(&*payload).unwrap_or("its payload is no text");
+                Err((format!("a hook panicked: {text}").into(), true))
             }
         }
     }

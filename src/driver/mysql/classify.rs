@@ -67,6 +67,11 @@ pub(super) fn is_for_want_of_slots(error: &Native) -> bool {
     matches!(error, Native::Server(told) if refusal(told).class == ServerClass::NoSlot)
 }
 
+/// Whether the server has refused the password.
+pub(super) fn is_access_denied(error: &Native) -> bool {
+    matches!(error, Native::Server(told) if told.code == 1045)
+}
+
 /// What a server said that refused a connection.
 fn refusal(told: &Told) -> ServerError {
     let class = match told.code {

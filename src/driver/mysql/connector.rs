@@ -1,7 +1,10 @@
 //! [`Connector`]: connects by mysql_async, with the second attempt that two of MySQL's `ssl-mode`s allow. It knows no
 //! URLs.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use mysql_async::{Conn, Error as Native, Opts, OptsBuilder, prelude::Queryable as _};
 #[cfg(feature = "tls")]
@@ -17,6 +20,8 @@ use crate::driver::PasswordSource;
 pub(super) struct Connector {
     opts: Opts,
     password: Option<PasswordSource>,
+    /// Told by the server when the first connection is made, or refused.
+    is_mariadb: Arc<OnceLock<bool>>,
     #[cfg(feature = "tls")]
     fallback: Fallback,
 }
@@ -57,7 +62,7 @@ impl Connector {
 #[cfg(not(feature = "tls"))]
 impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
-        Self { opts, password: None }
+        Self { opts, password: None, is_mariadb: Arc::default() }
     }
 
     fn first(&self) -> Opts {
@@ -78,7 +83,12 @@ impl Connector {
     }
 
     fn login(&self, opts: Opts) -> Login {
-        Login { opts, password: self.password.clone() }
+        Login { opts, password: self.password.clone(), is_mariadb: Arc::clone(&self.is_mariadb) }
+    }
+
+    /// Whether the server is MariaDB, once it has told.
+    pub(super) fn is_mariadb(&self) -> &OnceLock<bool> {
+        &self.is_mariadb
     }
 
     /// The user name.
@@ -90,7 +100,7 @@ impl Connector {
 #[cfg(feature = "tls")]
 impl Connector {
     pub(super) fn straight(opts: Opts) -> Self {
-        Self { opts, password: None, fallback: Fallback::None }
+        Self { opts, password: None, is_mariadb: Arc::default(), fallback: Fallback::None }
     }
 
     /// The options of the first attempt.
@@ -100,12 +110,17 @@ impl Connector {
 
     /// With TLS, or without it where the server has none.
     pub(super) fn or_plain(opts: Opts, plain: Opts) -> Self {
-        Self { opts, password: None, fallback: Fallback::Plain(plain) }
+        Self { opts, password: None, is_mariadb: Arc::default(), fallback: Fallback::Plain(plain) }
     }
 
     /// With TLS, to a server whose certificate may have any name.
     pub(super) fn by_any_name(opts: Opts) -> Self {
-        Self { opts, password: None, fallback: Fallback::Renamed(std::sync::Mutex::default()) }
+        Self {
+            opts,
+            password: None,
+            is_mariadb: Arc::default(),
+            fallback: Fallback::Renamed(std::sync::Mutex::default()),
+        }
     }
 
     /// Connects, and returns the options that worked: further connections for the same session use them.

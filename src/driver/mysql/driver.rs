@@ -1,6 +1,6 @@
 //! [`MysqlDriver`]: one MySQL or MariaDB database: reads its URL and makes connections.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mysql_async::{Opts, OptsBuilder};
@@ -24,8 +24,6 @@ pub(crate) struct MysqlDriver {
     servers: [String; 1],
     namespace: Option<String>,
     statement_cache: usize,
-    /// Told by the server when the first connection is made.
-    is_mariadb: OnceLock<bool>,
 }
 
 impl MysqlDriver {
@@ -62,7 +60,7 @@ impl MysqlDriver {
         let servers = [address(&opts)];
         let namespace = opts.db_name().map(str::to_owned);
         let connector = tls.connector(opts)?.with_password_from(parts.password_source.clone());
-        Ok(Self { connector, servers, namespace, statement_cache, is_mariadb: OnceLock::new() })
+        Ok(Self { connector, servers, namespace, statement_cache })
     }
 }
 
@@ -115,7 +113,7 @@ impl Driver for MysqlDriver {
             let refused = |error| classify::connect(&self.servers[0], self.connector.user(), error);
             let (mut conn, login) = self.connector.connect().await.map_err(refused)?;
             let server = Server::ask(&mut conn).await.map_err(refused)?;
-            self.is_mariadb.get_or_init(|| server.is_mariadb);
+            self.connector.is_mariadb().get_or_init(|| server.is_mariadb);
             let statements = StatementCache::new(server, self.statement_cache);
             let connection = MysqlConnection::new(conn, session, login, server, statements);
             let connection: Box<dyn Connection> = Box::new(connection);
@@ -140,7 +138,7 @@ impl Driver for MysqlDriver {
     }
 
     fn system_name(&self) -> &'static str {
-        if self.is_mariadb.get() == Some(&true) { "mariadb" } else { "mysql" }
+        if self.connector.is_mariadb().get() == Some(&true) { "mariadb" } else { "mysql" }
     }
 
     fn namespace(&self) -> Option<&str> {

@@ -12,6 +12,7 @@ mod connector;
 mod driver;
 #[cfg(feature = "tls")]
 mod fallback;
+mod greeting;
 mod implicit;
 mod in_flight;
 mod kill;

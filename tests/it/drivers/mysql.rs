@@ -12,6 +12,7 @@ mod kept_statements;
 mod login;
 mod names;
 mod param_types;
+mod refused_logins;
 mod results;
 mod rows;
 mod settings;

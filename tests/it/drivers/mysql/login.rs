@@ -25,17 +25,22 @@ async fn log_in(backend: &Backend, user: &str, password: &str) {
     assert!(!format!("{refused} {refused:?}").contains(password), "{refused:?}");
 }
 
-async fn with_user(backend: &Backend, plugin: &str, identified: &str) {
-    let user = &format!("{}_{plugin}", backend.name().replace("nestling", "u"));
-    let admin = backend.observer();
+/// Makes a user of the test's own, whose name is returned.
+pub(super) async fn create_user(backend: &Backend, plugin: &str, identified: &str) -> String {
+    let user = format!("{}_{plugin}", backend.name().replace("nestling", "u"));
     let sql = format!(
         "drop user if exists '{user}'@'%'; create user '{user}'@'%' identified {identified};
          grant all on {}.* to '{user}'@'%'",
         backend.name()
     );
-    admin.batch(&sql).await.expect("a user");
-    log_in(backend, user, "pa55word").await;
-    admin.batch(&format!("drop user '{user}'@'%'")).await.expect("it goes");
+    backend.observer().batch(&sql).await.expect("a user");
+    user
+}
+
+async fn with_user(backend: &Backend, plugin: &str, identified: &str) {
+    let user = create_user(backend, plugin, identified).await;
+    log_in(backend, &user, "pa55word").await;
+    backend.observer().batch(&format!("drop user '{user}'@'%'")).await.expect("it goes");
 }
 
 test_on! {
