@@ -1,16 +1,17 @@
 //! Cancel requests that are late, behind a proxy that says goodbye before it has passed them on: they hit nobody's
 //! statement. Fault kind: the end of the cancel connection was taken for the arrival of the request.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use nestling::{Database, Error, params};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::timeout,
 };
 
-use crate::{harness::Backend, test_servers};
+use crate::{harness::Backend, support::waits::PATIENCE, test_servers};
 
 /// What begins a cancel request: its length and its number.
 const CANCEL: [u8; 8] = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
@@ -37,7 +38,8 @@ impl Late {
 
     /// Passes on the requests that have come, and waits until the server has signalled its session.
     async fn pass_on(&mut self) {
-        let mut request = Some(self.requests.recv().await.expect("a cancel request"));
+        let first = timeout(PATIENCE, self.requests.recv()).await.expect("a cancel request comes");
+        let mut request = Some(first.expect("the proxy is there"));
         while let Some(bytes) = request {
             let mut server = TcpStream::connect(self.upstream).await.expect("the server");
             server.write_all(&bytes).await.expect("the server takes it");
@@ -76,23 +78,52 @@ async fn behind_late_proxy() -> (Backend, Late, Database) {
     (backend, late, db)
 }
 
+/// Waits at the server for as long as somebody else has the lock.
+const WAIT: &str = "select pg_advisory_xact_lock(1)";
+
+/// Runs `work` while [`WAIT`] waits. Behind it, what waits still at the server ends by itself.
+async fn locked<T>(backend: &Backend, work: impl Future<Output = T>) -> T {
+    let admin = backend.observer();
+    let held = admin.connection(|| async {
+        admin.query("select pg_advisory_lock(1)", ()).await?;
+        let out = work.await;
+        admin.query("select pg_advisory_unlock(1)", ()).await?;
+        Ok::<_, Error>(out)
+    });
+    held.await.expect("a lock")
+}
+
+async fn waits(backend: &Backend) {
+    wait_while!(backend.count_running(WAIT).await == 0);
+}
+
+/// Drops `work` while its statement waits at the server, which is then let go.
+async fn dropped_at_the_server(backend: &Backend, work: impl Future<Output = Result<(), Error>>) {
+    let dropped = async {
+        tokio::select! {
+            out = work => panic!("it waits, but {out:?}"),
+            () = waits(backend) => {}
+        }
+    };
+    locked(backend, dropped).await;
+}
+
 /// rule 38: the next user's statement is not the one that is cancelled
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_request_that_is_late_does_not_hit_another_task() {
     let (backend, mut late, db) = behind_late_proxy().await;
     for in_block in [false, true] {
-        let sleep = || async { db.query("select pg_sleep(0.3)", ()).await.map(drop) };
-        let dropped = async { if in_block { db.atomic(sleep).await } else { sleep().await } };
-        let gone = tokio::time::timeout(Duration::from_millis(50), dropped).await;
-        gone.expect_err("it was dropped while it slept");
-        // The statement ends by itself; the request is under way still.
-        let next = tokio::spawn({
+        let wait = || async { db.query(WAIT, ()).await.map(drop) };
+        dropped_at_the_server(&backend, async { if in_block { db.atomic(wait).await } else { wait().await } }).await;
+        // The statement has ended by itself; the request is under way still.
+        let next = locked(&backend, async {
             let db = db.clone();
-            async move { db.query("select pg_sleep(0.5)", params![]).await.map(drop) }
+            let next = tokio::spawn(async move { db.query(WAIT, params![]).await.map(drop) });
+            waits(&backend).await;
+            late.pass_on().await;
+            next
         });
-        wait_while!(backend.count_running("select pg_sleep(0.5)%").await == 0);
-        late.pass_on().await;
-        next.await.expect("no panic").expect("its own statement was never cancelled");
+        next.await.await.expect("no panic").expect("its own statement was never cancelled");
     }
 }
 
@@ -102,8 +133,7 @@ async fn a_connection_that_a_cancel_request_is_under_way_to_goes_with_its_block(
     let (backend, mut late, db) = behind_late_proxy().await;
     let outer = db.atomic(|| async {
         db.execute("insert into item values (1, 'kept')", ()).await?;
-        let nested = db.atomic(|| async { db.query("select pg_sleep(0.3)", ()).await.map(drop) });
-        tokio::time::timeout(Duration::from_millis(50), nested).await.expect_err("it was dropped while it slept");
+        dropped_at_the_server(&backend, db.atomic(|| async { db.query(WAIT, ()).await.map(drop) })).await;
         db.query_one("select pg_backend_pid()", ()).await?.get::<i32>(0)
     });
     let before = outer.await.expect("the block around it goes on");
