@@ -82,11 +82,11 @@ async fn behind_late_proxy() -> (Backend, Late, Database) {
 const WAIT: &str = "select pg_advisory_xact_lock(1)";
 
 /// Runs `work` while [`WAIT`] waits. Behind it, what waits still at the server ends by itself.
-async fn locked<T>(backend: &Backend, work: impl Future<Output = T>) -> T {
+async fn locked<T>(backend: &Backend, work: impl Future<Output = Result<T, Error>>) -> T {
     let admin = backend.observer();
     let held = admin.connection(|| async {
         admin.query("select pg_advisory_lock(1)", ()).await?;
-        let out = work.await;
+        let out = work.await?;
         admin.query("select pg_advisory_unlock(1)", ()).await?;
         Ok::<_, Error>(out)
     });
@@ -102,7 +102,7 @@ async fn dropped_at_the_server(backend: &Backend, work: impl Future<Output = Res
     let dropped = async {
         tokio::select! {
             out = work => panic!("it waits, but {out:?}"),
-            () = waits(backend) => {}
+            () = waits(backend) => Ok(()),
         }
     };
     locked(backend, dropped).await;
@@ -121,7 +121,7 @@ async fn a_cancel_request_that_is_late_does_not_hit_another_task() {
             let next = tokio::spawn(async move { db.query(WAIT, params![]).await.map(drop) });
             waits(&backend).await;
             late.pass_on().await;
-            next
+            Ok(next)
         });
         next.await.await.expect("no panic").expect("its own statement was never cancelled");
     }
