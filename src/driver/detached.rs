@@ -1,8 +1,9 @@
 //! Runs requests that nothing waits for and that need no runtime of the caller: they end what a server still does for a
-//! dropped connection. One thread serves all that come together, so a shutdown with a full pool starts one thread. It
-//! knows no server.
+//! dropped connection. One thread serves all that come while it is at work, so a shutdown with a full pool starts one
+//! thread. It knows no server.
 
 use std::{
+    cell::Cell,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -21,7 +22,7 @@ use tokio::{
 /// The time that one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time that the thread waits for more requests.
+/// The time that the thread waits for more requests, once it has none.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The number of concurrent requests: each needs a further connection to a server that may have none to give.
@@ -84,22 +85,38 @@ fn serve(requests: UnboundedReceiver<Request>) {
         *queue() = None;
         return;
     };
-    runtime.block_on(stream::unfold(requests, next).for_each_concurrent(None, |request| request));
+    let at_work = &Cell::new(0_usize);
+    let serve =
+        stream::unfold(requests, |requests| next(requests, at_work)).for_each_concurrent(None, async |request| {
+            request.await;
+            at_work.set(at_work.get() - 1);
+        });
+    runtime.block_on(serve);
 }
 
-/// The next request; `None` if there was none for a while.
-async fn next(mut requests: UnboundedReceiver<Request>) -> Option<(Request, UnboundedReceiver<Request>)> {
-    if let Ok(request) = timeout(IDLE, requests.recv()).await {
-        return Some((request?, requests));
-    }
-    // Nothing can be added under the lock: a request is either seen here, or starts the next thread.
-    let mut queue = queue();
-    let last = requests.try_recv().ok();
-    if last.is_none() {
-        *queue = None;
-    }
-    drop(queue);
-    Some((last?, requests))
+/// The next request, which is counted; `None` if there was none for a while, and none is at work.
+async fn next(
+    mut requests: UnboundedReceiver<Request>,
+    at_work: &Cell<usize>,
+) -> Option<(Request, UnboundedReceiver<Request>)> {
+    let request = loop {
+        match timeout(IDLE, requests.recv()).await {
+            Ok(request) => break request?,
+            Err(_elapsed) if at_work.get() > 0 => {}
+            Err(_elapsed) => {
+                // Nothing can be added under the lock: a request is either seen here, or starts the next thread.
+                let mut queue = queue();
+                let last = requests.try_recv().ok();
+                if last.is_none() {
+                    *queue = None;
+                }
+                drop(queue);
+                break last?;
+            }
+        }
+    };
+    at_work.set(at_work.get() + 1);
+    Some((request, requests))
 }
 
 #[cfg(test)]
@@ -130,6 +147,24 @@ mod tests {
         assert_eq!(count(None).await, 1);
         assert_eq!(count(Some(true)).await, 1);
         assert_eq!(count(Some(false)).await, 5);
+    }
+
+    #[test]
+    fn a_thread_that_is_at_work_takes_what_comes() {
+        let (tell, told) = channel();
+        for wait in [IDLE * 2, Duration::ZERO] {
+            let tell = tell.clone();
+            detach(move || {
+                let tell = tell.clone();
+                async move {
+                    tell.send(thread::current().id()).unwrap();
+                    sleep(wait).await;
+                    true
+                }
+            });
+            thread::sleep(IDLE * 3 / 2);
+        }
+        assert_eq!(told.recv().unwrap(), told.recv().unwrap());
     }
 
     #[test]
