@@ -122,9 +122,12 @@ async fn next(
 #[cfg(test)]
 mod tests {
     use std::sync::{
+        Arc,
         atomic::{AtomicU32, Ordering},
         mpsc::channel,
     };
+
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -152,19 +155,26 @@ mod tests {
     #[test]
     fn a_thread_that_is_at_work_takes_what_comes() {
         let (tell, told) = channel();
-        for wait in [IDLE * 2, Duration::ZERO] {
-            let tell = tell.clone();
+        let release = Arc::new(Notify::new());
+        let request = |waits: bool| {
+            let (tell, release) = (tell.clone(), Arc::clone(&release));
             detach(move || {
-                let tell = tell.clone();
+                let (tell, release) = (tell.clone(), Arc::clone(&release));
                 async move {
                     tell.send(thread::current().id()).unwrap();
-                    sleep(wait).await;
+                    if waits {
+                        release.notified().await;
+                    }
                     true
                 }
             });
-            thread::sleep(IDLE * 3 / 2);
-        }
-        assert_eq!(told.recv().unwrap(), told.recv().unwrap());
+            told.recv().unwrap()
+        };
+        let first = request(true);
+        // Nothing comes for longer than it would wait for.
+        thread::sleep(IDLE * 3 / 2);
+        assert_eq!(request(false), first);
+        release.notify_one();
     }
 
     #[test]

@@ -110,17 +110,12 @@ impl Connector {
 
     /// With TLS, or without it where the server has none.
     pub(super) fn or_plain(opts: Opts, plain: Opts) -> Self {
-        Self { opts, password: None, is_mariadb: Arc::default(), fallback: Fallback::Plain(plain) }
+        Self { fallback: Fallback::Plain(plain), ..Self::straight(opts) }
     }
 
     /// With TLS, to a server whose certificate may have any name.
     pub(super) fn by_any_name(opts: Opts) -> Self {
-        Self {
-            opts,
-            password: None,
-            is_mariadb: Arc::default(),
-            fallback: Fallback::Renamed(std::sync::Mutex::default()),
-        }
+        Self { fallback: Fallback::Renamed(std::sync::Mutex::default()), ..Self::straight(opts) }
     }
 
     /// Connects, and returns the options that worked: further connections for the same session use them.
