@@ -237,7 +237,6 @@ test_on! {
             inside = reached => inside.unwrap(),
             out = &mut request => panic!("it yields: {out:?}"),
         }
-        proxy.reset();
         proxy.stall_at(1);
         tokio::select! {
             biased;

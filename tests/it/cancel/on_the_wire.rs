@@ -82,7 +82,6 @@ test_on! {
                 proxy.left_with(1).await;
                 let parental = db.atomic(|| async {
                     insert(db, parent).await?;
-                    proxy.reset();
                     proxy.stall_at(message);
                     let block = db.atomic(|| async {
                         insert(db, child).await?;
@@ -133,7 +132,6 @@ test_on! {
         for (what, call) in calls {
             for message in 1.. {
                 backend.db = Database::builder(&url).max_connections(1).build().expect("the proxy's URL");
-                proxy.reset();
                 proxy.stall_at(message);
                 let out = tokio::select! {
                     biased;
@@ -145,8 +143,9 @@ test_on! {
                 backend.sessions_are_those_of(&backend.db).await;
                 backend.observer().batch("delete from item").await.expect("the table is free");
                 all_is_well(&backend, what).await;
-                // Its goodbye passes the proxy too, and must not be counted for the next one.
+                // What it has sent passes the proxy too, and must not be counted for the next one.
                 backend.db.close().await;
+                proxy.left_with(0).await;
                 if let Some(out) = out {
                     out.unwrap_or_else(|error| panic!("{what}: {error:?}"));
                     assert!(message > 5, "{what} was held {message} times only");

@@ -233,7 +233,6 @@ fn nothing_is_left_when_a_runtime_ends_with_a_message_on_its_way() {
         let (how, end) = ENDS[message / 2 % ENDS.len()];
         let what = format!("{how} at message {message}");
         let inner = runtime(message / 2 % 3);
-        proxy.reset();
         proxy.stall_at(message);
         let ended = inner.block_on(async {
             let db = Database::builder(&url).min_connections(1).build().expect("the proxy's URL");
@@ -249,6 +248,7 @@ fn nothing_is_left_when_a_runtime_ends_with_a_message_on_its_way() {
         outer.block_on(async {
             backend.settled().await;
             backend.sessions_come_to(0).await;
+            proxy.left_with(0).await;
             // A worker may have gone on until it saw that the runtime ends.
             let committing = proxy.counts().queries().iter().any(|sql| sql.ends_with("COMMIT"));
             assert!(committing || backend.items().await.is_empty(), "{what}: committed without a COMMIT");

@@ -238,7 +238,6 @@ test_on! {
             let block = db.atomic(|| async {
                 insert(db, 1, "who knows").await?;
                 register(db, &diary, "root").await?;
-                proxy.reset();
                 proxy.stall_at(1);
                 Ok::<_, Error>(())
             });

@@ -44,7 +44,6 @@ test_on! {
         let result = {
             let block = db.atomic(|| async {
                 insert(db, 1, "who knows").await?;
-                proxy.reset();
                 proxy.stall_at(1);
                 Ok::<_, Error>(())
             });

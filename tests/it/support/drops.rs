@@ -65,7 +65,6 @@ pub(crate) async fn drop_at_every_message<F: Future>(
 ) -> usize {
     for message in 1..TOO_MANY {
         proxy.left_with(1).await;
-        proxy.reset();
         proxy.stall_at(message);
         let out = {
             let mut future = Box::pin(make(message));

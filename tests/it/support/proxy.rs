@@ -160,9 +160,12 @@ impl Proxy {
         self.shared.state().stall = Some(Box::new(predicate));
     }
 
-    /// Holds the `k`-th message since the last reset, from 1, whoever sends it, start-up included.
+    /// Sets all counts to zero, and holds the `k`-th message from now on, from 1, whoever sends it, start-up included. Both
+    /// in one: what passed in between would have a number, and could not be held.
     pub(crate) fn stall_at(&self, k: usize) {
-        self.stall_when(move |message| message.index == k);
+        let mut state = self.shared.state();
+        state.counts = Counts::default();
+        state.stall = Some(Box::new(move |message| message.index == Some(k)));
     }
 
     /// Puts `to` in the place of `from` in what clients send from now on; or, with nothing, no longer does. What is counted
@@ -218,7 +221,8 @@ impl Shared {
         let State { counts, sessions, stall, .. } = &mut *guard;
         let session = sessions.get_mut(&connection)?;
         let frame = session.next(from, bytes)?;
-        counts.total += 1;
+        let is_goodbye = from == Side::Client && frame.tag == 'X';
+        counts.total += usize::from(!is_goodbye);
         let (meaning, answer) = match from {
             Side::Client => (counts.client_sent(connection, session, &frame), None),
             Side::Server => session.server_sent(&frame),
@@ -227,7 +231,8 @@ impl Shared {
             Meaning::Simple(text) | Meaning::Prepare(text) | Meaning::Execute(text) | Meaning::Outcome(text) => text,
             Meaning::Startup | Meaning::Cancel | Meaning::Other => String::new(),
         };
-        let message = Message { index: counts.total, connection, from, tag: frame.tag, text };
+        let index = (!is_goodbye).then_some(counts.total);
+        let message = Message { index, connection, from, tag: frame.tag, text };
         let len = frame.len;
         let holds = stall.as_mut().is_some_and(|predicate| predicate(&message));
         if holds {

@@ -105,7 +105,6 @@ test_on! {
         for message in 1..crate::drops::TOO_MANY {
             let db = with_callbacks(backend.builder()).build().expect("valid options");
             proxy.left_with(0).await;
-            proxy.reset();
             proxy.stall_at(message);
             let out = {
                 let mut future = Box::pin(db.query("select 3", params![]));

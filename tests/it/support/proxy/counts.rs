@@ -21,7 +21,7 @@ pub(crate) struct Counts {
     pub(crate) cancels: usize,
     /// Messages of clients by type byte, start-up excluded.
     pub(crate) messages: BTreeMap<char, usize>,
-    /// Messages of both sides, start-up included: one past the last useful argument of [`super::Proxy::stall_at`].
+    /// Messages of both sides, start-up included, goodbyes not: the last useful argument of [`super::Proxy::stall_at`].
     pub(crate) total: usize,
     /// What was sent, in order.
     pub(crate) steps: Vec<Step>,
@@ -69,8 +69,9 @@ pub(crate) enum StepKind {
 /// A message, as a predicate of [`super::Proxy::stall_when`] sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// Its place among all messages since the last reset, from 1.
-    pub(crate) index: usize,
+    /// Its place among all messages since the last reset, from 1. A goodbye has none: nobody waits for it, so it may come
+    /// whenever it likes, after a reset too.
+    pub(crate) index: Option<usize>,
     pub(crate) connection: usize,
     pub(crate) from: Side,
     /// The type byte; `'\0'` if it has none.
