@@ -250,10 +250,11 @@ SQL
 
 mysql_ready() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 run_mysql() {
+    # Messages of more than 16 MiB are sent in parts; the default of 64 MiB would cost a debug build a minute to look through.
     start "$base/mysql.log" "$mariadb_user" "$base/mysql-server.sh" exec "$mysql_root" --datadir="$base/mysql" --tmpdir="$base/mysql-tmp" \
         --bind-address=127.0.0.1 --port="$port" --socket="$base/sockets/mysql.sock" --pid-file="$base/mysql-tmp/mysql.pid" --mysqlx=OFF --skip-log-bin \
         --secure-file-priv=NULL --init-file="$base/mysql-init.sql" --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M \
-        --max-connections=300 --skip-name-resolve --innodb-doublewrite=OFF
+        --max-connections=300 --skip-name-resolve --innodb-doublewrite=OFF --max-allowed-packet=20M
 }
 
 # In front of the PostgreSQL. Each database has four server sessions, which its clients share transaction by transaction.

@@ -214,7 +214,9 @@ impl Database {
                 }),
             }
         };
-        until(limits.deadline, leased, || false).await?.unwrap_or_else(|| limits.check())
+        let outcome = until(limits.deadline, leased, || false).await?.unwrap_or_else(|| limits.check());
+        // The block may have ended meanwhile, whatever came of the wait (rule 6).
+        outcome.map_err(|error| frame.check_open().err().unwrap_or(error))
     }
 
     /// The error of a block at its deadline, on its way to the caller.

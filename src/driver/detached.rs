@@ -180,6 +180,16 @@ mod tests {
     #[test]
     fn one_thread_carries_out_all_requests_item_1_5() {
         let (tell, told) = channel();
+        // The thread stays meanwhile, however long the requests take to come.
+        let release = Arc::new(Notify::new());
+        let held = Arc::clone(&release);
+        detach(move || {
+            let held = Arc::clone(&held);
+            async move {
+                held.notified().await;
+                true
+            }
+        });
         for _ in 0..50 {
             let tell = tell.clone();
             let attempts = AtomicU32::new(0);
@@ -193,6 +203,7 @@ mod tests {
             });
         }
         drop(tell);
+        release.notify_one();
         let threads: Vec<_> = told.iter().collect();
         assert_eq!(threads, [threads[0]; 100], "each is made until it has its effect, all on one thread");
     }

@@ -103,17 +103,13 @@ where
 
 /// Drops the templates of this URL that are a day old, or that nobody has ended, unless they are in use.
 pub(super) async fn drop_stale(server: &TestServer, url: &str) -> Result<()> {
-    let sql = "select datname::text, not datallowconn, shobj_description(oid, 'pg_database') from pg_database
-               where starts_with(datname, $1) and pg_get_userbyid(datdba) = current_user";
-    for row in server.db.query(sql, [Value::from(PREFIX)]).await? {
-        let (name, is_whole, made): (String, bool, Option<String>) = row.to()?;
-        let is_wanted = is_whole && !made.and_then(|made| made.parse().ok()).is_some_and(is_old);
-        let Some(template) = Template::parse(&name, url).filter(|_| !is_wanted) else { continue };
+    for template in stale(&server.db, PREFIX).await?.iter().filter_map(|name| Template::parse(name, url)) {
         server
             .db
             .connection(|| async {
                 let lock = server.db.query_one("select pg_try_advisory_lock($1)", [Value::from(template.lock)]).await?;
-                if lock.get(0)? {
+                // Who had the lock may have made it whole meanwhile.
+                if lock.get(0)? && stale(&server.db, &template.name).await?.contains(&template.name) {
                     server.drop(&template.name).await?;
                 }
                 Ok::<_, Error>(())
@@ -121,4 +117,18 @@ pub(super) async fn drop_stale(server: &TestServer, url: &str) -> Result<()> {
             .await?;
     }
     Ok(())
+}
+
+/// The templates whose names begin so that are a day old, or that nobody has ended.
+async fn stale(db: &Database, prefix: &str) -> Result<Vec<String>> {
+    let sql = "select datname::text, not datallowconn, shobj_description(oid, 'pg_database') from pg_database
+               where starts_with(datname, $1) and pg_get_userbyid(datdba) = current_user";
+    let mut names = Vec::new();
+    for row in db.query(sql, [Value::from(prefix)]).await? {
+        let (name, is_whole, made): (String, bool, Option<String>) = row.to()?;
+        if !is_whole || made.and_then(|made| made.parse().ok()).is_some_and(is_old) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }

@@ -68,7 +68,7 @@ const GRACE: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The same where a transaction must survive.
-const SPARING_PATIENCE: Duration = Duration::from_secs(5);
+const SPARING_PATIENCE: Duration = Duration::from_secs(10);
 
 impl MysqlConnection {
     /// A new connection, on the current runtime.

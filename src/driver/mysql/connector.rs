@@ -51,7 +51,13 @@ impl Connector {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_WAIT);
         };
-        while helper.query_first::<u8, _>(&listed).await?.is_some() {
+        loop {
+            match helper.query_first::<u8, _>(&listed).await {
+                Ok(None) => break,
+                // MySQL cannot show the list while any session sends bytes that are no text.
+                Ok(Some(_)) | Err(Native::Server(_)) => {}
+                Err(error) => return Err(error),
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_WAIT);
         }

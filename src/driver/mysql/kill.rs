@@ -55,13 +55,13 @@ impl Killer {
         let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
         while is_same() {
             if waited >= patience {
-                return self.kill_session();
+                return self.kill_session("its statement goes on");
             }
             let began = Instant::now();
             let request = Request::default();
             let out = self.ask_until(&request, over.as_mut()).await;
             if request.is_unanswered() {
-                return self.kill_session();
+                return self.kill_session("a KILL QUERY was not answered");
             }
             if out.is_some() {
                 return out;
@@ -79,7 +79,8 @@ impl Killer {
         Some(over.await)
     }
 
-    fn kill_session<T>(&self) -> Option<T> {
+    fn kill_session<T>(&self, reason: &str) -> Option<T> {
+        tracing::debug!(target: "nestling", session = self.id, reason, "a session is ended");
         end_session(self.login.clone(), self.id);
         None
     }

@@ -34,7 +34,7 @@ const WAIT: Duration = Duration::from_secs(10);
 const LOGINS: u32 = 3;
 
 /// The time that a server has to greet.
-const GREETING: Duration = Duration::from_secs(2);
+const GREETING: Duration = Duration::from_secs(10);
 
 impl Login {
     pub(super) async fn connect(&self) -> Result<Conn, Native> {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The time that restoring variables may take: see [`StallDetector`](super::stall_detector::StallDetector) for why a result may not come.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Wire {
     /// Sends steps and a statement without parameters that returns no rows to the caller, as one message.

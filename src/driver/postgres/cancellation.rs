@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{classify, wire::Wire};
-use crate::transaction::impact::DriverError;
+use crate::transaction::impact::{CancelScope, DriverError};
 
 /// The time that a connection may take to become idle before it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,23 +15,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// each time.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
+/// The time for a SAVEPOINT to complete whose transaction must survive. It takes the server no time, unless the server is very
+/// busy.
+const SAVEPOINT_WAIT: Duration = Duration::from_millis(250);
+
 impl Wire {
     /// Cancels what is outstanding, and returns when no cancel request is under way any more.
-    pub(super) async fn stop(self: Arc<Self>) {
+    pub(super) async fn stop(self: Arc<Self>, scope: CancelScope) {
         // A future that is kept and not polled must not delay the answers behind it.
         self.link.revoke();
-        if self.is_busy() && timeout(PATIENCE, self.cancel_all()).await.is_err() {
+        if self.is_busy() && timeout(PATIENCE, self.cancel_all(scope)).await.is_err() {
             self.mark_broken();
         }
     }
 
-    async fn cancel_all(&self) {
+    async fn cancel_all(&self, scope: CancelScope) {
         // If a SAVEPOINT were cancelled, the block around it would be lost too. Its answer comes with that of the
-        // statement; but it takes the server no time, so after this wait the statement is running. A statement that has
+        // statement; but after this wait the statement is running. A statement that has
         // failed is complete: the server sends its error ahead of ReadyForQuery, and the native client returns it at
         // once.
+        let steps_wait = if scope == CancelScope::Transaction { SAVEPOINT_WAIT } else { FIRST_WAIT };
         if (self.has_steps_outstanding() || self.link.status().has_failed)
-            && let Ok(through) = timeout(FIRST_WAIT, self.round_trip()).await
+            && let Ok(through) = timeout(steps_wait, self.round_trip()).await
         {
             return self.after_round_trip(through);
         }

@@ -245,8 +245,8 @@ impl Connection for PostgresConnection {
         })
     }
 
-    fn cancel(&self, _either: CancelScope) -> BoxFuture<'static, ()> {
-        Box::pin(Arc::clone(&self.wire).stop())
+    fn cancel(&self, scope: CancelScope) -> BoxFuture<'static, ()> {
+        Box::pin(Arc::clone(&self.wire).stop(scope))
     }
 
     fn state(&self) -> State {

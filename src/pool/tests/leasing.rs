@@ -60,6 +60,7 @@ async fn a_connection_that_was_used_just_now_is_at_hand() {
     let (generation, driver) = generation(2, 0);
     assert!(generation.try_lease(0).is_none(), "there is none yet");
     drop(generation.lease(0).await.unwrap());
+    generation.wait_queue.stay_fresh();
     let lease = generation.try_lease(0).expect("it lies ready");
     assert!(generation.try_lease(0).is_none(), "it is in use");
     assert_eq!((number(&lease, &driver).await, driver.made()), (0, 1));
@@ -92,6 +93,7 @@ async fn a_connection_of_an_older_epoch_is_not_leased() {
     assert_eq!(number(&newer, &driver).await, 2);
     drop((used, newer));
     assert_eq!(generation.wait_queue.ready(), 1, "the one that was in use is not kept");
+    generation.wait_queue.stay_fresh();
     assert_eq!(number(&generation.try_lease(0).expect("the newer one"), &driver).await, 2);
     assert!(driver.session(0).take_asked().is_empty() && driver.session(1).take_asked().is_empty());
 }
@@ -111,6 +113,7 @@ async fn a_connection_is_asked_first_if_another_was_found_dead() {
         assert_eq!(driver.session(0).take_asked(), ["SELECT 1"]);
         assert_eq!(number(&lease, &driver).await, usize::from(!answers));
         drop(lease);
+        generation.wait_queue.stay_fresh();
         assert!(generation.try_lease(0).is_some(), "it is trusted from now on");
     }
 }
@@ -139,6 +142,7 @@ async fn a_connection_that_was_idle_for_long_is_looked_at_first() {
 async fn a_task_that_holds_all_connections_gets_no_other() {
     let (generation, driver) = generation(1, 0);
     drop(generation.lease(0).await.unwrap());
+    generation.wait_queue.stay_fresh();
     for held in [1, 2] {
         assert!(generation.try_lease(held).is_none());
         let refused: Error = generation.lease(held).await.expect_err("it would wait for itself");
@@ -158,11 +162,13 @@ fn the_first_lease_on_a_runtime_begins_to_make_connections_ahead() {
         assert!(generation.try_lease(0).is_none());
         let lease = generation.lease(0).await.unwrap();
         until(|| generation.wait_queue.ready() == 2).await;
+        generation.wait_queue.stay_fresh();
         assert!(generation.try_lease(0).is_some(), "there is a task that makes them");
         drop(lease);
     });
     assert_eq!((generation.wait_queue.ready(), driver.made()), (3, 3));
     runtime().block_on(async {
+        generation.wait_queue.stay_fresh();
         // That task went with its runtime.
         assert!(generation.try_lease(0).is_none(), "although one lies ready");
         let leases = [generation.lease(0).await.unwrap(), generation.try_lease(0).expect("there is a task again")];

@@ -4,7 +4,19 @@ use std::{pin::pin, sync::Mutex, time::Duration};
 
 use nestling::{Context, Database, Error, ErrorKind, params, status::Status};
 
-use crate::harness::{Backend, insert, poll_once};
+use crate::{
+    harness::{Backend, insert, poll_once},
+    support::waits::PATIENCE,
+};
+
+/// What ends a statement's wait for a connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum WaitEnd {
+    ComesFree,
+    PoolTime,
+    BlockTime,
+    Deadline,
+}
 
 /// How a block comes to its end.
 #[derive(Debug, Clone, Copy)]
@@ -252,19 +264,15 @@ test_on! {
 
     /// rule 6: it had its turn and was waiting for a connection
     async fn a_statement_that_waits_for_a_connection_gets_frame_closed(backend) {
-        for comes_free in [true, false] {
-            let wait = if comes_free { Duration::from_secs(10) } else { Duration::from_millis(60) };
+        for end in [WaitEnd::ComesFree, WaitEnd::PoolTime, WaitEnd::BlockTime, WaitEnd::Deadline] {
+            let short = Duration::from_secs(1);
+            let wait = if end == WaitEnd::PoolTime { short } else { PATIENCE };
             let options = |options: nestling::DatabaseBuilder| options.max_connections(1).acquire_timeout(wait);
             let backend = if backend.is_postgres() { Backend::postgres().await } else { Backend::sqlite().await };
             let backend = backend.with_items().await.with(options);
             let db = &backend.db;
-            let context = Mutex::new(None);
-            let mut root = Box::pin(db.atomic(|| async {
-                *context.lock().expect("no panic") = Some(Context::current());
-                std::future::pending::<Result<(), Error>>().await
-            }));
-            assert!(poll_once(root.as_mut()).await.is_pending());
-            let context = context.lock().expect("no panic").take().expect("captured");
+            // The time is one for the making of a connection too, and too short for it where the machine is busy.
+            wait_while!(db.connect().await.is_err());
             // The holder of the only connection is another task.
             let (free, until) = tokio::sync::oneshot::channel::<()>();
             let (held, holds) = tokio::sync::oneshot::channel::<()>();
@@ -280,12 +288,24 @@ test_on! {
                     .await
             });
             holds.await.expect("the connection is taken");
+            let context = Mutex::new(None);
+            let root = match end {
+                WaitEnd::BlockTime => db.build_transaction().acquire_timeout(short),
+                WaitEnd::Deadline => db.build_transaction().timeout(short),
+                WaitEnd::ComesFree | WaitEnd::PoolTime => db.build_transaction(),
+            };
+            let mut root = Box::pin(root.atomic(|| async {
+                *context.lock().expect("no panic") = Some(Context::current());
+                std::future::pending::<Result<(), Error>>().await
+            }));
+            assert!(poll_once(root.as_mut()).await.is_pending());
+            let context = context.lock().expect("no panic").take().expect("captured");
             let mut late = Box::pin(context.enter(insert(db, 1, "late")));
             assert!(poll_once(late.as_mut()).await.is_pending());
             assert_eq!(db.stats().waiting, 1, "it waits for the connection");
             drop(root);
-            let free = if comes_free { free.send(()).expect("it waits"); None } else { Some(free) };
-            assert_eq!(late.await.expect_err("closed").kind(), ErrorKind::FrameClosed);
+            let free = if end == WaitEnd::ComesFree { free.send(()).expect("it waits"); None } else { Some(free) };
+            assert_eq!(late.await.expect_err("closed").kind(), ErrorKind::FrameClosed, "{end:?}");
             free.into_iter().for_each(|free| free.send(()).expect("it waits"));
             holder.await.expect("no panic").expect("it commits");
             backend.settled().await;
@@ -313,12 +333,7 @@ test_on! {
                     late = Some((statement, sent));
                     std::future::pending::<Result<(), Error>>().await
                 }));
-                while poll_once(block.as_mut()).await.is_pending() {
-                    if db.stats().statements >= 3 {
-                        break;
-                    }
-                    tokio::task::yield_now().await;
-                }
+                wait_while!(poll_once(block.as_mut()).await.is_pending() && db.stats().statements < 3, by yielding);
             }
             let (statement, sent) = late.expect("it was sent");
             let rows = db.query("select name from item", params![]).await?;

@@ -35,7 +35,7 @@ async fn wired() -> (Backend, Proxy) {
 async fn a_root_sends_begin_and_commit_and_a_deeper_block_savepoint_and_release() {
     let (backend, proxy) = wired().await;
     // Behind a delay no answer comes between two requests of one poll, however busy the machine is.
-    proxy.set_delay(Duration::from_millis(10));
+    proxy.set_delay(Duration::from_millis(200));
     let db = &backend.db;
     let work = db.atomic(|| async {
         insert(db, 1, "one").await?;
@@ -133,6 +133,8 @@ test_on! {
             .await
             .with(|options| options.max_connections(1).acquire_timeout(Duration::from_secs(1)));
         let db = &backend.db;
+        // The time is one for the making of a connection too.
+        wait_while!(db.connect().await.is_err());
         let holder = db.atomic(|| async {
             db.query("select 1", params![]).await?;
             let other = db.clone();

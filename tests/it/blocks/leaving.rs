@@ -168,13 +168,8 @@ async fn a_connection_that_was_lost_before_commit_is_no_unknown_outcome() {
         insert(db, 1, "lost").await?;
         proxy.cut();
         // The client has heard of it when its task has read the end of the stream.
-        while db
-            .with_postgres(|client| async move { Ok::<_, Error>(client.is_closed()) })
-            .await
-            .is_ok_and(|closed| !closed)
-        {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let is_closed = || db.with_postgres(|client| async move { Ok::<_, Error>(client.is_closed()) });
+        wait_while!(is_closed().await.is_ok_and(|closed| !closed));
         Ok::<_, Mine>(())
     });
     let Err(Mine::Db(error)) = work.await else { panic!("nothing was committed") };
@@ -272,7 +267,7 @@ async fn the_source_of_rolled_back_is_the_first_error() {
     assert_eq!(error.kind(), ErrorKind::RolledBack);
     assert!(error.is_unique_violation(), "{error:?}");
     // Behind a delay no answer comes between two requests of one poll, however busy the machine is.
-    proxy.set_delay(Duration::from_millis(10));
+    proxy.set_delay(Duration::from_millis(500));
     proxy.reset();
     db.atomic(|| insert(db, 1, "kept")).await.expect("it commits");
     assert_eq!(proxy.counts().flights, 2);

@@ -35,10 +35,7 @@ use self::{
     settings::{Settings, look},
     ways::Ways,
 };
-use crate::{harness::Backend, suites::seed::Cases};
-
-/// How long one program may take: far longer than any does that does not hang.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::{harness::Backend, suites::seed::Cases, support::waits::PATIENCE};
 
 /// A database with an empty table, and two handles to it.
 struct Bench {

@@ -165,9 +165,11 @@ async fn four_joined_statements_cost_one_round_trip_together() {
             || async { tokio::try_join!(statement(db), statement(db), statement(db), statement(db)).map(|_| ()) };
         ok(db.atomic(body).await);
     };
+    joined().await;
+    wire.backend.settled().await;
     // However slow this machine is, no answer comes before all of them were sent.
-    wire.proxy.set_delay(Duration::from_millis(50));
-    let (counts, cost) = wire.warm(joined).await;
+    wire.proxy.set_delay(Duration::from_millis(500));
+    let (counts, cost) = wire.cold(joined).await;
     assert_eq!(counts.flights, 2);
     // Those that cannot know yet whether BEGIN has succeeded do not run outside a transaction.
     let guard = "SAVEPOINT _n0; RELEASE SAVEPOINT _n0";

@@ -6,7 +6,10 @@ use futures_util::FutureExt as _;
 use nestling::{Error, params};
 use tokio::{sync::oneshot, task};
 
-use crate::harness::{insert, poll_once};
+use crate::{
+    harness::{insert, poll_once},
+    support::waits::PATIENCE,
+};
 
 #[derive(Debug, PartialEq)]
 enum Mine {
@@ -81,7 +84,7 @@ test_on! {
         there.await.expect("the body runs in its own task, though nobody polls the caller");
         assert_eq!(backend.open_at_server().await, 1);
         drop(call);
-        tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the body is dropped").expect_err("and sent nothing");
+        tokio::time::timeout(PATIENCE, gone).await.expect("the body is dropped").expect_err("and sent nothing");
         backend.settled().await;
         assert!(backend.items().await.is_empty());
     }

@@ -112,7 +112,7 @@ async fn joined_statements_of_a_frame_share_one_round_trip() {
     let db = &backend.db;
     echo(db, 1).await.expect("the statement is warm now");
     // Behind a delay no answer comes between two requests of one poll, however busy the machine is.
-    proxy.set_delay(Duration::from_millis(10));
+    proxy.set_delay(Duration::from_millis(500));
     proxy.reset();
     let work = db.atomic(|| async {
         let (one, two, three, four) = tokio::join!(echo(db, 1), echo(db, 2), echo(db, 3), echo(db, 4));

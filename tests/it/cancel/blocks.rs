@@ -106,12 +106,17 @@ test_on! {
         let db = &backend.db;
         let result = db.atomic(|| async {
             insert(db, "root").await?;
+            let (at, reached) = oneshot::channel();
             let inner = db.clone();
             let joined = db.transaction(|| async move {
                 insert(&inner, "joined").await?;
+                at.send(()).expect("the test waits for it");
                 std::future::pending::<Result<(), Error>>().await
             });
-            timeout(Duration::from_millis(50), joined).await.expect_err("it waits for ever");
+            tokio::select! {
+                out = joined => panic!("it waits for ever: {out:?}"),
+                inside = reached => inside.expect("it is inside"),
+            }
             let next = insert(db, "next").await.expect_err("the root is marked");
             assert_eq!(next.kind(), ErrorKind::RollbackOnly);
             Ok::<_, Error>(())
@@ -206,14 +211,13 @@ async fn a_rollback_that_fails_does_not_hide_that_the_body_was_cancelled() {
             task.abort();
             assert!(task.await.expect_err("it was aborted").is_cancelled());
         } else {
-            let elapsed = timeout(BOUND, async {
-                tokio::join!(body, async {
-                    reached.await.expect("it is inside both blocks");
-                    proxy.cut();
-                })
-            });
-            // A deadline that is over by then.
-            timeout(Duration::from_millis(50), elapsed).await.expect_err("it is over, and nothing else");
+            let mut body = Box::pin(body);
+            tokio::select! {
+                _ = &mut body => panic!("it waits for ever"),
+                inside = reached => inside.expect("it is inside both blocks"),
+            }
+            proxy.cut();
+            timeout(Duration::ZERO, body).await.expect_err("it is over, and nothing else");
         }
         all_is_well(&backend, "after the cut").await;
     }

@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use nestling::{Dialect, Error, ErrorKind};
 
-use crate::drops::{
-    TOO_MANY, all_is_well, blocks, drop_at_every_await, insert, native, polled, statements, transactions,
+use crate::{
+    drops::{TOO_MANY, all_is_well, blocks, drop_at_every_await, insert, native, polled, statements, transactions},
+    support::waits::PATIENCE,
 };
 
 test_on! {
@@ -131,7 +132,7 @@ test_on! {
     /// rules 34 and 58: closing that was dropped leaves the database closed, the open transaction alone, and a second
     /// close waits for it
     async fn close_can_be_dropped_and_called_again(backend) {
-        let backend = backend.with_items().await.with_put().await;
+        let backend = backend.with_items().await.with_put().await.with(|options| options.close_timeout(PATIENCE));
         let db = &backend.db;
         let (inside, entered) = tokio::sync::oneshot::channel();
         let (go, going) = tokio::sync::oneshot::channel();

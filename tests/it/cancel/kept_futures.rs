@@ -20,7 +20,7 @@ use crate::{
 
 /// The longest that the end of a block may take, with time to spare for a busy machine. It is well below the turn
 /// time-out of the handles that are not meant to wait for it.
-const BOUND: Duration = Duration::from_secs(10);
+const BOUND: Duration = Duration::from_secs(30);
 
 /// How the block ends that something is kept beyond.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -288,7 +288,7 @@ test_on! {
     async fn an_error_does_not_wait_for_a_statement_of_another_task(backend) {
         let backend = backend.with_items().await;
         let db = &backend.db;
-        let (sql, own) = (backend.choose("select pg_sleep(30)", "select sleep(30)", ""), db.clone());
+        let (sql, own) = (backend.choose("select pg_sleep(300)", "select sleep(300)", ""), db.clone());
         let began = Instant::now();
         let mut sleeper = None;
         let block = db.atomic(|| async {
@@ -296,7 +296,7 @@ test_on! {
             let mut sleeping: Query = Box::pin(Context::current().enter(async move { own.query(sql, ()).await }));
             assert!(matches!(poll_once(sleeping.as_mut()).await, Poll::Pending));
             sleeper = Some(tokio::spawn(sleeping));
-            wait_while!(backend.count_running("%sleep(30)%").await == 0);
+            wait_while!(backend.count_running("%sleep(300)%").await == 0);
             Err::<(), _>(own_error())
         });
         assert_eq!(block.await.unwrap_err().kind(), ErrorKind::Config);

@@ -78,32 +78,36 @@ async fn behind_late_proxy() -> (Backend, Late, Database) {
     (backend, late, db)
 }
 
-/// Waits at the server for as long as somebody else has the lock.
-const WAIT: &str = "select pg_advisory_xact_lock(1)";
+/// A statement that waits at the server for as long as somebody else has the lock, which is the test's own.
+fn waiting(backend: &Backend) -> String {
+    format!("select pg_advisory_xact_lock(hashtext('{}'))", backend.name)
+}
 
-/// Runs `work` while [`WAIT`] waits. Behind it, what waits still at the server ends by itself.
+/// Runs `work` while [`waiting`] waits. Behind it, what waits still at the server ends by itself.
 async fn locked<T>(backend: &Backend, work: impl Future<Output = Result<T, Error>>) -> T {
     let admin = backend.observer();
     let held = admin.connection(|| async {
-        admin.query("select pg_advisory_lock(1)", ()).await?;
+        admin.query("select pg_advisory_lock(hashtext($1))", params![backend.name.as_str()]).await?;
         let out = work.await?;
-        admin.query("select pg_advisory_unlock(1)", ()).await?;
+        admin.query("select pg_advisory_unlock(hashtext($1))", params![backend.name.as_str()]).await?;
         Ok::<_, Error>(out)
     });
     held.await.expect("a lock")
 }
 
 async fn waits(backend: &Backend) {
-    wait_while!(backend.count_running(WAIT).await == 0);
+    wait_while!(backend.count_running(&waiting(backend)).await == 0);
 }
 
-/// Drops `work` while its statement waits at the server, which is then let go.
-async fn dropped_at_the_server(backend: &Backend, work: impl Future<Output = Result<(), Error>>) {
+/// Drops `work` while its statement waits at the server, which is let go once somebody has asked for its end.
+async fn dropped_at_the_server(backend: &Backend, late: &Late, work: impl Future<Output = Result<(), Error>>) {
     let dropped = async {
         tokio::select! {
             out = work => panic!("it waits, but {out:?}"),
-            () = waits(backend) => Ok(()),
+            () = waits(backend) => {}
         }
+        wait_while!(late.requests.is_empty());
+        Ok(())
     };
     locked(backend, dropped).await;
 }
@@ -112,13 +116,15 @@ async fn dropped_at_the_server(backend: &Backend, work: impl Future<Output = Res
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_request_that_is_late_does_not_hit_another_task() {
     let (backend, mut late, db) = behind_late_proxy().await;
+    let sql = &waiting(&backend);
     for in_block in [false, true] {
-        let wait = || async { db.query(WAIT, ()).await.map(drop) };
-        dropped_at_the_server(&backend, async { if in_block { db.atomic(wait).await } else { wait().await } }).await;
+        let wait = || async { db.query(sql, ()).await.map(drop) };
+        let work = async { if in_block { db.atomic(wait).await } else { wait().await } };
+        dropped_at_the_server(&backend, &late, work).await;
         // The statement has ended by itself; the request is under way still.
         let next = locked(&backend, async {
-            let db = db.clone();
-            let next = tokio::spawn(async move { db.query(WAIT, params![]).await.map(drop) });
+            let (db, sql) = (db.clone(), sql.clone());
+            let next = tokio::spawn(async move { db.query(&sql, params![]).await.map(drop) });
             waits(&backend).await;
             late.pass_on().await;
             Ok(next)
@@ -133,7 +139,8 @@ async fn a_connection_that_a_cancel_request_is_under_way_to_goes_with_its_block(
     let (backend, mut late, db) = behind_late_proxy().await;
     let outer = db.atomic(|| async {
         db.execute("insert into item values (1, 'kept')", ()).await?;
-        dropped_at_the_server(&backend, db.atomic(|| async { db.query(WAIT, ()).await.map(drop) })).await;
+        let nested = db.atomic(|| async { db.query(&waiting(&backend), ()).await.map(drop) });
+        dropped_at_the_server(&backend, &late, nested).await;
         db.query_one("select pg_backend_pid()", ()).await?.get::<i32>(0)
     });
     let before = outer.await.expect("the block around it goes on");

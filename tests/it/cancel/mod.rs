@@ -11,5 +11,6 @@ mod kept_while_waiting;
 mod late_requests;
 mod on_the_wire;
 mod runtime_shutdown;
+mod sqlite;
 #[cfg(feature = "full")]
 mod statements;

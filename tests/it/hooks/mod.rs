@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::waits::PATIENCE;
+
 /// What hooks have told, in its order.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<String>>>);
@@ -43,7 +45,7 @@ impl Diary {
     async fn settled(&self) {
         let start = Instant::now();
         while Arc::strong_count(&self.0) > 1 {
-            assert!(start.elapsed() < Duration::from_secs(20), "a hook is left: {:?}", self.entries());
+            assert!(start.elapsed() < PATIENCE, "a hook is left: {:?}", self.entries());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -52,7 +54,7 @@ impl Diary {
     async fn comes_to(&self, count: usize) -> Vec<String> {
         let start = Instant::now();
         while self.entries().len() < count {
-            assert!(start.elapsed() < Duration::from_secs(20), "only {:?}", self.entries());
+            assert!(start.elapsed() < PATIENCE, "only {:?}", self.entries());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.take()

@@ -168,7 +168,7 @@ test_on! {
                 got.gets(ErrorKind::StatementTimeout, limited().atomic(|| db.query(endless, ()))).await;
                 let idle = db.build_transaction().idle_in_transaction_timeout(SOON).atomic(|| async {
                     statement(&db).await?;
-                    tokio::time::sleep(SOON * 20).await;
+                    wait_while!(db.stats().transactions > 0);
                     Ok(())
                 });
                 got.gets(ErrorKind::IdleTimeout, idle).await;

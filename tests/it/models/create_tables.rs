@@ -7,7 +7,7 @@ use nestling::{
     types::Json,
 };
 
-use crate::harness::Backend;
+use crate::{harness::Backend, support::waits::PATIENCE};
 
 #[derive(Debug, PartialEq, Model)]
 #[model(table = "director", index(born, name))]
@@ -162,7 +162,8 @@ test_on! {
     every_backend;
 
     async fn several_may_make_the_same_tables_at_the_same_time(backend) {
-        let databases: Vec<_> = (0..6).map(|_| backend.builder().build().expect("a database")).collect();
+        let database = |_| backend.builder().busy_timeout(PATIENCE).build().expect("a database");
+        let databases: Vec<_> = (0..6).map(database).collect();
         let make = |db: Database| tokio::spawn(async move { create_tables(&db, &FILMS).await });
         for made in databases.into_iter().map(make).collect::<Vec<_>>() {
             made.await.expect("no panic").expect("made, or found");

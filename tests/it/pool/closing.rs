@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use nestling::{Database, Error, ErrorKind, params};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::wire::statement;
+use crate::{support::waits::PATIENCE, wire::statement};
 
 /// A transaction in a task of its own, which has inserted an item and ends when it is told to.
 async fn open_transaction(db: &Database, id: i64) -> (oneshot::Sender<()>, JoinHandle<nestling::Result<()>>) {
@@ -82,7 +82,7 @@ test_on! {
 
     /// rules 34, 58: every call waits for what is open, also if an earlier one was dropped
     async fn closing_again_waits_for_what_is_left(backend) {
-        let backend = backend.with_items().await;
+        let backend = backend.with_items().await.with(|builder| builder.close_timeout(PATIENCE));
         let db = &backend.db;
         let (end, task) = open_transaction(db, 1).await;
         {
@@ -109,7 +109,7 @@ test_on! {
     /// rules 34, 58: what is begun after a database was opened again is not what the close before waits for
     async fn closing_does_not_touch_what_is_begun_later(backend) {
         let backend = backend.with_items().await.with(|builder| {
-            builder.close_timeout(Duration::from_millis(300)).autoconnect(true).busy_timeout(Duration::from_secs(5))
+            builder.close_timeout(Duration::from_millis(300)).autoconnect(true).busy_timeout(PATIENCE)
         });
         let db = &backend.db;
         let (end_old, old) = open_transaction(db, 1).await;

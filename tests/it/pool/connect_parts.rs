@@ -155,7 +155,7 @@ test_on! {
         admin.batch(&format!("alter user '{user}'@'%' {}", password("the next"))).await.expect("it changes");
         vault.set("the next");
         tokio::select! {
-            _ = db.query("select sleep(60)", params![]) => panic!("it takes long"),
+            _ = db.query("select sleep(300)", params![]) => panic!("it takes long"),
             () = backend.runs_at_server("sleep", true) => {}
         }
         backend.runs_at_server("sleep", false).await;

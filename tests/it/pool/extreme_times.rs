@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use nestling::{Database, DatabaseBuilder, Error, ErrorKind, TransactionBuilder, params};
 
+use crate::support::waits::PATIENCE;
+
 /// Far longer than any of it takes.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future).await.unwrap_or_else(|_| panic!("{what} hangs"))
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} hangs"))
 }
 
 type Setting = (&'static str, fn(DatabaseBuilder, Duration) -> DatabaseBuilder);
@@ -60,7 +62,10 @@ const LONG: [Duration; 5] = [
 
 fn is_over(error: &Error) -> bool {
     use ErrorKind::{Connect, IdleTimeout, LockTimeout, PoolTimeout, StatementTimeout, Timeout, TurnTimeout};
-    matches!(error.kind(), Connect | IdleTimeout | LockTimeout | PoolTimeout | StatementTimeout | Timeout | TurnTimeout)
+    let kind = error.kind();
+    // So says PostgreSQL where it was asked to cancel the statement before it has seen by itself that the time is over.
+    error.code() == Some("57014")
+        || matches!(kind, Connect | IdleTimeout | LockTimeout | PoolTimeout | StatementTimeout | Timeout | TurnTimeout)
 }
 
 test_on! { every_backend;

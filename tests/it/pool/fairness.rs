@@ -1,6 +1,6 @@
 //! The pool under load: everybody has a connection in the end, and in order of arrival (rule 59).
 
-use std::{cell::RefCell, pin::pin, time::Duration};
+use std::{cell::RefCell, pin::pin};
 
 use futures_util::{future::try_join_all, poll};
 use nestling::{Database, Error, params};
@@ -10,13 +10,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::Backend;
+use crate::{harness::Backend, support::waits::PATIENCE};
 
 const CONNECTIONS: u32 = 8;
 const ROUNDS: usize = 5;
 
 fn small(backend: Backend) -> Backend {
-    backend.with(|options| options.max_connections(CONNECTIONS))
+    backend.with(|options| options.max_connections(CONNECTIONS).acquire_timeout(PATIENCE).busy_timeout(PATIENCE))
 }
 
 /// Holds `count` connections until `leave` has a permit for each.
@@ -56,7 +56,7 @@ test_on! {
                 Ok::<_, Error>(())
             });
         }
-        let all = timeout(Duration::from_secs(20), users.join_all()).await.expect("all finish");
+        let all = timeout(PATIENCE, users.join_all()).await.expect("all finish");
         all.into_iter().collect::<Result<Vec<_>, _>>().expect("none is refused");
         assert_eq!(backend.items().await.len(), 80);
         let stats = backend.db.stats();
@@ -133,7 +133,7 @@ test_on! {
         leave.add_permits(1);
         holds.await;
         drop(first);
-        assert_eq!(timeout(Duration::from_secs(5), third).await.expect("its turn comes").expect("a row").len(), 1);
+        assert_eq!(timeout(PATIENCE, third).await.expect("its turn comes").expect("a row").len(), 1);
         assert_eq!(db.stats().waiting, 0);
         backend.settled().await;
     }

@@ -1,6 +1,9 @@
 //! What is open now, as the program, its errors and its logs are told of it. Section M, rule 76.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use nestling::{
     Context, Database, Error, ErrorKind, params, scope,
@@ -107,7 +110,8 @@ test_on! {
     async fn a_wait_for_a_connection_is_told_and_its_error_names_the_holder(backend) {
         let options = backend.builder().name("reports").max_connections(1);
         let db = options.acquire_timeout(Duration::from_millis(300)).build().expect("valid");
-        db.connect().await.expect("the server is there");
+        // It has that time for connecting too.
+        wait_while!(db.connect().await.is_err());
         let (held, is_held) = oneshot::channel();
         let (go, gone) = oneshot::channel::<()>();
         let holder = db.clone();
@@ -122,12 +126,16 @@ test_on! {
             work.await
         });
         let id = is_held.await.expect("a connection is free");
-        let waiting = db.clone();
-        let waiting = tokio::spawn(async move { waiting.atomic(|| statement(&waiting)).await });
-        let open = until(&db, "both are listed", |open| open.len() == 2).await;
+        let mut waiting = pin!(db.atomic(|| statement(&db)));
+        let open = tokio::select! {
+            // It waits when one looks, whatever the time.
+            biased;
+            out = &mut waiting => panic!("none is free, but {out:?}"),
+            open = until(&db, "both are listed", |open| open.len() == 2) => open,
+        };
         assert_eq!((open[0].id, open[1].state, open[1].statements), (id, BlockState::WaitingForConnection, 0));
         assert_eq!(open[0].database, "reports");
-        let errors = [waiting.await.expect("no panic"), statement(&db).await, scope(statement(&db)).await];
+        let errors = [waiting.await, statement(&db).await, scope(statement(&db)).await];
         let begin = format!(
             "none of the 1 connections of \"reports\" came free within 300ms: 1 in blocks (oldest #{id} \"nightly report\", opened at {}:{line}, ",
             file!()
@@ -186,7 +194,7 @@ test_on! {
         let other = db.clone();
         let task = tokio::spawn(async move { other.atomic(|| other.query(endless, params![])).await });
         let open = until(&db, "a statement is under way", |open| {
-            open.first().is_some_and(|block| block.state == BlockState::InStatement)
+            open.first().is_some_and(|block| block.state == BlockState::InStatement && block.statements > 0)
         })
         .await;
         assert!(endless.starts_with(open[0].last_statement.as_deref().expect("a text").trim_end_matches('…')));
@@ -202,7 +210,7 @@ test_on! {
 
     /// rule 76
     async fn a_writer_that_waits_for_another_is_told(backend) {
-        let backend = backend.with_items().await;
+        let backend = backend.with_items().await.with(|builder| builder.busy_timeout(LONG));
         let db = backend.db.clone();
         let work = db.atomic(|| async {
             db.execute("insert into item values (1, 'a')", params![]).await?;
@@ -224,32 +232,29 @@ test_on! {
 
     /// rule 76: by the task of the database, on the thread on which the recorder listens
     async fn a_block_that_is_open_for_long_is_warned_of_once(backend) {
-        let backend: Backend = backend.with(|builder| builder.warn_open_longer_than(Duration::from_millis(40)));
+        let long = Duration::from_millis(40);
+        let backend: Backend = backend.with(|builder| builder.warn_open_longer_than(long));
         let db = &backend.db;
         let (recorder, _guard) = Recorder::start();
         let warned = |name: &str| {
             let of = |line: &String| line.contains("a block is open for long") && line.contains(name);
             recorder.messages().iter().filter(|line| of(line)).count()
         };
-        let wait_for = async |name: &str| {
-            let start = Instant::now();
-            while warned(name) == 0 {
-                assert!(start.elapsed() < LONG, "in vain: {name}");
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
         let work = db.build_transaction().name("first").atomic(|| async {
             statement(db).await?;
-            wait_for("\"first\"").await;
+            wait_while!(warned("\"first\"") == 0);
             let inner = scope(db.build_transaction().name("second").read_only().atomic(|| async {
                 statement(db).await?;
-                wait_for("\"second\"").await;
+                wait_while!(warned("\"second\"") == 0);
                 Ok::<_, Error>(())
             }));
             inner.await
         });
         work.await.expect("a block");
-        db.atomic(|| statement(db)).await.expect("a short block");
-        assert_eq!((warned("\"first\""), warned("\"second\""), warned("")), (1, 1, 2));
+        let start = Instant::now();
+        db.build_transaction().name("short").atomic(|| statement(db)).await.expect("a short block");
+        // On a busy machine it may be no short one.
+        let was_long = start.elapsed() >= long && warned("\"short\"") == 1;
+        assert_eq!((warned("\"first\""), warned("\"second\""), warned("")), (1, 1, 2 + usize::from(was_long)));
     }
 }

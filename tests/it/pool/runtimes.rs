@@ -58,11 +58,7 @@ macro_rules! on_no_runtime {
 }
 
 async fn all_gone(db: &Database) {
-    let start = std::time::Instant::now();
-    while db.stats().connections > 0 {
-        assert!(start.elapsed() < Duration::from_secs(5), "idle connections stay: {:?}", db.stats());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_while!(db.stats().connections > 0);
 }
 
 on_no_runtime! {
@@ -140,13 +136,9 @@ on_no_runtime! {
             wait_while!(db.stats().idle < 2, by yielding);
         });
         outer.block_on(async {
-            let start = std::time::Instant::now();
             db.connection(|| async {
                 statement(&db).await?;
-                while db.stats().idle < 2 {
-                    assert!(start.elapsed() < Duration::from_secs(5), "not held ready: {:?}", db.stats());
-                    tokio::task::yield_now().await;
-                }
+                wait_while!(db.stats().idle < 2, by yielding);
                 Ok::<_, Error>(())
             })
             .await
@@ -171,7 +163,7 @@ fn end_with_a_full_pool(make: impl AsyncFn() -> Backend) {
     let db = backend.builder().max_connections(BUSY as u32).build().expect("valid options");
     for _ in 0..BUSY {
         let db = db.clone();
-        inner.spawn(async move { db.query(&sleeps(db.dialect(), 30.0), params![]).await.map(drop) });
+        inner.spawn(async move { db.query(&sleeps(db.dialect(), 300.0), params![]).await.map(drop) });
     }
     outer.block_on(async {
         let pattern = if backend.is_postgres() { "%pg_sleep%" } else { "%sleep%" };
@@ -191,7 +183,7 @@ fn end_with_a_full_pool(make: impl AsyncFn() -> Backend) {
     outer.block_on(backend.sessions_come_to(0));
     stop.send(()).expect("it counts");
     let most = counting.join().expect("no panic");
-    assert!((1..=2).contains(&most), "{most} threads for {BUSY} connections");
+    assert!(most <= 2, "{most} threads for {BUSY} connections");
 }
 
 /// rule 44: their statements are ended by one thread

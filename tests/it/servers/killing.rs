@@ -20,13 +20,16 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use crate::test_servers::{Kind, PrivateServer};
+use crate::{
+    support::waits::PATIENCE,
+    test_servers::{Kind, PrivateServer},
+};
 
 const TASKS: i64 = 32;
 const CONNECTIONS: u32 = 8;
 
 /// How long after the server's return everything is to be as before.
-const BOUND: Duration = Duration::from_secs(5);
+const BOUND: Duration = PATIENCE;
 
 /// Any number below `end`.
 fn any(end: u64) -> u64 {
@@ -236,7 +239,7 @@ async fn is_whole(server: &PrivateServer, db: &Database, observer: &Database) {
 async fn kill_sessions(load: Load) {
     let observer = load.observer();
     let (start, mut killed) = (Instant::now(), 0);
-    let (least, most) = (Duration::from_millis(1_500), Duration::from_secs(10));
+    let (least, most) = (Duration::from_millis(1_500), PATIENCE);
     while start.elapsed() < least || (killed <= 20 && start.elapsed() < most) {
         sleep(Duration::from_millis(any(40))).await;
         let count = 1 + any(4) as usize;

@@ -7,8 +7,6 @@ mod own_root;
 mod postgres;
 mod roots;
 
-use std::time::{Duration, Instant};
-
 use nestling::{Database, ErrorKind, params};
 
 use self::authority::{Authority, Identity};
@@ -36,13 +34,6 @@ async fn session(url: &str, question: &str) -> Session {
 
 /// Waits until a query of the observer's returns this count.
 async fn until(observer: &Database, sql: &str, wanted: i64) {
-    let start = Instant::now();
-    loop {
-        let count: i64 = observer.query_one(sql, params![]).await.expect("a count").get(0).expect("a count");
-        if count == wanted {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(10), "{count} instead of {wanted}: {sql}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let count = async || observer.query_one(sql, params![]).await.expect("a count").get::<i64>(0).expect("a count");
+    wait_while!(count().await != wanted);
 }

@@ -275,7 +275,7 @@ async fn a_deadlock_is_told_and_retryable() {
             .await
     };
     let (one, other) = tokio::join!(nestling::scope(both([1, 2])), nestling::scope(both([2, 1])));
-    assert!(second.elapsed() < Duration::from_secs(5));
+    assert!(second.elapsed() < Duration::from_secs(60));
     let (error, done) = if one.is_err() { (one, other) } else { (other, one) };
     let error = error.expect_err("one of them is chosen");
     assert_eq!((error.code(), classes(&error)), (Some("40P01"), vec!["deadlock", "retryable"]));

@@ -8,7 +8,7 @@ use std::{
 use nestling::{Database, Dialect, Error, ErrorKind, params, row::RowStream};
 use tokio::sync::Notify;
 
-use crate::{dialects::numbers, harness::Backend};
+use crate::{dialects::numbers, harness::Backend, support::waits::PATIENCE};
 
 async fn take(rows: &mut RowStream, count: usize) -> Vec<i64> {
     let mut taken = Vec::new();
@@ -170,7 +170,7 @@ test_on! {
         drop(rows);
         // With one connection, this runs behind whatever is left of the stream.
         insert(db, "next").await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(5), "the next user waited {:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "the next user waited {:?}", start.elapsed());
         backend.settled().await;
         assert_eq!(db.stats().connections, 1);
         if backend.db.dialect() != Dialect::Sqlite {
@@ -355,7 +355,7 @@ async fn sqlite_does_not_wait_for_slow_rows_to_hand_out_the_first_and_stops_at_t
         assert_eq!(take(&mut rows, 1).await, [1]);
         drop(rows);
         insert(db, "behind").await?;
-        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
         Ok::<_, Error>(())
     });
     block.await.unwrap();

@@ -45,7 +45,7 @@ const WAIT: Duration = Duration::from_secs(60);
 async fn storm(backend: &Backend, db: &Database, seed: u64, ends_sessions: bool) -> Result<(), String> {
     backend.observer().batch("delete from entry").await.expect("an empty table");
     let manifest = Arc::new(Manifest::new(db.dialect()));
-    let attack = Attack::begin(backend, Dice::new(seed), ends_sessions);
+    let attack = Attack::begin(backend, Dice::new(seed), ends_sessions).await;
     let hits = if attack.is_some() { ENOUGH } else { 0 };
     let mut tasks = JoinSet::new();
     for number in 0..TASKS {

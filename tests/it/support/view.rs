@@ -6,8 +6,9 @@ use nestling::{Database, Dialect, params};
 
 use crate::harness::Backend;
 
-/// How long the server and the pool may take until they are what they must become: more than a busy machine needs.
-const SETTLES: Duration = Duration::from_secs(20);
+/// How long the server and the pool may take until they are what they must become: more than a busy machine needs, less than what
+/// must be ended takes by itself.
+const SETTLES: Duration = Duration::from_secs(25);
 
 impl Backend {
     /// How many transactions of the database under test the server itself sees open.
@@ -39,15 +40,15 @@ impl Backend {
     }
 
     /// The query that lists the sessions of the database under test, all but the observer's own. None on SQLite.
-    pub(crate) fn sessions_query(&self) -> Option<String> {
+    pub(crate) async fn sessions_query(&self) -> Option<String> {
         let name = &self.name;
         match self.db.dialect() {
             Dialect::Postgres => {
                 Some(format!("select pid::bigint from pg_stat_activity where application_name = '{name}'"))
             }
             Dialect::Mysql => Some(format!(
-                "select cast(id as signed) from information_schema.processlist
-                 where db = '{name}' and id <> connection_id()"
+                "select cast(id as signed) from {} where db = '{name}' and id <> connection_id()",
+                self.sessions().await
             )),
             _ => None,
         }
@@ -63,7 +64,7 @@ impl Backend {
     /// Waits until the server sees no transaction of the database under test, and all its connections are idle.
     ///
     /// # Panics
-    /// If that does not come within twenty seconds.
+    /// If that does not come in that time.
     pub(crate) async fn settled(&self) {
         self.settled_with(&self.db).await;
     }
@@ -105,8 +106,8 @@ impl Backend {
     /// How many sessions of the database under test run a statement that is like `pattern`. Not on SQLite.
     pub(crate) async fn count_running(&self, pattern: &str) -> i64 {
         if self.is_mysql() {
-            let sql = "select count(*) from information_schema.processlist
-                       where db = $1 and info like $2 and id <> connection_id()";
+            let table = self.sessions().await;
+            let sql = &format!("select count(*) from {table} where db = $1 and info like $2 and id <> connection_id()");
             let row = self.observer.query_one(sql, params![self.name.clone(), pattern]).await.expect("the processes");
             return row.get(0).expect("a count");
         }
@@ -196,7 +197,7 @@ impl Backend {
     /// Waits until a statement whose text has `part` in it runs at the server, or none does.
     ///
     /// # Panics
-    /// If that does not come within twenty seconds.
+    /// If that does not come in that time.
     pub(crate) async fn runs_at_server(&self, part: &str, wanted: bool) {
         let start = Instant::now();
         while self.running_at_server().await.iter().any(|text| text.contains(part)) != wanted {

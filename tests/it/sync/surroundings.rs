@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nestling::{Database, Error, params, sync::SyncDatabase};
@@ -16,7 +16,7 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::dialects::sleeps;
+use crate::{dialects::sleeps, support::waits::PATIENCE};
 
 fn current_thread() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -126,9 +126,16 @@ test_on! {
         let sleep = sleeps(db.dialect(), 0.3);
         let task = runtime.spawn(async move {
             assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread);
-            let before = ticks.load(Ordering::Relaxed);
-            blocked.query(&sleep, params![]).expect("it sleeps");
-            ticks.load(Ordering::Relaxed) - before
+            let start = Instant::now();
+            loop {
+                let before = ticks.load(Ordering::Relaxed);
+                blocked.query(&sleep, params![]).expect("it sleeps");
+                let during = ticks.load(Ordering::Relaxed) - before;
+                // Once is enough: a busy machine may hold it up.
+                if during > 20 || start.elapsed() > PATIENCE {
+                    return during;
+                }
+            }
         });
         let during = task.await.expect("it does not panic");
         assert!(during > 20, "the only worker's other task went on {during} times in 300 ms");
@@ -155,7 +162,7 @@ test_on! {
             let end = tokio::task::spawn_blocking(move || {
                 assert!(received.recv().expect("it begins").is_none());
                 shut(runtime);
-                received.recv_timeout(Duration::from_secs(5)).expect("it ends")
+                received.recv_timeout(PATIENCE).expect("it ends")
             });
             let slept = end.await.expect("it does not panic");
             assert!(matches!(slept, Some(Ok(1))), "{slept:?}");
@@ -168,7 +175,8 @@ test_on! {
 
     /// A handle is for any number of threads; each has its own blocks.
     async fn threads_have_blocks_of_their_own(backend) {
-        let backend = backend.with_items().await.with(|options| options.max_connections(3));
+        let backend = backend.with_items().await;
+        let backend = backend.with(|options| options.max_connections(3).busy_timeout(PATIENCE).acquire_timeout(PATIENCE));
         let sync = backend.db.sync();
         let threads = tokio::task::spawn_blocking(move || {
             thread::scope(|scope| {

@@ -290,8 +290,15 @@ async fn a_dropped_statement_is_seen_with_its_steps() {
     statement(db).await.expect("a connection");
     let (recorder, _guard) = Recorder::start();
     let outer = db.build_transaction().name("checkout").atomic(|| async {
-        let slow = db.atomic(|| db.execute("select pg_sleep(20)", params![]));
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(100), slow).await.is_err());
+        let before = db.stats().statements;
+        let sent = async {
+            wait_while!(db.stats().statements == before, by yielding);
+        };
+        tokio::select! {
+            biased;
+            ended = db.atomic(|| db.execute("select pg_sleep(600)", params![])) => panic!("it does not end: {ended:?}"),
+            () = sent => {}
+        }
         statement(db).await
     });
     outer.await.expect("the parent goes on");

@@ -209,8 +209,8 @@ impl Model<'_> {
     fn keep(&mut self, what: What) -> Outcome {
         let what = self.ways.keeps(what);
         let is_ready = match what {
-            // Nobody knows whether it is ready at its first poll; on the spot it is.
-            What::Short => !self.ways.abandons || self.choices.choose(2) == 1,
+            // Nobody knows whether it is ready at its first poll: on the spot too, what was cancelled may have to end first.
+            What::Short => self.choices.choose(2) == 1,
             // The second may be prepared already, and come ahead of the first, which is not.
             What::Two => self.ways.pipelines && self.choices.choose(2) == 1,
             _ => false,

@@ -238,21 +238,31 @@ test_on! {
             let runs = Runs::default();
             let (held, is_held) = tokio::sync::oneshot::channel();
             let (go, gone) = tokio::sync::oneshot::channel::<()>();
-            let holding = holder.atomic(|| async {
-                holder.execute("update item set name = 'holder' where id = 1", params![]).await?;
-                held.send(()).expect("it is waited for");
-                let _ = gone.await;
-                Ok::<_, Error>(())
-            });
+            let (ends, has_ended) = tokio::sync::oneshot::channel();
+            let holding = async {
+                let work = holder.atomic(|| async {
+                    holder.execute("update item set name = 'holder' where id = 1", params![]).await?;
+                    held.send(()).expect("it is waited for");
+                    let _ = gone.await;
+                    Ok::<_, Error>(())
+                });
+                let held = work.await;
+                let _ = ends.send(());
+                held
+            };
             let waiting = async {
                 is_held.await.expect("the holder has it");
-                let mut go = Some(go);
+                let mut frees = Some((go, has_ended));
                 let options = db.build_transaction().set_local("innodb_lock_wait_timeout", "1");
                 let work = options.retry(at_once().lock_timeouts(asked)).atomic(|| {
-                    if runs.next() == 2 {
-                        drop(go.take());
+                    let frees = if runs.next() == 2 { frees.take() } else { None };
+                    async move {
+                        if let Some((go, has_ended)) = frees {
+                            drop(go);
+                            has_ended.await.expect("the holder has committed");
+                        }
+                        db.execute("update item set name = 'mine' where id = 1", params![]).await
                     }
-                    db.execute("update item set name = 'mine' where id = 1", params![])
                 });
                 work.await
             };

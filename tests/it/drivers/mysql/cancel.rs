@@ -6,13 +6,13 @@ use nestling::{Database, Error, params};
 use tokio::time::timeout;
 
 use super::value;
-use crate::{harness::Backend, proxy::Side};
+use crate::{harness::Backend, proxy::Side, support::waits::PATIENCE};
 
 /// Statements that take for ever.
 const ENDLESS: [&str; 3] = [
-    "select sleep(30)",
+    "select sleep(600)",
     "select benchmark(1000000000, sha2('x', 512))",
-    "with recursive n (i) as (select 1 union all select i + 1 from n where i < 900) select max(sqrt(a.i * b.i * c.i)) from n a, n b, n c",
+    "with recursive n (i) as (select 1 union all select i + 1 from n where i < 900) select max(sqrt(a.i * b.i * c.i)) from n a, n b, n c, n d",
 ];
 
 /// Drops a query as soon as the server is at it, and waits until it is not.
@@ -34,10 +34,11 @@ test_on! {
             drop_running(&backend, sql).await;
             assert_eq!(value::<i64>(&backend.db, "select $1 + 0", params![7]).await, 7, "{sql}");
             backend.runs_at_server(sql, false).await;
-            assert!(start.elapsed() < Duration::from_secs(4), "{sql}: {:?}", start.elapsed());
+            assert!(start.elapsed() < PATIENCE, "{sql}: {:?}", start.elapsed());
         }
         backend.settled().await;
-        assert_eq!(backend.sessions_at_server().await, 1, "no session is left over");
+        // No session is left over. That of a KILL QUERY goes a little later than its answer comes.
+        backend.sessions_come_to(1).await;
     }
 
     /// rule 38: a statement that goes on in spite of its KILL, or whose answer does not come, is nobody's to wait for
@@ -61,7 +62,7 @@ test_on! {
             }
             let start = Instant::now();
             let other: u64 = value(db, "select connection_id()", params![]).await;
-            assert!(start.elapsed() < Duration::from_secs(4), "it took {:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(30), "it took {:?}", start.elapsed());
             assert_ne!(other, session, "the connection was replaced");
             backend.sessions_come_to(1).await;
             proxy.release();
@@ -97,7 +98,7 @@ test_on! {
         });
         done.await.expect("it commits");
         assert_eq!(backend.items().await, ["before", "behind 0", "behind 1", "behind 2"]);
-        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
         backend.settled().await;
     }
 
@@ -144,7 +145,7 @@ test_on! {
         let db = &backend.db;
         db.batch("insert into item values (1, 'a'), (2, 'b'), (3, 'c')").await.expect("rows");
         let start = Instant::now();
-        let slow = "select a.id, sleep(0.02) from item a, item b, item c, item d, item e, item f";
+        let slow = "select a.id, sleep(0.02) from item a, item b, item c, item d, item e, item f, item g";
         db.atomic(|| async {
             for _ in 0..2 {
                 let mut rows = db.stream(slow, params![]).await?;
@@ -158,7 +159,7 @@ test_on! {
         .expect("it commits");
         drop(db.stream(slow, params![]).await.expect("a stream"));
         assert_eq!(value::<i64>(db, "select $1 + 0", params![8]).await, 8);
-        assert!(start.elapsed() < Duration::from_secs(5), "all rows take 15 s: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(40), "all rows take 44 s: {:?}", start.elapsed());
         backend.runs_at_server("sleep", false).await;
         assert_eq!(backend.items().await, ["a", "b", "c", "d"]);
         backend.settled().await;

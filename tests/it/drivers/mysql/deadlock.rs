@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nestling::{Database, Error, ErrorKind, params};
 use tokio::sync::Barrier;
 
+use super::value;
 use crate::harness::Backend;
 
 /// Takes the rows in the order given, the second in a block of its own; swallows what goes wrong there, and writes on.
@@ -84,6 +85,21 @@ test_on! {
     }
 }
 
+/// Waits until a statement with this in its text is executed: the server shows the text while it prepares it, too.
+async fn executes_at_server(backend: &Backend, part: &str) {
+    let table = if backend.is_mariadb().await {
+        "information_schema.processlist"
+    } else {
+        "(select processlist_id as id, processlist_db as db, processlist_command as command, processlist_info as info
+          from performance_schema.threads) as p"
+    };
+    let sql = format!(
+        "select count(*) from {table} where db = $1 and command = 'Execute' and info like $2 and id <> connection_id()"
+    );
+    let values = || params![backend.name(), format!("%{part}%")];
+    wait_while!(value::<i64>(backend.observer(), &sql, values()).await == 0);
+}
+
 /// A statement that is waiting for a lock is dropped in the very moment that it is chosen as the loser.
 async fn lose_unheard(backend: &Backend) {
     let db = &backend.db;
@@ -103,7 +119,7 @@ async fn lose_unheard(backend: &Backend) {
             let mut waiting = std::pin::pin!(waiting);
             tokio::select! {
                 _ = &mut waiting => panic!("the row is locked"),
-                () = backend.runs_at_server("'mine' <> ''", true) => {}
+                () = executes_at_server(backend, "'mine' <> ''") => {}
             }
             // The deadlock happens with this, while nobody polls the loser.
             other.execute("update item set name = $1 where id = $2", params!["one, by the other", 1]).await?;

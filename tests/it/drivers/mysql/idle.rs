@@ -1,12 +1,12 @@
 //! Connections that the server has ended while they were idle: replaced without the caller seeing it (rule 60), and never
 //! at the price of sending anything twice.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use nestling::{Database, Error, ErrorKind, params};
-use tokio::time::sleep;
+use tokio::{sync::Barrier, time::sleep};
 
-use super::value;
+use super::{in_one_go, value};
 use crate::{
     drops::{blocks, statements, transactions},
     harness::Backend,
@@ -78,13 +78,15 @@ test_on! {
         let impatient = "create function impatient() returns int deterministic begin set session wait_timeout = 1; return 1; end";
         backend.observer().batch(impatient).await.expect("a function");
         for round in 0..2_i64 {
+            let all = Barrier::new(4);
             let one = |_| db.connection(|| async {
-                db.query("select impatient()", params![]).await?;
-                // All four at a time.
-                db.query("select sleep(0.1)", params![]).await.map(|_| ())
+                let id = session(db).await;
+                // All four at a time. Nothing is behind the last statement: its session may be gone before the others are there.
+                all.wait().await;
+                db.query("select impatient()", params![]).await.map(|_| id)
             });
-            futures_util::future::try_join_all((0..4).map(one)).await.expect("four sessions");
-            backend.sessions_come_to(4).await;
+            let sessions = futures_util::future::try_join_all((0..4).map(one)).await.expect("four sessions");
+            assert_eq!(sessions.iter().collect::<HashSet<_>>().len(), 4, "{sessions:?}");
             backend.sessions_come_to(0).await;
             sleep(LONG).await;
             let write = |id: i64| async move {
@@ -109,10 +111,16 @@ test_on! {
         block().await.expect("warm");
         for (idle, flights) in [(Duration::ZERO, [1, 3]), (LONG, [2, 3])] {
             for in_block in [false, true] {
-                sleep(idle).await;
-                proxy.reset();
-                if in_block { block().await } else { alone().await }.expect("it runs");
-                let counts = proxy.counts();
+                let measured = async || {
+                    alone().await.expect("warm");
+                    if !idle.is_zero() {
+                        sleep(idle).await;
+                    }
+                    proxy.reset();
+                    if in_block { block().await } else { alone().await }.expect("it runs");
+                    proxy.counts()
+                };
+                let counts = if idle.is_zero() { in_one_go(measured).await } else { measured().await };
                 assert_eq!(counts.flights, flights[usize::from(in_block)], "{idle:?}, in a block {in_block}: {:?}", counts.steps);
             }
         }

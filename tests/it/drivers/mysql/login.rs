@@ -14,7 +14,7 @@ async fn log_in(backend: &Backend, user: &str, password: &str) {
         assert!(me.starts_with(user), "{me}");
         // The helper that ends statements logs in as the same user.
         tokio::select! {
-            _ = db.query("select sleep(30)", params![]) => panic!("it takes long"),
+            _ = db.query("select sleep(600)", params![]) => panic!("it takes long"),
             () = backend.runs_at_server("sleep", true) => {}
         }
         backend.runs_at_server("sleep", false).await;

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use nestling::{Database, Error, Isolation, params};
 
+use super::in_one_go;
 use crate::{harness::Backend, proxy::Counts};
 
 const RENAME: &str = "update item set name = $1 where id = $2";
@@ -16,10 +17,13 @@ where
 {
     let (backend, proxy) = backend.with_items().await.behind_proxy_with(|options| options.max_connections(1));
     backend.db.execute("insert into item values (1, 'a')", params![]).await.expect("a row");
-    work(backend.db.clone()).await.expect("the first time");
-    proxy.reset();
-    work(backend.db.clone()).await.expect("the second time");
-    let counts = proxy.counts();
+    let counted = in_one_go(async || {
+        work(backend.db.clone()).await.expect("the first time");
+        proxy.reset();
+        work(backend.db.clone()).await.expect("the second time");
+        proxy.counts()
+    });
+    let counts = counted.await;
     assert_eq!(counts.connections, 0, "the connection is used again");
     backend.settled().await;
     counts

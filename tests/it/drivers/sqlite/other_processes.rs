@@ -2,17 +2,17 @@
 //! process. Such a lock is waited for in short steps, between which the task yields.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use nestling::{ErrorKind, native::rusqlite::Connection, params};
 use tokio::time::sleep;
 
-use crate::harness::{Backend, insert};
+use crate::{
+    harness::{Backend, insert},
+    support::waits::PATIENCE,
+};
 
 /// A connection of another process, as far as this one is concerned.
 struct Other(Mutex<Connection>);
@@ -33,7 +33,7 @@ test_on! {
 
     /// kind: a blocked thread; the lock is given back by a future of the same task
     async fn a_lock_of_another_process_is_awaited(backend) {
-        let backend = backend.with_items().await;
+        let backend = backend.with_items().await.with(|options| options.busy_timeout(PATIENCE));
         let (db, other) = (&backend.db, Other::of(&backend));
         insert(db, 0, "before").await.expect("it writes");
         for round in 1..4 {
@@ -61,24 +61,29 @@ test_on! {
 
     /// kind: a blocked thread; others of the only thread go on meanwhile
     async fn others_go_on_while_a_lock_is_awaited(backend) {
-        let backend = backend.with_items().await;
-        let backend = backend.with(|options| options.busy_timeout(Duration::from_millis(300)));
+        let backend = backend.with_items().await.with(|options| options.busy_timeout(PATIENCE));
         let (db, other) = (&backend.db, Other::of(&backend));
         insert(db, 0, "before").await.expect("it writes");
         other.run("begin immediate");
-        let ticks = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&ticks);
-        let ticking = async move {
-            loop {
+        // The lock comes free only if a sibling of the same task goes on, several times.
+        let sibling = async {
+            for _ in 0..3 {
                 sleep(Duration::from_millis(5)).await;
-                counted.fetch_add(1, Ordering::Relaxed);
             }
+            other.run("commit");
         };
-        let error = tokio::select! {
-            () = ticking => unreachable!("it has no end"),
-            result = insert(db, 1, "late") => result.expect_err("the lock is not free"),
-        };
-        assert!(ticks.load(Ordering::Relaxed) >= 3, "a sibling of the same task went on");
+        let (late, ()) = tokio::join!(biased; insert(db, 1, "late"), sibling);
+        late.expect("the lock comes free");
+        backend.settled().await;
+    }
+
+    /// rule 53: a lock of another process that stays is told as a time-out that may be tried again
+    async fn a_lock_that_stays_is_a_time_out(backend) {
+        let backend = backend.with_items().await.with(|options| options.busy_timeout(Duration::from_millis(100)));
+        let (db, other) = (&backend.db, Other::of(&backend));
+        insert(db, 0, "before").await.expect("it writes");
+        other.run("begin immediate");
+        let error = insert(db, 1, "late").await.expect_err("the lock is not free");
         let text = error.to_string();
         assert!(text.contains("database is locked") && text.contains("another process"), "{text}");
         assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("5")));
@@ -96,7 +101,7 @@ test_on! {
         other.run("pragma journal_mode = delete; create table item (id integer primary key, name text)");
         let write = "begin exclusive; insert into item (name) values ('the other')";
         other.run(write);
-        let db = &backend.db;
+        let db = &backend.builder().busy_timeout(PATIENCE).build().expect("valid options");
         let free = async {
             sleep(Duration::from_millis(30)).await;
             other.run("commit");

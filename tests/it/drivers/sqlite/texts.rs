@@ -48,10 +48,15 @@ async fn many_numbered_parameters_cost_what_they_should() {
         let row = db.query_one(&sum(mark, count), values(count)).await.expect("a sum");
         assert_eq!(row.to::<(i64, String, i64)>().expect("three values"), (expected, "$1".into(), count));
     }
-    let without = list(db, "", 32_766).await;
     for mark in ["?", "$"] {
-        let took = list(db, mark, 32_766).await;
-        assert!(took < 20 * without, "{mark}: {took:?}, and {without:?} with numbers in their place");
+        // Once is enough: a busy machine may hold up either of the two.
+        for round in 1.. {
+            let (took, without) = (list(db, mark, 32_766).await, list(db, "", 32_766).await);
+            if took < 20 * without {
+                break;
+            }
+            assert!(round < 10, "{mark}: {took:?}, and {without:?} with numbers in their place");
+        }
     }
 }
 

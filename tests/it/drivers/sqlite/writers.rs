@@ -1,5 +1,5 @@
 //! Writers of one SQLite file in one process, on one thread: a wait for a lock that another future of the same task has is
-//! an await, never a blocked thread. With the default time-outs, and nothing in these tests lasts as long as they do.
+//! an await, never a blocked thread. Nothing in these tests lasts as long as their time-outs do.
 
 use std::time::Duration;
 
@@ -7,7 +7,15 @@ use futures_util::future::{join_all, try_join_all};
 use nestling::{Database, Error, params};
 use tokio::time::sleep;
 
-use crate::harness::{Backend, insert};
+use crate::{
+    harness::{Backend, insert},
+    support::waits::PATIENCE,
+};
+
+/// A database with items, whose time-outs are over only where somebody waits in vain.
+async fn patient(backend: Backend) -> Backend {
+    backend.with_items().await.with(|options| options.busy_timeout(PATIENCE).acquire_timeout(PATIENCE))
+}
 
 /// A block that has the write lock across an await.
 async fn block(db: &Database, id: i64) -> nestling::Result<()> {
@@ -30,7 +38,7 @@ test_on! {
 
     /// rule 9 for whole transactions; kind: a blocked thread waits for what only its own runtime can bring about
     async fn blocks_of_one_task_write_one_after_the_other(backend) {
-        let backend = backend.with_items().await;
+        let backend = patient(backend).await;
         let db = &backend.db;
         try_join_all((0..6).map(|id| block(db, id))).await.expect("each has its turn");
         assert_eq!(count(db).await, 12);
@@ -42,7 +50,7 @@ test_on! {
 
     /// the same kind: a block beside statements on their own, of every sort
     async fn statements_outside_blocks_wait_for_a_block_of_their_task(backend) {
-        let backend = backend.with_items().await;
+        let backend = patient(backend).await;
         let db = &backend.db;
         let stream = async {
             let mut rows = db.stream("insert into item values (200, 'streamed') returning id", params![]).await?;
@@ -66,7 +74,7 @@ test_on! {
 
     /// the same kind: tasks of one worker, with pinned connections, nested blocks and a block that is rolled back
     async fn tasks_of_one_worker_write_one_after_the_other(backend) {
-        let backend = backend.with_items().await;
+        let backend = patient(backend).await;
         let tasks = (0..20).map(|id| {
             let db = backend.db.clone();
             tokio::spawn(async move {
@@ -96,13 +104,13 @@ test_on! {
 
     /// the same kind: handles of the same file, by other paths too
     async fn handles_of_one_file_share_its_queue(backend) {
-        let backend = backend.with_items().await;
+        let backend = patient(backend).await;
         let path = backend.url().strip_prefix("sqlite://").expect("a file").to_owned();
         let link = format!("{path}.link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         let others: Vec<_> = [backend.url().to_owned(), format!("sqlite://{link}"), format!("sqlite:{path}?mode=rw")]
             .iter()
-            .map(|url| Database::open(url).expect("a valid URL"))
+            .map(|url| Database::builder(url).busy_timeout(PATIENCE).build().expect("a valid URL"))
             .collect();
         let blocks = (0..12).zip(others.iter().cycle()).map(|(id, db)| block(db, id));
         try_join_all(blocks).await.expect("each has its turn");
@@ -112,7 +120,7 @@ test_on! {
 
     /// the same kind: what was begun by another call than the first statement, and a transaction outside any scope
     async fn eager_blocks_and_transactions_queue_as_well(backend) {
-        let backend = backend.with_items().await;
+        let backend = patient(backend).await;
         let db = &backend.db;
         let eager = |id| db.build_transaction().eager().atomic(move || block(db, id));
         let streamed = |id: i64| db.atomic(move || async move {
@@ -143,7 +151,7 @@ test_on! {
 /// the same kind: a blocking call, which waits on a thread of its own for a block of a task
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_blocking_call_waits_for_a_block_of_a_task() {
-    let backend = Backend::sqlite().await.with_items().await;
+    let backend = patient(Backend::sqlite().await).await;
     let db = backend.db.clone();
     let (locked, begun) = tokio::sync::oneshot::channel();
     let holder = tokio::spawn(async move {

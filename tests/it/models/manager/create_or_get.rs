@@ -91,6 +91,7 @@ test_on! {
 
     // rule 69
     async fn twenty_callers_create_one_row(backend) {
+        let backend = people::for_many(backend);
         let objects = people::create(&backend).await;
         let task = |age| {
             let (objects, inner) = (objects.clone(), objects.clone());

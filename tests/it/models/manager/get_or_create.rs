@@ -38,6 +38,7 @@ test_on! {
 
     // rule 68
     async fn twenty_callers_create_one_row(backend) {
+        let backend = people::for_many(backend);
         let objects = people::create(&backend).await;
         let call = |objects: Manager, age| async move {
             objects.get_or_create(named("Ada", "Byron"), [Person::AGE.set(age)]).await
@@ -48,6 +49,7 @@ test_on! {
 
     // rule 68
     async fn twenty_transactions_create_one_row_and_go_on(backend) {
+        let backend = people::for_many(backend);
         let objects = people::create(&backend).await;
         let call = |objects: Manager, age: i32| async move {
             let inner = objects.clone();

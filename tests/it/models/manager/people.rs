@@ -2,7 +2,7 @@
 
 use nestling::{ForeignKey, Manager, Model};
 
-use crate::harness::Backend;
+use crate::{harness::Backend, support::waits::PATIENCE};
 
 #[derive(Debug, Clone, PartialEq, Model)]
 #[model(table = "person", unique(first, last))]
@@ -66,6 +66,11 @@ pub(super) async fn create(backend: &Backend) -> Manager {
         backend.observer().batch(&sql).await.expect("a table of the test");
     }
     Manager::new(backend.db.clone())
+}
+
+/// For many who write at a time: a file is locked for as long as it takes all of them.
+pub(super) fn for_many(backend: Backend) -> Backend {
+    backend.with(|options| options.busy_timeout(PATIENCE).acquire_timeout(PATIENCE))
 }
 
 /// The values of a person called so.

@@ -200,7 +200,10 @@ test_on! {
             let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.after_connect(|_connection| std::future::pending::<Result<(), Error>>())
         });
-        let error = backend.db.query("select 1", params![]).await.expect_err("its time is over");
+        let told = async || backend.db.query("select 1", params![]).await.expect_err("its time is over");
+        let mut error = told().await;
+        // Logging in has as much time, which a busy machine may use up.
+        wait_while!(error.to_string().starts_with("no connection"), { error = told().await });
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.to_string().contains("after_connect did not end within 3s"), "{error}");
         no_session_is_left(&backend).await;
@@ -232,7 +235,7 @@ test_on! {
         let db = options.build().expect("valid options");
         all_are_marked(&db, 2).await;
         assert_eq!(count.get(), 2);
-        let sessions = backend.sessions_query().expect("a server");
+        let sessions = backend.sessions_query().await.expect("a server");
         for row in backend.observer().query(&sessions, params![]).await.expect("the sessions") {
             let id: i64 = row.get(0).expect("a number");
             let own = session(backend.observer()).await.expect("its own session");
@@ -249,7 +252,7 @@ test_on! {
 
     /// rules 38 and 60: what it has under way is stopped at the server
     async fn a_statement_of_one_that_is_given_up_is_stopped(backend) {
-        let slow = sleeps(backend.db.dialect(), 60.0);
+        let slow = sleeps(backend.db.dialect(), 300.0);
         let backend = backend.with(|options| {
             let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
             options.after_connect(move |connection| {
@@ -259,13 +262,13 @@ test_on! {
         });
         let error = backend.db.query("select 1", params![]).await.expect_err("its time is over");
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
-        backend.none_running("%sleep(60)%").await;
+        backend.none_running("%sleep(300)%").await;
         no_session_is_left(&backend).await;
     }
 
     /// rules 6 and 60: a call that it does not wait for costs the connection, and does not reach anybody else
     async fn a_call_that_is_left_under_way_costs_the_connection(backend) {
-        let slow = sleeps(backend.db.dialect(), 60.0);
+        let slow = sleeps(backend.db.dialect(), 300.0);
         let backend = backend.with(|options| {
             options.max_connections(1).after_connect(move |connection| {
                 let slow = slow.clone();
@@ -286,7 +289,7 @@ test_on! {
         let error = backend.db.query("select 1", params![]).await.expect_err("a call is under way");
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
         assert!(error.to_string().contains("left"), "{error}");
-        backend.none_running("%sleep(60)%").await;
+        backend.none_running("%sleep(300)%").await;
         no_session_is_left(&backend).await;
     }
 }

@@ -81,7 +81,7 @@ test_on! {
         let count = Count::default();
         let counted = count.clone();
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(10));
             options.before_acquire(move |connection, _info| {
                 let number = counted.more();
                 async move {
@@ -164,10 +164,10 @@ test_on! {
 
     /// rules 38 and 60
     async fn a_statement_of_a_check_that_is_given_up_is_stopped(backend) {
-        let slow = sleeps(backend.db.dialect(), 60.0);
+        let slow = sleeps(backend.db.dialect(), 300.0);
         let count = Count::default();
         let backend = backend.with(|options| {
-            let options = options.max_connections(1).connect_timeout(Duration::from_secs(3));
+            let options = options.max_connections(1).connect_timeout(Duration::from_secs(10));
             options.before_acquire(move |connection, _info| {
                 let (slow, is_first) = (slow.clone(), count.more() == 1);
                 async move {
@@ -179,7 +179,7 @@ test_on! {
             })
         });
         used(&backend.db).await;
-        backend.none_running("%sleep(60)%").await;
+        backend.none_running("%sleep(300)%").await;
         backend.settled().await;
         backend.sessions_come_to(1).await;
         backend.db.close().await;

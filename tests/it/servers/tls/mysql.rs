@@ -116,9 +116,9 @@ for_every_kind! {
 
         let slow = tokio::spawn({
             let db = db.clone();
-            async move { db.query("select sleep(60)", params![]).await }
+            async move { db.query("select sleep(600)", params![]).await }
         });
-        let active = "select count(*) from information_schema.processlist where info = 'select sleep(60)'";
+        let active = "select count(*) from information_schema.processlist where info = 'select sleep(600)'";
         until(&observer, active, 1).await;
         slow.abort();
         until(&observer, active, 0).await;

@@ -37,8 +37,8 @@ struct Attacker {
 
 impl Attack {
     /// Begins it; none on SQLite, where nobody can be cancelled from outside.
-    pub(super) fn begin(backend: &Backend, dice: Dice, ends_sessions: bool) -> Option<Self> {
-        let sessions = backend.sessions_query()?;
+    pub(super) async fn begin(backend: &Backend, dice: Dice, ends_sessions: bool) -> Option<Self> {
+        let sessions = backend.sessions_query().await?;
         let is_over = Arc::new(AtomicBool::new(false));
         let attacker = Attacker { observer: backend.observer().clone(), dice, ends_sessions, sessions };
         let task = tokio::spawn(attacker.bursts(Arc::clone(&is_over)));
@@ -95,7 +95,7 @@ impl Attacker {
 
 /// Ends all sessions, as an administrator would where one is stuck. MySQL and MariaDB only.
 pub(super) async fn end_all(backend: &Backend) {
-    let sessions = backend.sessions_query().expect("a server has sessions");
+    let sessions = backend.sessions_query().await.expect("a server has sessions");
     let rows = backend.observer().query(&sessions, params![]).await.expect("the sessions");
     for row in rows {
         let session: i64 = row.get(0).expect("a number");

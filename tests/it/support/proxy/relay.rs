@@ -32,9 +32,11 @@ pub(super) async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>)
 /// One connection from its beginning to its end, or to a cut.
 async fn connection(number: usize, client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
+    // In this order: what comes behind the cut is not passed on.
     tokio::select! {
-        () = relay(number, client, &shared) => {}
+        biased;
         _ = cuts.changed() => {}
+        () = relay(number, client, &shared) => {}
     }
     shared.state().sessions.remove(&number);
     // A held connection that has gone holds nothing any more.

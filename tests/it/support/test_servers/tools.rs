@@ -3,6 +3,7 @@
 //! Used by the private servers alone. It must not know which server it is about.
 
 use std::fs;
+use std::iter;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -96,10 +97,15 @@ pub(super) fn signal(kind: &str, pids: &[u32]) {
     let _ = Command::new("sh").args(["-c", &format!("kill -{kind} {} 2>/dev/null", pids.join(" "))]).status();
 }
 
-/// A port that nothing listens on now.
+/// A port that nothing listens on now, and that this process gives to no other. It is below the range that the kernel takes
+/// ports of connections and of `bind` to port 0 from: the server is yet to start, and may start again.
 pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on 127.0.0.1");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = iter::repeat_with(|| {
+        let number = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(10_000 + number % 10_000).expect("a small number")
+    });
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("it is repeated for ever")
 }
 
 /// Runs a program to its end, with something to read if it wants that.
