@@ -243,9 +243,9 @@ impl<S: Session> Block<S> {
                     tracing::warn!(error = %fault.error, "a rollback failed; its connection is thrown away");
                 }
             }
+            let ended = result.map_err(|fault| self.frame.explain(fault.error));
             self.settle();
             drop(self);
-            let ended = result.map_err(|fault| fault.error);
             let Some(hooks) = hooks else { return ended };
             let outcome = match &ended {
                 Ok(()) if commit => TransactionOutcome::Committed,

@@ -23,13 +23,18 @@ pub(crate) enum Idle {
 }
 
 impl<S: Session> Frame<S> {
+    /// An error of a flight, told as the limit of this frame that it comes from.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match self.limits() {
+            Some(limits) => limits.explain(error),
+            None => error,
+        }
+    }
+
     /// Applies the impact of an error of a flight, and returns the error for the caller.
     pub(crate) fn fail(&self, fault: DriverError) -> Error {
         let DriverError { error, impact } = fault;
-        let error = match self.limits() {
-            Some(limits) => limits.explain(error),
-            None => error,
-        };
+        let error = self.explain(error);
         // What was in flight behind a statement that was ended at the deadline is refused because of that.
         if impact == Impact::Refused
             && let Some(Err(late)) = self.limits().map(Limits::check)

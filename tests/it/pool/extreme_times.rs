@@ -62,10 +62,7 @@ const LONG: [Duration; 5] = [
 
 fn is_over(error: &Error) -> bool {
     use ErrorKind::{Connect, IdleTimeout, LockTimeout, PoolTimeout, StatementTimeout, Timeout, TurnTimeout};
-    let kind = error.kind();
-    // So says PostgreSQL where it was asked to cancel the statement before it has seen by itself that the time is over.
-    error.code() == Some("57014")
-        || matches!(kind, Connect | IdleTimeout | LockTimeout | PoolTimeout | StatementTimeout | Timeout | TurnTimeout)
+    matches!(error.kind(), Connect | IdleTimeout | LockTimeout | PoolTimeout | StatementTimeout | Timeout | TurnTimeout)
 }
 
 test_on! { every_backend;

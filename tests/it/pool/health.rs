@@ -9,6 +9,7 @@ use tokio::sync::Barrier;
 use crate::{
     harness::Backend,
     proxy::Side,
+    recorder::Recorder,
     test_servers::PrivateServer,
     wire::{Wire, statement},
 };
@@ -156,6 +157,29 @@ test_on! {
                 block.await.expect("no panic").expect("it had its time");
             }
         }
+    }
+}
+
+test_on! {
+    mysql_and_mariadb;
+
+    /// rule 58: MySQL cannot make its list of processes while any session sends bytes that are no text
+    async fn the_end_of_sessions_is_seen_beside_bytes_that_are_no_text(backend) {
+        let (recorder, _guard) = Recorder::start();
+        let other = backend.builder().build().expect("valid options");
+        let closing = async {
+            backend.runs_at_server("sleep", true).await;
+            let db = backend.builder().close_timeout(LONG).build().expect("valid options");
+            warm(&db, 2).await;
+            db.close().await;
+            backend.sessions_come_to(1).await;
+        };
+        tokio::select! {
+            slow = other.query("select sleep($1), length($2)", params![600, vec![0xff_u8, 0xc3]]) => panic!("it takes long: {slow:?}"),
+            () = closing => {}
+        }
+        let not_asked = |line: &String| line.contains("could not be asked");
+        assert!(!recorder.messages().iter().any(not_asked), "{:?}", recorder.messages());
     }
 }
 
