@@ -31,9 +31,8 @@ impl Wire {
 
     async fn cancel_all(&self, scope: CancelScope) {
         // If a SAVEPOINT were cancelled, the block around it would be lost too. Its answer comes with that of the
-        // statement; but after this wait the statement is running. A statement that has
-        // failed is complete: the server sends its error ahead of ReadyForQuery, and the native client returns it at
-        // once.
+        // statement; but after this wait the statement is running. A statement that has failed is complete: the server
+        // sends its error ahead of ReadyForQuery, and the native client returns it at once.
         let steps_wait = if scope == CancelScope::Transaction { SAVEPOINT_WAIT } else { FIRST_WAIT };
         if (self.has_steps_outstanding() || self.link.status().has_failed)
             && let Ok(through) = timeout(steps_wait, self.round_trip()).await
